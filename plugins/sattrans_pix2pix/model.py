@@ -1,0 +1,87 @@
+"""pix2pix: a U-Net trained against a PatchGAN and L1."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+
+from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
+from sattrans.networks import bce_against, init_normal
+from sattrans_pix2pix.networks import PatchDiscriminator, UNet, Upsampling
+
+
+class Pix2Pix(Model):
+    """Conditional GAN with L1 (Isola et al. 2017, equations 1 to 4).
+
+    The discriminator minimises BCE(real, 1) + BCE(fake, 0), then the generator BCE(fake, 1) + 100·L1. Dropout
+    stands in the decoder's three innermost stages and is off when translating.
+    """
+
+    name = "pix2pix"
+    title = "pix2pix: U-Net, PatchGAN and L1"
+    paper = (
+        "Isola, Zhu, Zhou, Efros: Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017, "
+        "https://arxiv.org/abs/1611.07004"
+    )
+    fallback = True
+    defaults = TrainDefaults(epochs=200, batch_size=1, monitor="l1", schedule="linear")
+
+    class Options(ModelOptions):
+        """The options of pix2pix."""
+
+        lr: float = Field(2e-4, gt=0, description="learning rate of Adam, betas (0.5, 0.999)")
+        l1_weight: float = Field(100.0, ge=0, description="weight of L1 beside the adversarial loss")
+        upsampling: Upsampling = Field(
+            "transposed", description="the paper's transposed convolutions, or nearest + 3×3 (no checkerboard)"
+        )
+
+    options: Options
+
+    def __init__(self, spec: TileSpec, options: Options) -> None:
+        super().__init__(spec, options)
+        self.options = options
+        self.generator = init_normal(self.build_generator())
+        self.discriminator = init_normal(self.build_discriminator())
+
+    def build_generator(self) -> nn.Module:
+        """Return the generator, weights not drawn yet."""
+        spec, options = self.spec, self.options
+        return UNet(spec.size, spec.source_channels, spec.target_channels, options.width, options.upsampling)
+
+    def build_discriminator(self) -> nn.Module:
+        """Return the discriminator, weights not drawn yet."""
+        return PatchDiscriminator(self.spec.source_channels + self.spec.target_channels, self.options.width)
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Adam for both networks."""
+        return {
+            name: Adam(network.parameters(), lr=self.options.lr, betas=(0.5, 0.999))
+            for name, network in (("discriminator", self.discriminator), ("generator", self.generator))
+        }
+
+    def training_step(self, batch: Batch) -> Iterator[Update]:
+        """The discriminator first, then the generator against the discriminator just updated."""
+        source, target = batch.source, batch.target
+        fake = self.generator(source)
+        yield Update("discriminator", {
+            "d_real": bce_against(self.discriminator(source, target), 1.0),
+            "d_fake": bce_against(self.discriminator(source, fake.detach()), 0.0),
+        })
+        yield Update("generator", self.generator_losses(source, fake, target))
+
+    def generator_losses(self, source: Tensor, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return the generator's losses: adversarial, and L1 with its weight."""
+        return {
+            "g_gan": bce_against(self.discriminator(source, fake), 1.0),
+            "g_l1": self.options.l1_weight * F.l1_loss(fake, target),
+        }
+
+    def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """`l1`, and `generator`: the total the generator minimises."""
+        noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
+        fake = self.translate(batch.source, noise)
+        losses = self.generator_losses(batch.source, fake, batch.target)
+        return {"l1": F.l1_loss(fake, batch.target), "generator": torch.stack(list(losses.values())).sum()}

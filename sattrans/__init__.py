@@ -1,0 +1,46 @@
+"""sattrans turns maps into satellite images. This room holds what dataset authors import; it loads no torch.
+
+What reads rasters is imported when it is first used, so that `import sattrans` stays quick.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from sattrans.dataset import Dataset, Scene, Split, paired_scenes, rasters_by_stem
+from sattrans.errors import ClassesError, DatasetNotFound, RasterError, SattransError
+from sattrans.grid import Cell, Window
+from sattrans.hookspecs import hookimpl
+from sattrans.palette import RGB, LandClass, Palette, distinct_colors
+from sattrans.version import __version__
+
+if TYPE_CHECKING:
+    from sattrans.raster.inspect import MaskFacts, inspect_mask
+
+__all__ = [
+    "RGB",
+    "Cell",
+    "ClassesError",
+    "Dataset",
+    "DatasetNotFound",
+    "LandClass",
+    "MaskFacts",
+    "Palette",
+    "RasterError",
+    "SattransError",
+    "Scene",
+    "Split",
+    "Window",
+    "__version__",
+    "distinct_colors",
+    "hookimpl",
+    "inspect_mask",
+    "paired_scenes",
+    "rasters_by_stem",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("MaskFacts", "inspect_mask"):
+        from sattrans.raster import inspect
+
+        return getattr(inspect, name)
+    raise AttributeError(f"module 'sattrans' has no attribute {name!r}")

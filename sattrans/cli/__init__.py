@@ -1,0 +1,37 @@
+"""The command line: one thin file a command; nothing heavy is imported before a command runs."""
+
+import typer
+
+from sattrans.cli import colorize, demo, evaluate, generate, listing, mosaic, runs, tile, train
+from sattrans.version import __version__
+
+app = typer.Typer(
+    name="sattrans",
+    help="Turn maps into satellite images.\n\n"
+    "A dataset becomes a tileset (tile), a tileset a run (train), a map and a run a georeferenced image (generate).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sattrans {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+for _module in (tile, colorize, train, generate, mosaic, evaluate, demo, listing, runs):
+    _module.add_to(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,81 @@
+"""What every command shares: one line an error, notices on stderr, tables on stdout."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sattrans.errors import SattransError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+WIDTH_UNWATCHED = 160
+"""Columns of a table that goes to a file or a pipe."""
+
+
+def _console(stderr: bool = False) -> Console:
+    watched = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if watched else WIDTH_UNWATCHED)
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a command: an error of ours becomes one line on stderr and the exit code its class says."""
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except SattransError as error:
+            _fail(str(error))
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            _fail("stopped; the same command goes on where it was")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # whoever read us has seen enough
+            raise typer.Exit(0) from None
+        except OSError as error:
+            if error.filename is None and error.strerror is None:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            _fail(f"{where}{error.strerror or error}")
+            raise typer.Exit(1) from None
+
+    return wrapper
+
+
+def _fail(message: str) -> None:
+    line = " ".join(message.split("\n"))
+    _console(stderr=True).print(f"[bold red]error:[/] {_plain(line)}")
+
+
+def notify(notices: Iterable[str]) -> None:
+    """Print what a user should know, on stderr."""
+    console = _console(stderr=True)
+    for notice in notices:
+        console.print(f"[yellow]note:[/] {_plain(notice)}")
+
+
+def say(text: str) -> None:
+    """Print a result, on stdout."""
+    _console().print(_plain(text))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, numeric: bool = False) -> None:
+    """Print a table on stdout; `numeric` aligns all but the first column to the right."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if numeric and number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    _console().print(table)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,50 @@
+"""sattrans runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sattrans.cli.frame import guarded, say, show_table
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    runs = typer.Typer(help="List runs, or show one.", no_args_is_help=True)
+    runs.command("list")(guarded(list_runs))
+    runs.command("show")(guarded(show))
+    app.add_typer(runs, name="runs", rich_help_panel="What there is")
+
+
+def list_runs(under: Annotated[Path, typer.Argument(help="Where runs lie.")] = Path("runs")) -> None:
+    """List the runs in a folder, oldest first."""
+    from sattrans.run import Run
+
+    rows = []
+    for run in Run.all(under):
+        summary = run.manifest.get("summary")
+        state = f"{summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}" if summary else "unfinished"
+        epochs = str(summary["epochs"]) if summary else str(len(run.metrics()))
+        rows.append([run.name, run.model_name, run.manifest["data"]["name"], epochs, state, run.manifest["created"][:16]])
+    if not rows:
+        say(f"no runs in {under}/: sattrans train makes one")
+        return
+    show_table(["run", "model", "tileset", "epochs", "best", "begun (UTC)"], rows)
+
+
+def show(name: Annotated[Path, typer.Argument(help="A run's folder, or its name under runs/.")]) -> None:
+    """Show a run: its options, data and progress."""
+    from sattrans.run import DEFAULT_FOLDER, Run
+
+    folder = name if name.exists() else DEFAULT_FOLDER / name
+    run = Run.open(folder)
+    rows = [["model", run.model_name], ["tileset", f"{run.manifest['data']['folder']} ({run.manifest['data']['hash'][:12]})"]]
+    rows.append(["classes", str(run.palette)])
+    rows += [[name, str(value)] for part in ("spec", "options", "settings", "versions") for name, value in run.manifest[part].items()]
+    rows += [[name, str(value)] for name, value in run.manifest.get("summary", {"state": "unfinished"}).items()]
+    show_table(["what", "value"], rows)
+    metrics = run.metrics()
+    if metrics:
+        last = metrics[-1]
+        values = ", ".join(f"{name} {value:.4g}" for name, value in {**last["train"], **last["val"]}.items())
+        say(f"epoch {last['epoch']}: {values}; {last['images_per_second']:.3g} images/s")

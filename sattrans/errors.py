@@ -1,0 +1,90 @@
+"""The errors sattrans raises, all of them under one root.
+
+    SattransError                  it failed                          exit 1
+    ├── RasterError (OSError)      a raster cannot be read or trusted
+    │   └── AlignmentError         image and map are not on one grid
+    ├── ClassesError               a map holds values or colours the palette lacks
+    ├── LockedError                another process is writing there
+    ├── TrainingError              training cannot go on
+    ├── Interrupted                a signal asked it to stop          exit 128 + signal
+    └── UsageError                 it was asked wrongly               exit 2
+        ├── DatasetNotFound        no dataset there, or not that one
+        ├── PluginError            no plugin of that name, or it failed to load
+        ├── OptionError            an option's name or value is wrong
+        ├── OutputExists           finished output that other options made
+        └── NothingToUse           no tileset or run to default to
+
+A message is one line: what, where, what to do. The command line prints it and exits with `exit_code`.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SattransError(Exception):
+    """The root: whatever sattrans itself finds wrong."""
+
+    exit_code = 1
+
+
+class RasterError(SattransError, OSError):
+    """A raster cannot be read, or is not what it says it is."""
+
+
+class AlignmentError(RasterError):
+    """Image and map do not lie on one grid."""
+
+
+class ClassesError(SattransError, ValueError):
+    """A map holds values or colours that the palette does not know."""
+
+
+class LockedError(SattransError):
+    """Another process is writing to the same output."""
+
+
+class TrainingError(SattransError):
+    """Training cannot go on: a loss that is not finite, or weights that do not fit."""
+
+
+class Interrupted(SattransError):
+    """A signal asked to stop; what was done is saved, and the message says how to go on."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class UsageError(SattransError, ValueError):
+    """What was asked for cannot be done as asked."""
+
+    exit_code = 2
+
+
+class DatasetNotFound(UsageError):
+    """No dataset where one was expected; the message says what is expected there."""
+
+
+class PluginError(UsageError):
+    """No plugin of that name, or the one asked for failed to load."""
+
+
+class OptionError(UsageError):
+    """An option's name or value is wrong."""
+
+
+class OutputExists(UsageError):
+    """The output is there already, made with other options."""
+
+
+class NothingToUse(UsageError):
+    """There is no tileset or run to default to; the message says which command makes one."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the known name nearest to `name`, or the list of names."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; there is {', '.join(known)}" if known else ""

@@ -1,0 +1,52 @@
+"""Where work on many tiles runs: processes of this machine, or a Dask cluster."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from sattrans.errors import OptionError
+
+T = TypeVar("T")
+
+
+def default_workers() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class InlineExecutor(Executor):
+    """Does the work in this process, when its result is asked for: for one worker, where a pool would only cost."""
+
+    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **_: Any) -> Iterator[T]:  # type: ignore[override]
+        """Do one after the other."""
+        return map(fn, *iterables)
+
+
+@contextmanager
+def executor(workers: int | str) -> Iterator[Executor]:
+    """Give an executor: `workers` processes here, or the Dask cluster at an address such as `tcp://host:8786`.
+
+    Raises `OptionError` for anything else, and where Dask is not installed.
+    """
+    if isinstance(workers, str) and not workers.isdecimal():
+        if "://" not in workers:
+            raise OptionError(f"--workers {workers}: a number, or a Dask scheduler's address such as tcp://host:8786")
+        try:
+            from distributed import Client
+        except ImportError:
+            raise OptionError("--workers with an address needs Dask: pip install 'sattrans[dask]'") from None
+        with Client(workers, set_as_default=False) as client:
+            yield client.get_executor(pure=False)
+        return
+    count = int(workers)
+    if count < 1:
+        raise OptionError(f"--workers {count}: at least one is needed")
+    if count == 1:
+        yield InlineExecutor()
+        return
+    # spawn: GDAL and torch keep threads and locks that a forked child would inherit locked.
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        yield pool

@@ -1,0 +1,148 @@
+"""Files that are whole or not there: atomic writing, locks, hashes and manifests."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sattrans.errors import LockedError, OptionError, OutputExists, SattransError
+
+PART = ".part"
+"""What is appended to the name of a thing that is not finished."""
+
+
+def part_of(path: Path) -> Path:
+    """Return the path that `path` has until it is finished."""
+    return path.with_name(path.name + PART)
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a `.part` path to write to; at the end it takes the name `path`, after an error it is removed."""
+    part = part_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield part
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` whole, and make sure it is on the disk."""
+    with atomic(path) as part, part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+    """Write `value` as JSON (UTF-8, keys in their order, no NaN), atomically."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def sync(*paths: Path) -> None:
+    """Make sure that files and folders are on the disk before something says that they are."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def now() -> str:
+    """Return the time as manifests keep it: UTC, ISO 8601, to the microsecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold `folder` as its one writer; raise `LockedError`, naming the holder, where another has it.
+
+    The lock is a file beside the folder, `.<name>.lock`: it holds the pid and host of who writes and is
+    removed when they are done. A holder that was killed does not block: the system drops its lock.
+    """
+    from filelock import FileLock, Timeout
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f".{folder.name}.lock")
+    held = FileLock(path, blocking=False)
+    try:
+        held.acquire()
+    except Timeout:
+        try:
+            holder = path.read_text().strip()
+        except OSError:
+            holder = ""
+        raise LockedError(
+            f"{folder} is being written by {holder or 'another process'}: wait for it, or stop it"
+        ) from None
+    try:
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        held.release()
+
+
+def write_manifest(path: Path, kind: str, version: int, body: Mapping[str, Any]) -> None:
+    """Write a manifest: `format`, `version`, `created_by`, then `body`."""
+    from sattrans.version import __version__
+
+    head = {"format": f"sattrans.{kind}", "version": version, "created_by": f"sattrans {__version__}"}
+    write_json(path, {**head, **body})
+
+
+def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """Read a manifest of this kind; raise `SattransError` where it is another kind, newer, or damaged."""
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SattransError(f"{path} cannot be read as a sattrans manifest: {error}") from error
+    if not isinstance(body, dict) or body.get("format") != f"sattrans.{kind}":
+        raise SattransError(f"{path} is no sattrans {kind}")
+    if body.get("version") != version:
+        made_by = body.get("created_by", "another version of sattrans")
+        raise SattransError(f"{path} has format version {body.get('version')}, this sattrans reads {version}: "
+                            f"it was made by {made_by}; make it again, or use that version")
+    return body
+
+
+def check_same_options(where: Path, made_with: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise `OutputExists`, naming what differs, unless what stands at `where` was made with the same options."""
+    differing = [key for key in {**made_with, **asked} if made_with.get(key) != asked.get(key)]
+    if differing:
+        told = "; ".join(f"{key}: {made_with.get(key)} there, {asked.get(key)} now" for key in differing)
+        raise OutputExists(f"{where} was made with other options ({told}): choose another output, "
+                           "or --overwrite to replace it")
+
+
+def check_writable_folder(path: Path) -> None:
+    """Raise `OptionError` where `path` cannot become a folder of ours."""
+    if path.exists() and not path.is_dir():
+        raise OptionError(f"{path} is a file: give a folder")

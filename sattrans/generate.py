@@ -1,0 +1,233 @@
+"""Generate a georeferenced image from a map of any size: overlapping windows, blended, streamed to disk."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sattrans.blend import RAMPS, Blend, RollingRows, reaches, to_uint8, window_weight
+from sattrans.errors import ClassesError, OptionError, OutputExists
+from sattrans.files import check_same_options, lock, part_of, read_manifest, write_manifest
+from sattrans.grid import Window, cover_starts
+from sattrans.palette import UNKNOWN
+from sattrans.progress import bar
+from sattrans.raster.gate import Raster, open_raster
+from sattrans.raster.maps import ClassMap, class_map
+from sattrans.raster.rows import Layout, RowWriter, is_finished, row_writer
+from sattrans.raster.write import write_tile
+from sattrans.run import Run
+from sattrans.translator import Translator
+from sattrans.version import __version__
+
+RASTER_SUFFIXES = (".tif", ".tiff")
+FOLDER_MANIFEST = "generated.json"
+FOLDER_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateOptions:
+    """What `generate` may be told. `overlap` is a number of pixels, or a part of the tile size such as "25%"."""
+
+    overlap: str = "25%"
+    blend: Blend = "hann"
+    batch_size: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateResult:
+    """The output, the run that made it, its size in pixels, and what a user should know.
+
+    `made` is False where the output was there already.
+    """
+
+    output: Path
+    run: Run
+    height: int
+    width: int
+    windows: int
+    notices: tuple[str, ...]
+    made: bool
+
+
+def generate(
+    map_: str | Path, output: Path, run: Path | None = None, options: GenerateOptions | None = None,
+    device: str = "auto", overwrite: bool = False,
+) -> GenerateResult:
+    """Translate a map into a GeoTIFF (`output` ends in .tif) or a folder of tiles, with the map's georeference.
+
+    The map holds class values, a colour table, or the classes' colours. `run` is a run's folder, or the newest
+    finished run under `runs/`. Memory is bounded by the map's width, never by its height; what was killed is
+    taken up by the same call. Raises `ClassesError` where map and run know different classes.
+    """
+    options = options or GenerateOptions()
+    if options.batch_size < 1:
+        raise OptionError(f"--batch-size {options.batch_size}: at least 1 is needed")
+    if options.blend not in RAMPS:
+        raise OptionError(f"--blend {options.blend}: one of {', '.join(RAMPS)} is needed")
+    opened = Run.open(run) if run else Run.newest()
+    with open_raster(map_) as raster:
+        overlap = parse_overlap(options.overlap, opened.spec.size)
+        told = {
+            "map": _identity(map_, raster), "run": opened.name, "run_created": opened.manifest["created"],
+            "overlap": overlap, "blend": options.blend, "seed": options.seed, "batch_size": options.batch_size,
+        }
+        as_file = output.suffix.lower() in RASTER_SUFFIXES
+        if as_file and output.is_dir():
+            raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
+        windows = [len(cover_starts(n, opened.spec.size, overlap)) for n in (raster.height, raster.width)]
+
+        def result(notice: str, made: bool) -> GenerateResult:
+            notices = (notice,) if notice else ()
+            return GenerateResult(output, opened, raster.height, raster.width, windows[0] * windows[1], notices, made)
+
+        if not overwrite and (is_finished(output, told) if as_file else _folder_finished(output, told)):
+            return result("", made=False)
+        try:
+            classes = class_map(raster, opened.palette)
+            classes.check()
+        except ClassesError as error:
+            raise ClassesError(f"{error} (the classes of run {opened.folder})") from error
+        job = _Job(classes, Translator(opened, device, options.seed), overlap, options.blend, options.batch_size)
+        if as_file:
+            tags = {"SATTRANS_RUN": opened.name, "SATTRANS_MODEL": opened.model_name, "SATTRANS_VERSION": __version__}
+            layout = Layout(raster.height, raster.width, 3, raster.georeference, classes.empty is not None, tags=tags)
+            with row_writer(output, layout, told, overwrite) as writer:
+                job.stream(writer)
+        else:
+            _write_folder(job, output, told, Path(str(map_)).stem)
+        return result(classes.notice, made=True)
+
+
+def parse_overlap(text: str, size: int) -> int:
+    """Return an overlap in pixels, from "64" or "25%" of the tile size. Raises `OptionError`."""
+    try:
+        pixels = round(float(text[:-1]) / 100 * size) if text.endswith("%") else int(text)
+    except ValueError:
+        raise OptionError(f"--overlap {text}: a number of pixels or a part such as 25% is needed") from None
+    if not 0 <= pixels <= size * 3 // 4:
+        raise OptionError(f"--overlap {text} is {pixels} px: 0 to {size * 3 // 4} fit the run's tiles of {size} px")
+    return pixels
+
+
+def _identity(map_: str | Path, raster: Raster) -> list[Any]:
+    path = Path(map_)
+    stat = path.stat() if path.exists() else None
+    return [path.name, raster.width, raster.height, *((stat.st_size, stat.st_mtime_ns) if stat else ())]
+
+
+@dataclass
+class _Job:
+    """One map being translated: rows of windows from the top, each in batches of one shape."""
+
+    classes: ClassMap
+    translator: Translator
+    overlap: int
+    blend: Blend
+    batch_size: int
+    size: int = field(init=False)
+    rows: range = field(init=False)
+    cols: range = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.translator.size
+        self.rows = cover_starts(self.classes.raster.height, self.size, self.overlap)
+        self.cols = cover_starts(self.classes.raster.width, self.size, self.overlap)
+
+    def band(self, row: int) -> NDArray[np.uint8]:
+        """Return the class indices of a row of windows, mirrored beyond the map's edge."""
+        raster = self.classes.raster
+        height = min(self.size, raster.height - row)
+        indices = self.classes.read(Window(row, 0, height, raster.width))
+        below, right = self.size - height, self.cols[-1] + self.size - raster.width
+        return np.pad(indices, ((0, below), (0, max(0, right))), mode="symmetric")
+
+    def translated(self, row: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield (column, pixels) of each window in a row. The last batch is filled up: one shape throughout."""
+        band = self.band(row)
+        for start in range(0, len(self.cols), self.batch_size):
+            cols = list(self.cols[start : start + self.batch_size])
+            filled = cols + [cols[-1]] * (self.batch_size - len(cols))
+            windows = np.stack([band[:, col : col + self.size] for col in filled])
+            windows[windows == UNKNOWN] = 0
+            pixels = self.translator(windows, [(row, col) for col in filled])
+            yield from zip(cols, pixels, strict=False)
+
+    def stream(self, writer: RowWriter) -> None:
+        """Translate what the writer misses, and hand it over in rows of blocks."""
+        missing = writer.missing()
+        if not missing:
+            return
+        raster, last_row, last_col = self.classes.raster, self.rows[-1], self.cols[-1]
+        wanted = {row.row for row in missing}
+        first = reaches(self.rows, self.size, missing[0].row)
+        blocks = iter([row for row in writer.layout.rows if row.row >= missing[0].row])
+        block = next(blocks)
+        rolling = RollingRows(3, raster.height, raster.width, block.row)
+        total = len(self.rows) * len(self.cols)
+        with bar(total, "generate", "window", first * len(self.cols)) as progress:
+            for position, row in enumerate(self.rows[first:], first):
+                for col, pixels in self.translated(row):
+                    weight = window_weight(
+                        self.size, self.overlap, self.blend, row == 0, col == 0, row == last_row, col == last_col
+                    )
+                    rolling.add(row, col, pixels, weight)
+                    progress.update()
+                finished = raster.height if row == last_row else self.rows[position + 1]
+                while block.bottom <= finished:
+                    mean, _ = rolling.take(block.height)
+                    if block.row in wanted:
+                        writer.write(block, self._with_alpha(to_uint8(mean), block))
+                    following = next(blocks, None)
+                    if following is None:
+                        break
+                    block = following
+
+    def _with_alpha(self, pixels: NDArray[np.uint8], block: Window) -> NDArray[np.uint8]:
+        if self.classes.empty is None:
+            return pixels
+        alpha = np.where(self.classes.read(block) == UNKNOWN, 0, 255).astype(np.uint8)
+        return np.concatenate([np.where(alpha, pixels, 0), alpha[np.newaxis]]).astype(np.uint8)
+
+
+def _folder_finished(folder: Path, told: Mapping[str, Any]) -> bool:
+    if folder.exists() and not folder.is_dir():
+        raise OutputExists(f"{folder} is a file: give a name that ends in .tif, or a folder")
+    if not (folder / FOLDER_MANIFEST).is_file():
+        begun = part_of(folder / FOLDER_MANIFEST)
+        if begun.is_file():
+            check_same_options(folder, read_manifest(begun, "generated", FOLDER_VERSION)["options"], _plain(told))
+        elif folder.is_dir() and any(folder.iterdir()):
+            raise OutputExists(f"{folder} holds other files: choose an empty folder, or --overwrite")
+        return False
+    check_same_options(folder, read_manifest(folder / FOLDER_MANIFEST, "generated", FOLDER_VERSION)["options"], _plain(told))
+    return True
+
+
+def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(dict(told)))
+    return plain
+
+
+def _write_folder(job: _Job, folder: Path, told: Mapping[str, Any], stem: str) -> None:
+    """Write each window as a GeoTIFF of its own, cut at the map's edge: input for `mosaic`."""
+    raster = job.classes.raster
+    with lock(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_manifest(part_of(folder / FOLDER_MANIFEST), "generated", FOLDER_VERSION, {"options": _plain(told)})
+        with bar(len(job.rows) * len(job.cols), "generate", "window") as progress:
+            for row in job.rows:
+                paths = {col: folder / f"{stem}_{row:06d}_{col:06d}.tif" for col in job.cols}
+                if not all(path.exists() for path in paths.values()):
+                    for col, pixels in job.translated(row):
+                        height, width = min(job.size, raster.height - row), min(job.size, raster.width - col)
+                        window = Window(row, col, height, width)
+                        write_tile(paths[col], to_uint8(pixels[:, :height, :width]), raster.georeference.at(window))
+                progress.update(len(job.cols))
+        part_of(folder / FOLDER_MANIFEST).replace(folder / FOLDER_MANIFEST)
+
+

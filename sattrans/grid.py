@@ -1,0 +1,89 @@
+"""Windows and the grids they form: pure arithmetic on pixels, no files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sattrans.errors import OptionError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """A rectangle of pixels; `row` and `col` are its top left, counted from the raster's."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    @property
+    def bottom(self) -> int:
+        """The first row below."""
+        return self.row + self.height
+
+    @property
+    def right(self) -> int:
+        """The first column to the right."""
+        return self.col + self.width
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows, columns: to index an array of the whole raster."""
+        return slice(self.row, self.bottom), slice(self.col, self.right)
+
+    def contains(self, other: "Window") -> bool:
+        """Say whether `other` lies wholly inside."""
+        return (
+            self.row <= other.row
+            and self.col <= other.col
+            and other.bottom <= self.bottom
+            and other.right <= self.right
+        )
+
+    def intersection(self, other: "Window") -> "Window | None":
+        """Return the shared rectangle, or None where they share no pixel."""
+        row, col = max(self.row, other.row), max(self.col, other.col)
+        height, width = min(self.bottom, other.bottom) - row, min(self.right, other.right) - col
+        return Window(row, col, height, width) if height > 0 and width > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A place in a tile grid. `k` counts every cell, those cut by the edge included."""
+
+    k: int
+    window: Window
+    whole: bool
+
+
+def tile_cells(height: int, width: int, size: int, overlap: int = 0) -> Iterator[Cell]:
+    """Yield the cells of a grid over `height` × `width` pixels: rows outer, columns inner, from the top left.
+
+    The counter runs over every cell, also those that stick out at the right and the bottom (`whole` is
+    False there), as the published LandCover.ai split counts. Neighbours share `overlap` pixels.
+    """
+    step = tile_step(size, overlap)
+    k = 0
+    for row in range(0, height, step):
+        for col in range(0, width, step):
+            whole = row + size <= height and col + size <= width
+            yield Cell(k, Window(row, col, size, size), whole)
+            k += 1
+
+
+def tile_step(size: int, overlap: int) -> int:
+    """Return how far apart neighbouring tiles start, or raise `OptionError` where they would not move on."""
+    if size < 1:
+        raise OptionError(f"a tile of {size} px: the size must be at least 1")
+    if not 0 <= overlap < size:
+        raise OptionError(f"an overlap of {overlap} px does not fit tiles of {size} px: 0 to {size - 1} do")
+    return size - overlap
+
+
+def cover_starts(length: int, size: int, overlap: int) -> range:
+    """Return where windows of `size` start so that they cover `length` pixels, neighbours sharing `overlap`.
+
+    The last may stick out: a window that is cut off keeps its place (and so what it overlaps) instead of
+    moving back.
+    """
+    step = tile_step(size, overlap)
+    return range(0, max(1, length - overlap), step)

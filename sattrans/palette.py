@@ -1,0 +1,153 @@
+"""Palette: the land-cover classes of a map, as pixel values, as class indices, and as colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sattrans.errors import ClassesError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RGB = tuple[int, int, int]
+"""A colour: red, green, blue, each 0 to 255."""
+
+UNKNOWN = 255
+"""The class index that stands for "no such class"; a palette holds at most 255 classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandClass:
+    """One land-cover class: `value` is the pixel value in the mask (0 to 255), `color` how it is drawn."""
+
+    value: int
+    name: str
+    color: RGB
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 255:
+            raise ClassesError(f"class {self.name!r} has value {self.value}: a mask holds values 0 to 255")
+        if len(self.color) != 3 or not all(0 <= band <= 255 for band in self.color):
+            raise ClassesError(f"class {self.name!r} has colour {self.color}: three numbers 0 to 255 are needed")
+
+
+@dataclass(frozen=True)
+class Palette:
+    """An ordered set of classes; a class's index is its position. Values, names and colours are unique.
+
+    Raises `ClassesError` where two classes share a value, a name or a colour, or where there are none.
+    """
+
+    classes: tuple[LandClass, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.classes) <= UNKNOWN:
+            raise ClassesError(f"a palette holds 1 to {UNKNOWN} classes, this one {len(self.classes)}")
+        for what in ("value", "name", "color"):
+            seen: dict[Any, str] = {}
+            for item in self.classes:
+                key = getattr(item, what)
+                if key in seen:
+                    raise ClassesError(f"classes {seen[key]!r} and {item.name!r} share the {what} {key}")
+                seen[key] = item.name
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The pixel values, in class order."""
+        return tuple(item.value for item in self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class names, in class order."""
+        return tuple(item.name for item in self.classes)
+
+    @property
+    def colors(self) -> tuple[RGB, ...]:
+        """The colours, in class order."""
+        return tuple(item.color for item in self.classes)
+
+    @property
+    def colormap(self) -> dict[int, RGB]:
+        """Pixel value to colour: the colour table of a paletted GeoTIFF."""
+        return {item.value: item.color for item in self.classes}
+
+    @cached_property
+    def _index_of_value(self) -> NDArray[np.uint8]:
+        import numpy as np
+
+        table = np.full(256, UNKNOWN, np.uint8)
+        table[list(self.values)] = np.arange(len(self))
+        return table
+
+    def from_values(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return class indices, same shape; a value that no class has becomes `UNKNOWN`."""
+        return self._index_of_value[values]
+
+    def to_values(self, indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return pixel values, same shape; the inverse of `from_values`."""
+        import numpy as np
+
+        return np.asarray(self.values, np.uint8)[indices]
+
+    def to_rgb(self, indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return colours, shape (3, H, W), for class indices (H, W)."""
+        import numpy as np
+
+        return np.moveaxis(np.asarray(self.colors, np.uint8)[indices], -1, 0)
+
+    def from_rgb(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return class indices (H, W) for colours (3, H, W), matched exactly; others become `UNKNOWN`."""
+        import numpy as np
+
+        packed = pack_rgb(rgb)
+        indices = np.full(packed.shape, UNKNOWN, np.uint8)
+        for index, color in enumerate(self.colors):
+            indices[packed == _pack(color)] = index
+        return indices
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return what a manifest keeps of the palette."""
+        return [{"value": c.value, "name": c.name, "color": list(c.color)} for c in self.classes]
+
+    @classmethod
+    def from_json(cls, classes: Iterable[dict[str, Any]]) -> Palette:
+        """Read back what `to_json` wrote."""
+        return cls(tuple(LandClass(c["value"], c["name"], tuple(c["color"])) for c in classes))
+
+    def __str__(self) -> str:
+        return ", ".join(f"{c.value} {c.name}" for c in self.classes)
+
+
+def _pack(color: Sequence[int]) -> int:
+    return color[0] << 16 | color[1] << 8 | color[2]
+
+
+def pack_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Return one number a pixel, 0xRRGGBB, shape (H, W), for colours (3, H, W)."""
+    import numpy as np
+
+    red, green, blue = rgb.astype(np.int32)
+    packed: NDArray[np.int32] = red << 16 | green << 8 | blue
+    return packed
+
+
+def distinct_colors(count: int) -> list[RGB]:
+    """Return `count` (up to 255) unlike colours: hues by the golden ratio, lightness in turns of three."""
+    import colorsys
+
+    colors: list[RGB] = []
+    turn = 0
+    while len(colors) < count:
+        hue, light = turn * 0.618034 % 1.0, (0.55, 0.4, 0.7)[turn // 2 % 3]
+        red, green, blue = (round(255 * band) for band in colorsys.hls_to_rgb(hue, light, 0.6))
+        if (red, green, blue) not in colors:
+            colors.append((red, green, blue))
+        turn += 1
+    return colors

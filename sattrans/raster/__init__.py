@@ -1,0 +1,1 @@
+"""The only rooms that open rasters: the gate, aligned reading, atomic writing."""

@@ -1,0 +1,207 @@
+"""The gate every raster passes: a file is opened as what its first bytes say it is, and as nothing else."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from warnings import catch_warnings, simplefilter
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from sattrans.errors import RasterError
+from sattrans.grid import Window
+from sattrans.raster.georeference import Georeference
+from sattrans.raster.sidecar import read_aux_xml, read_world_file
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+MAGIC = {
+    b"II*\0": "GTiff",
+    b"MM\0*": "GTiff",
+    b"II+\0": "GTiff",  # BigTIFF
+    b"MM\0+": "GTiff",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JP2OpenJPEG",
+}
+"""First bytes of a file, and the one GDAL driver that then opens it."""
+
+REMOTE = ("https://", "http://", "s3://", "gs://", "az://")
+
+MOST_BLOCK_BYTES = 1 << 30
+"""The largest piece GDAL may have to decode at once. A giant in tiles or strips streams; one in a single
+block would have to fit into memory whole, and is what a decompression bomb looks like."""
+
+MOST_SEQUENTIAL_PIXELS = 2_000_000_000
+"""The largest PNG, JPEG or JPEG 2000: they are decoded from the top, whatever part is wanted."""
+
+SAFE_GDAL = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # look at nothing beside the file: no .ovr, .msk, .aux.xml
+    "GDAL_PAM_ENABLED": "NO",
+}
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An open raster. Reading raises `RasterError` with the path in it, whatever GDAL finds wrong."""
+
+    path: str
+    src: "DatasetReader"
+    georeference: Georeference
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.src.height)
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.src.width)
+
+    @property
+    def bands(self) -> int:
+        """How many bands there are, an alpha band included."""
+        return int(self.src.count)
+
+    @property
+    def window(self) -> Window:
+        """All of it."""
+        return Window(0, 0, self.height, self.width)
+
+    @property
+    def dtype(self) -> str:
+        """The type of the first band's pixels, by its numpy name."""
+        return str(self.src.dtypes[0])
+
+    @property
+    def nodata(self) -> float | None:
+        """The declared nodata value."""
+        return None if self.src.nodata is None else float(self.src.nodata)
+
+    @property
+    def alpha_band(self) -> int | None:
+        """The number of the alpha band, counted from 1, if there is one."""
+        for number, meaning in enumerate(self.src.colorinterp, 1):
+            if meaning == rasterio.enums.ColorInterp.alpha:
+                return number
+        return None
+
+    def colormap(self) -> dict[int, tuple[int, int, int]] | None:
+        """Return the colour table (value to red, green, blue) of a paletted raster, or None."""
+        try:
+            table = self.src.colormap(1)
+        except ValueError:
+            return None
+        return {value: (red, green, blue) for value, (red, green, blue, _) in table.items()}
+
+    def tags(self) -> dict[str, str]:
+        """Return the raster's metadata items."""
+        return dict(self.src.tags())
+
+    def read(
+        self, window: Window | None = None, bands: Sequence[int] | None = None, at_most: int | None = None
+    ) -> NDArray[np.generic]:
+        """Return pixels as (bands, rows, columns); bands are counted from 1.
+
+        With `at_most` the longer side is reduced to that many pixels, by nearest neighbour.
+        """
+        window = window or self.window
+        shape = (window.height, window.width)
+        if at_most and max(shape) > at_most:
+            shape = (max(1, shape[0] * at_most // max(shape)), max(1, shape[1] * at_most // max(shape)))
+        numbers = list(bands or self.src.indexes)
+        place = RasterioWindow(window.col, window.row, window.width, window.height)
+        try:
+            pixels: NDArray[np.generic] = self.src.read(numbers, window=place, out_shape=(len(numbers), *shape))
+        except (RasterioError, MemoryError) as error:
+            raise RasterError(
+                f"{self.path}: rows {window.row} to {window.bottom} cannot be read, the file is damaged or "
+                f"cut short ({_reason(error)}): fetch or make it again"
+            ) from error
+        return pixels
+
+
+@contextmanager
+def open_raster(source: str | Path) -> Iterator[Raster]:
+    """Open a raster for reading.
+
+    A `Path` is a file found somewhere: it is opened by the driver its first bytes name, whatever its suffix,
+    and nothing beside it is read but a CRS and a transform. A `str` is what a user typed: it may also be a
+    `.vrt`, an `https://` or an `s3://` address. Raises `RasterError`.
+    """
+    if isinstance(source, str) and source.startswith(REMOTE):
+        with _opened(source, None) as src:
+            yield Raster(source, src, Georeference.of(src.crs, src.transform))
+        return
+    path = Path(source)
+    driver = _driver(path, typed=isinstance(source, str))
+    with _opened(str(path), driver) as src:
+        crs, transform = src.crs, src.transform
+        if crs is None or transform.is_identity:
+            aux_crs, aux_transform = read_aux_xml(path)
+            crs = crs or aux_crs
+            if transform.is_identity:
+                transform = aux_transform or read_world_file(path) or transform
+        yield Raster(str(path), src, Georeference.of(crs, transform))
+
+
+@contextmanager
+def _opened(name: str, driver: str | None) -> Iterator["DatasetReader"]:
+    settings = SAFE_GDAL if driver not in (None, "VRT") else {}
+    with rasterio.Env(**settings):
+        try:
+            with catch_warnings():
+                simplefilter("ignore", NotGeoreferencedWarning)
+                src = rasterio.open(name, driver=driver)
+        except (RasterioError, OSError) as error:
+            raise RasterError(f"{name} cannot be opened as a raster ({_reason(error)}): is it whole?") from error
+        with src:
+            _check_sizes(name, src)
+            yield src
+
+
+def _driver(path: Path, typed: bool) -> str:
+    try:
+        with path.open("rb") as file:
+            start = file.read(1024)
+    except FileNotFoundError:
+        raise RasterError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise RasterError(f"{path} is a folder, a raster file is needed") from None
+    except OSError as error:
+        raise RasterError(f"{path} cannot be read: {error.strerror}") from error
+    for magic, driver in MAGIC.items():
+        if start.startswith(magic):
+            return driver
+    if start.lstrip().startswith(b"<VRTDataset"):
+        if typed and path.suffix.lower() == ".vrt":
+            return "VRT"
+        raise RasterError(f"{path} is a VRT, which may point anywhere: name it yourself, as a .vrt, to have it read")
+    what = "is empty" if not start else "is no GeoTIFF, PNG, JPEG or JPEG 2000"
+    raise RasterError(f"{path} {what}")
+
+
+def _check_sizes(name: str, src: "DatasetReader") -> None:
+    itemsize = np.dtype(src.dtypes[0]).itemsize
+    if src.driver in ("PNG", "JPEG", "JP2OpenJPEG"):
+        if src.width * src.height > MOST_SEQUENTIAL_PIXELS:
+            raise RasterError(f"{name} declares {src.width} wide × {src.height} high as {src.driver}: too large "
+                              "to decode; convert it to a tiled GeoTIFF")
+        return
+    rows, cols = src.block_shapes[0]
+    bands = src.count if str(src.profile.get("interleave")) == "pixel" else 1
+    if rows * cols * bands * itemsize > MOST_BLOCK_BYTES:
+        raise RasterError(f"{name} has blocks of {cols} wide × {rows} high, {bands} bands: each would take over "
+                          f"{MOST_BLOCK_BYTES >> 20} MiB; convert it to a tiled GeoTIFF")
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error.__cause__ or error) or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,132 @@
+"""Maps read as class indices, whichever way their classes are coded."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sattrans.errors import ClassesError, RasterError
+from sattrans.grid import Window
+from sattrans.palette import UNKNOWN, Palette, pack_rgb
+from sattrans.raster.gate import Raster
+
+Coding = Literal["values", "table", "colors"]
+
+SAMPLE = 1024
+"""Side, in pixels, of the reduced copy from which a map's coding is told."""
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """A map whose pixels are classes of `palette`.
+
+    `coding` tells how: `values`, the pixel values are the classes'; `table`, a colour table has the classes'
+    colours at values of its own; `colors`, red, green and blue are the classes' colours. `notice` is what a
+    user should know about how the map was taken, or empty.
+    """
+
+    raster: Raster
+    palette: Palette
+    coding: Coding
+    lookup: NDArray[np.uint8]
+    notice: str = ""
+
+    @property
+    def empty(self) -> int | None:
+        """The value that stands for "nothing here": the declared nodata, unless it is a class's."""
+        nodata = self.raster.nodata
+        if nodata is None or self.coding != "values" or nodata in self.palette.values:
+            return None
+        return int(nodata)
+
+    def read(self, window: Window | None = None, at_most: int | None = None) -> NDArray[np.uint8]:
+        """Return class indices, shape (H, W), `UNKNOWN` where the map holds nothing (`empty`).
+
+        Raises `ClassesError` with what was found and what is expected.
+        """
+        if self.coding == "colors":
+            rgb = self.raster.read(window, (1, 2, 3), at_most).astype(np.uint8, copy=False)
+            indices = self.palette.from_rgb(rgb)
+            if (indices == UNKNOWN).any():
+                self._refuse_colors(rgb, indices)
+            return indices
+        values = self.raster.read(window, (1,), at_most)[0]
+        if values.dtype == np.uint8:
+            indices = self.lookup[values]
+        else:
+            inside = (values >= 0) & (values <= 255)
+            indices = np.where(inside, self.lookup[np.where(inside, values, 0)], np.uint8(UNKNOWN))
+        strange = indices == UNKNOWN
+        if self.empty is not None:
+            strange &= values != self.empty
+        if strange.any():
+            found = np.unique(values[strange])
+            known = "colours" if self.coding == "table" else "classes"
+            raise ClassesError(f"{self.raster.path} holds values {_listed(found)} that are none of the {known} "
+                               f"expected: {self.palette}")
+        return indices
+
+    def check(self) -> None:
+        """Read all of the map once, in bands of rows; raise `ClassesError` or `RasterError` for what is wrong."""
+        for top in range(0, self.raster.height, SAMPLE):
+            self.read(Window(top, 0, min(SAMPLE, self.raster.height - top), self.raster.width))
+
+    def _refuse_colors(self, rgb: NDArray[np.uint8], indices: NDArray[np.uint8]) -> None:
+        found = np.unique(pack_rgb(rgb)[indices == UNKNOWN])
+        told = _listed([f"#{color:06x}" for color in found])
+        expected = ", ".join("#{:02x}{:02x}{:02x} {}".format(*c.color, c.name) for c in self.palette.classes)
+        raise ClassesError(f"{self.raster.path} holds colours {told} that are none of those expected: {expected}; "
+                           "a map must be drawn without smoothing")
+
+
+def class_map(raster: Raster, palette: Palette) -> ClassMap:
+    """Find out how a map codes its classes, and return it ready to read.
+
+    One band holds values, unless its colour table has the palette's colours elsewhere than at the palette's
+    values. Three bands or more hold colours, unless they are all equal and hold the palette's values.
+    Raises `RasterError` for two bands and for pixels that are not integers.
+    """
+    if not np.issubdtype(np.dtype(raster.dtype), np.integer):
+        raise RasterError(f"{raster.path} holds {raster.dtype} pixels: a map holds integer classes, or colours")
+    by_value = palette.from_values(np.arange(256, dtype=np.uint8))
+    data_bands = raster.bands - (raster.alpha_band is not None)
+    if data_bands >= 3:
+        return _three_bands(raster, palette, by_value)
+    if data_bands != 1:
+        raise RasterError(f"{raster.path} has {data_bands} bands: a map has one (classes) or three (colours)")
+    table = raster.colormap()
+    if table and not _agrees(table, palette):
+        by_color = {color: index for index, color in enumerate(palette.colors)}
+        lookup = np.full(256, UNKNOWN, np.uint8)
+        for value, color in table.items():
+            if value < 256:
+                lookup[value] = by_color.get(color, UNKNOWN)
+        present = np.unique(raster.read(at_most=SAMPLE))
+        if (lookup[present[present < 256]] != UNKNOWN).all():
+            return ClassMap(raster, palette, "table", lookup,
+                            f"{raster.path}: classes taken by the colours of its colour table")
+    return ClassMap(raster, palette, "values", by_value)
+
+
+def _three_bands(raster: Raster, palette: Palette, by_value: NDArray[np.uint8]) -> ClassMap:
+    sample = raster.read(bands=(1, 2, 3), at_most=SAMPLE)
+    if (sample == sample[:1]).all() and np.isin(sample[0], palette.values).all():
+        return ClassMap(raster, palette, "values", by_value,
+                        f"{raster.path}: three equal bands, taken as one band of class values")
+    if raster.dtype != "uint8":
+        raise RasterError(f"{raster.path} holds {raster.dtype} colours, 8-bit ones are needed")
+    return ClassMap(raster, palette, "colors", by_value)
+
+
+def _agrees(table: dict[int, tuple[int, int, int]], palette: Palette) -> bool:
+    """Say whether a colour table has no colour of the palette elsewhere than the palette has it."""
+    own = set(palette.classes)
+    wanted = {c.color: c.value for c in own}
+    misplaced = {c.color for c in own if table.get(c.value) != c.color}
+    return not any(color in misplaced and wanted[color] != value for value, color in table.items())
+
+
+def _listed(found: "NDArray[np.generic] | list[str]", most: int = 12) -> str:
+    texts = [str(item) for item in found[:most]]
+    return ", ".join(texts) + (f" and {len(found) - most} more" if len(found) > most else "")

@@ -1,0 +1,197 @@
+"""A large GeoTIFF written from the top in rows of blocks, each an atomic file, so that a kill loses one at most.
+
+A tiled GeoTIFF that is killed while it is written opens cleanly and reads zeros: it cannot tell what it has.
+So the rows stand in `<output>.part/` until all are there; then the cloud-optimised GeoTIFF is built from them.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from warnings import catch_warnings, simplefilter
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.shutil import copy as raster_copy
+
+from sattrans.errors import OutputExists, RasterError
+from sattrans.files import (
+    atomic, check_same_options, lock, part_of, read_manifest, remove, sync, write_manifest,
+)
+from sattrans.grid import Window
+from sattrans.palette import RGB
+from sattrans.raster.gate import open_raster
+from sattrans.raster.georeference import Georeference
+from sattrans.raster.write import LOSSLESS
+
+BLOCK = 512
+"""Side of a block, and height of a row of them, in pixels."""
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a large raster is: its size, bands (1 or 3, and one more for `alpha`), place and tags."""
+
+    height: int
+    width: int
+    count: int
+    georeference: Georeference
+    alpha: bool = False
+    colormap: Mapping[int, RGB] | None = None
+    nodata: float | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[Window]:
+        """The rows of blocks, from the top."""
+        return [
+            Window(top, 0, min(BLOCK, self.height - top), self.width) for top in range(0, self.height, BLOCK)
+        ]
+
+    @property
+    def bands(self) -> int:
+        """All bands, the alpha band included."""
+        return self.count + self.alpha
+
+
+class RowWriter:
+    """Takes the rows of blocks of a raster, in any order, and knows which it has."""
+
+    def __init__(self, folder: Path, layout: Layout, options: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.layout = layout
+        self.tags = {**layout.tags, OPTIONS_TAG: json.dumps(dict(options))}
+
+    def _row_path(self, row: Window) -> Path:
+        return self.folder / f"row-{row.row:08d}.tif"
+
+    def missing(self) -> list[Window]:
+        """Return the rows not written yet."""
+        return [row for row in self.layout.rows if not self._row_path(row).exists()]
+
+    def write(self, row: Window, pixels: NDArray[np.uint8]) -> None:
+        """Write one row of blocks: `pixels` is (bands, row height, width)."""
+        path = self._row_path(row)
+        with atomic(path) as part:
+            with _create(part, self.layout, row) as dst:
+                dst.write(pixels)
+            sync(part)
+
+    def finish(self, output: Path) -> None:
+        """Build the cloud-optimised GeoTIFF from the rows, with overviews, and put it in place.
+
+        A colour table, nodata and tags are set on the way; a class map's overviews are by nearest neighbour.
+        """
+        sync(self.folder)
+        vrt = self.folder / "rows.vrt"
+        vrt.writeescape(self._vrt(), encoding="utf-8")
+        resampling = "NEAREST" if self.layout.colormap else "AVERAGE"
+        whole = self.folder / "cog.tif"
+        try:
+            with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", GDAL_CACHEMAX=256):
+                raster_copy(
+                    str(vrt), str(whole), driver="COG", COMPRESS="ZSTD", LEVEL="1",
+                    PREDICTOR="NO" if self.layout.colormap else "YES", BLOCKSIZE=str(BLOCK),
+                    OVERVIEW_RESAMPLING=resampling, BIGTIFF="IF_SAFER",
+                )
+        except RasterioError as error:
+            raise RasterError(f"{output} cannot be written: {error}") from error
+        sync(whole)
+        whole.replace(output)
+        sync(output.parent)
+
+    def _vrt(self) -> str:
+        """Return a GDAL VRT that stacks the rows (format: https://gdal.org/en/stable/drivers/raster/vrt.html)."""
+        layout = self.layout
+        place = layout.georeference
+        lines = [f'<VRTDataset rasterXSize="{layout.width}" rasterYSize="{layout.height}">']
+        if place.crs:
+            lines.append(f"<SRS>{escape(place.crs)}</SRS>")
+        if place.known:
+            lines.append(f"<GeoTransform>{', '.join(map(repr, place.affine.to_gdal()))}</GeoTransform>")
+        lines.append("<Metadata>")
+        lines += [f"<MDI key={quoteattr(key)}>{escape(value)}</MDI>" for key, value in self.tags.items()]
+        lines.append("</Metadata>")
+        meanings = {1: ["Palette" if layout.colormap else "Gray"], 3: ["Red", "Green", "Blue"]}[layout.count]
+        for band, meaning in enumerate([*meanings, *(["Alpha"] if layout.alpha else [])], 1):
+            lines.append(f'<VRTRasterBand dataType="Byte" band="{band}"><ColorInterp>{meaning}</ColorInterp>')
+            if layout.nodata is not None:
+                lines.append(f"<NoDataValue>{layout.nodata:g}</NoDataValue>")
+            if layout.colormap:
+                table = layout.colormap
+                entries = (table.get(value, (0, 0, 0)) for value in range(max(table) + 1))
+                lines.append("<ColorTable>")
+                lines += ['<Entry c1="{}" c2="{}" c3="{}" c4="255"/>'.format(*entry) for entry in entries]
+                lines.append("</ColorTable>")
+            for row in layout.rows:
+                size = f'xSize="{row.width}" ySize="{row.height}"'
+                lines.append(
+                    f'<SimpleSource><SourceFilename relativeToVRT="1">{self._row_path(row).name}</SourceFilename>'
+                    f'<SourceBand>{band}</SourceBand><SrcRect xOff="0" yOff="0" {size}/>'
+                    f'<DstRect xOff="0" yOff="{row.row}" {size}/></SimpleSource>'
+                )
+            lines.append("</VRTRasterBand>")
+        lines.append("</VRTDataset>")
+        return "\n".join(lines)
+
+
+def _create(path: Path, layout: Layout, row: Window) -> Any:
+    with catch_warnings():
+        simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(
+            path, "w", driver="GTiff", dtype="uint8", count=layout.bands, height=row.height, width=row.width,
+            interleave="pixel", BIGTIFF="IF_SAFER", tiled=True, blockxsize=BLOCK, blockysize=BLOCK,
+            predictor=1 if layout.colormap else 2, **LOSSLESS,
+        )
+
+
+OPTIONS_TAG = "SATTRANS_OPTIONS"
+"""The GeoTIFF tag that holds, as JSON, the options that made it."""
+
+
+def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
+    """Say whether `output` stands there, made with these options.
+
+    Raises `OutputExists` where it was made with others, or by something else.
+    """
+    if not output.exists():
+        return False
+    try:
+        with open_raster(output) as raster:
+            made_with = json.loads(raster.tags().get(OPTIONS_TAG, ""))
+    except (RasterError, ValueError):
+        raise OutputExists(f"{output} exists and is not ours: choose another name, or --overwrite") from None
+    check_same_options(output, made_with, json.loads(json.dumps(options)))
+    return True
+
+
+@contextmanager
+def row_writer(output: Path, layout: Layout, options: Mapping[str, Any], overwrite: bool) -> Iterator[RowWriter]:
+    """Give a `RowWriter` for `output` and, when the block is left without an error, build the output.
+
+    `options` decide the bytes: rows that a killed run left are taken up where they are the same, and
+    refused (`OutputExists`) where they are not, unless `overwrite`. One writer at a time (`LockedError`).
+    """
+    folder = part_of(output)
+    body = json.loads(json.dumps({"options": dict(options)}))
+    with lock(folder):
+        if overwrite:
+            remove(folder)
+        manifest = folder / "rows.json"
+        if manifest.exists():
+            check_same_options(folder, read_manifest(manifest, "rows", VERSION)["options"], body["options"])
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_manifest(manifest, "rows", VERSION, body)
+        writer = RowWriter(folder, layout, options)
+        yield writer
+        writer.finish(output)
+        remove(folder)

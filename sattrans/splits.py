@@ -1,0 +1,108 @@
+"""Splits: which tiles train, which validate, which test."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from sattrans.dataset import SPLITS, Dataset, Scene, Split
+from sattrans.grid import Cell, Window, tile_cells
+
+Scheme = Literal["published", "scene", "block", "random"]
+FRACTIONS = (0.8, 0.1, 0.1)
+"""Shares of train, val, test where nobody published a split."""
+
+FEW_SCENES = 10
+"""Under so many scenes a split by scene would leave a split to one or two of them, so blocks are cut instead."""
+
+BLOCKS_A_SCENE = 25
+"""About how many blocks a scene is cut into for a split by block."""
+
+
+def deal(count: int, seed: int) -> list[Split]:
+    """Deal `count` things out by `FRACTIONS`, shuffled by `seed`; from three things on, none goes without."""
+    shares = [share * count for share in FRACTIONS]
+    numbers = [int(share) for share in shares]
+    if count >= len(SPLITS):
+        numbers = [max(1, number) for number in numbers]
+    by_rest = sorted(range(len(SPLITS)), key=lambda i: shares[i] - int(shares[i]), reverse=True)
+    for turn in range(count):  # hand out what rounding left over, the largest remainder first
+        if sum(numbers) >= count:
+            break
+        numbers[by_rest[turn % len(SPLITS)]] += 1
+    while sum(numbers) > count:
+        numbers[numbers.index(max(numbers))] -= 1
+    dealt = [split for split, number in zip(SPLITS, numbers, strict=True) for _ in range(number)]
+    order = np.random.default_rng(seed).permutation(count)
+    return [dealt[place] for place in order]
+
+
+def by_scene(scenes: Sequence[Scene], seed: int) -> dict[str, Split]:
+    """Return the split of each scene by its id."""
+    return dict(zip([scene.id for scene in scenes], deal(len(scenes), seed), strict=True))
+
+
+def block_side(height: int, width: int, size: int) -> int:
+    """Return the side in pixels, a multiple of the tile size, of blocks that cut a scene into about 25."""
+    tiles = max(1.0, (height // size) * (width // size) / BLOCKS_A_SCENE)
+    return size * max(1, round(tiles**0.5))
+
+
+def by_block(cells: Sequence[Cell], height: int, width: int, size: int, seed: int) -> list[Split | None]:
+    """Return the split of each cell: that of the block it lies in; None where it straddles two of unlike split."""
+    side = block_side(height, width, size)
+    # Blocks that hold no whole tile are not dealt: a split must not go to an edge without tiles.
+    rows = range((height - size) // side + 1)
+    cols = range((width - size) // side + 1)
+    keys = [(row, col) for row in rows for col in cols]
+    split_of = dict(zip(keys, deal(len(keys), seed), strict=True))
+    splits: list[Split | None] = []
+    for cell in cells:
+        w = cell.window
+        touched = {
+            split_of[min(row // side, len(rows) - 1), min(col // side, len(cols) - 1)]
+            for row in (w.row, w.bottom - 1) for col in (w.col, w.right - 1)
+        }
+        splits.append(touched.pop() if len(touched) == 1 else None)
+    return splits
+
+
+def by_publisher(
+    dataset: Dataset, scene: Scene, cells: Sequence[Cell], height: int, width: int, size: int, overlap: int
+) -> list[Split | None]:
+    """Return the published split of each cell.
+
+    At another tile size a tile inherits the split of the published cell that holds it; one that straddles
+    cells of unlike splits is left out (None), as is one the publishers do not list.
+    """
+    published = dataset.published_size
+    if published is None or (published == size and overlap == 0):
+        return [dataset.published_split(scene, cell) for cell in cells]
+    columns = -(-width // published)
+    splits: list[Split | None] = []
+    for cell in cells:
+        w = cell.window
+        touched = {
+            dataset.published_split(scene, _published_cell(row, col, columns, published, height, width))
+            for row in range(w.row // published, (w.bottom - 1) // published + 1)
+            for col in range(w.col // published, (w.right - 1) // published + 1)
+        }
+        splits.append(touched.pop() if len(touched) == 1 else None)
+    return splits
+
+
+def _published_cell(row: int, col: int, columns: int, size: int, height: int, width: int) -> Cell:
+    window = Window(row * size, col * size, size, size)
+    return Cell(row * columns + col, window, window.bottom <= height and window.right <= width)
+
+
+def has_published(dataset: Dataset, scenes: Sequence[Scene], heights: Sequence[int], widths: Sequence[int]) -> bool:
+    """Say whether the publishers put any cell of these scenes into a split."""
+    for scene, height, width in zip(scenes, heights, widths, strict=True):
+        size = dataset.published_size or max(1, min(height, width))
+        for cell in tile_cells(height, width, size):
+            if dataset.published_split(scene, cell) is not None:
+                return True
+            if dataset.published_size is None:
+                break
+    return False

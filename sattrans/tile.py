@@ -1,0 +1,290 @@
+"""Cut a dataset's scenes into a tileset: images and maps on one grid, with splits, shares and hashes."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sattrans.dataset import Dataset, Scene, Split
+from sattrans.errors import DatasetNotFound, OptionError, RasterError, SattransError, UsageError
+from sattrans.executor import executor
+from sattrans.files import (
+    check_same_options, check_writable_folder, lock, now, part_of, remove, sha256, sync,
+)
+from sattrans.grid import Cell, Window, tile_cells, tile_step
+from sattrans.palette import UNKNOWN, Palette
+from sattrans.plugins import open_dataset
+from sattrans.progress import bar
+from sattrans.raster.gate import open_raster
+from sattrans.raster.maps import class_map
+from sattrans.raster.read import check_aligned, image_bands, read_rgb, read_valid
+from sattrans.raster.write import write_tile
+from sattrans.splits import FEW_SCENES, Scheme, by_block, by_publisher, by_scene, deal, has_published
+from sattrans.tileset import (
+    DEFAULT_FOLDER, MANIFEST, SceneRecord, Tile, Tileset, manifest_body, read_unfinished, write_index,
+    write_tileset_manifest,
+)
+
+DEFAULT_SIZE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class TileOptions:
+    """What `tile` may be told. `size` None takes the published size, else 256 px; `split` None the published one.
+
+    `bidx` are the image's bands (from 1) that hold red, green and blue. `drop_empty` leaves out tiles that
+    hold nothing but the palette's first class.
+    """
+
+    size: int | None = None
+    overlap: int = 0
+    bidx: tuple[int, ...] | None = None
+    split: Scheme | None = None
+    seed: int = 0
+    drop_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TileResult:
+    """A finished tileset, and what was left out: `dropped` counts tiles by reason, `border` those next to
+    a tile of another split. `made` is False where the tileset was there already."""
+
+    tileset: Tileset
+    dropped: Mapping[str, int]
+    border: int
+    notices: tuple[str, ...]
+    made: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """A row of tiles of one scene: what one piece of work is given. Picklable."""
+
+    scene: SceneRecord
+    cells: tuple[tuple[Cell, Split], ...]
+    palette: Palette
+    bands: tuple[int, int, int]
+    drop_empty: bool
+    folder: Path
+
+
+def tile(
+    root: Path, output: Path | None = None, dataset: str | None = None, options: TileOptions | None = None,
+    workers: int | str = 1, overwrite: bool = False,
+) -> TileResult:
+    """Cut the dataset in `root` into a tileset (`tiles/<dataset>-<size>`, or `output`).
+
+    A finished tileset with the same options is left as it is, an unfinished one is finished. Raises
+    `UsageError` for what cannot be, `RasterError` and `ClassesError` for input that is not right.
+    """
+    options = options or TileOptions()
+    found = open_dataset(root, dataset)
+    size = options.size or found.published_size or DEFAULT_SIZE
+    tile_step(size, options.overlap)
+    palette = found.palette
+    if palette is None:
+        raise UsageError(f"dataset '{found.name}' has maps without classes, which cannot be tiled")
+    folder = output or DEFAULT_FOLDER / f"{found.name}-{size}"
+    check_writable_folder(folder)
+    scenes = [scene for scene in found.scenes() if scene.image and scene.map]
+    if not scenes:
+        raise DatasetNotFound(f"{root} has no scene with both an image and a map")
+    records, bands_of = _look(scenes, options, size)
+    notices = list(found.notices())
+    scheme, scheme_notice = _scheme(found, scenes, records, options.split)
+    notices += scheme_notice
+    told: dict[str, Any] = {
+        "dataset": found.name, "root": str(root.resolve()), "size": size, "overlap": options.overlap,
+        "bidx": list(options.bidx) if options.bidx else None, "split": scheme, "seed": options.seed,
+        "drop_empty": options.drop_empty, "inputs": _inputs(scenes),
+    }
+    with lock(folder):
+        if overwrite:
+            remove(folder)
+        if (folder / MANIFEST).is_file():
+            done = Tileset.open(folder)
+            check_same_options(folder, done.manifest["options"], told)
+            return TileResult(done, done.manifest["dropped"], _border(done.tiles), tuple(done.manifest["notices"]), False)
+        if folder.is_dir() and any(folder.iterdir()) and read_unfinished(folder) is None:
+            raise UsageError(f"{folder} holds other files: choose another output, or --overwrite to replace it")
+        begun = read_unfinished(folder)
+        if begun:
+            check_same_options(folder, begun["options"], told)
+        created = begun["created"] if begun else now()
+        write_tileset_manifest(part_of(folder / MANIFEST), {"created": created, "options": told})
+        for name in ("images", "maps"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        jobs = list(_bands(found, scenes, records, bands_of, palette, scheme, options, size, folder))
+        try:
+            tiles, dropped = _cut(jobs, workers)
+            if not tiles:
+                raise UsageError(f"no tile of {root} is left ({_told(dropped)}): nothing to train on")
+        except SattransError:
+            if not begun:  # wrong input leaves nothing behind; a kill leaves what the same command takes up
+                remove(folder)
+            raise
+        used = [record for record in records if any(t.scene == record.id for t in tiles)]
+        write_index(folder, tiles, {record.id: record for record in used})
+        _flush(folder)
+        body = manifest_body(created, told, size, palette, used, tiles, notices)
+        write_tileset_manifest(folder / MANIFEST, {**body, "dropped": dict(sorted(dropped.items()))})
+        part_of(folder / MANIFEST).unlink()
+    return TileResult(Tileset.open(folder), dropped, _border(tiles), tuple(notices), True)
+
+
+def _look(
+    scenes: Sequence[Scene], options: TileOptions, size: int
+) -> tuple[list[SceneRecord], list[tuple[int, int, int]]]:
+    """Open every scene before anything is written, so that what is wrong is said first."""
+    records, bands_of = [], []
+    for scene in scenes:
+        assert scene.image and scene.map
+        with open_raster(scene.image) as image, open_raster(scene.map) as map_:
+            check_aligned(image, map_)
+            bands_of.append(image_bands(image, options.bidx))
+            place = image.georeference if image.georeference.known else map_.georeference
+            records.append(SceneRecord(scene.id, scene.region, str(scene.image), str(scene.map), image.height, image.width, place))
+    if all(r.height < size or r.width < size for r in records):
+        largest = max(records, key=lambda r: r.height * r.width)
+        raise OptionError(f"--size {size} is larger than every scene (the largest is {largest.width} wide × "
+                          f"{largest.height} high): choose a smaller one")
+    return records, bands_of
+
+
+def _scheme(
+    dataset: Dataset, scenes: Sequence[Scene], records: Sequence[SceneRecord], asked: Scheme | None
+) -> tuple[Scheme, list[str]]:
+    heights, widths = [r.height for r in records], [r.width for r in records]
+    published = asked in (None, "published") and has_published(dataset, scenes, heights, widths)
+    if asked == "published" and not published:
+        raise OptionError(f"dataset '{dataset.name}' in {dataset.root} has no published split: --split scene, block or random")
+    if asked or published:
+        return asked or "published", []
+    scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES else "block"
+    return scheme, [f"no published split: tiles are split by {scheme}, 80/10/10 (--split scene|block|random)"]
+
+
+def _bands(
+    dataset: Dataset, scenes: Sequence[Scene], records: Sequence[SceneRecord],
+    bands_of: Sequence[tuple[int, int, int]], palette: Palette, scheme: Scheme, options: TileOptions,
+    size: int, folder: Path,
+) -> Iterator[_Band]:
+    scene_split = by_scene(scenes, options.seed)
+    for number, (scene, record, bands) in enumerate(zip(scenes, records, bands_of, strict=True)):
+        height, width = record.height, record.width
+        cells = [cell for cell in tile_cells(height, width, size, options.overlap) if cell.whole]
+        if not cells:
+            continue
+        seed = options.seed + number
+        splits: Sequence[Split | None] = {
+            "published": lambda: by_publisher(dataset, scene, cells, height, width, size, options.overlap),  # noqa: B023
+            "scene": lambda: [scene_split[scene.id]] * len(cells),  # noqa: B023
+            "block": lambda: by_block(cells, height, width, size, seed),  # noqa: B023
+            "random": lambda: deal(len(cells), seed),  # noqa: B023
+        }[scheme]()
+        rows: dict[int, list[tuple[Cell, Split]]] = {}
+        for cell, split in zip(cells, splits, strict=True):
+            if split is not None:
+                rows.setdefault(cell.window.row, []).append((cell, split))
+        for chosen in rows.values():
+            yield _Band(record, tuple(chosen), palette, bands, options.drop_empty, folder)
+
+
+def _cut(jobs: Sequence[_Band], workers: int | str) -> tuple[list[Tile], Counter[str]]:
+    tiles: list[Tile] = []
+    dropped: Counter[str] = Counter()
+    with executor(workers) as pool, bar(sum(len(job.cells) for job in jobs), "tile", "tile") as progress:
+        for job, (made, left_out) in zip(jobs, pool.map(cut_band, jobs), strict=True):
+            tiles += made
+            dropped += left_out
+            progress.update(len(job.cells))
+    return tiles, dropped
+
+
+def cut_band(job: _Band) -> tuple[list[Tile], Counter[str]]:
+    """Cut one row of tiles: read its rows once, write what is not there, return the tiles and what was dropped."""
+    tiles: list[Tile] = []
+    dropped: Counter[str] = Counter()
+    left = min(cell.window.col for cell, _ in job.cells)
+    right = max(cell.window.right for cell, _ in job.cells)
+    first = job.cells[0][0].window
+    band = Window(first.row, left, first.height, right - left)
+    with open_raster(Path(job.scene.image)) as image, open_raster(Path(job.scene.map)) as map_:
+        rgb = read_rgb(image, band, job.bands)
+        indices = class_map(map_, job.palette).read(band)
+        valid = read_valid(image, band, rgb)
+    for cell, split in job.cells:
+        across = slice(cell.window.col - left, cell.window.right - left)
+        part, pixels = indices[:, across], rgb[:, :, across]
+        if (part == UNKNOWN).any() or (valid is not None and not valid[:, across].all()):
+            dropped["nodata"] += 1
+            continue
+        counts = np.bincount(part.ravel(), minlength=len(job.palette))
+        if job.drop_empty and counts[0] == part.size:
+            dropped["empty"] += 1
+            continue
+        shares = {name: float(n) / part.size for name, n in zip(job.palette.names, counts, strict=True) if n}
+        made = Tile(f"{job.scene.id}_{cell.k}", job.scene.id, split, cell.window, shares, "", "")
+        place = job.scene.georeference.at(cell.window)
+        image_path, map_path = made.image_path(job.folder), made.map_path(job.folder)
+        if not _holds(image_path, pixels):
+            write_tile(image_path, pixels, place)
+        values = job.palette.to_values(part)
+        if not _holds(map_path, values[np.newaxis]):
+            write_tile(map_path, values, place, job.palette)
+        tiles.append(Tile(made.id, made.scene, split, made.window, shares, sha256(image_path), sha256(map_path)))
+    return tiles, dropped
+
+
+def _holds(path: Path, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bool:
+    """Say whether a tile that a killed run left is there and whole."""
+    if not path.exists():
+        return False
+    try:
+        with open_raster(path) as raster:
+            return bool(np.array_equal(raster.read(), pixels))
+    except RasterError:
+        return False
+
+
+def _border(tiles: Sequence[Tile]) -> int:
+    """Count the tiles that touch or overlap one of another split in the same scene."""
+    by_scene_: dict[str, list[Tile]] = {}
+    for item in tiles:
+        by_scene_.setdefault(item.scene, []).append(item)
+    from shapely import STRtree, box
+
+    count = 0
+    for members in by_scene_.values():
+        boxes = [box(t.window.col, t.window.row, t.window.right, t.window.bottom) for t in members]
+        one, other = STRtree(boxes).query(boxes, predicate="intersects")
+        unlike = [i for i, j in zip(one, other, strict=True) if members[i].split != members[j].split]
+        count += len(set(unlike))
+    return count
+
+
+def _inputs(scenes: Sequence[Scene]) -> str:
+    """Return one hash over the names, sizes and times of all input files: a changed input is another tileset."""
+    digest = hashlib.sha256()
+    for scene in scenes:
+        for path in (scene.image, scene.map):
+            assert path
+            stat = path.stat()
+            digest.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _flush(folder: Path) -> None:
+    """Make sure that tiles and folders are on the disk before the manifest says that they are."""
+    if hasattr(os, "sync"):
+        os.sync()  # one call for thousands of files: an fsync each would cost 10 ms a tile
+    sync(folder / "images", folder / "maps", folder)
+
+
+def _told(dropped: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in dropped.items()) or "none cut"

@@ -1,0 +1,187 @@
+"""Tileset: a folder of tiles with its index (`tiles.geojson`) and its manifest (`tileset.json`)."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sattrans.dataset import SPLITS, Split
+from sattrans.errors import NothingToUse, UsageError
+from sattrans.files import part_of, read_manifest, sha256, write_json, write_manifest
+from sattrans.grid import Window
+from sattrans.palette import Palette
+from sattrans.raster.georeference import Georeference
+
+VERSION = 1
+MANIFEST = "tileset.json"
+INDEX = "tiles.geojson"
+DEFAULT_FOLDER = Path("tiles")
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRecord:
+    """What the manifest keeps of a scene: its files, size and place."""
+
+    id: str
+    region: str
+    image: str
+    map: str
+    height: int
+    width: int
+    georeference: Georeference
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile. `shares` are the parts of it that each class covers (by name, summing to 1)."""
+
+    id: str
+    scene: str
+    split: Split
+    window: Window
+    shares: Mapping[str, float]
+    image_sha256: str
+    map_sha256: str
+
+    def image_path(self, folder: Path) -> Path:
+        """Where the image lies in a tileset's folder."""
+        return folder / "images" / f"{self.id}.tif"
+
+    def map_path(self, folder: Path) -> Path:
+        """Where the map lies in a tileset's folder."""
+        return folder / "maps" / f"{self.id}.tif"
+
+
+@dataclass(frozen=True)
+class Tileset:
+    """A finished tileset. Open one with `Tileset.open`."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Tileset":
+        """Open a folder that `tile` finished. Raises `UsageError` where it is none, or unfinished."""
+        if not (folder / MANIFEST).is_file():
+            if part_of(folder / MANIFEST).is_file():
+                raise UsageError(f"{folder} is an unfinished tileset: run the same sattrans tile command again")
+            raise UsageError(f"{folder} is no tileset: make one with sattrans tile FOLDER -o {folder}")
+        return cls(folder, read_manifest(folder / MANIFEST, "tileset", VERSION))
+
+    @classmethod
+    def newest(cls, under: Path = DEFAULT_FOLDER) -> "Tileset":
+        """Open the tileset under a folder that was made last. Raises `NothingToUse` where there is none."""
+        found = [cls.open(path.parent) for path in sorted(under.glob(f"*/{MANIFEST}"))]
+        if not found:
+            raise NothingToUse(f"no tileset in {under}/: make one with sattrans tile FOLDER, or name one with --data")
+        return max(found, key=lambda tileset: str(tileset.manifest["created"]))
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def size(self) -> int:
+        """Side of a tile in pixels."""
+        return int(self.manifest["size"])
+
+    @cached_property
+    def palette(self) -> Palette:
+        """The classes of the maps."""
+        return Palette.from_json(self.manifest["palette"])
+
+    @cached_property
+    def scenes(self) -> dict[str, SceneRecord]:
+        """The scenes by id."""
+        return {
+            s["id"]: SceneRecord(s["id"], s["region"], s["image"], s["map"], s["height"], s["width"],
+                                 Georeference.from_json(s))
+            for s in self.manifest["scenes"]
+        }
+
+    @cached_property
+    def tiles(self) -> tuple[Tile, ...]:
+        """All tiles, in the order of the index."""
+        path = self.folder / INDEX
+        try:
+            features = json.loads(path.read_text(encoding="utf-8"))["features"]
+            return tuple(_tile(feature) for feature in features)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path} is damaged ({error}): make the tileset again") from error
+
+    def split(self, split: Split) -> list[Tile]:
+        """Return the tiles of a split."""
+        return [tile for tile in self.tiles if tile.split == split]
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the index, which holds that of each tile."""
+        return sha256(self.folder / INDEX)
+
+    def georeference(self, tile: Tile) -> Georeference:
+        """Return where a tile lies."""
+        return self.scenes[tile.scene].georeference.at(tile.window)
+
+
+def _tile(feature: Mapping[str, Any]) -> Tile:
+    p = feature["properties"]
+    window = Window(p["row"], p["col"], p["height"], p["width"])
+    return Tile(feature["id"], p["scene"], p["split"], window, p["shares"], p["image_sha256"], p["map_sha256"])
+
+
+def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneRecord]) -> None:
+    """Write `tiles.geojson` (RFC 7946): a feature a tile, its footprint in WGS 84, null where the CRS is unknown."""
+    features = [
+        {
+            "type": "Feature",
+            "id": tile.id,
+            "geometry": scenes[tile.scene].georeference.footprint(tile.window),
+            "properties": {
+                "scene": tile.scene,
+                "split": tile.split,
+                "row": tile.window.row,
+                "col": tile.window.col,
+                "height": tile.window.height,
+                "width": tile.window.width,
+                "shares": {name: round(share, 6) for name, share in tile.shares.items()},
+                "image_sha256": tile.image_sha256,
+                "map_sha256": tile.map_sha256,
+            },
+        }
+        for tile in tiles
+    ]
+    write_json(folder / INDEX, {"type": "FeatureCollection", "features": features}, indent=None)
+
+
+def manifest_body(
+    created: str, options: Mapping[str, Any], size: int, palette: Palette, scenes: Sequence[SceneRecord],
+    tiles: Sequence[Tile], notices: Sequence[str],
+) -> dict[str, Any]:
+    """Return what the manifest of a finished tileset holds."""
+    return {
+        "created": created,
+        "options": dict(options),
+        "size": size,
+        "palette": palette.to_json(),
+        "tiles": {split: sum(tile.split == split for tile in tiles) for split in SPLITS},
+        "notices": list(notices),
+        "scenes": [
+            {"id": s.id, "region": s.region, "image": s.image, "map": s.map, "height": s.height, "width": s.width,
+             **s.georeference.to_json()}
+            for s in scenes
+        ],
+    }
+
+
+def write_tileset_manifest(path: Path, body: Mapping[str, Any]) -> None:
+    """Write a tileset's manifest at `path`."""
+    write_manifest(path, "tileset", VERSION, body)
+
+
+def read_unfinished(folder: Path) -> dict[str, Any] | None:
+    """Return what was written when a tileset that is not finished was begun, or None."""
+    path = part_of(folder / MANIFEST)
+    return read_manifest(path, "tileset", VERSION) if path.is_file() else None

@@ -1,0 +1,156 @@
+"""Train a model on a tileset: a tileset and a model plugin in, a run out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sattrans.batches import Batches, TileStore, source_channels
+from sattrans.device import choose_device
+from sattrans.errors import OptionError, UsageError
+from sattrans.files import lock, now
+from sattrans.loop import Loop, Precision, Settings
+from sattrans.model import Model, TileSpec
+from sattrans.options import resolve
+from sattrans.plugins import fallback_model, model_class
+from sattrans.run import DEFAULT_FOLDER, Run
+from sattrans.tileset import Tileset
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A finished run, and what a user should know about how it was trained."""
+
+    run: Run
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """What `train` may be told; None takes the model's default (`Model.defaults`).
+
+    `epochs` and `steps` exclude each other. `ema` is the decay of the generator's moving average, 0 for none.
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    precision: Precision = "32"
+    ema: float = 0.999
+    patience: int | None = None
+    monitor: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.steps is not None:
+            raise OptionError("--epochs and --steps exclude each other: give one")
+        for name in ("epochs", "steps", "batch_size", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"--{name.replace('_', '-')} {value}: at least 1 is needed")
+        if not 0 <= self.ema < 1:
+            raise OptionError(f"--ema {self.ema}: a decay from 0 (no average) to below 1 is needed")
+
+
+def train(
+    data: Path | None = None,
+    model: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    options: TrainOptions | None = None,
+    device: str = "auto",
+    output: Path | None = None,
+) -> TrainResult:
+    """Train `model` on the tileset in `data` (the newest under `tiles/`), into a new run.
+
+    `settings` are the model's own options. The run is `output`, or `runs/<model>-<tileset>-<n>`. Raises
+    `UsageError` for what does not fit, `TrainingError` where training fails, `Interrupted` after a signal.
+    """
+    options = options or TrainOptions()
+    tileset = Tileset.open(data) if data else Tileset.newest()
+    kind = model_class(model or fallback_model())
+    model_options = resolve(kind, settings or {})
+    if tileset.size not in kind.sizes:
+        raise UsageError(f"model '{kind.name}' takes tiles of {', '.join(map(str, kind.sizes))} px, {tileset.folder} "
+                         f"has {tileset.size}: tile again with --size")
+    spec = TileSpec(tileset.size, source_channels(model_options.source, tileset.palette), classes=len(tileset.palette))
+    count = len(tileset.split("train"))
+    if not count:
+        raise UsageError(f"{tileset.folder} has no training tiles: tile again with another --split")
+    batch_size = min(options.batch_size or kind.defaults.batch_size, count)
+    per_epoch = count // batch_size
+    resolved = Settings(
+        steps=options.steps or (options.epochs or kind.defaults.epochs) * per_epoch,
+        batch_size=batch_size,
+        seed=options.seed,
+        precision=options.precision,
+        ema=options.ema,
+        patience=options.patience or kind.defaults.patience,
+        monitor=options.monitor or kind.defaults.monitor,
+        schedule=kind.defaults.schedule,
+    )
+    chosen = choose_device(device)
+    folder = output or _new_folder(kind.name, tileset.name)
+    if folder.exists():
+        raise UsageError(f"{folder} exists: choose another name, or go on with it by --resume {folder}")
+    with lock(folder):
+        scene = next(iter(tileset.scenes.values()))
+        run = Run.begin(folder, {
+            "created": now(),
+            "model": kind.name,
+            "plugin": _plugin_version(kind),
+            "options": model_options.model_dump(),
+            "settings": asdict(resolved),
+            "spec": asdict(spec),
+            "palette": tileset.palette.to_json(),
+            "resolution": list(scene.georeference.resolution),
+            "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
+        })
+        return _train(run, tileset, chosen, resume=False)
+
+
+def resume(run: Path | str, device: str = "auto") -> TrainResult:
+    """Go on with a run (`last`: the newest unfinished one) from its last checkpoint, with its own options."""
+    opened = Run.newest(finished=False) if str(run) == "last" else Run.open(Path(run))
+    if opened.finished:
+        raise UsageError(f"{opened.folder} is finished: begin a new run with sattrans train")
+    tileset = opened.tileset()
+    with lock(opened.folder):
+        return _train(opened, tileset, choose_device(device), resume=opened.checkpoint("last").is_file())
+
+
+def _train(run: Run, tileset: Tileset, device: torch.device, resume: bool) -> TrainResult:
+    settings = Settings(**run.manifest["settings"])
+    torch.manual_seed(settings.seed)
+    model = run.build_model().to(device)
+    encoding = run.manifest["options"]["source"]
+
+    def batches(tiles: TileStore) -> Batches:
+        return Batches(tiles, encoding, settings.batch_size, device, settings.seed, model.pairing)
+
+    train_tiles, val_tiles = tileset.split("train"), tileset.split("val")
+    notices = []
+    if not val_tiles:
+        notices.append(f"{tileset.folder} has no val tiles: the run is judged on training tiles")
+    training = batches(TileStore(tileset, train_tiles))
+    validation = batches(TileStore(tileset, val_tiles)) if val_tiles else training
+    loop = Loop(model, training, validation, settings, run)
+    if resume:
+        loop.load()
+    summary = loop.run()
+    return TrainResult(run.finish(summary), tuple(notices))
+
+
+def _new_folder(model: str, tileset: str) -> Path:
+    number = 1
+    while (folder := DEFAULT_FOLDER / f"{model}-{tileset}-{number}").exists():
+        number += 1
+    return folder
+
+
+def _plugin_version(kind: type[Model]) -> dict[str, str]:
+    from sattrans.plugins import manager
+
+    row = next(row for row in manager().rows() if (row.kind, row.name) == ("model", kind.name))
+    return {"origin": row.origin, "version": row.version}
