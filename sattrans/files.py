@@ -22,6 +22,11 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + PART)
 
 
+def begun_of(path: Path) -> Path:
+    """Return the path of the manifest that stands for `path` while its folder is being filled."""
+    return path.with_name(path.name + ".begun")
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a `.part` path to write to; at the end it takes the name `path`, after an error it is removed."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sattrans.blend import RAMPS, Blend, RollingRows, reaches, to_uint8, window_weight
 from sattrans.errors import ClassesError, OptionError, OutputExists
-from sattrans.files import check_same_options, lock, part_of, read_manifest, write_manifest
+from sattrans.files import check_same_options, begun_of, lock, read_manifest, write_manifest
 from sattrans.grid import Window, cover_starts
 from sattrans.palette import UNKNOWN
 from sattrans.progress import bar
@@ -198,7 +198,7 @@ def _folder_finished(folder: Path, told: Mapping[str, Any]) -> bool:
     if folder.exists() and not folder.is_dir():
         raise OutputExists(f"{folder} is a file: give a name that ends in .tif, or a folder")
     if not (folder / FOLDER_MANIFEST).is_file():
-        begun = part_of(folder / FOLDER_MANIFEST)
+        begun = begun_of(folder / FOLDER_MANIFEST)
         if begun.is_file():
             check_same_options(folder, read_manifest(begun, "generated", FOLDER_VERSION)["options"], _plain(told))
         elif folder.is_dir() and any(folder.iterdir()):
@@ -218,7 +218,7 @@ def _write_folder(job: _Job, folder: Path, told: Mapping[str, Any], stem: str) -
     raster = job.classes.raster
     with lock(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_manifest(part_of(folder / FOLDER_MANIFEST), "generated", FOLDER_VERSION, {"options": _plain(told)})
+        write_manifest(begun_of(folder / FOLDER_MANIFEST), "generated", FOLDER_VERSION, {"options": _plain(told)})
         with bar(len(job.rows) * len(job.cols), "generate", "window") as progress:
             for row in job.rows:
                 paths = {col: folder / f"{stem}_{row:06d}_{col:06d}.tif" for col in job.cols}
@@ -228,6 +228,6 @@ def _write_folder(job: _Job, folder: Path, told: Mapping[str, Any], stem: str) -
                         window = Window(row, col, height, width)
                         write_tile(paths[col], to_uint8(pixels[:, :height, :width]), raster.georeference.at(window))
                 progress.update(len(job.cols))
-        part_of(folder / FOLDER_MANIFEST).replace(folder / FOLDER_MANIFEST)
+        begun_of(folder / FOLDER_MANIFEST).replace(folder / FOLDER_MANIFEST)
 
 

@@ -110,7 +110,7 @@ class Loop:
         shown: dict[str, float] = {}
         while (update := self._next(steps)) is not None:
             optimizer, total = self.optimizers[update.optimizer], update.total
-            values = {name: float(value) for name, value in {**update.losses, **update.log}.items()}
+            values = {name: float(value.detach()) for name, value in {**update.losses, **update.log}.items()}
             if not all(map(math.isfinite, values.values())):
                 self._refuse(values)
             optimizer.zero_grad(set_to_none=True)

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sattrans.errors import NothingToUse, SattransError, UsageError
-from sattrans.files import part_of, read_manifest, write_bytes, write_manifest
+from sattrans.files import begun_of, read_manifest, write_bytes, write_manifest
 from sattrans.model import Model, TileSpec
 from sattrans.options import resolve
 from sattrans.palette import Palette
@@ -37,17 +37,17 @@ class Run:
 
     @classmethod
     def begin(cls, folder: Path, body: Mapping[str, Any]) -> "Run":
-        """Make a run's folder; its manifest has a `.part` name until `finish`."""
+        """Make a run's folder; its manifest is named `run.json.begun` until `finish`."""
         folder.mkdir(parents=True, exist_ok=True)
         versions = {name: version(name) for name in ("torch", "numpy", "rasterio")} | {"python": platform.python_version()}
-        write_manifest(part_of(folder / MANIFEST), "run", VERSION, {**body, "versions": versions})
+        write_manifest(begun_of(folder / MANIFEST), "run", VERSION, {**body, "versions": versions})
         return cls.open(folder)
 
     def finish(self, summary: Mapping[str, Any]) -> "Run":
         """Write the finished manifest, and return the run as it then is."""
         body = {key: value for key, value in self.manifest.items() if key not in ("format", "version", "created_by")}
         write_manifest(self.folder / MANIFEST, "run", VERSION, {**body, "summary": dict(summary)})
-        part_of(self.folder / MANIFEST).unlink(missing_ok=True)
+        begun_of(self.folder / MANIFEST).unlink(missing_ok=True)
         return Run.open(self.folder)
 
     @classmethod
@@ -56,14 +56,14 @@ class Run:
         path = folder / MANIFEST
         if path.is_file():
             return cls(folder, read_manifest(path, "run", VERSION))
-        if part_of(path).is_file():
-            return cls(folder, read_manifest(part_of(path), "run", VERSION))
+        if begun_of(path).is_file():
+            return cls(folder, read_manifest(begun_of(path), "run", VERSION))
         raise UsageError(f"{folder} is no run: sattrans train makes one, sattrans runs list shows those in runs/")
 
     @classmethod
     def all(cls, under: Path = DEFAULT_FOLDER) -> list["Run"]:
         """Return the runs under a folder, oldest first."""
-        folders = {path.parent for name in (MANIFEST, MANIFEST + ".part") for path in under.glob(f"*/{name}")}
+        folders = {path.parent for name in (MANIFEST, begun_of(Path(MANIFEST)).name) for path in under.glob(f"*/{name}")}
         return sorted((cls.open(folder) for folder in folders), key=lambda run: str(run.manifest["created"]))
 
     @classmethod

@@ -14,7 +14,7 @@ from sattrans.dataset import Dataset, Scene, Split
 from sattrans.errors import DatasetNotFound, OptionError, RasterError, SattransError, UsageError
 from sattrans.executor import executor
 from sattrans.files import (
-    check_same_options, check_writable_folder, lock, now, part_of, remove, sha256, sync,
+    check_same_options, check_writable_folder, begun_of, lock, now, remove, sha256, sync,
 )
 from sattrans.grid import Cell, Window, tile_cells, tile_step
 from sattrans.palette import UNKNOWN, Palette
@@ -116,7 +116,7 @@ def tile(
         if begun:
             check_same_options(folder, begun["options"], told)
         created = begun["created"] if begun else now()
-        write_tileset_manifest(part_of(folder / MANIFEST), {"created": created, "options": told})
+        write_tileset_manifest(begun_of(folder / MANIFEST), {"created": created, "options": told})
         for name in ("images", "maps"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         jobs = list(_bands(found, scenes, records, bands_of, palette, scheme, options, size, folder))
@@ -133,7 +133,7 @@ def tile(
         _flush(folder)
         body = manifest_body(created, told, size, palette, used, tiles, notices)
         write_tileset_manifest(folder / MANIFEST, {**body, "dropped": dict(sorted(dropped.items()))})
-        part_of(folder / MANIFEST).unlink()
+        begun_of(folder / MANIFEST).unlink()
     return TileResult(Tileset.open(folder), dropped, _border(tiles), tuple(notices), True)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sattrans.dataset import SPLITS, Split
 from sattrans.errors import NothingToUse, UsageError
-from sattrans.files import part_of, read_manifest, sha256, write_json, write_manifest
+from sattrans.files import begun_of, read_manifest, sha256, write_json, write_manifest
 from sattrans.grid import Window
 from sattrans.palette import Palette
 from sattrans.raster.georeference import Georeference
@@ -65,7 +65,7 @@ class Tileset:
     def open(cls, folder: Path) -> "Tileset":
         """Open a folder that `tile` finished. Raises `UsageError` where it is none, or unfinished."""
         if not (folder / MANIFEST).is_file():
-            if part_of(folder / MANIFEST).is_file():
+            if begun_of(folder / MANIFEST).is_file():
                 raise UsageError(f"{folder} is an unfinished tileset: run the same sattrans tile command again")
             raise UsageError(f"{folder} is no tileset: make one with sattrans tile FOLDER -o {folder}")
         return cls(folder, read_manifest(folder / MANIFEST, "tileset", VERSION))
@@ -183,5 +183,5 @@ def write_tileset_manifest(path: Path, body: Mapping[str, Any]) -> None:
 
 def read_unfinished(folder: Path) -> dict[str, Any] | None:
     """Return what was written when a tileset that is not finished was begun, or None."""
-    path = part_of(folder / MANIFEST)
+    path = begun_of(folder / MANIFEST)
     return read_manifest(path, "tileset", VERSION) if path.is_file() else None

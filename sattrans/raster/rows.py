@@ -92,7 +92,7 @@ class RowWriter:
         """
         sync(self.folder)
         vrt = self.folder / "rows.vrt"
-        vrt.writeescape(self._vrt(), encoding="utf-8")
+        vrt.write_text(self._vrt(), encoding="utf-8")
         resampling = "NEAREST" if self.layout.colormap else "AVERAGE"
         whole = self.folder / "cog.tif"
         try:
