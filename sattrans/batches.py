@@ -46,11 +46,13 @@ class TileStore:
     def _read(self, tile: Tile) -> tuple[Tensor, Tensor]:
         folder, size = self.tileset.folder, self.tileset.size
         for path, recorded in (
-            (tile.image_path(folder), tile.image_sha256), (tile.map_path(folder), tile.map_sha256),
+            (tile.image_path(folder), tile.image_sha256),
+            (tile.map_path(folder), tile.map_sha256),
         ):
             if not path.is_file() or sha256(path) != recorded:
-                raise TrainingError(f"tile {path} is missing or not the one that was made: make the tileset again, "
-                                    "with --overwrite")
+                raise TrainingError(
+                    f"tile {path} is missing or not the one that was made: make the tileset again, with --overwrite"
+                )
         with open_raster(tile.image_path(folder)) as raster:
             image = raster.read().astype(np.uint8, copy=False)
         with open_raster(tile.map_path(folder)) as raster:
@@ -115,8 +117,13 @@ class Batches:
     """Batches of a split. The order of an epoch, and what jitter draws, depend on `seed` and the step alone."""
 
     def __init__(
-        self, store: TileStore, encoding: SourceEncoding, batch_size: int, device: torch.device,
-        seed: int = 0, pairing: Pairing = "aligned",
+        self,
+        store: TileStore,
+        encoding: SourceEncoding,
+        batch_size: int,
+        device: torch.device,
+        seed: int = 0,
+        pairing: Pairing = "aligned",
     ) -> None:
         self.store = store
         self.encoding = encoding

@@ -86,7 +86,7 @@ class RollingRows:
         """Give away the next `rows` rows: their weighted means (bands, rows, W), and where there was anything."""
         self._grow(self.top + rows)
         total, weight = self._sum[:, :rows], self._weight[:rows]
-        mean = total / np.where(weight > 0, weight, 1)
+        mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
         self._sum, self._weight = self._sum[:, rows:].copy(), self._weight[rows:].copy()
         self.top += rows
         return mean, weight > 0

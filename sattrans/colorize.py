@@ -77,14 +77,24 @@ def _colorize_one(mask: Path, target: Path, palette: Palette, rgb: bool, overwri
     if target.resolve() == mask.resolve():
         raise OutputExists(f"{target} is the mask itself: choose another output")
     stat = mask.stat()
-    options = {"mask": mask.name, "bytes": stat.st_size, "time": stat.st_mtime_ns, "rgb": rgb, "palette": palette.to_json()}
+    options = {
+        "mask": mask.name,
+        "bytes": stat.st_size,
+        "time": stat.st_mtime_ns,
+        "rgb": rgb,
+        "palette": palette.to_json(),
+    }
     if not overwrite and is_finished(target, options):
         return False, ""
     with open_raster(mask) as raster:
         classes = class_map(raster, palette)
         classes.check()
         layout = Layout(
-            raster.height, raster.width, 3 if rgb else 1, raster.georeference, colormap=None if rgb else palette.colormap,
+            raster.height,
+            raster.width,
+            3 if rgb else 1,
+            raster.georeference,
+            colormap=None if rgb else palette.colormap,
             nodata=None if rgb else classes.empty,
         )
         with row_writer(target, layout, options, overwrite) as writer:

@@ -98,15 +98,18 @@ def paired_scenes(images: Path, masks: Path) -> Iterator[Scene]:
     image_of, mask_of = rasters_by_stem(images), rasters_by_stem(masks)
     for folder, held in ((images, image_of), (masks, mask_of)):
         if not held:
-            raise DatasetNotFound(f"no rasters in {folder}: expected images in {images} and masks of the same "
-                                  f"names in {masks}")
+            raise DatasetNotFound(
+                f"no rasters in {folder}: expected images in {images} and masks of the same names in {masks}"
+            )
     for held, other, what, other_folder in (
-        (image_of, mask_of, "image", masks), (mask_of, image_of, "mask", images),
+        (image_of, mask_of, "image", masks),
+        (mask_of, image_of, "mask", images),
     ):
         lone = [stem for stem in held if stem not in other]
         if lone:
             more = f" (and {len(lone) - 1} more)" if len(lone) > 1 else ""
-            raise DatasetNotFound(f"{what} {held[lone[0]]} has no partner in {other_folder}{more}: "
-                                  "add it, or move the lone file away")
+            raise DatasetNotFound(
+                f"{what} {held[lone[0]]} has no partner in {other_folder}{more}: add it, or move the lone file away"
+            )
     for stem, image in image_of.items():
         yield Scene(stem, image, mask_of[stem])

@@ -18,7 +18,7 @@ from sattrans.errors import UsageError
 from sattrans.files import lock, write_bytes, write_manifest
 from sattrans.metrics.pixel import l1_sum, l2_norm, mae, psnr, rmse
 from sattrans.metrics.structure import ssim
-from sattrans.progress import bar
+from sattrans.progress import bar, log
 from sattrans.run import Run
 from sattrans.sheet import write_sheet
 from sattrans.tileset import Tile, Tileset
@@ -71,8 +71,12 @@ class Evaluation:
 
 
 def evaluate(
-    runs: Sequence[Path] = (), split: Split | None = None, output: Path | None = None, batch_size: int = 8,
-    device: str = "auto", seed: int = 0,
+    runs: Sequence[Path] = (),
+    split: Split | None = None,
+    output: Path | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+    seed: int = 0,
 ) -> Evaluation:
     """Score runs (the newest finished one) on a split of the tileset they were trained on.
 
@@ -84,10 +88,15 @@ def evaluate(
     tileset = tilesets[0]
     for run, other in zip(opened, tilesets, strict=True):
         if other.hash != tileset.hash:
-            raise UsageError(f"{run.folder} was trained on {other.folder}, {opened[0].folder} on {tileset.folder}: "
-                             "only runs of one tileset can be compared")
+            raise UsageError(
+                f"{run.folder} was trained on {other.folder}, {opened[0].folder} on {tileset.folder}: "
+                "only runs of one tileset can be compared"
+            )
     chosen, notices = _choose(tileset, split)
     tiles = tileset.split(chosen)
+    log.info(
+        "%s on the %d %s tiles of %s", ", ".join(str(run.folder) for run in opened), len(tiles), chosen, tileset.folder
+    )
     names = [run.name for run in opened]
     folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(names)}-{chosen}"
     with lock(folder):
@@ -112,7 +121,12 @@ def _choose(tileset: Tileset, split: Split | None) -> tuple[Split, list[str]]:
 
 
 def _score(
-    run: Run, tileset: Tileset, tiles: Sequence[Tile], batch_size: int, device: str, seed: int,
+    run: Run,
+    tileset: Tileset,
+    tiles: Sequence[Tile],
+    batch_size: int,
+    device: str,
+    seed: int,
     pictures: list[list[Any]],
 ) -> RunScores:
     translator = Translator(run, device, seed)
@@ -139,7 +153,12 @@ def _score(
 
 
 def _write(
-    folder: Path, tileset: Tileset, split: Split, results: Sequence[RunScores], pictures: Sequence[Sequence[Any]], seed: int
+    folder: Path,
+    tileset: Tileset,
+    split: Split,
+    results: Sequence[RunScores],
+    pictures: Sequence[Sequence[Any]],
+    seed: int,
 ) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -151,12 +170,19 @@ def _write(
     write_bytes(folder / "scores.csv", text.getvalue().encode())
     names = [result.run.name for result in results]
     write_sheet(folder / "sheet.png", pictures, ["map", *names, "real"])
-    write_manifest(folder / "scores.json", "scores", VERSION, {
-        "tileset": {"name": tileset.name, "hash": tileset.hash}, "split": split, "seed": seed,
-        "images": len(results[0].images),
-        "metrics": {m.name: {"title": m.title, "unit": m.unit, "better": m.better} for m in METRICS},
-        "runs": [
-            {"run": r.run.name, "model": r.run.model_name, "means": dict(r.means), "equal_images": r.equal}
-            for r in results
-        ],
-    })
+    write_manifest(
+        folder / "scores.json",
+        "scores",
+        VERSION,
+        {
+            "tileset": {"name": tileset.name, "hash": tileset.hash},
+            "split": split,
+            "seed": seed,
+            "images": len(results[0].images),
+            "metrics": {m.name: {"title": m.title, "unit": m.unit, "better": m.better} for m in METRICS},
+            "runs": [
+                {"run": r.run.name, "model": r.run.model_name, "means": dict(r.means), "equal_images": r.equal}
+                for r in results
+            ],
+        },
+    )

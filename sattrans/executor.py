@@ -1,7 +1,6 @@
 """Where work on many tiles runs: processes of this machine, or a Dask cluster."""
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -12,15 +11,10 @@ from sattrans.errors import OptionError
 T = TypeVar("T")
 
 
-def default_workers() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class InlineExecutor(Executor):
     """Does the work in this process, when its result is asked for: for one worker, where a pool would only cost."""
 
-    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **_: Any) -> Iterator[T]:  # type: ignore[override]
+    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **_: Any) -> Iterator[T]:
         """Do one after the other."""
         return map(fn, *iterables)
 

@@ -133,8 +133,10 @@ def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
         raise SattransError(f"{path} is no sattrans {kind}")
     if body.get("version") != version:
         made_by = body.get("created_by", "another version of sattrans")
-        raise SattransError(f"{path} has format version {body.get('version')}, this sattrans reads {version}: "
-                            f"it was made by {made_by}; make it again, or use that version")
+        raise SattransError(
+            f"{path} has format version {body.get('version')}, this sattrans reads {version}: "
+            f"it was made by {made_by}; make it again, or use that version"
+        )
     return body
 
 
@@ -143,8 +145,9 @@ def check_same_options(where: Path, made_with: Mapping[str, Any], asked: Mapping
     differing = [key for key in {**made_with, **asked} if made_with.get(key) != asked.get(key)]
     if differing:
         told = "; ".join(f"{key}: {made_with.get(key)} there, {asked.get(key)} now" for key in differing)
-        raise OutputExists(f"{where} was made with other options ({told}): choose another output, "
-                           "or --overwrite to replace it")
+        raise OutputExists(
+            f"{where} was made with other options ({told}): choose another output, or --overwrite to replace it"
+        )
 
 
 def check_writable_folder(path: Path) -> None:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from sattrans.blend import RAMPS, Blend, RollingRows, reaches, to_uint8, window_weight
 from sattrans.errors import ClassesError, OptionError, OutputExists
-from sattrans.files import check_same_options, begun_of, lock, read_manifest, write_manifest
+from sattrans.files import begun_of, check_same_options, lock, read_manifest, write_manifest
 from sattrans.grid import Window, cover_starts
 from sattrans.palette import UNKNOWN
-from sattrans.progress import bar
+from sattrans.progress import bar, log
 from sattrans.raster.gate import Raster, open_raster
 from sattrans.raster.maps import ClassMap, class_map
 from sattrans.raster.rows import Layout, RowWriter, is_finished, row_writer
@@ -55,8 +55,12 @@ class GenerateResult:
 
 
 def generate(
-    map_: str | Path, output: Path, run: Path | None = None, options: GenerateOptions | None = None,
-    device: str = "auto", overwrite: bool = False,
+    map_: str | Path,
+    output: Path,
+    run: Path | None = None,
+    options: GenerateOptions | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
 ) -> GenerateResult:
     """Translate a map into a GeoTIFF (`output` ends in .tif) or a folder of tiles, with the map's georeference.
 
@@ -70,11 +74,17 @@ def generate(
     if options.blend not in RAMPS:
         raise OptionError(f"--blend {options.blend}: one of {', '.join(RAMPS)} is needed")
     opened = Run.open(run) if run else Run.newest()
+    log.info("run %s (%s)", opened.folder, opened.model_name)
     with open_raster(map_) as raster:
         overlap = parse_overlap(options.overlap, opened.spec.size)
         told = {
-            "map": _identity(map_, raster), "run": opened.name, "run_created": opened.manifest["created"],
-            "overlap": overlap, "blend": options.blend, "seed": options.seed, "batch_size": options.batch_size,
+            "map": _identity(map_, raster),
+            "run": opened.name,
+            "run_created": opened.manifest["created"],
+            "overlap": overlap,
+            "blend": options.blend,
+            "seed": options.seed,
+            "batch_size": options.batch_size,
         }
         as_file = output.suffix.lower() in RASTER_SUFFIXES
         if as_file and output.is_dir():
@@ -204,7 +214,9 @@ def _folder_finished(folder: Path, told: Mapping[str, Any]) -> bool:
         elif folder.is_dir() and any(folder.iterdir()):
             raise OutputExists(f"{folder} holds other files: choose an empty folder, or --overwrite")
         return False
-    check_same_options(folder, read_manifest(folder / FOLDER_MANIFEST, "generated", FOLDER_VERSION)["options"], _plain(told))
+    check_same_options(
+        folder, read_manifest(folder / FOLDER_MANIFEST, "generated", FOLDER_VERSION)["options"], _plain(told)
+    )
     return True
 
 
@@ -229,5 +241,3 @@ def _write_folder(job: _Job, folder: Path, told: Mapping[str, Any], stem: str) -
                         write_tile(paths[col], to_uint8(pixels[:, :height, :width]), raster.georeference.at(window))
                 progress.update(len(job.cols))
         begun_of(folder / FOLDER_MANIFEST).replace(folder / FOLDER_MANIFEST)
-
-

@@ -57,7 +57,8 @@ class Weighted:
 
     def joined(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return what was joined."""
-        return to_uint8(self._sum / np.where(self._weight > 0, self._weight, 1)), self._weight > 0
+        filled = self._weight > 0
+        return to_uint8(np.divide(self._sum, self._weight, out=np.zeros_like(self._sum), where=filled)), filled
 
 
 JOINERS: dict[Method, Callable[[int, int, int], Joiner]] = {
@@ -79,10 +80,14 @@ def by_distance(tile: Window, part: Window) -> NDArray[np.float32]:
     cols = np.arange(part.col, part.right, dtype=np.float32) + 0.5
     down = np.minimum(rows - tile.row, tile.bottom - rows)
     across = np.minimum(cols - tile.col, tile.right - cols)
-    return np.minimum(down[:, np.newaxis], across[np.newaxis, :])
+    nearest: NDArray[np.float32] = np.minimum(down[:, np.newaxis], across[np.newaxis, :])
+    return nearest
 
 
 WEIGHTS: dict[Method, Callable[[Window, Window], NDArray[np.float32]]] = {
-    "first": even, "last": even, "mean": even, "feather": by_distance,
+    "first": even,
+    "last": even,
+    "mean": even,
+    "feather": by_distance,
 }
 """The weights of the pixels in a part of a tile, (part height, part width)."""

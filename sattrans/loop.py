@@ -91,11 +91,15 @@ class Loop:
                     self.save()
                     raise Interrupted(
                         f"stopped at step {self.step} of {self.settings.steps}, saved; go on with "
-                        f"sattrans train --resume {self.folder.folder}", 128 + self.stop_by
+                        f"sattrans train --resume {self.folder.folder}",
+                        128 + self.stop_by,
                     )
         return {
-            "steps": self.step, "epochs": math.ceil(self.step / per_epoch), "best": self.state["best"],
-            "best_epoch": self.state["best_epoch"], "monitor": self.settings.monitor,
+            "steps": self.step,
+            "epochs": math.ceil(self.step / per_epoch),
+            "best": self.state["best"],
+            "best_epoch": self.state["best_epoch"],
+            "monitor": self.settings.monitor,
             "stopped_early": self.step < self.settings.steps,
         }
 
@@ -133,8 +137,10 @@ class Loop:
     def _refuse(self, values: Mapping[str, float]) -> None:
         tiles = ", ".join(self.train.store.tiles[index].id for index in self.train.tiles_of(self.step))
         bad = ", ".join(f"{name} is {value}" for name, value in values.items() if not math.isfinite(value))
-        raise TrainingError(f"at step {self.step} {bad}, on tiles {tiles}: the last checkpoint in {self.folder.folder} "
-                            "is untouched; try a lower learning rate (--set lr=…) or --precision 32")
+        raise TrainingError(
+            f"at step {self.step} {bad}, on tiles {tiles}: the last checkpoint in {self.folder.folder} "
+            "is untouched; try a lower learning rate (--set lr=…) or --precision 32"
+        )
 
     def _end_epoch(self) -> None:
         epoch = math.ceil(self.step / self.train.per_epoch)
@@ -144,25 +150,37 @@ class Loop:
             self._sample(epoch)
         value = values.get(self.settings.monitor)
         if value is None:
-            raise TrainingError(f"--monitor {self.settings.monitor}: model '{self.model.name}' validates {', '.join(values)}")
+            raise TrainingError(
+                f"--monitor {self.settings.monitor}: model '{self.model.name}' validates {', '.join(values)}"
+            )
         better = math.isfinite(value) and (self.state["best"] is None or value < self.state["best"])
         self.state["stale"] = 0 if better else self.state["stale"] + 1
         if better:
             self.state.update(best=value, best_epoch=epoch)
             tensors = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
-            save_checkpoint(self.folder.checkpoint("best"), tensors,
-                            {"step": self.step, "epoch": epoch, self.settings.monitor: value})
+            save_checkpoint(
+                self.folder.checkpoint("best"),
+                tensors,
+                {"step": self.step, "epoch": epoch, self.settings.monitor: value},
+            )
         elif self.state["best"] is None:
             raise TrainingError(f"after epoch {epoch} {self.settings.monitor} is {value}: training has diverged")
         means = {name: total / count for name, (total, count) in self.state["sums"].items()}
         images = max(count for _, count in self.state["sums"].values()) * self.train.batch_size
         line = {
-            "epoch": epoch, "step": self.step, "train": means, "val": values,
+            "epoch": epoch,
+            "step": self.step,
+            "train": means,
+            "val": values,
             "images_per_second": round(images / max(self.state["seconds"], 1e-9), 3),
         }
         self.state.update(sums={}, seconds=0.0)
         path = self.folder.folder / METRICS
-        kept = [text for text in path.read_text().splitlines() if json.loads(text)["step"] < self.step] if path.exists() else []
+        kept = (
+            [text for text in path.read_text().splitlines() if json.loads(text)["step"] < self.step]
+            if path.exists()
+            else []
+        )
         write_bytes(path, "".join(text + "\n" for text in [*kept, json.dumps(line)]).encode())
         self.save()
 
@@ -201,7 +219,9 @@ class Loop:
     def _sample(self, epoch: int) -> None:
         pictures = []
         for batch in self.val.plain(SAMPLE_TILES):
-            images = self.model.translate(batch.source, Noise(0, [(0, 0)] * len(batch), self.model.spec.size, self.device))
+            images = self.model.translate(
+                batch.source, Noise(0, [(0, 0)] * len(batch), self.model.spec.size, self.device)
+            )
             pictures += [to_pixels(image) for image in zip(images, batch.target, strict=True)]
         palette = self.val.store.tileset.palette
         maps = [palette.to_rgb(self.val.store[index][1].numpy()) for index in range(len(pictures))]
@@ -279,5 +299,3 @@ def swapped(model: Model, generator: nn.Module) -> Iterator[None]:
 def to_pixels(images: tuple[Tensor, ...]) -> tuple[Any, ...]:
     """Return images in [-1, 1], (3, H, W), as uint8 arrays."""
     return tuple(((image.float() + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy() for image in images)
-
-

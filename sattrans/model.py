@@ -111,18 +111,24 @@ class Noise:
         planes = [self._cells(row // stride, col // stride, cells, channels, stride) for row, col in self.origins]
         return torch.from_numpy(np.stack(planes)).to(self.device)
 
-    def _cells(self, row: int, col: int, cells: int, channels: int, stride: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def _cells(
+        self, row: int, col: int, cells: int, channels: int, stride: int
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         block = self._BLOCK
         top, left = row // block, col // block
         rows = [
-            np.concatenate([self._block(r, c, channels, stride) for c in range(left, (col + cells - 1) // block + 1)], axis=2)
+            np.concatenate(
+                [self._block(r, c, channels, stride) for c in range(left, (col + cells - 1) // block + 1)], axis=2
+            )
             for r in range(top, (row + cells - 1) // block + 1)
         ]
         whole = np.concatenate(rows, axis=1)
         r0, c0 = row - top * block, col - left * block
         return whole[:, r0 : r0 + cells, c0 : c0 + cells]
 
-    def _block(self, row: int, col: int, channels: int, stride: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def _block(
+        self, row: int, col: int, channels: int, stride: int
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         # A counter-based generator: the block's place is its counter, so no block depends on another.
         counter = [0, row, col, channels << 32 | stride]
         bits = np.random.Philox(key=[self.seed, 0], counter=counter)

@@ -111,7 +111,9 @@ class _Kind:
         alpha = raster.alpha_band is not None
         bands = raster.bands - alpha
         if bands not in (1, 3):
-            raise RasterError(f"{raster.path} has {bands} bands: tiles of one (classes, grey) or three (colours) are joined")
+            raise RasterError(
+                f"{raster.path} has {bands} bands: tiles of one (classes, grey) or three (colours) are joined"
+            )
         return cls(bands, alpha, raster.nodata, raster.colormap() if bands == 1 else None)
 
 
@@ -139,10 +141,14 @@ def _look(paths: Sequence[Path]) -> tuple[list[_Place], _Kind]:
             continue
         first = places[0]
         if here.rasterio_crs != first.georeference.rasterio_crs:
-            raise UsageError(f"{path} and {first.path} have different coordinate reference systems: reproject one first")
+            raise UsageError(
+                f"{path} and {first.path} have different coordinate reference systems: reproject one first"
+            )
         if not np.allclose(here.resolution, first.georeference.resolution, rtol=1e-6):
-            raise UsageError(f"{path} has pixels of {here.resolution[0]:g}, {first.path} of "
-                             f"{first.georeference.resolution[0]:g}: resample one first")
+            raise UsageError(
+                f"{path} has pixels of {here.resolution[0]:g}, {first.path} of "
+                f"{first.georeference.resolution[0]:g}: resample one first"
+            )
         if own != kind:
             raise UsageError(f"{path} and {first.path} differ in bands, colour table or nodata: they cannot be joined")
     assert kind is not None
@@ -154,10 +160,12 @@ def _lay_out(places: Sequence[_Place]) -> tuple[Georeference, list[_Piece], int,
     reference = places[0].georeference
     pieces = []
     for place in places:
-        col, row = ~reference.affine * (place.georeference.transform[2], place.georeference.transform[5])
+        col, row = ~reference.affine @ (place.georeference.transform[2], place.georeference.transform[5])
         if max(abs(col - round(col)), abs(row - round(row))) > OFF_GRID:
-            raise UsageError(f"{place.path} is off the grid of {places[0].path} by {col - round(col):+.2f} columns and "
-                             f"{row - round(row):+.2f} rows: resample one onto the other's grid first")
+            raise UsageError(
+                f"{place.path} is off the grid of {places[0].path} by {col - round(col):+.2f} columns and "
+                f"{row - round(row):+.2f} rows: resample one onto the other's grid first"
+            )
         pieces.append((place.path, Window(round(row), round(col), place.height, place.width)))
     top, left = min(w.row for _, w in pieces), min(w.col for _, w in pieces)
     height, width = max(w.bottom for _, w in pieces) - top, max(w.right for _, w in pieces) - left

@@ -37,8 +37,10 @@ def resolve(model: type[Model], given: Mapping[str, Any]) -> ModelOptions:
     known = model.Options.model_fields
     for name in given:
         if name not in known:
-            raise OptionError(f"model '{model.name}' has no option '{name}'{did_you_mean(name, known)} "
-                              f"(sattrans models show {model.name} lists them)")
+            raise OptionError(
+                f"model '{model.name}' has no option '{name}'{did_you_mean(name, known)} "
+                f"(sattrans models show {model.name} lists them)"
+            )
     try:
         return model.Options.model_validate(dict(given))
     except ValidationError as error:

@@ -121,6 +121,10 @@ class Palette:
         """Read back what `to_json` wrote."""
         return cls(tuple(LandClass(c["value"], c["name"], tuple(c["color"])) for c in classes))
 
+    def describe_colors(self) -> str:
+        """Return the classes with their colours, such as "#614a4a building"."""
+        return ", ".join(f"#{_pack(c.color):06x} {c.name}" for c in self.classes)
+
     def __str__(self) -> str:
         return ", ".join(f"{c.value} {c.name}" for c in self.classes)
 

@@ -85,8 +85,10 @@ class PluginManager:
             if getattr(candidate, "name", None) == name:
                 return candidate
         brought = ", ".join(str(getattr(item, "name", item)) for item in found) or "nothing"
-        raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) registers {brought}: the entry point and the "
-                          f"class's `name` must be equal")
+        raise PluginError(
+            f"{kind} '{name}' ({_origin(points[0])}) registers {brought}: the entry point and the "
+            f"class's `name` must be equal"
+        )
 
     def loadable(self, kind: Kind) -> Iterator[type[Any]]:
         """Yield every class of a kind that loads, by name."""
@@ -135,7 +137,7 @@ def fallback_model() -> str:
     fallbacks = [model.name for model in manager().loadable("model") if model.fallback]
     if len(fallbacks) != 1:
         raise PluginError(f"which model? Name one with --model: {', '.join(manager().names('model'))}")
-    return fallbacks[0]
+    return str(fallbacks[0])
 
 
 def open_dataset(root: Path, name: str | None = None) -> Dataset:
@@ -149,11 +151,13 @@ def open_dataset(root: Path, name: str | None = None) -> Dataset:
         raise DatasetNotFound(f"{root}: {what}")
     if name is not None:
         return dataset_class(name)(root)
-    recognising = [dataset for dataset in manager().loadable("dataset") if _safely(dataset.recognises, root)]
+    recognising: list[type[Dataset]] = [
+        dataset for dataset in manager().loadable("dataset") if _safely(dataset.recognises, root)
+    ]
     chosen = [dataset for dataset in recognising if not dataset.fallback] or recognising
     if not chosen:
         expected = "; ".join(
-            f"{dataset.name}: {', '.join(dataset.layout.split())}" for dataset in manager().loadable("dataset")
+            f"{dataset.name}: {', '.join(dataset.layout.splitlines())}" for dataset in manager().loadable("dataset")
         )
         raise DatasetNotFound(f"no dataset recognises {root}. Expected there: {expected}")
     if len(chosen) > 1:

@@ -39,7 +39,9 @@ class Run:
     def begin(cls, folder: Path, body: Mapping[str, Any]) -> "Run":
         """Make a run's folder; its manifest is named `run.json.begun` until `finish`."""
         folder.mkdir(parents=True, exist_ok=True)
-        versions = {name: version(name) for name in ("torch", "numpy", "rasterio")} | {"python": platform.python_version()}
+        versions = {name: version(name) for name in ("torch", "numpy", "rasterio")} | {
+            "python": platform.python_version()
+        }
         write_manifest(begun_of(folder / MANIFEST), "run", VERSION, {**body, "versions": versions})
         return cls.open(folder)
 
@@ -63,7 +65,9 @@ class Run:
     @classmethod
     def all(cls, under: Path = DEFAULT_FOLDER) -> list["Run"]:
         """Return the runs under a folder, oldest first."""
-        folders = {path.parent for name in (MANIFEST, begun_of(Path(MANIFEST)).name) for path in under.glob(f"*/{name}")}
+        folders = {
+            path.parent for name in (MANIFEST, begun_of(Path(MANIFEST)).name) for path in under.glob(f"*/{name}")
+        }
         return sorted((cls.open(folder) for folder in folders), key=lambda run: str(run.manifest["created"]))
 
     @classmethod
@@ -114,8 +118,9 @@ class Run:
         recorded = self.manifest["data"]
         tileset = Tileset.open(Path(recorded["folder"]))
         if tileset.hash != recorded["hash"]:
-            raise UsageError(f"{tileset.folder} is not the tileset that {self.folder} was trained on: it was made "
-                             "again since")
+            raise UsageError(
+                f"{tileset.folder} is not the tileset that {self.folder} was trained on: it was made again since"
+            )
         return tileset
 
     def metrics(self) -> list[dict[str, Any]]:

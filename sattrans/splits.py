@@ -1,6 +1,8 @@
 """Splits: which tiles train, which validate, which test."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -45,7 +47,7 @@ def by_scene(scenes: Sequence[Scene], seed: int) -> dict[str, Split]:
 def block_side(height: int, width: int, size: int) -> int:
     """Return the side in pixels, a multiple of the tile size, of blocks that cut a scene into about 25."""
     tiles = max(1.0, (height // size) * (width // size) / BLOCKS_A_SCENE)
-    return size * max(1, round(tiles**0.5))
+    return size * max(1, round(math.sqrt(tiles)))
 
 
 def by_block(cells: Sequence[Cell], height: int, width: int, size: int, seed: int) -> list[Split | None]:
@@ -61,7 +63,8 @@ def by_block(cells: Sequence[Cell], height: int, width: int, size: int, seed: in
         w = cell.window
         touched = {
             split_of[min(row // side, len(rows) - 1), min(col // side, len(cols) - 1)]
-            for row in (w.row, w.bottom - 1) for col in (w.col, w.right - 1)
+            for row in (w.row, w.bottom - 1)
+            for col in (w.col, w.right - 1)
         }
         splits.append(touched.pop() if len(touched) == 1 else None)
     return splits
@@ -106,3 +109,27 @@ def has_published(dataset: Dataset, scenes: Sequence[Scene], heights: Sequence[i
             if dataset.published_size is None:
                 break
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class SceneGrid:
+    """The cells of one scene that are to be split; `scene_split` is the scene's own, for a split by scene."""
+
+    dataset: Dataset
+    scene: Scene
+    cells: Sequence[Cell]
+    height: int
+    width: int
+    size: int
+    overlap: int
+    seed: int
+    scene_split: Split
+
+
+SPLITTERS: dict[Scheme, Callable[[SceneGrid], Sequence[Split | None]]] = {
+    "published": lambda g: by_publisher(g.dataset, g.scene, g.cells, g.height, g.width, g.size, g.overlap),
+    "scene": lambda g: [g.scene_split] * len(g.cells),
+    "block": lambda g: by_block(g.cells, g.height, g.width, g.size, g.seed),
+    "random": lambda g: deal(len(g.cells), g.seed),
+}
+"""The split of each cell of a scene, by scheme; None leaves a cell out."""

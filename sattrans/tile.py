@@ -14,19 +14,33 @@ from sattrans.dataset import Dataset, Scene, Split
 from sattrans.errors import DatasetNotFound, OptionError, RasterError, SattransError, UsageError
 from sattrans.executor import executor
 from sattrans.files import (
-    check_same_options, check_writable_folder, begun_of, lock, now, remove, sha256, sync,
+    begun_of,
+    check_same_options,
+    check_writable_folder,
+    lock,
+    now,
+    remove,
+    sha256,
+    sync,
 )
 from sattrans.grid import Cell, Window, tile_cells, tile_step
 from sattrans.palette import UNKNOWN, Palette
 from sattrans.plugins import open_dataset
-from sattrans.progress import bar
+from sattrans.progress import bar, log
 from sattrans.raster.gate import open_raster
 from sattrans.raster.maps import class_map
 from sattrans.raster.read import check_aligned, image_bands, read_rgb, read_valid
 from sattrans.raster.write import write_tile
-from sattrans.splits import FEW_SCENES, Scheme, by_block, by_publisher, by_scene, deal, has_published
+from sattrans.splits import FEW_SCENES, SPLITTERS, SceneGrid, Scheme, by_scene, has_published
 from sattrans.tileset import (
-    DEFAULT_FOLDER, MANIFEST, SceneRecord, Tile, Tileset, manifest_body, read_unfinished, write_index,
+    DEFAULT_FOLDER,
+    MANIFEST,
+    SceneRecord,
+    Tile,
+    Tileset,
+    manifest_body,
+    read_unfinished,
+    write_index,
     write_tileset_manifest,
 )
 
@@ -74,8 +88,12 @@ class _Band:
 
 
 def tile(
-    root: Path, output: Path | None = None, dataset: str | None = None, options: TileOptions | None = None,
-    workers: int | str = 1, overwrite: bool = False,
+    root: Path,
+    output: Path | None = None,
+    dataset: str | None = None,
+    options: TileOptions | None = None,
+    workers: int | str = 1,
+    overwrite: bool = False,
 ) -> TileResult:
     """Cut the dataset in `root` into a tileset (`tiles/<dataset>-<size>`, or `output`).
 
@@ -94,14 +112,24 @@ def tile(
     scenes = [scene for scene in found.scenes() if scene.image and scene.map]
     if not scenes:
         raise DatasetNotFound(f"{root} has no scene with both an image and a map")
+    log.info("dataset %s in %s: %d scenes, tiles of %d px into %s", found.name, root, len(scenes), size, folder)
     records, bands_of = _look(scenes, options, size)
     notices = list(found.notices())
+    small = [record.id for record in records if record.height < size or record.width < size]
+    if small:
+        notices.append(f"{len(small)} scenes are smaller than a tile and give none: {', '.join(small[:5])}")
     scheme, scheme_notice = _scheme(found, scenes, records, options.split)
     notices += scheme_notice
     told: dict[str, Any] = {
-        "dataset": found.name, "root": str(root.resolve()), "size": size, "overlap": options.overlap,
-        "bidx": list(options.bidx) if options.bidx else None, "split": scheme, "seed": options.seed,
-        "drop_empty": options.drop_empty, "inputs": _inputs(scenes),
+        "dataset": found.name,
+        "root": str(root.resolve()),
+        "size": size,
+        "overlap": options.overlap,
+        "bidx": list(options.bidx) if options.bidx else None,
+        "split": scheme,
+        "seed": options.seed,
+        "drop_empty": options.drop_empty,
+        "inputs": _inputs(scenes),
     }
     with lock(folder):
         if overwrite:
@@ -109,7 +137,9 @@ def tile(
         if (folder / MANIFEST).is_file():
             done = Tileset.open(folder)
             check_same_options(folder, done.manifest["options"], told)
-            return TileResult(done, done.manifest["dropped"], _border(done.tiles), tuple(done.manifest["notices"]), False)
+            return TileResult(
+                done, done.manifest["dropped"], _border(done.tiles), tuple(done.manifest["notices"]), False
+            )
         if folder.is_dir() and any(folder.iterdir()) and read_unfinished(folder) is None:
             raise UsageError(f"{folder} holds other files: choose another output, or --overwrite to replace it")
         begun = read_unfinished(folder)
@@ -148,11 +178,15 @@ def _look(
             check_aligned(image, map_)
             bands_of.append(image_bands(image, options.bidx))
             place = image.georeference if image.georeference.known else map_.georeference
-            records.append(SceneRecord(scene.id, scene.region, str(scene.image), str(scene.map), image.height, image.width, place))
+            records.append(
+                SceneRecord(scene.id, scene.region, str(scene.image), str(scene.map), image.height, image.width, place)
+            )
     if all(r.height < size or r.width < size for r in records):
         largest = max(records, key=lambda r: r.height * r.width)
-        raise OptionError(f"--size {size} is larger than every scene (the largest is {largest.width} wide × "
-                          f"{largest.height} high): choose a smaller one")
+        raise OptionError(
+            f"--size {size} is larger than every scene (the largest is {largest.width} wide × "
+            f"{largest.height} high): choose a smaller one"
+        )
     return records, bands_of
 
 
@@ -162,7 +196,9 @@ def _scheme(
     heights, widths = [r.height for r in records], [r.width for r in records]
     published = asked in (None, "published") and has_published(dataset, scenes, heights, widths)
     if asked == "published" and not published:
-        raise OptionError(f"dataset '{dataset.name}' in {dataset.root} has no published split: --split scene, block or random")
+        raise OptionError(
+            f"dataset '{dataset.name}' in {dataset.root} has no published split: --split scene, block or random"
+        )
     if asked or published:
         return asked or "published", []
     scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES else "block"
@@ -170,23 +206,33 @@ def _scheme(
 
 
 def _bands(
-    dataset: Dataset, scenes: Sequence[Scene], records: Sequence[SceneRecord],
-    bands_of: Sequence[tuple[int, int, int]], palette: Palette, scheme: Scheme, options: TileOptions,
-    size: int, folder: Path,
+    dataset: Dataset,
+    scenes: Sequence[Scene],
+    records: Sequence[SceneRecord],
+    bands_of: Sequence[tuple[int, int, int]],
+    palette: Palette,
+    scheme: Scheme,
+    options: TileOptions,
+    size: int,
+    folder: Path,
 ) -> Iterator[_Band]:
     scene_split = by_scene(scenes, options.seed)
     for number, (scene, record, bands) in enumerate(zip(scenes, records, bands_of, strict=True)):
-        height, width = record.height, record.width
-        cells = [cell for cell in tile_cells(height, width, size, options.overlap) if cell.whole]
+        cells = [cell for cell in tile_cells(record.height, record.width, size, options.overlap) if cell.whole]
         if not cells:
             continue
-        seed = options.seed + number
-        splits: Sequence[Split | None] = {
-            "published": lambda: by_publisher(dataset, scene, cells, height, width, size, options.overlap),  # noqa: B023
-            "scene": lambda: [scene_split[scene.id]] * len(cells),  # noqa: B023
-            "block": lambda: by_block(cells, height, width, size, seed),  # noqa: B023
-            "random": lambda: deal(len(cells), seed),  # noqa: B023
-        }[scheme]()
+        grid = SceneGrid(
+            dataset,
+            scene,
+            cells,
+            record.height,
+            record.width,
+            size,
+            options.overlap,
+            options.seed + number,
+            scene_split[scene.id],
+        )
+        splits = SPLITTERS[scheme](grid)
         rows: dict[int, list[tuple[Cell, Split]]] = {}
         for cell, split in zip(cells, splits, strict=True):
             if split is not None:

@@ -97,8 +97,9 @@ class Tileset:
     def scenes(self) -> dict[str, SceneRecord]:
         """The scenes by id."""
         return {
-            s["id"]: SceneRecord(s["id"], s["region"], s["image"], s["map"], s["height"], s["width"],
-                                 Georeference.from_json(s))
+            s["id"]: SceneRecord(
+                s["id"], s["region"], s["image"], s["map"], s["height"], s["width"], Georeference.from_json(s)
+            )
             for s in self.manifest["scenes"]
         }
 
@@ -157,8 +158,13 @@ def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneR
 
 
 def manifest_body(
-    created: str, options: Mapping[str, Any], size: int, palette: Palette, scenes: Sequence[SceneRecord],
-    tiles: Sequence[Tile], notices: Sequence[str],
+    created: str,
+    options: Mapping[str, Any],
+    size: int,
+    palette: Palette,
+    scenes: Sequence[SceneRecord],
+    tiles: Sequence[Tile],
+    notices: Sequence[str],
 ) -> dict[str, Any]:
     """Return what the manifest of a finished tileset holds."""
     return {
@@ -169,8 +175,15 @@ def manifest_body(
         "tiles": {split: sum(tile.split == split for tile in tiles) for split in SPLITS},
         "notices": list(notices),
         "scenes": [
-            {"id": s.id, "region": s.region, "image": s.image, "map": s.map, "height": s.height, "width": s.width,
-             **s.georeference.to_json()}
+            {
+                "id": s.id,
+                "region": s.region,
+                "image": s.image,
+                "map": s.map,
+                "height": s.height,
+                "width": s.width,
+                **s.georeference.to_json(),
+            }
             for s in scenes
         ],
     }

@@ -15,6 +15,7 @@ from sattrans.loop import Loop, Precision, Settings
 from sattrans.model import Model, TileSpec
 from sattrans.options import resolve
 from sattrans.plugins import fallback_model, model_class
+from sattrans.progress import log
 from sattrans.run import DEFAULT_FOLDER, Run
 from sattrans.tileset import Tileset
 
@@ -72,8 +73,10 @@ def train(
     kind = model_class(model or fallback_model())
     model_options = resolve(kind, settings or {})
     if tileset.size not in kind.sizes:
-        raise UsageError(f"model '{kind.name}' takes tiles of {', '.join(map(str, kind.sizes))} px, {tileset.folder} "
-                         f"has {tileset.size}: tile again with --size")
+        raise UsageError(
+            f"model '{kind.name}' takes tiles of {', '.join(map(str, kind.sizes))} px, {tileset.folder} "
+            f"has {tileset.size}: tile again with --size"
+        )
     spec = TileSpec(tileset.size, source_channels(model_options.source, tileset.palette), classes=len(tileset.palette))
     count = len(tileset.split("train"))
     if not count:
@@ -94,19 +97,33 @@ def train(
     folder = output or _new_folder(kind.name, tileset.name)
     if folder.exists():
         raise UsageError(f"{folder} exists: choose another name, or go on with it by --resume {folder}")
+    log.info(
+        "model %s on %s (%d training tiles of %d px), %d steps of %d on %s, into %s",
+        kind.name,
+        tileset.folder,
+        count,
+        tileset.size,
+        resolved.steps,
+        batch_size,
+        chosen,
+        folder,
+    )
     with lock(folder):
         scene = next(iter(tileset.scenes.values()))
-        run = Run.begin(folder, {
-            "created": now(),
-            "model": kind.name,
-            "plugin": _plugin_version(kind),
-            "options": model_options.model_dump(),
-            "settings": asdict(resolved),
-            "spec": asdict(spec),
-            "palette": tileset.palette.to_json(),
-            "resolution": list(scene.georeference.resolution),
-            "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
-        })
+        run = Run.begin(
+            folder,
+            {
+                "created": now(),
+                "model": kind.name,
+                "plugin": _plugin_version(kind),
+                "options": model_options.model_dump(),
+                "settings": asdict(resolved),
+                "spec": asdict(spec),
+                "palette": tileset.palette.to_json(),
+                "resolution": list(scene.georeference.resolution),
+                "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
+            },
+        )
         return _train(run, tileset, chosen, resume=False)
 
 
@@ -116,6 +133,7 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
     if opened.finished:
         raise UsageError(f"{opened.folder} is finished: begin a new run with sattrans train")
     tileset = opened.tileset()
+    log.info("going on with %s (%s on %s)", opened.folder, opened.model_name, tileset.folder)
     with lock(opened.folder):
         return _train(opened, tileset, choose_device(device), resume=opened.checkpoint("last").is_file())
 

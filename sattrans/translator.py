@@ -28,8 +28,10 @@ class Translator:
         try:
             model.generator.load_state_dict(under("generator", tensors))
         except RuntimeError as error:
-            raise SattransError(f"the weights in {run.folder} do not fit model '{run.model_name}' as it is now "
-                                f"installed ({str(error).splitlines()[0]}): train again") from error
+            raise SattransError(
+                f"the weights in {run.folder} do not fit model '{run.model_name}' as it is now "
+                f"installed ({str(error).splitlines()[0]}): train again"
+            ) from error
         self.model = model.to(self.device).eval()
         self._encode = ENCODINGS[run.manifest["options"]["source"]]
 
@@ -39,9 +41,7 @@ class Translator:
         return cls(Run.open(run) if run else Run.newest(), device, seed)
 
     @torch.no_grad()
-    def __call__(
-        self, windows: NDArray[np.uint8], origins: Sequence[tuple[int, int]]
-    ) -> NDArray[np.float32]:
+    def __call__(self, windows: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
         """Translate class indices (N, S, S) into red, green, blue of 0 to 255, (N, 3, S, S), not rounded.
 
         `origins` are the windows' top left (row, column) in the map: a model's noise belongs to the place.

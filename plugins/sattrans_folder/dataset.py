@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from sattrans import (
-    ClassesError, Dataset, LandClass, MaskFacts, Palette, Scene, inspect_mask, paired_scenes,
+    ClassesError,
+    Dataset,
+    LandClass,
+    MaskFacts,
+    Palette,
+    Scene,
+    inspect_mask,
+    paired_scenes,
 )
 
 CLASSES_FILE = "classes.toml"
@@ -83,7 +90,7 @@ def _color(path: Path, name: str, color: Any) -> tuple[int, int, int]:
         return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
     if isinstance(color, list) and len(color) == 3 and all(type(band) is int for band in color):
         return color[0], color[1], color[2]
-    raise ClassesError(f"{path}: [{name}] has color {color!r}: write \"#614a4a\" or [97, 74, 74]")
+    raise ClassesError(f'{path}: [{name}] has color {color!r}: write "#614a4a" or [97, 74, 74]')
 
 
 def _listed(values: Sequence[int]) -> str:

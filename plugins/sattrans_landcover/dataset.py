@@ -32,22 +32,20 @@ class LandCover(Dataset):
     def recognises(cls, root: Path) -> bool:
         """Take a folder with images, masks, and one of the archive's own split files."""
         own = [f"{split}.txt" for split in SPLIT_FILES] + ["split.py"]
-        return (
-            (root / "images").is_dir()
-            and (root / "masks").is_dir()
-            and any((root / name).is_file() for name in own)
-        )
+        return (root / "images").is_dir() and (root / "masks").is_dir() and any((root / name).is_file() for name in own)
 
     @property
     def palette(self) -> Palette:
         """Background black, and the colours usual for this dataset."""
-        return Palette((
-            LandClass(0, "background", (0, 0, 0)),
-            LandClass(1, "building", (97, 74, 74)),
-            LandClass(2, "woodland", (38, 115, 0)),
-            LandClass(3, "water", (0, 197, 255)),
-            LandClass(4, "road", (207, 207, 207)),
-        ))
+        return Palette(
+            (
+                LandClass(0, "background", (0, 0, 0)),
+                LandClass(1, "building", (97, 74, 74)),
+                LandClass(2, "woodland", (38, 115, 0)),
+                LandClass(3, "water", (0, 197, 255)),
+                LandClass(4, "road", (207, 207, 207)),
+            )
+        )
 
     def scenes(self) -> Iterator[Scene]:
         """Yield a scene for each image and mask of equal stem."""
@@ -62,8 +60,9 @@ class LandCover(Dataset):
                 continue
             for line in path.read_text(encoding="utf-8").split():
                 if listed.setdefault(line, split) != split:
-                    raise DatasetNotFound(f"{path} lists {line}, which {listed[line]}.txt lists too: "
-                                          "fetch the dataset's lists again")
+                    raise DatasetNotFound(
+                        f"{path} lists {line}, which {listed[line]}.txt lists too: fetch the dataset's lists again"
+                    )
         return listed
 
     def published_split(self, scene: Scene, cell: Cell) -> Split | None:

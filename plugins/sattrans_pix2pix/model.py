@@ -66,10 +66,13 @@ class Pix2Pix(Model):
         """The discriminator first, then the generator against the discriminator just updated."""
         source, target = batch.source, batch.target
         fake = self.generator(source)
-        yield Update("discriminator", {
-            "d_real": bce_against(self.discriminator(source, target), 1.0),
-            "d_fake": bce_against(self.discriminator(source, fake.detach()), 0.0),
-        })
+        yield Update(
+            "discriminator",
+            {
+                "d_real": bce_against(self.discriminator(source, target), 1.0),
+                "d_fake": bce_against(self.discriminator(source, fake.detach()), 0.0),
+            },
+        )
         yield Update("generator", self.generator_losses(source, fake, target))
 
     def generator_losses(self, source: Tensor, fake: Tensor, target: Tensor) -> dict[str, Tensor]:

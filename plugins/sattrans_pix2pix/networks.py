@@ -42,7 +42,7 @@ class UNet(nn.Module):
             entering = in_channels if stage == 0 else widths[stage - 1]
             self.downs.append(self.down(entering, channels, first=stage == 0, innermost=stage == last))
             leaving = out_channels if stage == 0 else widths[stage - 1]
-            dropout = 0 < stage and stage > last - DROPOUT_STAGES
+            dropout = stage > 0 and stage > last - DROPOUT_STAGES
             joined = channels if stage == last else 2 * channels
             self.ups.append(self.up(joined, leaving, stage == 0, dropout, upsampling))
 

@@ -16,7 +16,10 @@ class SqueezeExcitation(nn.Module):
         super().__init__()
         squeezed = max(1, channels // reduction)
         self.excite = nn.Sequential(
-            nn.Linear(channels, squeezed, bias=False), nn.ReLU(), nn.Linear(squeezed, channels, bias=False), nn.Sigmoid()
+            nn.Linear(channels, squeezed, bias=False),
+            nn.ReLU(),
+            nn.Linear(squeezed, channels, bias=False),
+            nn.Sigmoid(),
         )
 
     def forward(self, features: Tensor) -> Tensor:

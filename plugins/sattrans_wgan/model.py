@@ -38,13 +38,17 @@ class WGAN(Model):
     class Options(ModelOptions):
         """The options of WGAN."""
 
-        constraint: Literal["clip", "gp"] = Field("clip", description="clip the critic's weights, or penalise its gradient")
+        constraint: Literal["clip", "gp"] = Field(
+            "clip", description="clip the critic's weights, or penalise its gradient"
+        )
         clip: float = Field(0.01, gt=0, description="bound of the critic's weights under clip")
         penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty under gp")
         critic_steps: int = Field(5, ge=1, description="critic steps for one generator step")
         warmup: int = Field(25, ge=0, description="generator steps that are given 100 critic steps each")
         l1_weight: float = Field(100.0, ge=0, description="weight of L1 beside the adversarial loss")
-        lr: float | None = Field(None, gt=0, description="learning rate; 5e-5 (RMSProp) under clip, 1e-4 (Adam) under gp")
+        lr: float | None = Field(
+            None, gt=0, description="learning rate; 5e-5 (RMSProp) under clip, 1e-4 (Adam) under gp"
+        )
         upsampling: Upsampling = Field("transposed", description="transposed convolutions, or nearest + 3×3")
 
     options: Options
@@ -102,7 +106,9 @@ class WGAN(Model):
             return
         adversarial = -self.critic(source, fake).mean()
         l1 = self.options.l1_weight * F.l1_loss(fake, target)
-        yield Update("generator", {"g_critic": adversarial, "g_l1": l1}, {"grad_ratio": _grad_ratio(adversarial, l1, fake)})
+        yield Update(
+            "generator", {"g_critic": adversarial, "g_l1": l1}, {"grad_ratio": _grad_ratio(adversarial, l1, fake)}
+        )
         self.critic_since.zero_()
         self.generator_steps += 1
 
@@ -134,4 +140,5 @@ class WGAN(Model):
 def _grad_ratio(adversarial: Tensor, l1: Tensor, fake: Tensor) -> Tensor:
     (of_adversarial,) = torch.autograd.grad(adversarial, fake, retain_graph=True)
     (of_l1,) = torch.autograd.grad(l1, fake, retain_graph=True)
-    return of_adversarial.norm() / of_l1.norm().clamp_min(1e-12)
+    ratio: Tensor = of_adversarial.norm() / of_l1.norm().clamp_min(1e-12)
+    return ratio

@@ -3,6 +3,7 @@
 import typer
 
 from sattrans.cli import colorize, demo, evaluate, generate, listing, mosaic, runs, tile, train
+from sattrans.cli.frame import listen
 from sattrans.version import __version__
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ def _version(wanted: bool) -> None:
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    pass
+    listen()
 
 
 for _module in (tile, colorize, train, generate, mosaic, evaluate, demo, listing, runs):

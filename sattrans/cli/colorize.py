@@ -17,7 +17,10 @@ def add_to(app: typer.Typer) -> None:
 def colorize(
     path: Annotated[Path, typer.Argument(help="A mask, a folder of masks, a dataset or a tileset.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file or a folder. [dim]Default: <name>.color.tif, <folder>-color/.[/dim]")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="A file or a folder. [dim]Default: <name>.color.tif, <folder>-color/.[/dim]"
+        ),
     ] = None,
     dataset: DatasetName = None,
     rgb: Annotated[bool, typer.Option("--rgb", help="Write colours instead of values with a colour table.")] = False,

@@ -27,9 +27,16 @@ def evaluate(
     runs: Annotated[
         list[Path] | None, typer.Argument(help="Runs of one tileset. [dim]Default: the newest finished one.[/dim]")
     ] = None,
-    split: Annotated[SplitName | None, typer.Option(help="The tiles to score on. [dim]Default: test, else val.[/dim]")] = None,
+    split: Annotated[
+        SplitName | None, typer.Option(help="The tiles to score on. [dim]Default: test, else val.[/dim]")
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for scores.csv, scores.json, sheet.png. [dim]Default: evaluations/<runs>-<split>.[/dim]")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for scores.csv, scores.json, sheet.png. [dim]Default: evaluations/<runs>-<split>.[/dim]",
+        ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Tiles translated at once.")] = 8,
     seed: Seed = 0,
@@ -46,8 +53,18 @@ def evaluate(
     notify(result.notices)
     arrows = {"lower": "↓", "higher": "↑"}
     rows = [
-        [scored.run.name, scored.run.model_name,
-         *("–" if (mean := scored.means[m.name]) is None else f"{mean:.4g}" if m.name != "l1_sum" else f"{mean:.0f}" for m in METRICS)]
+        [
+            scored.run.name,
+            scored.run.model_name,
+            *(
+                "–"
+                if (mean := scored.means[m.name]) is None
+                else f"{mean:.4g}"
+                if m.name != "l1_sum"
+                else f"{mean:.0f}"
+                for m in METRICS
+            ),
+        ]
         for scored in result.scores
     ]
     show_table(["run", "model", *(f"{m.title} {arrows[m.better]}" for m in METRICS)], rows, numeric=True)

@@ -1,6 +1,7 @@
 """What every command shares: one line an error, notices on stderr, tables on stdout."""
 
 import functools
+import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import ParamSpec, TypeVar
@@ -53,6 +54,22 @@ def _fail(message: str) -> None:
     _console(stderr=True).print(f"[bold red]error:[/] {_plain(line)}")
 
 
+class _Lines(logging.Handler):
+    """Prints what the verbs log, a line each, on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _console(stderr=True).print(f"[dim]{_plain(record.getMessage())}[/]")
+
+
+def listen() -> None:
+    """Let what the verbs log be seen."""
+    log = logging.getLogger("sattrans")
+    if not log.handlers:
+        log.addHandler(_Lines())
+        log.setLevel(logging.INFO)
+        log.propagate = False
+
+
 def notify(notices: Iterable[str]) -> None:
     """Print what a user should know, on stderr."""
     console = _console(stderr=True)
@@ -65,9 +82,13 @@ def say(text: str) -> None:
     _console().print(_plain(text))
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, numeric: bool = False) -> None:
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, numeric: bool = False
+) -> None:
     """Print a table on stdout; `numeric` aligns all but the first column to the right."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(
+        title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold"
+    )
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if numeric and number else "left", overflow="fold")
     for row in rows:

@@ -24,10 +24,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def generate(
-    map_: Annotated[str, typer.Argument(metavar="MAP", help="A class map, a paletted map, or a map in the classes' colours.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A GeoTIFF, or a folder to write tiles for mosaic into.")],
+    map_: Annotated[
+        str, typer.Argument(metavar="MAP", help="A class map, a paletted map, or a map in the classes' colours.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A GeoTIFF, or a folder to write tiles for mosaic into.")
+    ],
     run: RunFolder = None,
-    overlap: Annotated[str, typer.Option(help="What neighbouring windows share: pixels, or a part of the tile size.")] = "25%",
+    overlap: Annotated[
+        str, typer.Option(help="What neighbouring windows share: pixels, or a part of the tile size.")
+    ] = "25%",
     blend: Annotated[BlendName, typer.Option(help="How they are joined.")] = BlendName.hann,
     batch_size: Annotated[int, typer.Option(help="Windows translated at once.")] = 4,
     seed: Seed = 0,
@@ -44,5 +50,7 @@ def generate(
     result = make(map_, output, run, GenerateOptions(overlap, blend.value, batch_size, seed), device, overwrite)
     notify(result.notices)
     done = "" if result.made else " (nothing to do: it was there)"
-    say(f"{result.output}: {result.width} wide × {result.height} high in {result.windows} windows by "
-        f"{result.run.folder} ({result.run.model_name}){done}")
+    say(
+        f"{result.output}: {result.width} wide × {result.height} high in {result.windows} windows by "
+        f"{result.run.folder} ({result.run.model_name}){done}"
+    )

@@ -38,12 +38,21 @@ def show_dataset(name: Annotated[str, typer.Argument(help="A dataset's name.")])
     from sattrans.plugins import dataset_class
 
     dataset = dataset_class(name)
-    rows = [["what", dataset.title], ["layout", dataset.layout], ["licence", dataset.licence], ["home page", dataset.homepage]]
+    rows = [
+        ["what", dataset.title],
+        ["layout", dataset.layout],
+        ["licence", dataset.licence],
+        ["home page", dataset.homepage],
+    ]
     if dataset.published_size:
         rows.append(["published tile size", f"{dataset.published_size} px"])
     try:
         palette = dataset(Path()).palette
-        classes = "\n".join("{} {} #{:02x}{:02x}{:02x}".format(c.value, c.name, *c.color) for c in palette.classes) if palette else "none"
+        classes = (
+            "\n".join("{} {} #{:02x}{:02x}{:02x}".format(c.value, c.name, *c.color) for c in palette.classes)
+            if palette
+            else "none"
+        )
     except SattransError:
         classes = "those of the folder"
     show_table(["", name], [*rows, ["classes", classes]])
@@ -55,7 +64,9 @@ def list_models(context: typer.Context) -> None:
         from sattrans.plugins import manager
 
         found = manager().loadable("model")
-        show_table(["model", "what", "paper"], [[m.name + (" *" if m.fallback else ""), m.title, m.paper] for m in found])
+        show_table(
+            ["model", "what", "paper"], [[m.name + (" *" if m.fallback else ""), m.title, m.paper] for m in found]
+        )
 
 
 def show_model(name: Annotated[str, typer.Argument(help="A model's name.")]) -> None:
@@ -65,13 +76,19 @@ def show_model(name: Annotated[str, typer.Argument(help="A model's name.")]) -> 
     from sattrans.plugins import model_class
 
     model = model_class(name)
-    defaults = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in asdict(model.defaults).items() if value is not None)
+    defaults = ", ".join(
+        f"{key.replace('_', ' ')} {value}" for key, value in asdict(model.defaults).items() if value is not None
+    )
     sizes = ", ".join(map(str, model.sizes))
-    show_table(["", name], [["what", model.title], ["paper", model.paper], ["training", defaults], ["tile sizes", sizes]])
+    show_table(
+        ["", name], [["what", model.title], ["paper", model.paper], ["training", defaults], ["tile sizes", sizes]]
+    )
     fields = model.Options.model_fields
     types = model.Options.model_json_schema()["properties"]
-    show_table(["option", "type", "default", "what"],
-               [[key, _type(types[key]), str(field.default), field.description or ""] for key, field in fields.items()])
+    show_table(
+        ["option", "type", "default", "what"],
+        [[key, _type(types[key]), str(field.default), field.description or ""] for key, field in fields.items()],
+    )
 
 
 def _type(schema: dict[str, object]) -> str:

@@ -12,5 +12,6 @@ RunFolder = Annotated[
     Path | None, typer.Option("--run", help="A run's folder. [dim]Default: the newest finished one under runs/.[/dim]")
 ]
 DatasetName = Annotated[
-    str | None, typer.Option("--dataset", help="The dataset's name (sattrans datasets). [dim]Default: recognised.[/dim]")
+    str | None,
+    typer.Option("--dataset", help="The dataset's name (sattrans datasets). [dim]Default: recognised.[/dim]"),
 ]

@@ -23,9 +23,13 @@ def list_runs(under: Annotated[Path, typer.Argument(help="Where runs lie.")] = P
     rows = []
     for run in Run.all(under):
         summary = run.manifest.get("summary")
-        state = f"{summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}" if summary else "unfinished"
+        state = (
+            f"{summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}" if summary else "unfinished"
+        )
         epochs = str(summary["epochs"]) if summary else str(len(run.metrics()))
-        rows.append([run.name, run.model_name, run.manifest["data"]["name"], epochs, state, run.manifest["created"][:16]])
+        rows.append(
+            [run.name, run.model_name, run.manifest["data"]["name"], epochs, state, run.manifest["created"][:16]]
+        )
     if not rows:
         say(f"no runs in {under}/: sattrans train makes one")
         return
@@ -38,9 +42,16 @@ def show(name: Annotated[Path, typer.Argument(help="A run's folder, or its name 
 
     folder = name if name.exists() else DEFAULT_FOLDER / name
     run = Run.open(folder)
-    rows = [["model", run.model_name], ["tileset", f"{run.manifest['data']['folder']} ({run.manifest['data']['hash'][:12]})"]]
+    rows = [
+        ["model", run.model_name],
+        ["tileset", f"{run.manifest['data']['folder']} ({run.manifest['data']['hash'][:12]})"],
+    ]
     rows.append(["classes", str(run.palette)])
-    rows += [[name, str(value)] for part in ("spec", "options", "settings", "versions") for name, value in run.manifest[part].items()]
+    rows += [
+        [name, str(value)]
+        for part in ("spec", "options", "settings", "versions")
+        for name, value in run.manifest[part].items()
+    ]
     rows += [[name, str(value)] for name, value in run.manifest.get("summary", {"state": "unfinished"}).items()]
     show_table(["what", "value"], rows)
     metrics = run.metrics()

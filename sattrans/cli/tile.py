@@ -30,20 +30,26 @@ def add_to(app: typer.Typer) -> None:
 def tile(
     root: Annotated[Path, typer.Argument(help="The dataset's folder.")],
     size: Annotated[
-        int | None, typer.Option("--size", "-s", help="Side of a tile in pixels. [dim]Default: as published, or 256.[/dim]")
+        int | None,
+        typer.Option("--size", "-s", help="Side of a tile in pixels. [dim]Default: as published, or 256.[/dim]"),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The tileset's folder. [dim]Default: tiles/<dataset>-<size>.[/dim]")
+        Path | None,
+        typer.Option("--output", "-o", help="The tileset's folder. [dim]Default: tiles/<dataset>-<size>.[/dim]"),
     ] = None,
     dataset: DatasetName = None,
     overlap: Annotated[int, typer.Option(help="Pixels that neighbouring tiles share.")] = 0,
     bidx: Annotated[
-        str | None, typer.Option(help="The image's bands for red, green, blue, such as 3,2,1. [dim]Default: 1,2,3.[/dim]")
+        str | None,
+        typer.Option(help="The image's bands for red, green, blue, such as 3,2,1. [dim]Default: 1,2,3.[/dim]"),
     ] = None,
     split: Annotated[
-        SplitScheme | None, typer.Option(help="How tiles are split. [dim]Default: as published, else by scene or block.[/dim]")
+        SplitScheme | None,
+        typer.Option(help="How tiles are split. [dim]Default: as published, else by scene or block.[/dim]"),
     ] = None,
-    drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out tiles of nothing but background.")] = False,
+    drop_empty: Annotated[
+        bool, typer.Option("--drop-empty", help="Leave out tiles of nothing but background.")
+    ] = False,
     workers: Annotated[str, typer.Option(help="Processes, or a Dask scheduler's address.")] = "1",
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -77,5 +83,7 @@ def _summarise(result: "TileResult") -> None:
     show_table(["split", "tiles", *names], rows, numeric=True)
     dropped = "".join(f", {count} {reason} left out" for reason, count in result.dropped.items())
     done = "" if result.made else " (nothing to do: it was there)"
-    say(f"{tileset.folder}: {len(tileset.tiles)} tiles of {tileset.size} px from {len(tileset.scenes)} scenes"
-        f"{dropped}; {result.border} border a tile of another split{done}")
+    say(
+        f"{tileset.folder}: {len(tileset.tiles)} tiles of {tileset.size} px from {len(tileset.scenes)} scenes"
+        f"{dropped}; {result.border} border a tile of another split{done}"
+    )

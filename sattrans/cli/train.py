@@ -24,26 +24,42 @@ def add_to(app: typer.Typer) -> None:
 
 def train(
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The model's name (sattrans models). [dim]Default: the one that sattrans models marks.[/dim]")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="The model's name (sattrans models). [dim]Default: the one that sattrans models marks.[/dim]",
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="A tileset. [dim]Default: the newest under tiles/.[/dim]")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The run's folder. [dim]Default: runs/<model>-<tileset>-<n>.[/dim]")
+        Path | None,
+        typer.Option("--output", "-o", help="The run's folder. [dim]Default: runs/<model>-<tileset>-<n>.[/dim]"),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A model's option, name=value; repeatable (sattrans models show NAME).")
+        list[str] | None,
+        typer.Option("--set", help="A model's option, name=value; repeatable (sattrans models show NAME)."),
     ] = None,
     options: Annotated[Path | None, typer.Option("--options", help="A TOML file of the model's options.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Times each tile is seen. [dim]Default: the model's.[/dim]")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Times each tile is seen. [dim]Default: the model's.[/dim]")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps, instead of epochs.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Tiles in a step. [dim]Default: the model's.[/dim]")] = None,
-    precision: Annotated[PrecisionName | None, typer.Option(help="32, or bf16 where the processor is quick at it.")] = None,
-    ema: Annotated[float | None, typer.Option(help="Decay of the generator's moving average, 0 for none. [dim]Default: 0.999.[/dim]")] = None,
+    precision: Annotated[
+        PrecisionName | None, typer.Option(help="32, or bf16 where the processor is quick at it.")
+    ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(help="Decay of the generator's moving average, 0 for none. [dim]Default: 0.999.[/dim]"),
+    ] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better value.")] = None,
     monitor: Annotated[str | None, typer.Option(help="The validation loss that chooses the best checkpoint.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same weights (on the CPU). [dim]Default: 0.[/dim]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same weights (on the CPU). [dim]Default: 0.[/dim]")
+    ] = None,
     device: Device = "auto",
     resume: Annotated[
         str | None, typer.Option(help="Go on with a run: its folder, or 'last'. Takes no other option but --device.")
@@ -60,12 +76,31 @@ def train(
     from sattrans.train import train as run
 
     told: dict[str, Any] = {
-        "epochs": epochs, "steps": steps, "batch_size": batch_size, "seed": seed, "ema": ema,
-        "precision": precision.value if precision else None, "patience": patience, "monitor": monitor,
+        "epochs": epochs,
+        "steps": steps,
+        "batch_size": batch_size,
+        "seed": seed,
+        "ema": ema,
+        "precision": precision.value if precision else None,
+        "patience": patience,
+        "monitor": monitor,
     }
     given = {name: value for name, value in told.items() if value is not None}
     if resume is not None:
-        others = [*given, *(n for n, v in (("model", model), ("data", data), ("output", output), ("set", settings), ("options", options)) if v)]
+        others = [
+            *given,
+            *(
+                n
+                for n, v in (
+                    ("model", model),
+                    ("data", data),
+                    ("output", output),
+                    ("set", settings),
+                    ("options", options),
+                )
+                if v
+            ),
+        ]
         if others:
             raise OptionError(f"--resume goes on with the run's own options: leave out --{others[0].replace('_', '-')}")
         result = go_on(resume, device)
@@ -75,5 +110,7 @@ def train(
     notify(result.notices)
     summary = result.run.manifest["summary"]
     early = ", stopped early" if summary["stopped_early"] else ""
-    say(f"{result.run.folder}: {result.run.model_name}, {summary['steps']} steps in {summary['epochs']} epochs{early}; best "
-        f"{summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}")
+    say(
+        f"{result.run.folder}: {result.run.model_name}, {summary['steps']} steps in {summary['epochs']} epochs"
+        f"{early}; best {summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}"
+    )

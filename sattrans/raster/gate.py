@@ -192,14 +192,18 @@ def _check_sizes(name: str, src: "DatasetReader") -> None:
     itemsize = np.dtype(src.dtypes[0]).itemsize
     if src.driver in ("PNG", "JPEG", "JP2OpenJPEG"):
         if src.width * src.height > MOST_SEQUENTIAL_PIXELS:
-            raise RasterError(f"{name} declares {src.width} wide × {src.height} high as {src.driver}: too large "
-                              "to decode; convert it to a tiled GeoTIFF")
+            raise RasterError(
+                f"{name} declares {src.width} wide × {src.height} high as {src.driver}: too large "
+                "to decode; convert it to a tiled GeoTIFF"
+            )
         return
     rows, cols = src.block_shapes[0]
     bands = src.count if str(src.profile.get("interleave")) == "pixel" else 1
     if rows * cols * bands * itemsize > MOST_BLOCK_BYTES:
-        raise RasterError(f"{name} has blocks of {cols} wide × {rows} high, {bands} bands: each would take over "
-                          f"{MOST_BLOCK_BYTES >> 20} MiB; convert it to a tiled GeoTIFF")
+        raise RasterError(
+            f"{name} has blocks of {cols} wide × {rows} high, {bands} bands: each would take over "
+            f"{MOST_BLOCK_BYTES >> 20} MiB; convert it to a tiled GeoTIFF"
+        )
 
 
 def _reason(error: BaseException) -> str:

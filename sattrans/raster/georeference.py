@@ -67,7 +67,7 @@ class Georeference:
 
     def at(self, window: Window) -> "Georeference":
         """Return the georeference of a window."""
-        moved = self.affine * Affine.translation(window.col, window.row)
+        moved = self.affine @ Affine.translation(window.col, window.row)
         a, b, c, d, e, f = moved[:6]
         return Georeference(self.crs, (a, b, c, d, e, f))
 
@@ -78,9 +78,13 @@ class Georeference:
         """
         if self.rasterio_crs is None:
             return None
-        corners = [(window.col, window.row), (window.col, window.bottom),
-                   (window.right, window.bottom), (window.right, window.row)]
-        xs, ys = zip(*(self.affine * corner for corner in corners), strict=True)
+        corners = [
+            (window.col, window.row),
+            (window.col, window.bottom),
+            (window.right, window.bottom),
+            (window.right, window.row),
+        ]
+        xs, ys = zip(*(self.affine @ corner for corner in corners), strict=True)
         try:
             lon, lat = transform_points(self.rasterio_crs, CRS.from_epsg(4326), xs, ys)[:2]
         except RasterioError:  # a local CRS that nothing relates to the earth

@@ -63,8 +63,10 @@ class ClassMap:
         if strange.any():
             found = np.unique(values[strange])
             known = "colours" if self.coding == "table" else "classes"
-            raise ClassesError(f"{self.raster.path} holds values {_listed(found)} that are none of the {known} "
-                               f"expected: {self.palette}")
+            raise ClassesError(
+                f"{self.raster.path} holds values {_listed(found)} that are none of the {known} "
+                f"expected: {self.palette}"
+            )
         return indices
 
     def check(self) -> None:
@@ -74,10 +76,12 @@ class ClassMap:
 
     def _refuse_colors(self, rgb: NDArray[np.uint8], indices: NDArray[np.uint8]) -> None:
         found = np.unique(pack_rgb(rgb)[indices == UNKNOWN])
-        told = _listed([f"#{color:06x}" for color in found])
-        expected = ", ".join("#{:02x}{:02x}{:02x} {}".format(*c.color, c.name) for c in self.palette.classes)
-        raise ClassesError(f"{self.raster.path} holds colours {told} that are none of those expected: {expected}; "
-                           "a map must be drawn without smoothing")
+        told = _listed([f"#{int(color):06x}" for color in found])
+        raise ClassesError(
+            f"{self.raster.path} holds colours {told} that are none of those expected: "
+            f"{self.palette.describe_colors()}; "
+            "a map must be drawn without smoothing"
+        )
 
 
 def class_map(raster: Raster, palette: Palette) -> ClassMap:
@@ -104,16 +108,18 @@ def class_map(raster: Raster, palette: Palette) -> ClassMap:
                 lookup[value] = by_color.get(color, UNKNOWN)
         present = np.unique(raster.read(at_most=SAMPLE))
         if (lookup[present[present < 256]] != UNKNOWN).all():
-            return ClassMap(raster, palette, "table", lookup,
-                            f"{raster.path}: classes taken by the colours of its colour table")
+            return ClassMap(
+                raster, palette, "table", lookup, f"{raster.path}: classes taken by the colours of its colour table"
+            )
     return ClassMap(raster, palette, "values", by_value)
 
 
 def _three_bands(raster: Raster, palette: Palette, by_value: NDArray[np.uint8]) -> ClassMap:
     sample = raster.read(bands=(1, 2, 3), at_most=SAMPLE)
     if (sample == sample[:1]).all() and np.isin(sample[0], palette.values).all():
-        return ClassMap(raster, palette, "values", by_value,
-                        f"{raster.path}: three equal bands, taken as one band of class values")
+        return ClassMap(
+            raster, palette, "values", by_value, f"{raster.path}: three equal bands, taken as one band of class values"
+        )
     if raster.dtype != "uint8":
         raise RasterError(f"{raster.path} holds {raster.dtype} colours, 8-bit ones are needed")
     return ClassMap(raster, palette, "colors", by_value)

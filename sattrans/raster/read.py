@@ -33,8 +33,8 @@ def check_aligned(image: Raster, map_: Raster) -> None:
     if one.affine.is_identity or other.affine.is_identity:
         return
     corners = ((0, 0), (image.width, 0), (0, image.height))
-    to_image = ~one.affine * other.affine
-    shifts = [np.subtract(to_image * corner, corner) for corner in corners]
+    to_image = ~one.affine @ other.affine
+    shifts = [np.subtract(to_image @ corner, corner) for corner in corners]
     worst = max(shifts, key=lambda shift: float(np.abs(shift).max()))
     if np.abs(worst).max() > TOLERANCE:
         raise AlignmentError(
@@ -50,8 +50,10 @@ def image_bands(image: Raster, chosen: Sequence[int] | None) -> tuple[int, int, 
     `RasterError` for pixels that are not 8 bits deep.
     """
     if image.dtype != "uint8":
-        raise RasterError(f"{image.path} holds {image.dtype} pixels, 8-bit ones are needed: scale it first, "
-                          "such as with gdal_translate -ot Byte -scale")
+        raise RasterError(
+            f"{image.path} holds {image.dtype} pixels, 8-bit ones are needed: scale it first, "
+            "such as with gdal_translate -ot Byte -scale"
+        )
     if chosen is None:
         data_bands = image.bands - (image.alpha_band is not None)
         return (1, 2, 3) if data_bands >= 3 else (1, 1, 1)
@@ -78,7 +80,8 @@ def read_valid(image: Raster, window: Window, pixels: NDArray[np.uint8]) -> NDAr
     By the alpha band where there is one, else by the nodata value (a pixel is empty where every band has it).
     """
     if image.alpha_band is not None:
-        return image.read(window, [image.alpha_band])[0] != 0
+        opaque: NDArray[np.bool_] = image.read(window, [image.alpha_band])[0] != 0
+        return opaque
     if image.nodata is not None:
         valid: NDArray[np.bool_] = (pixels != image.nodata).any(axis=0)
         return valid

@@ -16,13 +16,19 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.shutil import copy as raster_copy
 
 from sattrans.errors import OutputExists, RasterError
 from sattrans.files import (
-    atomic, check_same_options, lock, part_of, read_manifest, remove, sync, write_manifest,
+    atomic,
+    check_same_options,
+    lock,
+    part_of,
+    read_manifest,
+    remove,
+    sync,
+    write_manifest,
 )
 from sattrans.grid import Window
 from sattrans.palette import RGB
@@ -52,9 +58,7 @@ class Layout:
     @property
     def rows(self) -> list[Window]:
         """The rows of blocks, from the top."""
-        return [
-            Window(top, 0, min(BLOCK, self.height - top), self.width) for top in range(0, self.height, BLOCK)
-        ]
+        return [Window(top, 0, min(BLOCK, self.height - top), self.width) for top in range(0, self.height, BLOCK)]
 
     @property
     def bands(self) -> int:
@@ -98,9 +102,15 @@ class RowWriter:
         try:
             with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", GDAL_CACHEMAX=256):
                 raster_copy(
-                    str(vrt), str(whole), driver="COG", COMPRESS="ZSTD", LEVEL="1",
-                    PREDICTOR="NO" if self.layout.colormap else "YES", BLOCKSIZE=str(BLOCK),
-                    OVERVIEW_RESAMPLING=resampling, BIGTIFF="IF_SAFER",
+                    str(vrt),
+                    str(whole),
+                    driver="COG",
+                    COMPRESS="ZSTD",
+                    LEVEL="1",
+                    PREDICTOR="NO" if self.layout.colormap else "YES",
+                    BLOCKSIZE=str(BLOCK),
+                    OVERVIEW_RESAMPLING=resampling,
+                    BIGTIFF="IF_SAFER",
                 )
         except RasterioError as error:
             raise RasterError(f"{output} cannot be written: {error}") from error
@@ -147,9 +157,20 @@ def _create(path: Path, layout: Layout, row: Window) -> Any:
     with catch_warnings():
         simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(
-            path, "w", driver="GTiff", dtype="uint8", count=layout.bands, height=row.height, width=row.width,
-            interleave="pixel", BIGTIFF="IF_SAFER", tiled=True, blockxsize=BLOCK, blockysize=BLOCK,
-            predictor=1 if layout.colormap else 2, **LOSSLESS,
+            path,
+            "w",
+            driver="GTiff",
+            dtype="uint8",
+            count=layout.bands,
+            height=row.height,
+            width=row.width,
+            interleave="pixel",
+            BIGTIFF="IF_SAFER",
+            tiled=True,
+            blockxsize=BLOCK,
+            blockysize=BLOCK,
+            predictor=1 if layout.colormap else 2,
+            **LOSSLESS,
         )
 
 

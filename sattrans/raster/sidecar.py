@@ -56,7 +56,7 @@ def read_world_file(path: Path) -> Affine | None:
         a, d, b, e, c, f = _numbers(beside.read_text(encoding="ascii").split()[:6])
     except (ValueError, UnicodeDecodeError) as error:
         raise RasterError(f"{beside} is no world file (six numbers, one a line): mend or remove it") from error
-    return Affine(a, b, c, d, e, f) * Affine.translation(-0.5, -0.5)
+    return Affine(a, b, c, d, e, f) @ Affine.translation(-0.5, -0.5)
 
 
 def _numbers(texts: list[str]) -> list[float]:

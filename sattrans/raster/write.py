@@ -33,9 +33,18 @@ def write_tile(
     with atomic(path) as part:
         try:
             with rasterio.open(
-                part, "w", driver="GTiff", dtype="uint8", count=count, height=height, width=width,
-                crs=georeference.rasterio_crs, transform=georeference.affine if georeference.known else None,
-                interleave="pixel", predictor=2 if count == 3 else 1, **LOSSLESS,
+                part,
+                "w",
+                driver="GTiff",
+                dtype="uint8",
+                count=count,
+                height=height,
+                width=width,
+                crs=georeference.rasterio_crs,
+                transform=georeference.affine if georeference.known else None,
+                interleave="pixel",
+                predictor=2 if count == 3 else 1,
+                **LOSSLESS,
             ) as dst:
                 dst.write(bands)
                 if palette:

@@ -1,0 +1,44 @@
+# make demo  sets everything up and runs the pipeline on a small synthetic place
+# make test  sets everything up and runs the tests
+# Needs make and Python 3.11 or newer; another one: make demo PYTHON=/path/to/python3
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint docs bench check clean setup
+
+demo: setup
+	$(BIN)/sattrans demo
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+bench: setup
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python -m pytest tests/benchmarks -p no:xdist --no-header -q -s --run-benchmarks
+
+check: lint test docs
+
+setup: $(STAMP)
+
+# New entry points need a new installation, so the stamp is as old as the project's own files.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	{ echo "sattrans needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) sattrans-demo site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

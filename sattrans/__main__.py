@@ -1,0 +1,5 @@
+"""`python -m sattrans` is the command line."""
+
+from sattrans.cli import main
+
+main()

@@ -1,0 +1,128 @@
+"""What every dataset plugin promises."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
+
+from sattrans.dataset import Dataset, Scene, Split
+from sattrans.errors import DatasetNotFound, SattransError
+from sattrans.grid import tile_cells
+from sattrans.palette import Palette
+from sattrans.raster.gate import open_raster
+from sattrans.raster.maps import class_map
+from sattrans.raster.read import check_aligned
+from sattrans.testing.require import require, require_name
+
+SCENE_ID = re.compile(r"[^\s/\\.][^\s/\\]*")
+"""A scene's id begins the names of its tiles' files."""
+
+
+def check_dataset(dataset: type[Dataset], root: Path) -> None:
+    """Raise `AssertionError` unless a dataset class keeps its promises on a small example of it in `root`.
+
+    The example is a folder as a user has it: a scene or more, laid out and named as the publishers do.
+    """
+    require(issubclass(dataset, Dataset), f"{dataset.__name__} is no subclass of sattrans.Dataset")
+    require_name(dataset)
+    require(dataset.layout.strip(), f"{dataset.__name__}.layout is empty: it tells users what files are expected")
+    _check_recognition(dataset, root)
+    _check_absence(dataset)
+    scenes = _check_scenes(dataset, root)
+    palette = _check_palette(dataset, root)
+    for scene in scenes:
+        _check_rasters(scene, palette)
+        _check_published_split(dataset, root, scene)
+
+
+def _check_recognition(dataset: type[Dataset], root: Path) -> None:
+    with TemporaryDirectory() as folder:
+        empty, file = Path(folder) / "empty", Path(folder) / "file"
+        empty.mkdir()
+        file.write_bytes(b"no dataset")
+        for path, expected, what in (
+            (root, True, "its example"),
+            (empty, False, "an empty folder"),
+            (file, False, "a file"),
+            (Path(folder) / "missing", False, "a path that is not there"),
+        ):
+            try:
+                recognised = dataset.recognises(path)
+            except Exception as error:
+                raise AssertionError(f"{dataset.name}.recognises raises on {what}: {error!r}") from error
+            require(recognised is expected, f"{dataset.name}.recognises returns {recognised!r} for {what} ({path})")
+
+
+def _check_absence(dataset: type[Dataset]) -> None:
+    with TemporaryDirectory() as folder:
+        for path, what in ((Path(folder), "an empty folder"), (Path(folder) / "missing", "a folder that is not there")):
+            try:
+                found = list(dataset(path).scenes())
+            except DatasetNotFound as error:
+                require(str(path) in str(error), f"the error for {what} does not say where it looked: {error}")
+                continue
+            except Exception as error:
+                raise AssertionError(f"{what} raises {error!r}: DatasetNotFound is needed") from error
+            raise AssertionError(f"{what} yields {len(found)} scenes: DatasetNotFound is needed")
+
+
+def _check_scenes(dataset: type[Dataset], root: Path) -> Sequence[Scene]:
+    opened = dataset(root)
+    scenes = list(opened.scenes())
+    require(scenes, f"{dataset.name} yields no scene from its example {root}")
+    require(list(opened.scenes()) == scenes, f"{dataset.name}.scenes() yields something else the second time")
+    require(list(dataset(root).scenes()) == scenes, f"{dataset.name}.scenes() of a second instance is not the same")
+    ids = [scene.id for scene in scenes]
+    require(len(set(ids)) == len(ids), f"{dataset.name} yields scenes of equal id: {', '.join(ids)}")
+    for scene in scenes:
+        require(SCENE_ID.fullmatch(scene.id), f"scene id {scene.id!r} cannot begin a file's name")
+        require(scene.image or scene.map, f"scene {scene.id} has neither image nor map")
+        for path in (scene.image, scene.map):
+            require(path is None or path.is_file(), f"scene {scene.id} names {path}, which is no file")
+    for notice in opened.notices():
+        require(notice and "\n" not in notice, f"a notice is a line of text, not {notice!r}")
+    return scenes
+
+
+def _check_palette(dataset: type[Dataset], root: Path) -> Palette | None:
+    palette = dataset(root).palette
+    require(
+        palette is None or isinstance(palette, Palette),
+        f"{dataset.name}.palette is {palette!r}: a Palette, or None where maps are pictures",
+    )
+    require(dataset(root).palette == palette, f"{dataset.name}.palette of a second instance is not the same")
+    return palette
+
+
+def _check_rasters(scene: Scene, palette: Palette | None) -> None:
+    try:
+        if scene.map and palette:
+            with open_raster(scene.map) as map_:
+                class_map(map_, palette).check()
+        if scene.map and scene.image:
+            with open_raster(scene.image) as image, open_raster(scene.map) as map_:
+                check_aligned(image, map_)
+    except SattransError as error:
+        raise AssertionError(f"scene {scene.id} cannot be tiled: {error}") from error
+
+
+def _check_published_split(dataset: type[Dataset], root: Path, scene: Scene) -> None:
+    path = scene.image or scene.map
+    assert path
+    with open_raster(path) as raster:
+        height, width = raster.height, raster.width
+    size = dataset.published_size
+    require(size is None or size > 0, f"{dataset.name}.published_size is {size}: a number of pixels, or None")
+    cells = list(tile_cells(height, width, size or max(1, min(height, width) // 2)))
+    one, other = dataset(root), dataset(root)
+    splits = [one.published_split(scene, cell) for cell in cells]
+    allowed = (*get_args(Split), None)
+    strange = [split for split in splits if split not in allowed]
+    require(not strange, f"{dataset.name}.published_split returns {strange[:1]}: one of {allowed} is needed")
+    again = [other.published_split(scene, cell) for cell in reversed(cells)]
+    require(again[::-1] == splits, f"{dataset.name}.published_split is not the same when asked again")
+    require(
+        size or len(set(splits)) == 1,
+        f"{dataset.name}.published_split splits scene {scene.id}, and published_size does not say into which tiles",
+    )

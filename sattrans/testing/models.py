@@ -1,0 +1,207 @@
+"""What every model plugin promises."""
+
+import copy
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+from torch.optim import Optimizer
+
+from sattrans.model import Model, ModelOptions, TrainDefaults
+from sattrans.run import load_checkpoint, save_checkpoint
+from sattrans.testing.require import require, require_name
+from sattrans.testing.trial import Trial, changed, parameters, require_scalar, state, trials
+
+TOLERANCE = 1e-5
+"""How far apart translations of the same window in batches of unlike size may lie, in [-1, 1]."""
+
+MOST_STEPS = 250
+"""In so many steps the generator must have moved: some models give their critic a hundred steps first."""
+
+
+def check_model(model: type[Model], size: int = 64) -> None:
+    """Raise `AssertionError` unless a model class keeps its promises on tiles of `size` px, on the CPU.
+
+    It is built as narrow as its options allow, for each source encoding they allow. Takes a few seconds.
+    """
+    require(issubclass(model, Model), f"{model.__name__} is no subclass of sattrans.model.Model")
+    require_name(model)
+    _check_description(model)
+    require(size in model.sizes, f"model '{model.name}' takes {model.sizes} px: give check_model one as `size`")
+    found = trials(model, size)
+    require(found, f"model '{model.name}' takes neither source=color nor source=onehot")
+    with torch.random.fork_rng(devices=[]):
+        for trial in found:
+            _check_building(trial)
+            trained = _check_training(trial)
+            _check_translating(trial, trained)
+            _check_validating(trial, trained)
+            _check_generator(trial, trained)
+            _check_saving(trial, trained)
+            _check_repeating(trial)
+            _check_bf16(trial)
+
+
+def _check_description(model: type[Model]) -> None:
+    options = model.Options
+    require(issubclass(options, ModelOptions), f"{model.__name__}.Options is no subclass of ModelOptions")
+    bare = [name for name, field in options.model_fields.items() if not field.description]
+    require(not bare, f"options without a description: {', '.join(bare)}")
+    try:
+        defaults = options()
+    except ValidationError as error:
+        raise AssertionError(f"{model.__name__}.Options needs a valid default for each option: {error}") from error
+    try:
+        options.model_validate({"no_such_option": 1})
+    except ValidationError:
+        pass
+    else:
+        raise AssertionError(f"{model.__name__}.Options takes names it does not know: leave extra='forbid'")
+    kept = options.model_validate(json.loads(json.dumps(defaults.model_dump())))
+    require(kept == defaults, f"{model.__name__}.Options do not survive the run's manifest (JSON): {kept!r}")
+    require(isinstance(model.defaults, TrainDefaults), f"{model.__name__}.defaults is no TrainDefaults")
+
+
+def _check_building(trial: Trial) -> None:
+    for size in trial.kind.sizes:
+        Trial(trial.kind, size, trial.options).build()
+    model = trial.build()
+    require(isinstance(getattr(model, "generator", None), nn.Module), f"{trial.what} has no network `generator`")
+    copy.deepcopy(model.generator)  # training averages a copy
+    optimizers = model.optimizers()
+    require(optimizers, f"{trial.what} has no optimizers")
+    own = {id(parameter) for parameter in model.parameters()}
+    for name, optimizer in optimizers.items():
+        require(isinstance(name, str) and isinstance(optimizer, Optimizer), f"{trial.what}: {name!r} is no optimizer")
+        require(
+            {id(parameter) for parameter in parameters(optimizer)} <= own,
+            f"optimizer '{name}' of {trial.what} holds what is no parameter of the model: it would not be saved",
+        )
+
+
+def _check_training(trial: Trial) -> Model:
+    """Train until the generator has moved and a few steps more, and return the model."""
+    model = trial.build()
+    optimizers = model.optimizers()
+    before = copy.deepcopy(list(model.generator.parameters()))
+    for number in range(MOST_STEPS):
+        trial.step(model, optimizers, trial.training_batch(number))
+        moved = [not torch.equal(a, b) for a, b in zip(before, model.generator.parameters(), strict=True)]
+        if number >= 2 and any(moved):
+            return model
+    raise AssertionError(f"{MOST_STEPS} training steps do not change a weight of {trial.what}'s generator")
+
+
+def _check_translating(trial: Trial, model: Model) -> None:
+    batch, before = trial.batch(100, 3), state(model)
+    torch.manual_seed(1)
+    random = torch.get_rng_state()
+    images = trial.translated(model, batch.source)
+    require(torch.equal(random, torch.get_rng_state()), f"{trial.what}.translate draws from torch: draw from `noise`")
+    expected = (3, trial.spec.target_channels, trial.size, trial.size)
+    require(tuple(images.shape) == expected, f"{trial.what}.translate returns {tuple(images.shape)}, not {expected}")
+    require(images.isfinite().all(), f"{trial.what}.translate returns values that are not finite")
+    low, high = float(images.min()), float(images.max())
+    require(low >= -1 and high <= 1, f"{trial.what}.translate returns {low} to {high}, outside [-1, 1]")
+    torch.manual_seed(2)
+    again = trial.translated(model, batch.source)
+    require(torch.equal(again, images), f"{trial.what}.translate is not the same twice: off with dropout in eval mode")
+    for number in range(3):
+        noise = trial.noise(3)
+        noise.origins = noise.origins[number : number + 1]
+        alone = trial.translated(model, batch.source[number : number + 1], noise)
+        far = float((alone - images[number : number + 1]).abs().max())
+        require(far <= TOLERANCE, f"{trial.what}.translate depends on what else is in the batch: {far:.2g} apart")
+    touched = changed(before, state(model))
+    require(not touched, f"{trial.what}.translate changes {', '.join(touched)}")
+
+
+def _check_validating(trial: Trial, model: Model) -> None:
+    before, random = state(model), torch.get_rng_state()
+    model.eval()
+    with torch.no_grad():
+        losses = model.validation_losses(trial.batch(100, 3))
+        again = model.validation_losses(trial.batch(100, 3))
+    model.train()
+    for name, value in losses.items():
+        require_scalar(value, f"validation loss {name} of {trial.what}")
+        require(torch.equal(value, again[name]), f"validation loss {name} of {trial.what} is not the same twice")
+    touched = changed(before, state(model))
+    require(not touched, f"{trial.what}.validation_losses changes {', '.join(touched)}")
+    require(torch.equal(random, torch.get_rng_state()), f"{trial.what}.validation_losses draws from torch")
+    monitor = trial.kind.defaults.monitor
+    require(monitor in losses, f"{trial.what} monitors '{monitor}', and validates {', '.join(losses)}")
+
+
+def _check_generator(trial: Trial, model: Model) -> None:
+    """The generator alone is averaged and kept: so it alone decides what `translate` returns."""
+    source = trial.batch(100).source
+    images = trial.translated(model, source)
+    other = trial.build(seed=1)
+    own = model.generator
+    model.generator = other.generator
+    swapped = trial.translated(model, source)
+    model.generator = own
+    require(not torch.equal(swapped, images), f"{trial.what}.translate returns the same with another `generator`")
+    other.generator.load_state_dict(own.state_dict())
+    require(
+        torch.equal(trial.translated(other, source), images),
+        f"{trial.what}.translate uses weights outside `generator`: they would not be in the best checkpoint",
+    )
+
+
+def _check_saving(trial: Trial, model: Model) -> None:
+    source = trial.batch(100).source
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "last.safetensors"
+        save_checkpoint(path, model.state_dict(), {})
+        tensors, _ = load_checkpoint(path, torch.device("cpu"))
+    loaded = trial.build(seed=1)
+    loaded.load_state_dict(tensors)
+    lost = changed(state(model), state(loaded))
+    require(not lost, f"{trial.what} is not the same when saved and loaded: {', '.join(lost)}")
+    require(
+        torch.equal(trial.translated(loaded, source), trial.translated(model, source)),
+        f"{trial.what} saved and loaded translates to something else",
+    )
+
+
+def _check_repeating(trial: Trial) -> None:
+    """One seed, one result; and a run that is stopped and resumed ends like one that is not."""
+    straight = _trained(trial, trial.build(), steps=range(4))
+    again = _trained(trial, trial.build(), steps=range(4))
+    unlike = changed(straight, again)
+    require(not unlike, f"one seed trains {trial.what} to unlike {', '.join(unlike)}")
+    resumed = _trained(trial, trial.build(), steps=range(4), stopped_before=2)
+    unlike = changed(straight, resumed)
+    require(
+        not unlike,
+        f"{trial.what} resumed is unlike in {', '.join(unlike)}: what it remembers between steps must be a buffer",
+    )
+
+
+def _trained(trial: Trial, model: Model, steps: range, stopped_before: int | None = None) -> dict[str, torch.Tensor]:
+    optimizers = model.optimizers()
+    torch.manual_seed(3)
+    for number in steps:
+        if number == stopped_before:
+            held, random = state(model), torch.get_rng_state()
+            model = trial.build(seed=1)
+            model.load_state_dict(held)
+            saved, optimizers = optimizers, model.optimizers()
+            for name, optimizer in optimizers.items():
+                optimizer.load_state_dict(saved[name].state_dict())
+            torch.set_rng_state(random)
+        trial.step(model, optimizers, trial.training_batch(number))
+    return state(model)
+
+
+def _check_bf16(trial: Trial) -> None:
+    """`--precision bf16`: the losses stay finite under autocast, and translating stays in range."""
+    model = trial.build()
+    optimizers = model.optimizers()
+    for number in range(2):
+        trial.step(model, optimizers, trial.training_batch(number), bf16=True)
