@@ -3,10 +3,11 @@
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sattrans.errors import OptionError
+from sattrans.errors import OptionError, SattransError
 
 T = TypeVar("T")
 
@@ -23,7 +24,8 @@ class InlineExecutor(Executor):
 def executor(workers: int | str) -> Iterator[Executor]:
     """Give an executor: `workers` processes here, or the Dask cluster at an address such as `tcp://host:8786`.
 
-    Raises `OptionError` for anything else, and where Dask is not installed.
+    Raises `OptionError` for anything else, where no scheduler answers and where Dask is not installed, and
+    `SattransError` where a worker process dies.
     """
     if isinstance(workers, str) and not workers.isdecimal():
         if "://" not in workers:
@@ -32,7 +34,11 @@ def executor(workers: int | str) -> Iterator[Executor]:
             from distributed import Client
         except ImportError:
             raise OptionError("--workers with an address needs Dask: pip install 'sattrans[dask]'") from None
-        with Client(workers, set_as_default=False) as client:
+        try:
+            client = Client(workers, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise OptionError(f"--workers {workers}: no Dask scheduler answers there ({error})") from error
+        with client:
             yield client.get_executor(pure=False)
         return
     count = int(workers)
@@ -42,5 +48,10 @@ def executor(workers: int | str) -> Iterator[Executor]:
         yield InlineExecutor()
         return
     # spawn: GDAL and torch keep threads and locks that a forked child would inherit locked.
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
-        yield pool
+    try:
+        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+            yield pool
+    except BrokenProcessPool as error:
+        raise SattransError(
+            "a worker process died, perhaps for lack of memory: the same command with fewer --workers goes on"
+        ) from error

@@ -154,7 +154,7 @@ class Model(nn.Module, ABC):
     paper: ClassVar[str] = ""
     """Where the method is described: authors, year, title, address."""
     fallback: ClassVar[bool] = False
-    """Taken by `train` where no model is named; one registered model says so."""
+    """Taken by `train` where no model is named; one registered model says so. A subclass does not inherit it."""
     pairing: ClassVar[Pairing] = "aligned"
     defaults: ClassVar[TrainDefaults] = TrainDefaults()
     sizes: ClassVar[tuple[int, ...]] = (64, 128, 256, 512)
@@ -169,6 +169,10 @@ class Model(nn.Module, ABC):
 
     generator: nn.Module
     """What `translate` uses. It alone is averaged over training, kept in the best checkpoint, and run later."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.fallback = vars(cls).get("fallback", False)
 
     def __init__(self, spec: TileSpec, options: ModelOptions) -> None:
         super().__init__()

@@ -24,8 +24,8 @@ from sattrans.version import __version__
 OFF_GRID = 0.05
 """How far, in pixels, a tile may lie off the mosaic's grid."""
 
-MOST_PIXELS = 10**12
-"""A mosaic of a terapixel is a misplaced tile."""
+MOST_SIDE = 500_000
+"""The widest or highest mosaic, in pixels: a larger one is a misplaced tile, and a row of it would not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _lay_out(places: Sequence[_Place]) -> tuple[Georeference, list[_Piece], int,
         pieces.append((place.path, Window(round(row), round(col), place.height, place.width)))
     top, left = min(w.row for _, w in pieces), min(w.col for _, w in pieces)
     height, width = max(w.bottom for _, w in pieces) - top, max(w.right for _, w in pieces) - left
-    if height * width > MOST_PIXELS:
+    if max(height, width) > MOST_SIDE:
         raise UsageError(f"the tiles span {width} wide × {height} high: is one of them misplaced?")
     moved = [_Piece(path, Window(w.row - top, w.col - left, w.height, w.width)) for path, w in pieces]
     return reference.at(Window(top, left, height, width)), moved, height, width

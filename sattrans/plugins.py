@@ -83,6 +83,8 @@ class PluginManager:
             raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) failed to load: {reason}") from error
         for candidate in found:
             if getattr(candidate, "name", None) == name:
+                if trouble := _trouble(kind, candidate):
+                    raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) {trouble}")
                 return candidate
         brought = ", ".join(str(getattr(item, "name", item)) for item in found) or "nothing"
         raise PluginError(
@@ -98,18 +100,39 @@ class PluginManager:
             except PluginError:
                 continue
 
+    def row(self, kind: Kind, name: str) -> PluginRow:
+        """Return the row of one plugin, broken or not. Raises `PluginError` where there is none of that name."""
+        points = self._points(kind, name)
+        error = ""
+        try:
+            self.get(kind, name)
+        except PluginError as failure:
+            if not points:
+                raise
+            error = str(failure)
+        version = points[0].dist.version if points[0].dist else ""
+        return PluginRow(kind, name, _origin(points[0]), version, error)
+
     def rows(self) -> Iterator[PluginRow]:
         """Yield a row for each plugin, broken ones included."""
         for kind in GROUPS:
             for name in self.names(kind):
-                try:
-                    self.get(kind, name)
-                    error = ""
-                except PluginError as failure:
-                    error = str(failure)
-                point = self._points(kind, name)[0]
-                version = point.dist.version if point.dist else ""
-                yield PluginRow(kind, name, _origin(point), version, error)
+                yield self.row(kind, name)
+
+
+def _trouble(kind: Kind, candidate: Any) -> str:
+    """Say why what a plugin registers cannot be used, or return an empty text."""
+    from sattrans.dataset import Dataset
+
+    base: type[Any] = Dataset
+    if kind == "model":
+        from sattrans.model import Model
+
+        base = Model
+    if not (isinstance(candidate, type) and issubclass(candidate, base)):
+        return f"registers {candidate!r}: a subclass of {base.__module__}.{base.__name__} is needed"
+    missing = sorted(getattr(candidate, "__abstractmethods__", ()))
+    return f"leaves {', '.join(missing)} to be written" if missing else ""
 
 
 def _origin(point: EntryPoint) -> str:

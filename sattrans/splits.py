@@ -44,29 +44,30 @@ def by_scene(scenes: Sequence[Scene], seed: int) -> dict[str, Split]:
     return dict(zip([scene.id for scene in scenes], deal(len(scenes), seed), strict=True))
 
 
-def block_side(height: int, width: int, size: int) -> int:
-    """Return the side in pixels, a multiple of the tile size, of blocks that cut a scene into about 25."""
-    tiles = max(1.0, (height // size) * (width // size) / BLOCKS_A_SCENE)
-    return size * max(1, round(math.sqrt(tiles)))
+def by_block(cells: Sequence[Cell], seed: int) -> list[Split | None]:
+    """Return the split of each of a scene's whole cells: that of the block of cells it is in.
 
-
-def by_block(cells: Sequence[Cell], height: int, width: int, size: int, seed: int) -> list[Split | None]:
-    """Return the split of each cell: that of the block it lies in; None where it straddles two of unlike split."""
-    side = block_side(height, width, size)
-    # Blocks that hold no whole tile are not dealt: a split must not go to an edge without tiles.
-    rows = range((height - size) // side + 1)
-    cols = range((width - size) // side + 1)
-    keys = [(row, col) for row in rows for col in cols]
-    split_of = dict(zip(keys, deal(len(keys), seed), strict=True))
-    splits: list[Split | None] = []
-    for cell in cells:
+    Where neighbouring cells overlap, those of unlike split would share pixels: the train cell is then left out
+    (None) for the val or test cell, the val cell for the test cell.
+    """
+    side = max(1, round(math.sqrt(len(cells) / BLOCKS_A_SCENE)))  # of a block, in cells
+    down = {row: n // side for n, row in enumerate(sorted({cell.window.row for cell in cells}))}
+    across = {col: n // side for n, col in enumerate(sorted({cell.window.col for cell in cells}))}
+    keys = [(down[cell.window.row], across[cell.window.col]) for cell in cells]
+    extent: dict[tuple[int, int], Window] = {}  # what the cells of a block cover
+    for key, cell in zip(keys, cells, strict=True):
         w = cell.window
-        touched = {
-            split_of[min(row // side, len(rows) - 1), min(col // side, len(cols) - 1)]
-            for row in (w.row, w.bottom - 1)
-            for col in (w.col, w.right - 1)
-        }
-        splits.append(touched.pop() if len(touched) == 1 else None)
+        first = extent.setdefault(key, w)
+        extent[key] = Window(first.row, first.col, w.bottom - first.row, w.right - first.col)
+    split_of = dict(zip(sorted(extent), deal(len(extent), seed), strict=True))
+    splits: list[Split | None] = []
+    for (row, col), cell in zip(keys, cells, strict=True):
+        own = split_of[row, col]
+        gives_way = any(
+            SPLITS.index(other) > SPLITS.index(own) and extent[key].intersection(cell.window)
+            for key, other in split_of.items()
+        )
+        splits.append(None if gives_way else own)
     return splits
 
 
@@ -129,7 +130,7 @@ class SceneGrid:
 SPLITTERS: dict[Scheme, Callable[[SceneGrid], Sequence[Split | None]]] = {
     "published": lambda g: by_publisher(g.dataset, g.scene, g.cells, g.height, g.width, g.size, g.overlap),
     "scene": lambda g: [g.scene_split] * len(g.cells),
-    "block": lambda g: by_block(g.cells, g.height, g.width, g.size, g.seed),
+    "block": lambda g: by_block(g.cells, g.seed),
     "random": lambda g: deal(len(g.cells), g.seed),
 }
 """The split of each cell of a scene, by scheme; None leaves a cell out."""

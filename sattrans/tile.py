@@ -102,7 +102,7 @@ def tile(
     """
     options = options or TileOptions()
     found = open_dataset(root, dataset)
-    size = options.size or found.published_size or DEFAULT_SIZE
+    size = options.size if options.size is not None else found.published_size or DEFAULT_SIZE
     tile_step(size, options.overlap)
     palette = found.palette
     if palette is None:

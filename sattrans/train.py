@@ -170,5 +170,5 @@ def _new_folder(model: str, tileset: str) -> Path:
 def _plugin_version(kind: type[Model]) -> dict[str, str]:
     from sattrans.plugins import manager
 
-    row = next(row for row in manager().rows() if (row.kind, row.name) == ("model", kind.name))
+    row = manager().row("model", kind.name)
     return {"origin": row.origin, "version": row.version}

@@ -1,4 +1,10 @@
-"""What every test shares: how hypothesis looks for counterexamples."""
+"""What every test shares: one thread a process, and how hypothesis looks for counterexamples."""
+
+import os
+
+# Before anything imports torch: tests run two at a time on two cores, and threads that wait for each other
+# there cost ten times what they save.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import HealthCheck, settings
 

@@ -19,7 +19,7 @@ from sattrans import (
 )
 
 CLASSES_FILE = "classes.toml"
-HEX = re.compile(r"^#[0-9a-fA-F]{6}$")
+HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 class Folder(Dataset):
@@ -77,20 +77,24 @@ def read_classes(path: Path) -> Palette:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ClassesError(f"{path} is no TOML: {error}") from error
-    classes = []
-    for name, table in tables.items():
-        if not isinstance(table, dict) or set(table) != {"value", "color"} or type(table["value"]) is not int:
-            raise ClassesError(f"{path}: [{name}] needs a whole number `value` and a `color`, and nothing else")
-        classes.append(LandClass(table["value"], name, _color(path, name, table["color"])))
-    return Palette(tuple(classes))
+    try:
+        return Palette(tuple(_class(name, table) for name, table in tables.items()))
+    except ClassesError as error:
+        raise ClassesError(f"{path}: {error}") from error
 
 
-def _color(path: Path, name: str, color: Any) -> tuple[int, int, int]:
-    if isinstance(color, str) and HEX.match(color):
+def _class(name: str, table: Any) -> LandClass:
+    if not isinstance(table, dict) or set(table) != {"value", "color"} or type(table["value"]) is not int:
+        raise ClassesError(f"[{name}] needs a whole number `value` and a `color`, and nothing else")
+    return LandClass(table["value"], name, _color(name, table["color"]))
+
+
+def _color(name: str, color: Any) -> tuple[int, int, int]:
+    if isinstance(color, str) and HEX.fullmatch(color):
         return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
     if isinstance(color, list) and len(color) == 3 and all(type(band) is int for band in color):
         return color[0], color[1], color[2]
-    raise ClassesError(f'{path}: [{name}] has color {color!r}: write "#614a4a" or [97, 74, 74]')
+    raise ClassesError(f'[{name}] has color {color!r}: write "#614a4a" or [97, 74, 74]')
 
 
 def _listed(values: Sequence[int]) -> str:

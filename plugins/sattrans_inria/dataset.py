@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sattrans import Cell, Dataset, DatasetNotFound, LandClass, Palette, Scene, Split, paired_scenes
 
-STEM = re.compile(r"^([a-z-]+?)(\d+)$")
-"""City and number; matched against the stem alone, never the path, which may hold digits of its own."""
+STEM = re.compile(r"([a-z-]+?)(\d+)")
+"""City and number; matched against the whole stem, never the path, which may hold digits of its own."""
 
 VALIDATION_NUMBERS = range(1, 6)
 """Scenes 1 to 5 of each city validate, by the convention of the benchmark's paper."""
@@ -62,7 +62,7 @@ class Inria(Dataset):
         yield "the Inria test cities have no public masks: there is no test split, evaluate on val (--split val)"
 
     def _city_and_number(self, scene: Scene) -> tuple[str, int]:
-        matched = STEM.match(scene.id)
+        matched = STEM.fullmatch(scene.id)
         if matched is None:
             raise DatasetNotFound(f"{scene.image}: no Inria scene is named so, <city><number>.tif is expected")
         return matched[1], int(matched[2])

@@ -58,7 +58,11 @@ class LandCover(Dataset):
             path = self.root / f"{split}.txt"
             if not path.is_file():
                 continue
-            for line in path.read_text(encoding="utf-8").split():
+            try:
+                lines = path.read_text(encoding="utf-8").split()
+            except UnicodeDecodeError as error:
+                raise DatasetNotFound(f"{path} is no list of tile ids ({error.reason}): fetch it again") from error
+            for line in lines:
                 if listed.setdefault(line, split) != split:
                     raise DatasetNotFound(
                         f"{path} lists {line}, which {listed[line]}.txt lists too: fetch the dataset's lists again"

@@ -20,7 +20,6 @@ class ResSE(Pix2Pix):
         "Isola et al. 2017 (pix2pix, https://arxiv.org/abs/1611.07004) with the blocks of Hu, Shen, Sun: "
         "Squeeze-and-Excitation Networks, CVPR 2018, https://arxiv.org/abs/1709.01507"
     )
-    fallback = False
     defaults = TrainDefaults(epochs=30, batch_size=1, patience=10, monitor="generator", schedule="constant")
 
     def build_generator(self) -> nn.Module:

@@ -29,6 +29,7 @@ MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"\0\0\0\x0cjP  \r\n\x87\n": "JP2OpenJPEG",
+    b"\xff\x4f\xff\x51": "JP2OpenJPEG",  # the bare codestream
 }
 """First bytes of a file, and the one GDAL driver that then opens it."""
 
@@ -41,7 +42,10 @@ block would have to fit into memory whole, and is what a decompression bomb look
 MOST_SEQUENTIAL_PIXELS = 2_000_000_000
 """The largest PNG, JPEG or JPEG 2000: they are decoded from the top, whatever part is wanted."""
 
-SAFE_GDAL = {
+STRICT_GDAL = {
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # it reads a PNG that is cut short as whatever was in memory
+}
+ALONE_GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # look at nothing beside the file: no .ovr, .msk, .aux.xml
     "GDAL_PAM_ENABLED": "NO",
 }
@@ -105,21 +109,21 @@ class Raster:
         """Return the raster's metadata items."""
         return dict(self.src.tags())
 
-    def read(
-        self, window: Window | None = None, bands: Sequence[int] | None = None, at_most: int | None = None
-    ) -> NDArray[np.generic]:
+    def bands_of_rows(self, height: int = 1024) -> Iterator[Window]:
+        """Yield windows of so many whole rows, from the top: to read all of a large raster."""
+        for top in range(0, self.height, height):
+            yield Window(top, 0, min(height, self.height - top), self.width)
+
+    def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.generic]:
         """Return pixels as (bands, rows, columns); bands are counted from 1.
 
-        With `at_most` the longer side is reduced to that many pixels, by nearest neighbour.
+        Never reduced: for a reduced read GDAL follows the `OVERVIEW_FILE` that a TIFF's own metadata names.
         """
         window = window or self.window
-        shape = (window.height, window.width)
-        if at_most and max(shape) > at_most:
-            shape = (max(1, shape[0] * at_most // max(shape)), max(1, shape[1] * at_most // max(shape)))
         numbers = list(bands or self.src.indexes)
         place = RasterioWindow(window.col, window.row, window.width, window.height)
         try:
-            pixels: NDArray[np.generic] = self.src.read(numbers, window=place, out_shape=(len(numbers), *shape))
+            pixels: NDArray[np.generic] = self.src.read(numbers, window=place)
         except (RasterioError, MemoryError) as error:
             raise RasterError(
                 f"{self.path}: rows {window.row} to {window.bottom} cannot be read, the file is damaged or "
@@ -149,12 +153,14 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
             crs = crs or aux_crs
             if transform.is_identity:
                 transform = aux_transform or read_world_file(path) or transform
+        if transform.is_degenerate:
+            raise RasterError(f"{path} has a geotransform that maps all of it to one line or point: mend it first")
         yield Raster(str(path), src, Georeference.of(crs, transform))
 
 
 @contextmanager
 def _opened(name: str, driver: str | None) -> Iterator["DatasetReader"]:
-    settings = SAFE_GDAL if driver not in (None, "VRT") else {}
+    settings = STRICT_GDAL if driver in (None, "VRT") else {**STRICT_GDAL, **ALONE_GDAL}
     with rasterio.Env(**settings):
         try:
             with catch_warnings():
@@ -180,7 +186,7 @@ def _driver(path: Path, typed: bool) -> str:
     for magic, driver in MAGIC.items():
         if start.startswith(magic):
             return driver
-    if start.lstrip().startswith(b"<VRTDataset"):
+    if b"<VRTDataset" in start:
         if typed and path.suffix.lower() == ".vrt":
             return "VRT"
         raise RasterError(f"{path} is a VRT, which may point anywhere: name it yourself, as a .vrt, to have it read")

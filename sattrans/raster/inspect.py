@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sattrans.errors import RasterError
+from sattrans.errors import ClassesError, RasterError
 from sattrans.grid import Window
 from sattrans.palette import RGB, LandClass, Palette, distinct_colors
 from sattrans.raster.gate import open_raster
@@ -38,14 +38,25 @@ class MaskFacts:
 
 
 def inspect_mask(path: Path) -> MaskFacts:
-    """Read a mask through, in bands of rows. Raises `RasterError` for pixels outside 0 to 255."""
+    """Read a mask through, in bands of rows.
+
+    Raises `RasterError` for pixels outside 0 to 255, `ClassesError` for a mask drawn in colours.
+    """
     seen = np.zeros(256, bool)
     with open_raster(path) as raster:
         if not np.issubdtype(np.dtype(raster.dtype), np.integer):
             raise RasterError(f"{path} holds {raster.dtype} pixels: a mask holds integer classes")
+        data_bands = raster.bands - (raster.alpha_band is not None)
+        bands = (1, 2, 3) if data_bands >= 3 else (1,)
         for top in range(0, raster.height, BAND):
             window = Window(top, 0, min(BAND, raster.height - top), raster.width)
-            values = np.unique(raster.read(window, (1,)))
+            pixels = raster.read(window, bands)
+            if (pixels != pixels[:1]).any():
+                raise ClassesError(
+                    f"{path} holds colours, not class values: tell which colour is which class in a classes.toml "
+                    "beside images/ and masks/"
+                )
+            values = np.unique(pixels[0])
             if values[0] < 0 or values[-1] > 255:
                 raise RasterError(f"{path} holds values {values[0]} to {values[-1]}: a mask holds 0 to 255")
             seen[values] = True

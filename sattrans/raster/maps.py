@@ -13,9 +13,6 @@ from sattrans.raster.gate import Raster
 
 Coding = Literal["values", "table", "colors"]
 
-SAMPLE = 1024
-"""Side, in pixels, of the reduced copy from which a map's coding is told."""
-
 
 @dataclass(frozen=True)
 class ClassMap:
@@ -35,23 +32,20 @@ class ClassMap:
     @property
     def empty(self) -> int | None:
         """The value that stands for "nothing here": the declared nodata, unless it is a class's."""
-        nodata = self.raster.nodata
-        if nodata is None or self.coding != "values" or nodata in self.palette.values:
-            return None
-        return int(nodata)
+        return None if self.coding == "colors" else _empty(self.raster, self.lookup)
 
-    def read(self, window: Window | None = None, at_most: int | None = None) -> NDArray[np.uint8]:
+    def read(self, window: Window | None = None) -> NDArray[np.uint8]:
         """Return class indices, shape (H, W), `UNKNOWN` where the map holds nothing (`empty`).
 
         Raises `ClassesError` with what was found and what is expected.
         """
         if self.coding == "colors":
-            rgb = self.raster.read(window, (1, 2, 3), at_most).astype(np.uint8, copy=False)
+            rgb = self.raster.read(window, (1, 2, 3)).astype(np.uint8, copy=False)
             indices = self.palette.from_rgb(rgb)
             if (indices == UNKNOWN).any():
                 self._refuse_colors(rgb, indices)
             return indices
-        values = self.raster.read(window, (1,), at_most)[0]
+        values = self.raster.read(window, (1,))[0]
         if values.dtype == np.uint8:
             indices = self.lookup[values]
         else:
@@ -71,8 +65,8 @@ class ClassMap:
 
     def check(self) -> None:
         """Read all of the map once, in bands of rows; raise `ClassesError` or `RasterError` for what is wrong."""
-        for top in range(0, self.raster.height, SAMPLE):
-            self.read(Window(top, 0, min(SAMPLE, self.raster.height - top), self.raster.width))
+        for window in self.raster.bands_of_rows():
+            self.read(window)
 
     def _refuse_colors(self, rgb: NDArray[np.uint8], indices: NDArray[np.uint8]) -> None:
         found = np.unique(pack_rgb(rgb)[indices == UNKNOWN])
@@ -106,8 +100,8 @@ def class_map(raster: Raster, palette: Palette) -> ClassMap:
         for value, color in table.items():
             if value < 256:
                 lookup[value] = by_color.get(color, UNKNOWN)
-        present = np.unique(raster.read(at_most=SAMPLE))
-        if (lookup[present[present < 256]] != UNKNOWN).all():
+        drawn = {value for value in range(256) if lookup[value] != UNKNOWN}
+        if _holds_only(raster, {*drawn, _empty(raster, lookup)}, (1,)):
             return ClassMap(
                 raster, palette, "table", lookup, f"{raster.path}: classes taken by the colours of its colour table"
             )
@@ -115,14 +109,30 @@ def class_map(raster: Raster, palette: Palette) -> ClassMap:
 
 
 def _three_bands(raster: Raster, palette: Palette, by_value: NDArray[np.uint8]) -> ClassMap:
-    sample = raster.read(bands=(1, 2, 3), at_most=SAMPLE)
-    if (sample == sample[:1]).all() and np.isin(sample[0], palette.values).all():
+    if _holds_only(raster, {*palette.values, _empty(raster, by_value)}, (1, 2, 3)):
         return ClassMap(
             raster, palette, "values", by_value, f"{raster.path}: three equal bands, taken as one band of class values"
         )
     if raster.dtype != "uint8":
         raise RasterError(f"{raster.path} holds {raster.dtype} colours, 8-bit ones are needed")
     return ClassMap(raster, palette, "colors", by_value)
+
+
+def _holds_only(raster: Raster, values: set[int | None], bands: tuple[int, ...]) -> bool:
+    """Say whether these bands are equal everywhere, and hold nothing but these values."""
+    for window in raster.bands_of_rows():
+        pixels = raster.read(window, bands)
+        if (pixels != pixels[:1]).any() or not values.issuperset(np.unique(pixels[0]).tolist()):
+            return False
+    return True
+
+
+def _empty(raster: Raster, lookup: NDArray[np.uint8]) -> int | None:
+    """Return the declared nodata value as a whole number, unless it is a class's."""
+    nodata = raster.nodata
+    if nodata is None or not nodata.is_integer():
+        return None
+    return None if 0 <= nodata <= 255 and lookup[int(nodata)] != UNKNOWN else int(nodata)
 
 
 def _agrees(table: dict[int, tuple[int, int, int]], palette: Palette) -> bool:

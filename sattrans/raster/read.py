@@ -46,13 +46,18 @@ def check_aligned(image: Raster, map_: Raster) -> None:
 def image_bands(image: Raster, chosen: Sequence[int] | None) -> tuple[int, int, int]:
     """Return the three band numbers that hold red, green and blue: those chosen, or 1, 2, 3.
 
-    A single band stands for all three. Raises `OptionError` for numbers that are not there and
-    `RasterError` for pixels that are not 8 bits deep.
+    A single band stands for all three. Raises `OptionError` for numbers that are not there and `RasterError`
+    for pixels that are not 8 bits deep, or numbers of a colour table.
     """
     if image.dtype != "uint8":
         raise RasterError(
             f"{image.path} holds {image.dtype} pixels, 8-bit ones are needed: scale it first, "
             "such as with gdal_translate -ot Byte -scale"
+        )
+    if image.colormap():
+        raise RasterError(
+            f"{image.path} holds numbers of a colour table, red, green and blue are needed: expand it first, "
+            "such as with gdal_translate -expand rgb"
         )
     if chosen is None:
         data_bands = image.bands - (image.alpha_band is not None)

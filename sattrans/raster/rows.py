@@ -187,8 +187,8 @@ def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
         return False
     try:
         with open_raster(output) as raster:
-            made_with = json.loads(raster.tags().get(OPTIONS_TAG, ""))
-    except (RasterError, ValueError):
+            made_with = dict(json.loads(raster.tags().get(OPTIONS_TAG, "")))
+    except (RasterError, ValueError, TypeError):
         raise OutputExists(f"{output} exists and is not ours: choose another name, or --overwrite") from None
     check_same_options(output, made_with, json.loads(json.dumps(options)))
     return True

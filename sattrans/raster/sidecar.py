@@ -31,29 +31,37 @@ def read_aux_xml(path: Path) -> tuple[CRS | None, Affine | None]:
         return None, None
     if beside.stat().st_size > MOST_BYTES:
         raise RasterError(f"{beside} has over {MOST_BYTES >> 20} MiB: that is no GDAL side file")
-    data = beside.read_bytes()
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise RasterError(f"{beside} declares XML entities: no GDAL side file does")
     try:
-        root = ElementTree.fromstring(data)  # noqa: S314  no entities: checked above
+        root = ElementTree.fromstring(beside.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))  # noqa: S314
         wkt, numbers = root.findtext("SRS"), root.findtext("GeoTransform")
-        crs = CRS.from_user_input(wkt.strip()) if wkt and wkt.strip() else None
+        # from_wkt: anything more general would also take a path or an address, and read it.
+        crs = CRS.from_wkt(wkt.strip()) if wkt and wkt.strip() else None
         transform = Affine.from_gdal(*_numbers(numbers.split(","))) if numbers else None
     except (ElementTree.ParseError, CRSError, ValueError) as error:
         raise RasterError(f"{beside} is damaged ({error}): mend or remove it") from error
     return crs, transform
 
 
+class _NoDoctype(ElementTree.TreeBuilder):
+    """Builds a document without a type declaration, and so without entities, in whatever encoding it comes."""
+
+    def doctype(self, *_: str | None) -> None:
+        """Refuse the declaration."""
+        raise ValueError("it declares a document type, which no GDAL side file does")
+
+
 def read_world_file(path: Path) -> Affine | None:
-    """Return the transform in the world file of `path` (`.tfw`, `.tifw`, `.wld` and the like), or None."""
+    """Return the transform in the world file of `path` (`.tfw`, `.tifw`, `.wld`, `.TFW` and the like), or None."""
     suffix = path.suffix.lstrip(".").lower()
     names = [f".{suffix[0]}{suffix[-1]}w", f".{suffix}w", ".wld"] if suffix else [".wld"]
+    names += [name.upper() for name in names]
     beside = next((found for name in names if (found := path.with_suffix(name)).is_file()), None)
     if beside is None:
         return None
     try:
         # Column by column, and the origin at the centre of the first pixel.
-        a, d, b, e, c, f = _numbers(beside.read_text(encoding="ascii").split()[:6])
+        with beside.open(encoding="ascii") as file:
+            a, d, b, e, c, f = _numbers(file.read(MOST_BYTES).split()[:6])
     except (ValueError, UnicodeDecodeError) as error:
         raise RasterError(f"{beside} is no world file (six numbers, one a line): mend or remove it") from error
     return Affine(a, b, c, d, e, f) @ Affine.translation(-0.5, -0.5)

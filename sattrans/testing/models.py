@@ -60,8 +60,11 @@ def _check_description(model: type[Model]) -> None:
         pass
     else:
         raise AssertionError(f"{model.__name__}.Options takes names it does not know: leave extra='forbid'")
-    kept = options.model_validate(json.loads(json.dumps(defaults.model_dump())))
-    require(kept == defaults, f"{model.__name__}.Options do not survive the run's manifest (JSON): {kept!r}")
+    try:
+        kept = options.model_validate(json.loads(json.dumps(defaults.model_dump())))
+    except (TypeError, ValidationError) as error:
+        raise AssertionError(f"{model.__name__}.Options do not survive the run's manifest (JSON): {error}") from error
+    require(kept == defaults, f"{model.__name__}.Options are not the same after the run's manifest (JSON): {kept!r}")
     require(isinstance(model.defaults, TrainDefaults), f"{model.__name__}.defaults is no TrainDefaults")
 
 
@@ -110,9 +113,7 @@ def _check_translating(trial: Trial, model: Model) -> None:
     again = trial.translated(model, batch.source)
     require(torch.equal(again, images), f"{trial.what}.translate is not the same twice: off with dropout in eval mode")
     for number in range(3):
-        noise = trial.noise(3)
-        noise.origins = noise.origins[number : number + 1]
-        alone = trial.translated(model, batch.source[number : number + 1], noise)
+        alone = trial.translated(model, batch.source[number : number + 1], trial.noise(1, first=number))
         far = float((alone - images[number : number + 1]).abs().max())
         require(far <= TOLERANCE, f"{trial.what}.translate depends on what else is in the batch: {far:.2g} apart")
     touched = changed(before, state(model))
@@ -200,7 +201,7 @@ def _trained(trial: Trial, model: Model, steps: range, stopped_before: int | Non
 
 
 def _check_bf16(trial: Trial) -> None:
-    """`--precision bf16`: the losses stay finite under autocast, and translating stays in range."""
+    """`--precision bf16`: a step works under autocast, and its losses are finite."""
     model = trial.build()
     optimizers = model.optimizers()
     for number in range(2):

@@ -59,9 +59,9 @@ class Trial:
         """Return the batch of a step: as large as the model's default (two at most) and two in turn."""
         return self.batch(step, 2 if step % 2 else min(2, self.kind.defaults.batch_size))
 
-    def noise(self, count: int) -> Noise:
-        """Return noise for `count` windows side by side."""
-        return Noise(0, [(0, number * self.size) for number in range(count)], self.size)
+    def noise(self, count: int, first: int = 0) -> Noise:
+        """Return noise for `count` of the windows in a row of a map, from the `first` on."""
+        return Noise(0, [(0, number * self.size) for number in range(first, first + count)], self.size)
 
     @torch.no_grad()
     def translated(self, model: Model, source: Tensor, noise: Noise | None = None) -> Tensor:

@@ -1,0 +1,65 @@
+"""Killed again and again at random moments, tile ends with what an uninterrupted run makes."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+from makers import make_landcover
+
+KILLS = 6
+
+
+def tree(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_tile_survives_kills(tmp_path, workers):
+    root = make_landcover(tmp_path / "landcover", scenes=2, height=1100, width=1100)
+    command = [sys.executable, "-m", "sattrans", "tile", root, "--size", "64", "--workers", str(workers)]
+    begun = time.perf_counter()
+    subprocess.run([*command, "-o", tmp_path / "whole"], check=True, capture_output=True)
+    took = time.perf_counter() - begun
+    chance = random.Random(workers)
+    killed = 0
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            [*command, "-o", tmp_path / "t"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(chance.uniform(0.1, 1.0) * took)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += 1
+        process.wait()
+        if (tmp_path / "t" / "tileset.json").exists():
+            break
+    assert killed > 0
+    last = subprocess.run([*command, "-o", tmp_path / "t"], capture_output=True, text=True, check=False)
+    while "being written" in last.stderr:  # a worker of the last kill is still writing its row
+        time.sleep(0.2)
+        last = subprocess.run([*command, "-o", tmp_path / "t"], capture_output=True, text=True, check=False)
+    assert last.returncode == 0, last.stderr
+    whole, resumed = tree(tmp_path / "whole"), tree(tmp_path / "t")
+    manifests = [json.loads(files.pop("tileset.json")) for files in (whole, resumed)]
+    for manifest in manifests:
+        del manifest["created"]
+    assert manifests[0] == manifests[1]
+    assert resumed == whole
+
+
+def test_two_writers_on_one_output_are_refused(tmp_path):
+    root = make_landcover(tmp_path / "landcover", scenes=2, height=3000, width=3000)
+    command = [sys.executable, "-m", "sattrans", "tile", root, "--size", "64", "-o", tmp_path / "t"]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "t" / "images").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 1
+    assert f"process {first.pid} on " in second.stderr
+    first.kill()
+    first.wait()

@@ -1,0 +1,138 @@
+"""The command line: quick to answer, one line an error, results on stdout, and the three lines of the README."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import rasterio
+from makers import make_folder, make_landcover
+
+COMMANDS = (
+    "tile",
+    "colorize",
+    "train",
+    "generate",
+    "mosaic",
+    "evaluate",
+    "demo",
+    "datasets",
+    "models",
+    "runs",
+    "plugins",
+)
+
+
+def sattrans(*args, cwd, check=True):
+    done = subprocess.run(
+        [sys.executable, "-m", "sattrans", *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+def fails(*args, cwd, code, match):
+    before = sorted(cwd.rglob("*"))
+    done = sattrans(*args, cwd=cwd, check=False)
+    assert done.returncode == code, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    assert re.search(match, errors[0]), errors[0]
+    assert done.stdout == ""
+    assert sorted(p for p in cwd.rglob("*") if not p.name.endswith(".lock")) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, tmp_path):
+    assert "Usage" in sattrans(command, "--help", cwd=tmp_path).stdout
+
+
+def test_help_imports_neither_torch_nor_rasterio_nor_numpy():
+    code = (
+        "import sys, sattrans.cli; print([m for m in ('torch', 'rasterio', 'numpy', 'pydantic') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_three_lines_of_the_readme(tmp_path):
+    # At full width and 30 epochs training takes hours: the line is the README's, its end is cut short.
+    make_landcover(tmp_path / "landcover", scenes=2, height=1100, width=1100)
+    out = sattrans("tile", "landcover/", "--size", "512", cwd=tmp_path).stdout
+    assert "tiles/landcover-512: 8 tiles of 512 px" in out
+    sattrans("train", "--model", "resse", "--steps", "1", "--set", "width=2", cwd=tmp_path)
+    (tmp_path / "map.tif").write_bytes(next((tmp_path / "landcover/masks").glob("*.tif")).read_bytes())
+    out = sattrans("generate", "map.tif", "-o", "sat.tif", cwd=tmp_path).stdout
+    assert "sat.tif: 1100 wide × 1100 high" in out
+    with rasterio.open(tmp_path / "sat.tif") as sat, rasterio.open(tmp_path / "map.tif") as map_:
+        assert (sat.transform, sat.crs) == (map_.transform, map_.crs)
+    out = sattrans("evaluate", cwd=tmp_path).stdout
+    assert "resse-landcover-512-1" in out
+    assert "SSIM" in out
+    listed = sattrans("runs", "list", cwd=tmp_path).stdout
+    assert "resse-landcover-512-1" in listed
+    shown = sattrans("runs", "show", "resse-landcover-512-1", cwd=tmp_path).stdout
+    assert re.search(r"width +2\b", shown)
+    assert "nothing to do" in sattrans("tile", "landcover/", "--size", "512", cwd=tmp_path).stdout
+    assert "nothing to do" in sattrans("generate", "map.tif", "-o", "sat.tif", cwd=tmp_path).stdout
+
+
+def test_what_was_taken_by_default_is_said_on_stderr(tmp_path):
+    make_folder(tmp_path / "f", size=128)
+    done = sattrans("tile", "f", "--size", "64", cwd=tmp_path)
+    assert "dataset folder in f" in done.stderr
+    done = sattrans("train", "--steps", "1", "--set", "width=2", cwd=tmp_path)
+    assert "model pix2pix on tiles/folder-64" in done.stderr
+    assert "runs/pix2pix-folder-64-1" in done.stdout
+
+
+def test_options_files_and_set(tmp_path):
+    make_folder(tmp_path / "f", size=128)
+    sattrans("tile", "f", "--size", "64", cwd=tmp_path)
+    (tmp_path / "o.toml").write_text('width = 3\nsource = "onehot"\n')
+    sattrans("train", "--options", "o.toml", "--set", "width=2", "--steps", "1", "-o", "r", cwd=tmp_path)
+    options = json.loads((tmp_path / "r" / "run.json").read_text())["options"]
+    assert (options["width"], options["source"]) == (2, "onehot")
+
+
+def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
+    make_folder(tmp_path / "f", size=128)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.tif").write_text("hello")
+    wrong = [
+        (("tile", "nowhere"), 2, "no such folder"),
+        (("tile", "empty"), 2, "no dataset recognises empty"),
+        (("tile", "f", "--dataset", "inira"), 2, "did you mean 'inria'"),
+        (("tile", "f", "--size", "999"), 2, "larger than every scene"),
+        (("tile", "f", "--size", "0"), 2, "at least 1"),
+        (("tile", "f", "--size", "64", "--overlap", "64"), 2, "overlap of 64"),
+        (("tile", "f", "--bidx", "a,b"), 2, "--bidx a,b"),
+        (("tile", "f", "-o", "text.tif"), 2, "is a file"),
+        (("tile", "f", "--workers", "many"), 2, "--workers many"),
+        (("tile", "f", "--size", "64", "-o", "text.tif/t"), 1, "text.tif.*(Not a directory|File exists)"),
+        (("train",), 2, "no tileset in tiles/: make one with sattrans tile"),
+        (("train", "--data", "f"), 2, "is no tileset"),
+        (("train", "--model", "pix3pix"), 2, "no tileset|did you mean"),
+        (("train", "--resume", "last"), 2, "no run in runs/"),
+        (("train", "--resume", "last", "--steps", "3"), 2, "leave out --steps"),
+        (("train", "--set", "width"), 2, "write name=value"),
+        (("train", "--options", "none.toml"), 2, "no such file"),
+        (("generate", "text.tif", "-o", "sat.tif"), 2, "no run in runs/: make one with sattrans train"),
+        (("mosaic", "empty", "-o", "m.tif"), 2, "no rasters"),
+        (("evaluate",), 2, "no run in runs/"),
+        (("colorize", "text.tif"), 1, "no GeoTIFF"),
+        (("runs", "show", "x"), 2, "is no run"),
+        (("models", "show", "gan"), 2, "no model 'gan'"),
+        (("datasets", "show", "x"), 2, "no dataset 'x'"),
+    ]
+    for args, code, match in wrong:
+        fails(*args, cwd=tmp_path, code=code, match=match)
+
+
+def test_version():
+    from sattrans import __version__
+
+    out = subprocess.check_output([sys.executable, "-m", "sattrans", "--version"], text=True)
+    assert out == f"sattrans {__version__}\n"

@@ -1,0 +1,94 @@
+"""evaluate: the metrics of the generated tiles, per image and in the mean, the same each time."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from makers import make_folder
+from PIL import Image
+
+from sattrans.errors import NothingToUse, UsageError
+from sattrans.evaluate import evaluate
+from sattrans.generate import GenerateOptions, generate
+from sattrans.metrics.pixel import mae
+from sattrans.tile import TileOptions, tile
+from sattrans.train import TrainOptions, train
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("place")
+    root = make_folder(folder / "f", size=256, classes_toml=True)
+    tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
+    for name, model, steps in (("a", "pix2pix", 30), ("b", "resse", 1)):
+        train(tileset.folder, model, {"width": 4}, TrainOptions(steps=steps, ema=0.5), output=folder / name)
+    return folder
+
+
+def test_scores_are_those_of_the_generated_tiles(place, tmp_path):
+    result = evaluate([place / "a"], output=tmp_path / "e")
+    tileset = result.scores[0].run.tileset()
+    tiles = tileset.split("test")
+    assert set(result.scores[0].images) == {t.id for t in tiles}
+    # The same tile through generate: one window, so nothing is blended.
+    fake = generate(tiles[0].map_path(tileset.folder), tmp_path / "f.tif", place / "a", GenerateOptions(batch_size=8))
+    with rasterio.open(fake.output) as one, rasterio.open(tiles[0].image_path(tileset.folder)) as other:
+        expected = mae(torch.from_numpy(one.read()), torch.from_numpy(other.read()))
+    assert result.scores[0].images[tiles[0].id]["mae"] == pytest.approx(expected, abs=0.02)
+
+
+def test_files_hold_every_image_and_the_means(place, tmp_path):
+    result = evaluate([place / "a", place / "b"], output=tmp_path / "e")
+    rows = list(csv.DictReader((tmp_path / "e" / "scores.csv").open()))
+    assert len(rows) == 2 * len(result.scores[0].images)
+    scores = json.loads((tmp_path / "e" / "scores.json").read_text())
+    assert [run["model"] for run in scores["runs"]] == ["pix2pix", "resse"]
+    for run in scores["runs"]:
+        own = [float(row["ssim"]) for row in rows if row["run"] == run["run"]]
+        assert run["means"]["ssim"] == pytest.approx(np.mean(own), abs=1e-5)
+    sheet = Image.open(tmp_path / "e" / "sheet.png")
+    assert sheet.width > 4 * 64  # map, two runs, real
+
+
+def test_the_longer_trained_run_scores_better(place, tmp_path):
+    trained, fresh = evaluate([place / "a", place / "b"], output=tmp_path / "e").scores
+    assert trained.means["mae"] < fresh.means["mae"]
+    assert trained.means["psnr"] > fresh.means["psnr"]
+
+
+def test_the_same_inputs_give_the_same_bytes(place, tmp_path):
+    for name in ("one", "two"):
+        evaluate([place / "a"], output=tmp_path / name)
+    for file in ("scores.json", "scores.csv", "sheet.png"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_without_test_tiles_val_is_scored_and_said(place, tmp_path):
+    root = make_folder(tmp_path / "f", scenes=1, size=128)
+    tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
+    data = (tileset.folder / "tiles.geojson").read_text().replace('"split": "test"', '"split": "val"')
+    (tileset.folder / "tiles.geojson").write_text(data)
+    train(tileset.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=tmp_path / "r")
+    result = evaluate([tmp_path / "r"], output=tmp_path / "e")
+    assert result.split == "val"
+    assert any("no test tiles" in notice for notice in result.notices)
+    with pytest.raises(UsageError, match="no test tiles"):
+        evaluate([tmp_path / "r"], split="test", output=tmp_path / "x")
+
+
+def test_what_cannot_be_compared_is_refused(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NothingToUse, match="sattrans train"):
+        evaluate()
+    with pytest.raises(UsageError, match="is no run"):
+        evaluate([tmp_path])
+    other = tile(make_folder(tmp_path / "f", scenes=2), tmp_path / "t", options=TileOptions(size=64)).tileset
+    train(other.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=tmp_path / "r")
+    with pytest.raises(UsageError, match="only runs of one tileset"):
+        evaluate([place / "a", tmp_path / "r"])
+    tile(tmp_path / "f", tmp_path / "t", options=TileOptions(size=128), overwrite=True)
+    with pytest.raises(UsageError, match="made again"):
+        evaluate([tmp_path / "r"])

@@ -1,0 +1,95 @@
+import os
+import signal
+import time
+
+import pytest
+
+from sattrans.errors import OptionError, SattransError
+from sattrans.executor import InlineExecutor, executor
+
+
+def number_and_process(number):
+    return number, os.getpid()
+
+
+def slow_first(number):
+    time.sleep(0.3 if number == 0 else 0)
+    return number
+
+
+def fail_at_two(number):
+    if number == 2:
+        raise ValueError("number 2 cannot be done")
+    return number
+
+
+def die_at_two(number):
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def spread(function, workers):
+    with executor(workers) as pool:
+        return list(pool.map(function, range(4)))
+
+
+def test_one_worker_is_this_process():
+    with executor(1) as pool:
+        assert isinstance(pool, InlineExecutor)
+        assert list(pool.map(number_and_process, range(3))) == [(n, os.getpid()) for n in range(3)]
+
+
+def test_one_worker_does_a_piece_when_its_result_is_asked_for():
+    done = []
+    with executor(1) as pool:
+        results = pool.map(done.append, range(3))
+        assert done == []
+        next(results)
+        assert done == [0]
+
+
+def test_two_workers_are_other_processes_and_results_keep_their_order():
+    with executor("2") as pool:
+        assert list(pool.map(slow_first, range(4))) == [0, 1, 2, 3]
+        pids = {pid for _, pid in pool.map(number_and_process, range(8))}
+        assert os.getpid() not in pids and len(pids) <= 2
+        with pytest.raises(ValueError, match="number 2 cannot be done"):
+            list(pool.map(fail_at_two, range(4)))
+
+
+def test_an_address_is_a_dask_cluster():
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        executor(cluster.scheduler_address) as pool,
+    ):
+        assert list(pool.map(slow_first, range(4))) == [0, 1, 2, 3]
+        with pytest.raises(ValueError, match="number 2 cannot be done"):
+            list(pool.map(fail_at_two, range(4)))
+
+
+@pytest.mark.parametrize("workers", [0, -1, "0", "-2", "two", "host:8786", ""])
+def test_workers_that_are_neither_a_number_nor_an_address_are_refused(workers):
+    with pytest.raises(OptionError, match=r"^--workers "), executor(workers):
+        pass
+
+
+def test_a_scheduler_that_does_not_answer_is_said_so():
+    dask = pytest.importorskip("dask")
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "100ms"}),
+        pytest.raises(OptionError, match=r"--workers tcp://127\.0\.0\.1:9: no Dask scheduler answers"),
+    ):
+        spread(slow_first, "tcp://127.0.0.1:9")
+
+
+def test_an_address_of_no_known_kind_is_refused():
+    pytest.importorskip("distributed")
+    with pytest.raises(OptionError, match="--workers carrier-pigeon://loft"):
+        spread(slow_first, "carrier-pigeon://loft")
+
+
+def test_a_worker_that_is_killed_is_told_in_a_line():
+    with pytest.raises(SattransError, match="a worker process died.*fewer --workers"):
+        spread(die_at_two, 2)

@@ -1,0 +1,209 @@
+"""generate: the map's place and size, its classes visible, any coding of the map, resumable, refused in words."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from makers import COLORS, make_folder, make_indices, write_raster
+
+from sattrans.errors import ClassesError, NothingToUse, OptionError, OutputExists, UsageError
+from sattrans.generate import GenerateOptions, generate, parse_overlap
+from sattrans.mosaic import mosaic
+from sattrans.palette import Palette
+from sattrans.run import Run
+from sattrans.tile import TileOptions, tile
+from sattrans.train import TrainOptions, train
+
+PLACE = Affine(10, 0, 411_000, 0, -10, 3_900_000)
+VALUES = np.array([10, 30, 50], np.uint8)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    """A run that knows what its three classes look like."""
+    folder = tmp_path_factory.mktemp("run")
+    root = make_folder(folder / "f", size=256, classes_toml=True)
+    tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
+    options = TrainOptions(epochs=25, batch_size=4, ema=0.9)
+    return train(tileset.folder, "pix2pix", {"width": 8, "source": "onehot"}, options, output=folder / "r").run
+
+
+def write_map(path, height, width, seed=1, **how):
+    return write_raster(path, VALUES[make_indices(height, width, 3, seed)], "EPSG:32652", PLACE, **how)
+
+
+def read(path):
+    with rasterio.open(path) as src:
+        return src.read()
+
+
+@pytest.mark.parametrize(("height", "width"), [(150, 233), (64, 64), (1, 1), (7, 300), (513, 40)])
+def test_the_image_lies_where_the_map_lies_whatever_its_size(run, tmp_path, height, width):
+    map_ = write_map(tmp_path / "map.tif", height, width)
+    result = generate(map_, tmp_path / "sat.tif", run.folder)
+    with rasterio.open(map_) as src, rasterio.open(result.output) as out:
+        assert (out.height, out.width, out.count, out.dtypes[0]) == (height, width, 3, "uint8")
+        assert out.crs == src.crs
+        assert out.transform == src.transform
+        assert out.tags()["SATTRANS_RUN"] == run.name
+        assert out.tags()["SATTRANS_MODEL"] == "pix2pix"
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_classes_are_visible_in_the_image(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 192, 192)
+    image = read(generate(map_, tmp_path / "sat.tif", run.folder).output).astype(float)
+    classes = read(map_)[0]
+    means = np.array([image[:, classes == value].mean(axis=1) for value in VALUES])
+    wanted = np.array(COLORS[:3], float)
+    # Each class is nearest to its own colour of the training images.
+    distances = np.abs(means[:, np.newaxis] - wanted[np.newaxis]).sum(axis=2)
+    assert distances.argmin(axis=1).tolist() == [0, 1, 2]
+    assert np.abs(means - wanted).mean() < 25
+
+
+def test_every_coding_of_one_map_gives_the_same_image(run, tmp_path):
+    values = read(write_map(tmp_path / "values.tif", 100, 130))[0]
+    palette: Palette = run.palette
+    indices = palette.from_values(values)
+    colors = dict(enumerate(palette.colors))
+    maps = [
+        tmp_path / "values.tif",
+        write_raster(tmp_path / "table.tif", indices, "EPSG:32652", PLACE, colormap=colors),
+        write_raster(tmp_path / "colors.tif", palette.to_rgb(indices), "EPSG:32652", PLACE),
+        write_raster(tmp_path / "three.tif", np.stack([values] * 3), "EPSG:32652", PLACE),
+        write_raster(tmp_path / "wide.tif", values.astype(np.int16), "EPSG:32652", PLACE),
+    ]
+    images = [read(generate(m, tmp_path / f"{m.stem}.out.tif", run.folder).output) for m in maps]
+    for image in images[1:]:
+        assert np.array_equal(image, images[0])
+
+
+@pytest.mark.parametrize("blend", ["none", "linear", "hann"])
+def test_what_lies_outside_a_windows_reach_changes_nothing(run, tmp_path, blend):
+    one = read(write_map(tmp_path / "a.tif", 128, 256))[0]
+    changed = one.copy()
+    changed[:, 200:] = 10
+    write_raster(tmp_path / "b.tif", changed, "EPSG:32652", PLACE)
+    options = GenerateOptions(overlap="16", blend=blend)
+    a, b = (read(generate(tmp_path / f"{n}.tif", tmp_path / f"{n}.out.tif", run.folder, options).output) for n in "ab")
+    # Windows start every 48 px and see 64: the one that starts at 144 is the first to see column 200.
+    assert np.array_equal(a[:, :, :144], b[:, :, :144])
+    assert not np.array_equal(a, b)
+
+
+def test_batch_size_changes_at_most_one_grey_level(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 120, 200)
+    one = read(generate(map_, tmp_path / "1.tif", run.folder, GenerateOptions(batch_size=1)).output)
+    five = read(generate(map_, tmp_path / "5.tif", run.folder, GenerateOptions(batch_size=5)).output)
+    assert np.abs(one.astype(int) - five).max() <= 1
+
+
+def test_tiles_in_a_folder_join_to_the_same_place(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 150, 170)
+    result = generate(map_, tmp_path / "parts", run.folder)
+    assert len(list((tmp_path / "parts").glob("*.tif"))) == result.windows
+    joined = mosaic(tmp_path / "parts", tmp_path / "joined.tif")
+    whole = generate(map_, tmp_path / "whole.tif", run.folder).output
+    with rasterio.open(joined.output) as a, rasterio.open(whole) as b:
+        assert (a.height, a.width, a.transform, a.crs) == (b.height, b.width, b.transform, b.crs)
+        assert np.abs(a.read().astype(int) - b.read()).mean() < 4  # another blend, the same windows
+    assert not generate(map_, tmp_path / "parts", run.folder).made
+
+
+def test_nodata_in_the_map_is_transparent_in_the_image(run, tmp_path):
+    values = VALUES[make_indices(80, 90, 3)]
+    values[:20, :30] = 255
+    map_ = write_raster(tmp_path / "map.tif", values, "EPSG:32652", PLACE, nodata=255)
+    image = read(generate(map_, tmp_path / "sat.tif", run.folder).output)
+    assert image.shape[0] == 4
+    assert np.array_equal(image[3] == 0, values == 255)
+
+
+def test_a_map_without_a_place_gives_an_image_without_one(run, tmp_path):
+    map_ = write_raster(tmp_path / "map.tif", VALUES[make_indices(70, 70, 3)], None, None)
+    with rasterio.open(generate(map_, tmp_path / "sat.tif", run.folder).output) as out:
+        assert out.crs is None
+        assert out.transform.is_identity
+
+
+def test_a_finished_image_is_left_alone_and_other_options_are_refused(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 80, 80)
+    first = generate(map_, tmp_path / "sat.tif", run.folder)
+    before = first.output.read_bytes()
+    assert not generate(map_, tmp_path / "sat.tif", run.folder).made
+    with pytest.raises(OutputExists, match="blend: hann there, none now"):
+        generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"))
+    assert first.output.read_bytes() == before
+    assert generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"), overwrite=True).made
+
+
+def test_somebody_elses_file_is_not_replaced(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 80, 80)
+    (tmp_path / "notes.tif").write_text("not a raster at all")
+    with pytest.raises(OutputExists, match="not ours"):
+        generate(map_, tmp_path / "notes.tif", run.folder)
+    with pytest.raises(OutputExists, match="not ours"):
+        generate(map_, map_, run.folder)
+    assert (tmp_path / "notes.tif").read_text() == "not a raster at all"
+
+
+def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 3000, 200)
+    whole = generate(map_, tmp_path / "whole.tif", run.folder).output
+    command = [sys.executable, "-m", "sattrans", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not list(tmp_path.glob("sat.tif.part/row-*.tif")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "sat.tif").exists()
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/row-*.tif")}
+    assert 0 < len(kept) < 6
+    assert generate(map_, tmp_path / "sat.tif", run.folder).made
+    assert np.array_equal(read(tmp_path / "sat.tif"), read(whole))
+
+
+def test_a_map_of_other_classes_is_refused_with_both_lists_and_nothing_left(run, tmp_path):
+    map_ = write_raster(tmp_path / "map.tif", np.full((70, 70), 4, np.uint8), "EPSG:32652", PLACE)
+    with pytest.raises(ClassesError, match=r"values 4 .*10 class10, 30 class30, 50 class50.*run"):
+        generate(map_, tmp_path / "sat.tif", run.folder)
+    rgb = np.zeros((3, 70, 70), np.uint8)
+    rgb[0] = 200
+    map_ = write_raster(tmp_path / "rgb.tif", rgb, "EPSG:32652", PLACE)
+    with pytest.raises(ClassesError, match=r"#c80000.*#3c4632 class10"):
+        generate(map_, tmp_path / "sat.tif", run.folder)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["map.tif", "rgb.tif"]
+
+
+def test_wrong_requests(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    map_ = write_map(tmp_path / "map.tif", 80, 80)
+    with pytest.raises(NothingToUse, match="sattrans train"):
+        generate(map_, tmp_path / "sat.tif")
+    with pytest.raises(UsageError, match="no run"):
+        generate(map_, tmp_path / "sat.tif", tmp_path)
+    with pytest.raises(OptionError, match="--batch-size"):
+        generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(batch_size=0))
+    assert [p.name for p in tmp_path.iterdir()] == ["map.tif"]
+
+
+@settings(max_examples=30)
+@given(st.integers(8, 1024), st.integers(0, 75))
+def test_overlap_in_percent_is_that_part_of_the_tile(size, percent):
+    assert parse_overlap(f"{percent}%", size) == pytest.approx(size * percent / 100, abs=0.5)
+
+
+@pytest.mark.parametrize("text", ["-1", "193", "80%", "a lot", "%", ""])
+def test_an_overlap_that_cannot_be_is_refused(text):
+    with pytest.raises(OptionError, match="--overlap"):
+        parse_overlap(text, 256)

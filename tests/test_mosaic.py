@@ -1,0 +1,170 @@
+"""mosaic: tiles back to the raster they came from, overlaps joined, gaps told, misfits refused."""
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from makers import write_raster
+from rio_cogeo import cog_validate
+
+from sattrans.errors import OptionError, OutputExists, RasterError, UsageError
+from sattrans.mosaic import mosaic
+
+PLACE = Affine(0.5, 0, 200_000, 0, -0.5, 700_000)
+CRS = "EPSG:2180"
+
+
+def picture(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (3, height, width), np.uint8)
+
+
+def cut(folder, image, windows, **how):
+    for number, (row, col, height, width) in enumerate(windows):
+        part = image[..., row : row + height, col : col + width]
+        write_raster(folder / f"t{number:03d}.tif", part, CRS, PLACE @ Affine.translation(col, row), **how)
+    return folder
+
+
+def read(path):
+    with rasterio.open(path) as src:
+        return src.read()
+
+
+@pytest.mark.parametrize("blend", ["first", "last", "mean", "feather"])
+def test_tiles_cut_from_one_raster_join_to_it_exactly(tmp_path, blend):
+    image = picture(700, 900)
+    windows = [(0, 0, 400, 500), (0, 450, 400, 450), (350, 0, 350, 600), (300, 550, 400, 350)]
+    result = mosaic(cut(tmp_path / "t", image, windows), tmp_path / "m.tif", blend)
+    with rasterio.open(result.output) as out:
+        assert np.array_equal(out.read(), image)
+        assert out.transform == PLACE
+        assert out.crs.to_epsg() == 2180
+    assert result.gap == 0
+    assert cog_validate(result.output)[0]
+
+
+@settings(max_examples=15)
+@given(st.data())
+def test_any_cover_joins_to_the_raster(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("any")
+    height, width = data.draw(st.integers(1, 90)), data.draw(st.integers(1, 90))
+    image = picture(height, width)
+    windows = [(0, 0, height, width)]
+    for _ in range(data.draw(st.integers(0, 4))):
+        row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+        windows.append((row, col, data.draw(st.integers(1, height - row)), data.draw(st.integers(1, width - col))))
+    blend = data.draw(st.sampled_from(["first", "last", "mean", "feather"]))
+    assert np.array_equal(read(mosaic(cut(folder / "t", image, windows), folder / "m.tif", blend).output), image)
+
+
+def flat(folder, name, value, col, width=100, **how):
+    pixels = np.full((3, 40, width), value, np.uint8)
+    return write_raster(folder / name, pixels, CRS, PLACE @ Affine.translation(col, 0), **how)
+
+
+@pytest.mark.parametrize(("blend", "expected"), [("first", 100), ("last", 200), ("mean", 150)])
+def test_an_overlap_takes_what_the_blend_says(tmp_path, blend, expected):
+    flat(tmp_path / "t", "a.tif", 100, 0)
+    flat(tmp_path / "t", "b.tif", 200, 60)
+    image = read(mosaic(tmp_path / "t", tmp_path / "m.tif", blend).output)
+    assert (image[:, :, :60] == 100).all()
+    assert (image[:, :, 60:100] == expected).all()
+    assert (image[:, :, 100:] == 200).all()
+
+
+def test_feathering_goes_over_by_the_distance_to_the_edges(tmp_path):
+    flat(tmp_path / "t", "a.tif", 100, 0, width=100)
+    flat(tmp_path / "t", "b.tif", 200, 60, width=100)
+    row = read(mosaic(tmp_path / "t", tmp_path / "m.tif", "feather").output)[0, 20]
+    # At column 70 tile a's edge is 29.5 px away, but the top is 20.5: weights min(29.5, 19.5) and min(10.5, 19.5).
+    assert row[70] == round((100 * 19.5 + 200 * 10.5) / 30)
+    assert (np.diff(row[60:100].astype(int)) >= 0).all()
+
+
+def test_gaps_are_transparent_and_told(tmp_path):
+    flat(tmp_path / "t", "a.tif", 0, 0)  # true black stays
+    flat(tmp_path / "t", "b.tif", 200, 150)
+    result = mosaic(tmp_path / "t", tmp_path / "m.tif")
+    image = read(result.output)
+    assert result.gap == pytest.approx(50 / 250)
+    assert image.shape[0] == 4
+    assert (image[3, :, :100] == 255).all()
+    assert (image[3, :, 100:150] == 0).all()
+    assert (image[:3, :, :100] == 0).all()
+
+
+def test_nodata_lets_the_tile_below_through(tmp_path):
+    flat(tmp_path / "t", "a.tif", 7, 0, nodata=7)
+    flat(tmp_path / "t", "b.tif", 200, 50, nodata=7)
+    image = read(mosaic(tmp_path / "t", tmp_path / "m.tif", "first").output)
+    assert (image[:, :, :50] == 7).all()
+    assert (image[:, :, 50:] == 200).all()
+    with rasterio.open(tmp_path / "m.tif") as out:
+        assert out.nodata == 7
+
+
+def test_class_maps_keep_values_and_colour_table_and_are_never_mixed(tmp_path):
+    values = np.random.default_rng(1).integers(0, 4, (300, 300), np.uint8)
+    table = {0: (0, 0, 0), 1: (97, 74, 74), 2: (38, 115, 0), 3: (0, 197, 255)}
+    folder = cut(tmp_path / "t", values, [(0, 0, 200, 300), (150, 0, 150, 300)], colormap=table)
+    result = mosaic(folder, tmp_path / "m.tif")
+    with rasterio.open(result.output) as out:
+        assert np.array_equal(out.read(1), values)
+        assert {value: out.colormap(1)[value][:3] for value in table} == table
+    with pytest.raises(OptionError, match="first or last"):
+        mosaic(folder, tmp_path / "n.tif", "feather")
+
+
+def test_a_finished_mosaic_is_left_alone_and_another_refused(tmp_path):
+    flat(tmp_path / "t", "a.tif", 1, 0)
+    assert mosaic(tmp_path / "t", tmp_path / "m.tif").made
+    assert not mosaic(tmp_path / "t", tmp_path / "m.tif").made
+    flat(tmp_path / "t", "b.tif", 2, 100)
+    with pytest.raises(OutputExists, match="tiles"):
+        mosaic(tmp_path / "t", tmp_path / "m.tif")
+    assert mosaic(tmp_path / "t", tmp_path / "m.tif", overwrite=True).width == 200
+
+
+def test_a_mosaic_written_among_its_tiles_does_not_take_itself_for_one(tmp_path):
+    flat(tmp_path, "a.tif", 1, 0)
+    assert mosaic(tmp_path, tmp_path / "m.tif").tiles == 1
+    assert not mosaic(tmp_path, tmp_path / "m.tif").made
+
+
+def test_tiles_that_do_not_fit_are_refused_in_words(tmp_path):
+    flat(tmp_path / "t", "a.tif", 1, 0)
+
+    def other(array, crs=CRS, place=PLACE, **how):
+        write_raster(tmp_path / "t" / "b.tif", array, crs, place, **how)
+
+    rgb = np.ones((3, 40, 40), np.uint8)
+    wrong = [
+        (lambda: other(rgb, "EPSG:32634"), UsageError, "coordinate reference"),
+        (lambda: other(rgb, place=PLACE @ Affine.scale(2)), UsageError, "pixels of 1, .*of 0.5"),
+        (lambda: other(rgb, place=PLACE @ Affine.translation(0.5, 0)), UsageError, "off the grid"),
+        (lambda: other(rgb[:1]), UsageError, "differ in bands"),
+        (lambda: other(rgb, place=PLACE @ Affine.rotation(10)), RasterError, "north up"),
+        (lambda: other(rgb, None, None), RasterError, "north up"),
+        (lambda: other(rgb.astype(np.uint16)), RasterError, "uint16"),
+        (lambda: other(rgb, place=PLACE @ Affine.translation(1e9, 0)), UsageError, "misplaced"),
+        (lambda: (tmp_path / "t" / "b.tif").write_text("no raster"), RasterError, "b.tif"),
+    ]
+    for make, kind, message in wrong:
+        (tmp_path / "t" / "b.tif").unlink(missing_ok=True)
+        make()
+        with pytest.raises(kind, match=message):
+            mosaic(tmp_path / "t", tmp_path / "m.tif")
+    assert [p.name for p in tmp_path.iterdir()] == ["t"]
+
+
+def test_no_tiles_and_no_tif_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="no such folder"):
+        mosaic(tmp_path / "nowhere", tmp_path / "m.tif")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no rasters"):
+        mosaic(tmp_path / "empty", tmp_path / "m.tif")
+    flat(tmp_path / "t", "a.tif", 1, 0)
+    with pytest.raises(OptionError, match=r"\.tif"):
+        mosaic(tmp_path / "t", tmp_path / "m.png")
