@@ -26,7 +26,7 @@ docs: setup
 
 bench: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	$(BIN)/python -m pytest tests/benchmarks -p no:xdist --no-header -q -s --run-benchmarks
+	$(BIN)/python -m pytest -p no:xdist --no-header -q -s tests/benchmarks/bench_*.py
 
 check: lint test docs
 

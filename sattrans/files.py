@@ -35,7 +35,9 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno and not error.filename:  # a full disk does not say where
+            error.filename = str(path)
         with suppress(OSError):
             part.unlink()
         raise
@@ -94,6 +96,7 @@ def lock(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    new_parent = not folder.parent.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.with_name(f".{folder.name}.lock")
     held = FileLock(path, blocking=False)
@@ -113,6 +116,9 @@ def lock(folder: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         held.release()
+        if new_parent:  # and nothing came of it: leave nothing behind
+            with suppress(OSError):
+                folder.parent.rmdir()
 
 
 def write_manifest(path: Path, kind: str, version: int, body: Mapping[str, Any]) -> None:

@@ -110,7 +110,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("tile", "f", "--size", "64", "--overlap", "64"), 2, "overlap of 64"),
         (("tile", "f", "--bidx", "a,b"), 2, "--bidx a,b"),
         (("tile", "f", "-o", "text.tif"), 2, "is a file"),
-        (("tile", "f", "--workers", "many"), 2, "--workers many"),
+        (("tile", "f", "--size", "64", "--workers", "many"), 2, "--workers many"),
         (("tile", "f", "--size", "64", "-o", "text.tif/t"), 1, "text.tif.*(Not a directory|File exists)"),
         (("train",), 2, "no tileset in tiles/: make one with sattrans tile"),
         (("train", "--data", "f"), 2, "is no tileset"),

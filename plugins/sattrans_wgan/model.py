@@ -84,7 +84,7 @@ class WGAN(Model):
         """Return how many critic steps the next generator step is given."""
         done = int(self.generator_steps)
         if self.options.warmup and (done < self.options.warmup or done % WARMUP_EVERY == 0):
-            return WARMUP_CRITIC_STEPS
+            return max(WARMUP_CRITIC_STEPS, self.options.critic_steps)
         return self.options.critic_steps
 
     def training_step(self, batch: Batch) -> Iterator[Update]:

@@ -98,7 +98,8 @@ def class_map(raster: Raster, palette: Palette) -> ClassMap:
         by_color = {color: index for index, color in enumerate(palette.colors)}
         lookup = np.full(256, UNKNOWN, np.uint8)
         for value, color in table.items():
-            if value < 256:
+            # Nodata is no class here: in a TIFF its entry, not filled in, is black, as a class may be.
+            if value < 256 and value != raster.nodata:
                 lookup[value] = by_color.get(color, UNKNOWN)
         drawn = {value for value in range(256) if lookup[value] != UNKNOWN}
         if _holds_only(raster, {*drawn, _empty(raster, lookup)}, (1,)):

@@ -10,31 +10,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 from rasterio.shutil import copy as raster_copy
 
 from sattrans.errors import OutputExists, RasterError
 from sattrans.files import (
-    atomic,
     check_same_options,
     lock,
     part_of,
     read_manifest,
     remove,
     sync,
+    write_bytes,
     write_manifest,
 )
 from sattrans.grid import Window
 from sattrans.palette import RGB
 from sattrans.raster.gate import open_raster
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.write import LOSSLESS
+from sattrans.raster.write import encode
 
 BLOCK = 512
 """Side of a block, and height of a row of them, in pixels."""
@@ -83,11 +83,9 @@ class RowWriter:
 
     def write(self, row: Window, pixels: NDArray[np.uint8]) -> None:
         """Write one row of blocks: `pixels` is (bands, row height, width)."""
-        path = self._row_path(row)
-        with atomic(path) as part:
-            with _create(part, self.layout, row) as dst:
-                dst.write(pixels)
-            sync(part)
+        predictor = 1 if self.layout.colormap else 2
+        blocks = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
+        write_bytes(self._row_path(row), encode(pixels, predictor=predictor, BIGTIFF="IF_SAFER", **blocks))
 
     def finish(self, output: Path) -> None:
         """Build the cloud-optimised GeoTIFF from the rows, with overviews, and put it in place.
@@ -112,11 +110,24 @@ class RowWriter:
                     OVERVIEW_RESAMPLING=resampling,
                     BIGTIFF="IF_SAFER",
                 )
-        except RasterioError as error:
-            raise RasterError(f"{output} cannot be written: {error}") from error
+            self._verify(whole)
+        except (RasterioError, CPLE_BaseError, RasterError) as error:
+            whole.unlink(missing_ok=True)
+            raise RasterError(
+                f"{output} cannot be written ({error}): is the disk full? Its rows are kept in {self.folder}, and the "
+                "same command goes on"
+            ) from error
         sync(whole)
         whole.replace(output)
         sync(output.parent)
+
+    def _verify(self, whole: Path) -> None:
+        """Read all of it back: that the disk was full when GDAL closed it, nobody says."""
+        with open_raster(whole) as made:
+            for row in self.layout.rows:
+                with open_raster(self._row_path(row)) as part:
+                    if not np.array_equal(made.read(row), part.read()):
+                        raise RasterError(f"{whole}: rows {row.row} to {row.bottom} are not what they should be")
 
     def _vrt(self) -> str:
         """Return a GDAL VRT that stacks the rows (format: https://gdal.org/en/stable/drivers/raster/vrt.html)."""
@@ -151,27 +162,6 @@ class RowWriter:
             lines.append("</VRTRasterBand>")
         lines.append("</VRTDataset>")
         return "\n".join(lines)
-
-
-def _create(path: Path, layout: Layout, row: Window) -> Any:
-    with catch_warnings():
-        simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            dtype="uint8",
-            count=layout.bands,
-            height=row.height,
-            width=row.width,
-            interleave="pixel",
-            BIGTIFF="IF_SAFER",
-            tiled=True,
-            blockxsize=BLOCK,
-            blockysize=BLOCK,
-            predictor=1 if layout.colormap else 2,
-            **LOSSLESS,
-        )
 
 
 OPTIONS_TAG = "SATTRANS_OPTIONS"

@@ -2,19 +2,47 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
 
 from sattrans.errors import RasterError
 from sattrans.files import atomic
-from sattrans.palette import Palette
+from sattrans.palette import RGB, Palette
 from sattrans.raster.georeference import Georeference
 
 LOSSLESS = {"compress": "zstd", "zstd_level": 1}
 """ZSTD level 1: eight times cheaper than level 9 for the same size, on orthophotos with predictor 2."""
+
+
+def encode(
+    pixels: NDArray[np.uint8],
+    colormap: Mapping[int, RGB] | None = None,
+    tags: Mapping[str, str] | None = None,
+    **profile: Any,
+) -> bytes:
+    """Return the bytes of a lossless GeoTIFF of `pixels` (bands, H, W).
+
+    They are for Python to write: GDAL, or rasterio, does not say that the disk was full when a file is closed,
+    and a small tile is only written then.
+    """
+    count, height, width = pixels.shape
+    profile = {**profile, "driver": "GTiff", "dtype": "uint8", "count": count, "height": height, "width": width}
+    with MemoryFile() as memory:
+        with catch_warnings():
+            simplefilter("ignore", NotGeoreferencedWarning)
+            dst = memory.open(interleave="pixel", **profile, **LOSSLESS)
+        with dst:
+            dst.write(pixels)
+            if colormap:
+                dst.write_colormap(1, dict(colormap))
+            if tags:
+                dst.update_tags(**tags)
+        return bytes(memory.getbuffer())
 
 
 def write_tile(
@@ -26,30 +54,20 @@ def write_tile(
 ) -> None:
     """Write a small GeoTIFF atomically: `pixels` (3, H, W) as red, green, blue, or (H, W) as one band.
 
-    A `palette` becomes the colour table of a one-band raster. Raises `RasterError`.
+    A `palette` becomes the colour table of a one-band raster. Raises `RasterError`, and `OSError` where the disk
+    takes no more.
     """
     bands = pixels if pixels.ndim == 3 else pixels[np.newaxis]
-    count, height, width = bands.shape
+    try:
+        data = encode(
+            bands,
+            palette.colormap if palette else None,
+            tags,
+            crs=georeference.rasterio_crs,
+            transform=georeference.affine if georeference.known else None,
+            predictor=2 if len(bands) == 3 else 1,
+        )
+    except RasterioError as error:
+        raise RasterError(f"{path} cannot be written: {error}") from error
     with atomic(path) as part:
-        try:
-            with rasterio.open(
-                part,
-                "w",
-                driver="GTiff",
-                dtype="uint8",
-                count=count,
-                height=height,
-                width=width,
-                crs=georeference.rasterio_crs,
-                transform=georeference.affine if georeference.known else None,
-                interleave="pixel",
-                predictor=2 if count == 3 else 1,
-                **LOSSLESS,
-            ) as dst:
-                dst.write(bands)
-                if palette:
-                    dst.write_colormap(1, palette.colormap)
-                if tags:
-                    dst.update_tags(**tags)
-        except RasterioError as error:
-            raise RasterError(f"{path} cannot be written: {error}") from error
+        part.write_bytes(data)

@@ -1,0 +1,54 @@
+"""mosaic against `rio merge`: the same 306 tiles of 512 px to one GeoTIFF, ratio of medians in one run."""
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from makers import make_indices, make_picture, write_raster
+
+ROUNDS = 5
+SIZE, STEP, ROWS, COLS = 512, 448, 18, 17
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mosaic") / "tiles"
+    place = Affine(0.25, 0, 500_000, 0, -0.25, 600_000)
+    picture = make_picture(make_indices(SIZE, SIZE, 5))
+    for row in range(ROWS):
+        for col in range(COLS):
+            pixels = np.roll(picture, 7 * (row + col), axis=2)
+            where = place @ Affine.translation(col * STEP, row * STEP)
+            write_raster(
+                folder / f"t_{row:02d}_{col:02d}.tif", pixels, "EPSG:2180", where, compress="zstd", predictor=2
+            )
+    return folder
+
+
+def median_seconds(command, output):
+    took = []
+    for _ in range(ROUNDS):
+        output.unlink(missing_ok=True)
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        took.append(time.perf_counter() - begun)
+    return statistics.median(took)
+
+
+def test_mosaic_against_rio_merge(tiles, tmp_path):
+    output = tmp_path / "m.tif"
+    tif = ["--co", "compress=zstd", "--co", "zstd_level=1", "--co", "predictor=2", "--co", "tiled=yes"]
+    rio = ["merge", *map(str, sorted(tiles.glob("*.tif"))), str(output), *tif]
+    peer = median_seconds([str(Path(sys.executable).with_name("rio")), *rio], output)
+    for blend in ("first", "feather"):
+        ours = median_seconds(
+            [sys.executable, "-m", "sattrans", "mosaic", str(tiles), "-o", str(output), "--blend", blend], output
+        )
+        print(
+            f"mosaic --blend {blend}: {ours:.2f} s (a COG with overviews), rio merge {peer:.2f} s, {peer / ours:.2f} x"
+        )

@@ -1,0 +1,169 @@
+"""Any folder: where the classes come from, and what is refused by name."""
+
+import numpy as np
+import pytest
+from makers import COLORS, make_folder, make_indices, write_raster
+
+from sattrans.errors import ClassesError, DatasetNotFound, RasterError
+from sattrans.plugins import open_dataset
+from sattrans.tile import TileOptions, tile
+from sattrans_folder.dataset import Folder, read_classes
+
+
+def classes_of(root):
+    return [(c.value, c.name, c.color) for c in Folder(root).palette.classes]
+
+
+def write_classes(tmp_path, text):
+    path = tmp_path / "classes.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_classes_toml_gives_names_values_and_colours(tmp_path):
+    root = make_folder(tmp_path, classes_toml=True)
+    assert classes_of(root) == [(v, f"class{v}", COLORS[i]) for i, v in enumerate((10, 30, 50))]
+    assert list(Folder(root).notices()) == []
+
+
+def test_classes_toml_goes_before_a_colour_table(tmp_path):
+    root = make_folder(tmp_path, colortable=True)
+    write_classes(root, '[all]\nvalue = 10\ncolor = "#010203"\n')
+    assert classes_of(root) == [(10, "all", (1, 2, 3))]
+
+
+@pytest.mark.parametrize("color", ['"#614a4A"', "[97, 74, 74]"])
+def test_a_colour_is_hex_or_a_list(color, tmp_path):
+    path = write_classes(tmp_path, f"[building]\nvalue = 1\ncolor = {color}\n")
+    assert read_classes(path).colors == ((97, 74, 74),)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("value = 1", r"\[building\] needs"),
+        ('color = "#614a4a"', r"\[building\] needs"),
+        ('value = "1"\ncolor = "#614a4a"', r"\[building\] needs"),
+        ('value = true\ncolor = "#614a4a"', r"\[building\] needs"),
+        ('value = 1.5\ncolor = "#614a4a"', r"\[building\] needs"),
+        ('value = 1\ncolor = "#614a4a"\ncolour = 1', r"\[building\] needs"),
+        ('value = 1\ncolor = "brown"', r"\[building\] has color 'brown'"),
+        ('value = 1\ncolor = "#614a4"', r"\[building\] has color"),
+        ("value = 1\ncolor = [97, 74]", r"\[building\] has color"),
+        ("value = 1\ncolor = [97, 74, 7.5]", r"\[building\] has color"),
+        ("value = 1\ncolor = [97, 74, 256]", "'building' has colour"),
+        ('value = 256\ncolor = "#614a4a"', "'building' has value 256"),
+        ('value = 2\ncolor = "#614a4a"', "'road' and 'building' share the value 2"),
+        ('value = 1\ncolor = "#cfcfcf"', "'road' and 'building' share the color"),
+    ],
+)
+def test_a_wrong_class_is_named_with_its_file(table, message, tmp_path):
+    path = write_classes(tmp_path, f'[road]\nvalue = 2\ncolor = "#cfcfcf"\n[building]\n{table}\n')
+    with pytest.raises(ClassesError, match=rf"classes\.toml.*{message}"):
+        read_classes(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("[building", "is no TOML"), ("", "1 to 255 classes"), ("a = 1", r"\[a\]")]
+)
+def test_a_file_without_classes_is_refused_by_name(text, message, tmp_path):
+    with pytest.raises(ClassesError, match=rf"classes\.toml.*{message}"):
+        read_classes(write_classes(tmp_path, text))
+
+
+def test_a_colour_table_gives_the_colours_of_the_values_found(tmp_path):
+    root = make_folder(tmp_path, colortable=True)
+    assert classes_of(root) == [(v, f"class_{v}", COLORS[i]) for i, v in enumerate((10, 30, 50))]
+    assert [notice for notice in Folder(root).notices() if "colour table" in notice and "10, 30, 50" in notice]
+
+
+def test_a_colour_table_with_one_colour_for_two_values_is_not_taken(tmp_path):
+    root = make_folder(tmp_path)
+    for mask in (root / "masks").iterdir():
+        same = {10: (1, 1, 1), 30: (1, 1, 1), 50: (2, 2, 2)}
+        write_raster(mask, np.asarray((10, 30, 50), np.uint8)[make_indices(256, 256, 3)], colormap=same)
+    assert Folder(root).palette.values == (10, 30, 50)
+    assert len(set(Folder(root).palette.colors)) == 3
+
+
+def test_the_values_found_become_classes_with_a_notice(tmp_path):
+    root = make_folder(tmp_path)
+    assert Folder(root).palette.names == ("class_10", "class_30", "class_50")
+    assert len(set(Folder(root).palette.colors)) == 3
+    (notice,) = Folder(root).notices()
+    assert "no classes.toml" in notice
+    assert "10, 30, 50" in notice
+
+
+def test_the_values_of_all_masks_count(tmp_path):
+    root = make_folder(tmp_path)
+    write_raster(root / "masks" / "place2.tif", np.full((256, 256), 77, np.uint8), transform=None, crs=None)
+    assert Folder(root).palette.values == (10, 30, 50, 77)
+
+
+def test_a_value_that_classes_toml_lacks_is_refused_when_tiling(tmp_path):
+    root = make_folder(tmp_path / "d", values=(10, 30))
+    write_classes(root, '[water]\nvalue = 10\ncolor = "#00c5ff"\n')
+    with pytest.raises(ClassesError, match=r"masks/place0\.tif holds values 30"):
+        tile(root, tmp_path / "t", options=TileOptions(size=64))
+
+
+def test_masks_in_colours_are_taken_with_classes_toml_and_refused_without(tmp_path):
+    root = make_folder(tmp_path / "d", classes_toml=True)
+    for mask in (root / "masks").iterdir():
+        indices = make_indices(256, 256, 3)
+        write_raster(mask, np.moveaxis(np.asarray(COLORS, np.uint8)[indices], -1, 0), crs=None, transform=None)
+    tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
+    assert set().union(*(t.shares for t in tileset.tiles)) == {"class10", "class30", "class50"}
+    (root / "classes.toml").unlink()
+    with pytest.raises(ClassesError, match=r"masks/place0\.tif holds colours.*classes\.toml"):
+        _ = Folder(root).palette
+
+
+def test_a_mask_of_large_or_fractional_values_is_refused_by_name(tmp_path):
+    root = make_folder(tmp_path, scenes=1)
+    write_raster(root / "masks" / "place0.tif", np.full((256, 256), 300, np.uint16))
+    with pytest.raises(RasterError, match=r"place0\.tif holds values 300 to 300"):
+        _ = Folder(root).palette
+    write_raster(root / "masks" / "place0.tif", np.zeros((256, 256), np.float32))
+    with pytest.raises(RasterError, match=r"place0\.tif holds float32 pixels"):
+        _ = Folder(root).palette
+
+
+@pytest.mark.parametrize(("kept", "lost"), [("images", "masks"), ("masks", "images")])
+def test_a_lone_file_is_refused_by_name(kept, lost, tmp_path):
+    root = make_folder(tmp_path)
+    (root / lost / "place1.tif").unlink()
+    with pytest.raises(DatasetNotFound, match=rf"{kept}/place1\.tif has no partner in .*{lost}"):
+        list(Folder(root).scenes())
+
+
+def test_two_files_of_one_stem_are_refused(tmp_path):
+    root = make_folder(tmp_path)
+    (root / "images" / "place1.png").write_bytes(b"")
+    with pytest.raises(DatasetNotFound, match="share a stem"):
+        list(Folder(root).scenes())
+
+
+def test_suffixes_of_image_and_mask_may_differ_and_other_files_are_passed_by(tmp_path):
+    root = make_folder(tmp_path, scenes=1)
+    (root / "images" / "readme.txt").write_text("no raster")
+    (root / "images" / ".place0.tif").write_bytes(b"hidden")
+    (root / "masks" / "place0.tif").unlink()
+    write_raster(root / "masks" / "place0.PNG", make_indices(256, 256, 3), None, None, driver="PNG")
+    assert [(scene.image.name, scene.map.name) for scene in Folder(root).scenes()] == [("place0.tif", "place0.PNG")]
+
+
+def test_a_folder_another_dataset_recognises_is_that_datasets(tmp_path):
+    root = make_folder(tmp_path)
+    assert isinstance(open_dataset(root), Folder)
+    (root / "train.txt").touch()
+    assert open_dataset(root).name == "landcover"
+    assert isinstance(open_dataset(root, "folder"), Folder)
+
+
+def test_an_empty_folder_of_masks_says_what_is_expected(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    with pytest.raises(DatasetNotFound, match=r"no rasters in .*images: expected"):
+        _ = Folder(tmp_path).palette

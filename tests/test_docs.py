@@ -1,0 +1,346 @@
+"""The documentation is true: commands run and print what the pages say, packages load, tables are what the code says."""
+
+import ast
+import importlib.util
+import inspect
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from affine import Affine
+from makers import make_folder, make_indices, make_landcover, make_picture, write_raster
+from typer.testing import CliRunner, Result
+
+from sattrans import hookspecs
+from sattrans import train as training
+from sattrans.cli import app
+from sattrans.model import TileSpec
+from sattrans.plugins import dataset_class, manager, model_class
+from sattrans.run import Run
+from sattrans.tileset import Tileset
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+PAGES = sorted([README, ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+PRINTS = "prints"
+"""The title of a block that holds what the commands before it print."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its title (a path, or what it is), its text."""
+
+    language: str
+    title: str
+    text: str
+
+
+def blocks(page: Path, language: str = "") -> list[Block]:
+    found = [Block(*match) for match in BLOCK.findall(page.read_text(encoding="utf-8"))]
+    return [block for block in found if language in ("", block.language)]
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """Write the blocks that are titled with a path."""
+    for block in blocks(page):
+        if block.title and block.title != PRINTS:
+            path = folder / block.title
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+
+
+def sattrans(line: str) -> Result:
+    command, *arguments = shlex.split(line)
+    assert command == "sattrans"
+    return CliRunner().invoke(app, arguments)
+
+
+def run_page(page: Path) -> None:
+    """Run a page's commands in their order in the current folder, and compare what they print with what it says."""
+    printed = ""
+    for block in blocks(page):
+        if block.language == "bash":
+            printed = ""
+            for line in block.text.splitlines():
+                printed += run_line(line)
+        elif block.title == PRINTS:
+            expected = levelled(block.text)
+            assert levelled(printed)[-len(expected) :] == expected, f"{page.name}: another output\n{printed}"
+
+
+def run_line(line: str) -> str:
+    """Run a line of a page as a user would, and return what it prints."""
+    if line.startswith("sattrans "):
+        result = sattrans(line)
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+        return result.output
+    if line.startswith("pip install --editable "):
+        install(Path(line.split()[-1]))
+        return ""
+    assert line.startswith("python "), f"no test knows how to run: {line}"
+    done = subprocess.run([sys.executable, *shlex.split(line)[1:]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def install(package: Path) -> None:
+    """Install a package into `site`, which the test has put on the path; without the network."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--no-build-isolation", "--no-deps", "--target", "site", f"./{package}"], check=True)
+
+
+def levelled(text: str) -> list[str]:
+    """Return the lines with every number as 0: what a machine computes in its own way."""
+    lines = [" ".join(re.sub(r"\d+(\.\d+)?", "0", line).split()) for line in text.splitlines()]
+    return [line for line in lines if line]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    # Tests run on all cores already: threads that wait for each other only slow them down.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with one_thread():
+        yield tmp_path
+
+
+# What the pages run
+
+
+def test_readme_lines(folder, monkeypatch):
+    """The three lines as they stand, on a small look-alike; the training alone is cut short, at its very end."""
+    (lines,) = [b.text.splitlines() for b in blocks(README, "bash") if b.text.startswith("sattrans ")]
+    assert lines == [
+        "sattrans tile landcover/ --size 512",
+        "sattrans train --model resse",
+        "sattrans generate map.tif -o sat.tif",
+    ]
+    assert "\n".join(lines) + "\n" in [block.text for block in blocks(DOCS / "index.md", "bash")]
+    make_landcover(folder / "landcover")
+    write_raster(folder / "map.tif", make_indices(600, 700, 5))
+    whole = training.train
+
+    def short(data, model, settings, options, *others):
+        return whole(data, model, {**settings, "width": 1}, replace(options, steps=1), *others)
+
+    monkeypatch.setattr(training, "train", short)
+    for line in lines:
+        run_line(line)
+    assert Tileset.open(Path("tiles/landcover-512")).size == 512
+    run = Run.open(Path("runs/resse-landcover-512-1"))
+    assert run.finished
+    assert run.manifest["settings"] | {"patience": 10, "monitor": "generator"} == run.manifest["settings"]
+    assert Path("sat.tif").is_file()
+
+
+def test_readme_names_every_command():
+    text = README.read_text(encoding="utf-8")
+    named = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    assert not [name for name in named if f"`sattrans {name}" not in text and f"`{name}`" not in text]
+
+
+def test_tutorial(folder):
+    page = DOCS / "tutorial.md"
+    write_files(page, folder)
+    make_folder(folder / "place", scenes=2, size=128, classes_toml=True)
+    run_page(page)
+    assert Path("sat.tif").is_file()
+    on_disk = (DOCS / "design.md").read_text(encoding="utf-8")
+    for made in ("tiles/landcover-128", "runs/pix2pix-landcover-128-1", "evaluations/pix2pix-landcover-128-1-test"):
+        for path in Path(made).rglob("*"):
+            if path.is_file() and path.suffix not in (".tif", ".png"):
+                assert path.name in on_disk, f"design.md does not name {path}"
+
+
+def test_the_python_snippet_of_the_api(folder):
+    make_folder(folder / "place", scenes=2, size=128)
+    (snippet,) = blocks(DOCS / "api.md", "python")
+    exec(compile(snippet.text, "api.md", "exec"), {})
+    assert Tileset.open(Path("tiles/folder-64")).size == 64
+
+
+def test_the_fifteen_minutes(folder, monkeypatch):
+    """Both packages, written as the pages have them, installed, tested and used as the pages say."""
+    pytest.importorskip("hatchling", reason="the pages' packages are built with hatchling: pip install hatchling")
+    (folder / "site").mkdir()
+    monkeypatch.syspath_prepend(str(folder / "site"))
+    monkeypatch.setenv("PYTHONPATH", str(folder / "site"))
+    for name in ("dataset-in-15-minutes.md", "model-in-15-minutes.md"):
+        write_files(DOCS / name, folder)
+        run_page(DOCS / name)
+    assert Tileset.open(Path("tiles/county-64")).manifest["tiles"] == {"train": 12, "val": 8, "test": 4}
+    states = {row.name: row.error for row in manager().rows()}
+    assert not any(states[name] for name in ("county", "dilated", "dilated-gan"))
+
+
+def test_error_lines(folder):
+    """Each command of the page fails with the line that the page prints."""
+    make_bad_input()
+    commands = 0
+    for block in blocks(DOCS / "bad-input.md", "console"):
+        told = block.text.splitlines()
+        for line, expected in zip(told[::2], told[1::2], strict=True):
+            result = sattrans(line.removeprefix("$ "))
+            errors = [text for text in result.stderr.splitlines() if text.startswith("error:")]
+            assert result.exit_code in (1, 2)
+            assert len(errors) == 1
+            if expected.endswith("…"):
+                assert errors[0].startswith(expected.removesuffix("…"))
+            else:
+                assert errors[0] == expected
+            commands += 1
+    assert commands > 10
+
+
+def make_bad_input() -> None:
+    make_landcover(Path("landcover"), scenes=1, height=1024, width=1024)
+    for line in (
+        "sattrans tile landcover/ --size 128",
+        "sattrans train --data tiles/landcover-128 --set width=1 --steps 1",
+    ):
+        run_line(line)
+    Path("photos").mkdir()
+    make_folder(Path("lone"), scenes=2, size=128)
+    Path("lone/masks/place1.tif").unlink()
+    for name in ("shifted", "deep"):
+        make_folder(Path(name), scenes=1, size=128)
+    here = Affine(10, 0, 300_000, 0, -10, 4_100_000)
+    write_raster(
+        Path("shifted/masks/place0.tif"), make_indices(128, 128, 3), "EPSG:32652", here @ Affine.translation(1, 0)
+    )
+    write_raster(Path("deep/images/place0.tif"), np.zeros((3, 128, 128), np.uint16), "EPSG:32652", here)
+    make_folder(Path("strange"), scenes=1, size=128, values=(1, 2, 3, 9))
+    make_folder(Path("known"), scenes=1, size=128, values=(1, 2, 3), classes_toml=True)
+    shutil.copy("known/classes.toml", "strange/classes.toml")
+    indices = make_indices(128, 128, 5)
+    write_raster(Path("map.tif"), indices)
+    write_raster(Path("corine.tif"), indices + np.uint8(111))
+    write_raster(Path("photo.tif"), make_picture(indices))
+    Path("hidden.tif").write_text('<VRTDataset rasterXSize="1">', encoding="utf-8")
+
+
+# What the pages say
+
+
+@pytest.mark.parametrize("hook", [name for name, it in vars(hookspecs).items() if hasattr(it, "sattrans_spec")])
+def test_every_hook_has_its_page(hook):
+    source = inspect.getsource(getattr(hookspecs, hook)).removeprefix("@hookspec\n")
+    assert source in (DOCS / "hooks" / f"{hook}.md").read_text(encoding="utf-8")
+
+
+def test_cli_page_is_what_the_commands_say():
+    spec = importlib.util.spec_from_file_location("make_cli", DOCS / "make_cli.py")
+    make_cli = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_cli)
+    assert make_cli.PAGE.read_text(encoding="utf-8") == make_cli.page(), "run: python docs/make_cli.py"
+
+
+@pytest.mark.parametrize("name", manager().names("model"))
+def test_models_page(name):
+    model = model_class(name)
+    text = section(DOCS / "models.md", name)
+    defaults = [f"{k.replace('_', ' ')} {v}" for k, v in asdict(model.defaults).items() if v is not None]
+    assert f"Training: {', '.join(defaults)}." in text
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", text, re.MULTILINE)
+    fields = model.Options.model_fields.items()
+    assert rows == [(k, "" if f.default is None else str(f.default), f.description) for k, f in fields]
+    with torch.device("meta"):
+        built = model(TileSpec(256, 3), model.Options())
+    generator, whole = (sum(p.numel() for p in network.parameters()) for network in (built.generator, built))
+    costs = section(DOCS / "models.md", "What they cost")
+    assert f"| {name} | {generator:,} | {whole - generator:,} |" in costs
+
+
+@pytest.mark.parametrize("name", manager().names("dataset"))
+def test_datasets_page(name):
+    dataset = dataset_class(name)
+    text = section(DOCS / "datasets.md", name)
+    for pattern in dataset.layout.split("\n"):
+        for word in re.findall(r"[\w<>/.*]*(?:\.txt|\.tif|\.toml|/\*)", pattern):
+            assert word in text, f"{word} of the layout"
+    assert dataset.homepage in text
+    if name == "folder":
+        return
+    rows = re.findall(r"^\| (\d+) \| (.*) \| (#\w+) \|$", text, re.MULTILINE)
+    classes = dataset(Path()).palette.classes
+    assert rows == [(str(c.value), c.name, "#{:02x}{:02x}{:02x}".format(*c.color)) for c in classes]
+
+
+def test_classes_toml_of_the_datasets_page(folder):
+    write_files(DOCS / "datasets.md", folder)
+    make_folder(folder / "place", scenes=1, size=64)
+    assert dataset_class("folder")(folder / "place").palette.names == ("water", "forest", "built-up")
+
+
+def section(page: Path, title: str) -> str:
+    """Return what stands under a second-level heading."""
+    return page.read_text(encoding="utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_design_draws_every_room():
+    drawn = section(DOCS / "design.md", "The house")
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = next(contract["layers"] for contract in config["contracts"] if contract.get("containers") == ["sattrans"])
+    rooms = [room for layer in layers for room in re.findall(r"\w+", layer)]
+    assert not [room for room in rooms if not re.search(rf"\b{room}\b", drawn)]
+    inside = [path.stem for path in (ROOT / "sattrans" / "raster").glob("[a-z]*.py")]
+    assert not [room for room in inside if f"`{room}`" not in drawn]
+
+
+def test_changelog_has_this_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert f"\n## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        if anchor:
+            assert anchor in [re.sub(r"[^a-z0-9]+", "-", t.lower()) for t in headings(there)] or there.stem == "api"
+
+
+def headings(page: Path) -> list[str]:
+    return re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_and_toml_are_well_formed(page):
+    for block in blocks(page, "python"):
+        ast.parse(block.text)
+    for block in blocks(page, "toml"):
+        tomllib.loads(block.text)
+
+
+def test_site_builds(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_MKDOCS_2_WARNING", "1")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "published_split" in (tmp_path / "api" / "index.html").read_text(encoding="utf-8")
