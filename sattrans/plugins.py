@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["dataset", "model"]
 GROUPS: dict[Kind, str] = {"dataset": "sattrans.datasets", "model": "sattrans.models"}
+BASES: dict[Kind, str] = {"dataset": "sattrans.dataset.Dataset", "model": "sattrans.model.Model"}
 HOOKS: dict[Kind, str] = {"dataset": "register_datasets", "model": "register_models"}
 
 
@@ -122,15 +123,10 @@ class PluginManager:
 
 def _trouble(kind: Kind, candidate: Any) -> str:
     """Say why what a plugin registers cannot be used, or return an empty text."""
-    from sattrans.dataset import Dataset
-
-    base: type[Any] = Dataset
-    if kind == "model":
-        from sattrans.model import Model
-
-        base = Model
-    if not (isinstance(candidate, type) and issubclass(candidate, base)):
-        return f"registers {candidate!r}: a subclass of {base.__module__}.{base.__name__} is needed"
+    # By name: importing the base class of a model would load torch for whoever only looks at datasets.
+    bases = {f"{base.__module__}.{base.__name__}" for base in getattr(candidate, "__mro__", ())}
+    if BASES[kind] not in bases:
+        return f"registers {candidate!r}: a subclass of {BASES[kind]} is needed"
     missing = sorted(getattr(candidate, "__abstractmethods__", ()))
     return f"leaves {', '.join(missing)} to be written" if missing else ""
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from sattrans.cut import Band, Source, cut_band
 from sattrans.dataset import Dataset, Scene, Split
-from sattrans.errors import DatasetNotFound, OptionError, RasterError, SattransError, UsageError
+from sattrans.errors import DatasetNotFound, OptionError, SattransError, UsageError
 from sattrans.executor import executor
 from sattrans.files import (
     begun_of,
@@ -20,17 +19,15 @@ from sattrans.files import (
     lock,
     now,
     remove,
-    sha256,
     sync,
 )
-from sattrans.grid import Cell, Window, tile_cells, tile_step
-from sattrans.palette import UNKNOWN, Palette
+from sattrans.grid import Cell, tile_cells, tile_step
+from sattrans.palette import Palette
 from sattrans.plugins import open_dataset
 from sattrans.progress import bar, log
 from sattrans.raster.gate import open_raster
 from sattrans.raster.maps import class_map
-from sattrans.raster.read import check_aligned, image_bands, read_rgb, read_valid
-from sattrans.raster.write import write_tile
+from sattrans.raster.read import check_aligned, image_bands
 from sattrans.splits import FEW_SCENES, SPLITTERS, SceneGrid, Scheme, by_scene, has_published
 from sattrans.tileset import (
     DEFAULT_FOLDER,
@@ -75,18 +72,6 @@ class TileResult:
     made: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Band:
-    """A row of tiles of one scene: what one piece of work is given. Picklable."""
-
-    scene: SceneRecord
-    cells: tuple[tuple[Cell, Split], ...]
-    palette: Palette
-    bands: tuple[int, int, int]
-    drop_empty: bool
-    folder: Path
-
-
 def tile(
     root: Path,
     output: Path | None = None,
@@ -113,7 +98,8 @@ def tile(
     if not scenes:
         raise DatasetNotFound(f"{root} has no scene with both an image and a map")
     log.info("dataset %s in %s: %d scenes, tiles of %d px into %s", found.name, root, len(scenes), size, folder)
-    records, bands_of = _look(scenes, options, size)
+    sources = _look(scenes, palette, options, size)
+    records = [source.record for source in sources]
     notices = list(found.notices())
     small = [record.id for record in records if record.height < size or record.width < size]
     if small:
@@ -149,7 +135,7 @@ def tile(
         write_tileset_manifest(begun_of(folder / MANIFEST), {"created": created, "options": told})
         for name in ("images", "maps"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        jobs = list(_bands(found, scenes, records, bands_of, palette, scheme, options, size, folder))
+        jobs = list(_bands(found, scenes, sources, scheme, options, size, folder))
         try:
             tiles, dropped = _cut(jobs, workers)
             if not tiles:
@@ -167,27 +153,27 @@ def tile(
     return TileResult(Tileset.open(folder), dropped, _border(tiles), tuple(notices), True)
 
 
-def _look(
-    scenes: Sequence[Scene], options: TileOptions, size: int
-) -> tuple[list[SceneRecord], list[tuple[int, int, int]]]:
+def _look(scenes: Sequence[Scene], palette: Palette, options: TileOptions, size: int) -> list[Source]:
     """Open every scene before anything is written, so that what is wrong is said first."""
-    records, bands_of = [], []
+    sources = []
     for scene in scenes:
         assert scene.image and scene.map
         with open_raster(scene.image) as image, open_raster(scene.map) as map_:
             check_aligned(image, map_)
-            bands_of.append(image_bands(image, options.bidx))
             place = image.georeference if image.georeference.known else map_.georeference
-            records.append(
-                SceneRecord(scene.id, scene.region, str(scene.image), str(scene.map), image.height, image.width, place)
+            record = SceneRecord(
+                scene.id, scene.region, str(scene.image), str(scene.map), image.height, image.width, place
             )
+            coding = class_map(map_, palette).coding
+            sources.append(Source(record, image_bands(image, options.bidx), coding, palette))
+    records = [source.record for source in sources]
     if all(r.height < size or r.width < size for r in records):
         largest = max(records, key=lambda r: r.height * r.width)
         raise OptionError(
             f"--size {size} is larger than every scene (the largest is {largest.width} wide × "
             f"{largest.height} high): choose a smaller one"
         )
-    return records, bands_of
+    return sources
 
 
 def _scheme(
@@ -208,16 +194,15 @@ def _scheme(
 def _bands(
     dataset: Dataset,
     scenes: Sequence[Scene],
-    records: Sequence[SceneRecord],
-    bands_of: Sequence[tuple[int, int, int]],
-    palette: Palette,
+    sources: Sequence[Source],
     scheme: Scheme,
     options: TileOptions,
     size: int,
     folder: Path,
-) -> Iterator[_Band]:
+) -> Iterator[Band]:
     scene_split = by_scene(scenes, options.seed)
-    for number, (scene, record, bands) in enumerate(zip(scenes, records, bands_of, strict=True)):
+    for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
+        record = source.record
         cells = [cell for cell in tile_cells(record.height, record.width, size, options.overlap) if cell.whole]
         if not cells:
             continue
@@ -238,10 +223,10 @@ def _bands(
             if split is not None:
                 rows.setdefault(cell.window.row, []).append((cell, split))
         for chosen in rows.values():
-            yield _Band(record, tuple(chosen), palette, bands, options.drop_empty, folder)
+            yield Band(source, tuple(chosen), options.drop_empty, folder)
 
 
-def _cut(jobs: Sequence[_Band], workers: int | str) -> tuple[list[Tile], Counter[str]]:
+def _cut(jobs: Sequence[Band], workers: int | str) -> tuple[list[Tile], Counter[str]]:
     tiles: list[Tile] = []
     dropped: Counter[str] = Counter()
     with executor(workers) as pool, bar(sum(len(job.cells) for job in jobs), "tile", "tile") as progress:
@@ -250,52 +235,6 @@ def _cut(jobs: Sequence[_Band], workers: int | str) -> tuple[list[Tile], Counter
             dropped += left_out
             progress.update(len(job.cells))
     return tiles, dropped
-
-
-def cut_band(job: _Band) -> tuple[list[Tile], Counter[str]]:
-    """Cut one row of tiles: read its rows once, write what is not there, return the tiles and what was dropped."""
-    tiles: list[Tile] = []
-    dropped: Counter[str] = Counter()
-    left = min(cell.window.col for cell, _ in job.cells)
-    right = max(cell.window.right for cell, _ in job.cells)
-    first = job.cells[0][0].window
-    band = Window(first.row, left, first.height, right - left)
-    with open_raster(Path(job.scene.image)) as image, open_raster(Path(job.scene.map)) as map_:
-        rgb = read_rgb(image, band, job.bands)
-        indices = class_map(map_, job.palette).read(band)
-        valid = read_valid(image, band, rgb)
-    for cell, split in job.cells:
-        across = slice(cell.window.col - left, cell.window.right - left)
-        part, pixels = indices[:, across], rgb[:, :, across]
-        if (part == UNKNOWN).any() or (valid is not None and not valid[:, across].all()):
-            dropped["nodata"] += 1
-            continue
-        counts = np.bincount(part.ravel(), minlength=len(job.palette))
-        if job.drop_empty and counts[0] == part.size:
-            dropped["empty"] += 1
-            continue
-        shares = {name: float(n) / part.size for name, n in zip(job.palette.names, counts, strict=True) if n}
-        made = Tile(f"{job.scene.id}_{cell.k}", job.scene.id, split, cell.window, shares, "", "")
-        place = job.scene.georeference.at(cell.window)
-        image_path, map_path = made.image_path(job.folder), made.map_path(job.folder)
-        if not _holds(image_path, pixels):
-            write_tile(image_path, pixels, place)
-        values = job.palette.to_values(part)
-        if not _holds(map_path, values[np.newaxis]):
-            write_tile(map_path, values, place, job.palette)
-        tiles.append(Tile(made.id, made.scene, split, made.window, shares, sha256(image_path), sha256(map_path)))
-    return tiles, dropped
-
-
-def _holds(path: Path, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bool:
-    """Say whether a tile that a killed run left is there and whole."""
-    if not path.exists():
-        return False
-    try:
-        with open_raster(path) as raster:
-            return bool(np.array_equal(raster.read(), pixels))
-    except RasterError:
-        return False
 
 
 def _border(tiles: Sequence[Tile]) -> int:

@@ -1,4 +1,4 @@
-"""The documentation is true: commands run and print what the pages say, packages load, tables are what the code says."""
+"""The documentation is true: commands print what the pages say, packages load, tables are what the code says."""
 
 import ast
 import importlib.util

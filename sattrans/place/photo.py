@@ -36,7 +36,8 @@ def photograph(plan: Plan, rng: np.random.Generator) -> NDArray[np.uint8]:
     photo = photo * (1 - 0.5 * soft(cast(building, ROOF_SHADOW), 0.8))
     photo = mix(photo, _roofs(shape, plan.houses, rng), soft(building, 0.7))
     grain = rng.normal(0, 2, shape).astype(np.float32)
-    return np.clip(np.rint(photo + grain), 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(np.rint(photo + grain), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _fields(shape: Shape, rng: np.random.Generator) -> Plane:

@@ -78,45 +78,58 @@ class ClassMap:
         )
 
 
-def class_map(raster: Raster, palette: Palette) -> ClassMap:
+def class_map(raster: Raster, palette: Palette, coding: Coding | None = None) -> ClassMap:
     """Find out how a map codes its classes, and return it ready to read.
 
     One band holds values, unless its colour table has the palette's colours elsewhere than at the palette's
     values. Three bands or more hold colours, unless they are all equal and hold the palette's values.
+    To find out may take reading all of it; who has done so before tells the `coding`.
     Raises `RasterError` for two bands and for pixels that are not integers.
     """
     if not np.issubdtype(np.dtype(raster.dtype), np.integer):
         raise RasterError(f"{raster.path} holds {raster.dtype} pixels: a map holds integer classes, or colours")
-    by_value = palette.from_values(np.arange(256, dtype=np.uint8))
+    told = coding or _coding(raster, palette)
+    if told == "colors" and raster.dtype != "uint8":
+        raise RasterError(f"{raster.path} holds {raster.dtype} colours, 8-bit ones are needed")
+    lookup = _by_table(raster, palette) if told == "table" else _by_value(palette)
+    notice = ""
+    if told == "table":
+        notice = f"{raster.path}: classes taken by the colours of its colour table"
+    elif told == "values" and raster.bands >= 3:
+        notice = f"{raster.path}: three equal bands, taken as one band of class values"
+    return ClassMap(raster, palette, told, lookup, notice)
+
+
+def _coding(raster: Raster, palette: Palette) -> Coding:
     data_bands = raster.bands - (raster.alpha_band is not None)
     if data_bands >= 3:
-        return _three_bands(raster, palette, by_value)
+        values = {*palette.values, _empty(raster, _by_value(palette))}
+        return "values" if _holds_only(raster, values, (1, 2, 3)) else "colors"
     if data_bands != 1:
         raise RasterError(f"{raster.path} has {data_bands} bands: a map has one (classes) or three (colours)")
     table = raster.colormap()
     if table and not _agrees(table, palette):
-        by_color = {color: index for index, color in enumerate(palette.colors)}
-        lookup = np.full(256, UNKNOWN, np.uint8)
-        for value, color in table.items():
-            # Nodata is no class here: in a TIFF its entry, not filled in, is black, as a class may be.
-            if value < 256 and value != raster.nodata:
-                lookup[value] = by_color.get(color, UNKNOWN)
+        lookup = _by_table(raster, palette)
         drawn = {value for value in range(256) if lookup[value] != UNKNOWN}
         if _holds_only(raster, {*drawn, _empty(raster, lookup)}, (1,)):
-            return ClassMap(
-                raster, palette, "table", lookup, f"{raster.path}: classes taken by the colours of its colour table"
-            )
-    return ClassMap(raster, palette, "values", by_value)
+            return "table"
+    return "values"
 
 
-def _three_bands(raster: Raster, palette: Palette, by_value: NDArray[np.uint8]) -> ClassMap:
-    if _holds_only(raster, {*palette.values, _empty(raster, by_value)}, (1, 2, 3)):
-        return ClassMap(
-            raster, palette, "values", by_value, f"{raster.path}: three equal bands, taken as one band of class values"
-        )
-    if raster.dtype != "uint8":
-        raise RasterError(f"{raster.path} holds {raster.dtype} colours, 8-bit ones are needed")
-    return ClassMap(raster, palette, "colors", by_value)
+def _by_value(palette: Palette) -> NDArray[np.uint8]:
+    """Return the class index of each pixel value."""
+    return palette.from_values(np.arange(256, dtype=np.uint8))
+
+
+def _by_table(raster: Raster, palette: Palette) -> NDArray[np.uint8]:
+    """Return the class index of each pixel value by the colour that the raster's colour table gives it."""
+    by_color = {color: index for index, color in enumerate(palette.colors)}
+    lookup = np.full(256, UNKNOWN, np.uint8)
+    for value, color in (raster.colormap() or {}).items():
+        # Nodata is no class here: in a TIFF its entry, not filled in, is black, as a class may be.
+        if value < 256 and value != raster.nodata:
+            lookup[value] = by_color.get(color, UNKNOWN)
+    return lookup
 
 
 def _holds_only(raster: Raster, values: set[int | None], bands: tuple[int, ...]) -> bool:

@@ -84,8 +84,8 @@ class RowWriter:
     def write(self, row: Window, pixels: NDArray[np.uint8]) -> None:
         """Write one row of blocks: `pixels` is (bands, row height, width)."""
         predictor = 1 if self.layout.colormap else 2
-        blocks = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
-        write_bytes(self._row_path(row), encode(pixels, predictor=predictor, BIGTIFF="IF_SAFER", **blocks))
+        data = encode(pixels, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, predictor=predictor, BIGTIFF="IF_SAFER")
+        write_bytes(self._row_path(row), data)
 
     def finish(self, output: Path) -> None:
         """Build the cloud-optimised GeoTIFF from the rows, with overviews, and put it in place.
