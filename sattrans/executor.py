@@ -32,9 +32,11 @@ def executor(workers: int | str) -> Iterator[Executor]:
             raise OptionError(f"--workers {workers}: a number, or a Dask scheduler's address such as tcp://host:8786")
         try:
             from distributed import Client
+            from distributed.comm.registry import get_backend
         except ImportError:
             raise OptionError("--workers with an address needs Dask: pip install 'sattrans[dask]'") from None
         try:
+            get_backend(workers.partition("://")[0])  # a Client of no known scheme takes a minute to give up
             client = Client(workers, set_as_default=False)
         except (OSError, ValueError) as error:
             raise OptionError(f"--workers {workers}: no Dask scheduler answers there ({error})") from error

@@ -14,6 +14,7 @@ from sattrans.errors import ClassesError, OptionError, OutputExists
 from sattrans.files import begun_of, check_same_options, lock, read_manifest, write_manifest
 from sattrans.grid import Window, cover_starts
 from sattrans.palette import UNKNOWN
+from sattrans.plugins import model_class
 from sattrans.progress import bar, log
 from sattrans.raster.gate import Raster, open_raster
 from sattrans.raster.maps import ClassMap, class_map
@@ -76,7 +77,7 @@ def generate(
     opened = Run.open(run) if run else Run.newest()
     log.info("run %s (%s)", opened.folder, opened.model_name)
     with open_raster(map_) as raster:
-        overlap = parse_overlap(options.overlap, opened.spec.size)
+        overlap = parse_overlap(options.overlap, opened.spec.size, model_class(opened.model_name).stride)
         told = {
             "map": _identity(map_, raster),
             "run": opened.name,
@@ -113,15 +114,18 @@ def generate(
         return result(classes.notice, made=True)
 
 
-def parse_overlap(text: str, size: int) -> int:
-    """Return an overlap in pixels, from "64" or "25%" of the tile size. Raises `OptionError`."""
+def parse_overlap(text: str, size: int, stride: int = 1) -> int:
+    """Return an overlap in pixels, from "64" or "25%" of the tile size. Raises `OptionError`.
+
+    It is made larger until windows start at multiples of the model's `stride`.
+    """
     try:
         pixels = round(float(text[:-1]) / 100 * size) if text.endswith("%") else int(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise OptionError(f"--overlap {text}: a number of pixels or a part such as 25% is needed") from None
     if not 0 <= pixels <= size * 3 // 4:
         raise OptionError(f"--overlap {text} is {pixels} px: 0 to {size * 3 // 4} fit the run's tiles of {size} px")
-    return pixels
+    return size - max(stride, (size - pixels) // stride * stride)
 
 
 def _identity(map_: str | Path, raster: Raster) -> list[Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
@@ -22,6 +23,9 @@ Kind = Literal["dataset", "model"]
 GROUPS: dict[Kind, str] = {"dataset": "sattrans.datasets", "model": "sattrans.models"}
 BASES: dict[Kind, str] = {"dataset": "sattrans.dataset.Dataset", "model": "sattrans.model.Model"}
 HOOKS: dict[Kind, str] = {"dataset": "register_datasets", "model": "register_models"}
+
+MOST_REASON = 300
+"""Characters of an error that a plugin's row repeats, on one line."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class PluginManager:
             manager.check_pending()
             getattr(manager.hook, HOOKS[kind])(register=found.append)
         except (Exception, SystemExit) as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            reason = shorten(f"{type(error).__name__}: {error}", MOST_REASON, placeholder=" …")
             raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) failed to load: {reason}") from error
         for candidate in found:
             if getattr(candidate, "name", None) == name:

@@ -76,7 +76,9 @@ def test_workers_that_are_neither_a_number_nor_an_address_are_refused(workers):
 
 
 def test_a_scheduler_that_does_not_answer_is_said_so():
-    dask = pytest.importorskip("dask")
+    pytest.importorskip("distributed")  # and its settings, which dask would forget again below
+    import dask
+
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "100ms"}),
         pytest.raises(OptionError, match=r"--workers tcp://127\.0\.0\.1:9: no Dask scheduler answers"),

@@ -184,6 +184,31 @@ def test_what_the_file_says_itself_goes_before_what_stands_beside_it(tmp_path):
     assert georeference(path) == (CRS.from_user_input(POLAND), HERE)
 
 
+def test_the_aux_xml_goes_before_the_world_file(tmp_path):
+    path = bare(tmp_path / "a.tif")
+    (tmp_path / "a.tif.aux.xml").write_text(aux_xml(WKT, numbers(HERE)))
+    (tmp_path / "a.tfw").write_text("7\n0\n0\n-7\n1\n1\n")
+    assert georeference(path)[1] == HERE
+
+
+def test_a_damaged_side_file_that_nobody_needs_is_left_alone(tmp_path):
+    path = write_raster(tmp_path / "a.tif", PICTURE)
+    (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset")
+    assert georeference(path) == (CRS.from_user_input(POLAND), HERE)
+
+
+@pytest.mark.parametrize("driver", ["GTiff", "PNG"])
+def test_nothing_but_crs_and_transform_is_taken_from_an_aux_xml(tmp_path, driver):
+    path = write_raster(tmp_path / "a", np.full((9, 9), MINE, np.uint8), driver=driver, crs=None, transform=None)
+    (tmp_path / "a.aux.xml").write_text(
+        f'<PAMDataset><Metadata><MDI key="K">V</MDI></Metadata><PAMRasterBand band="1"><NoDataValue>{MINE}</NoDataValue>'
+        "<ColorInterp>Alpha</ColorInterp></PAMRasterBand></PAMDataset>"
+    )
+    with open_raster(path) as raster:
+        assert (raster.nodata, raster.alpha_band) == (None, None)
+        assert "K" not in raster.tags()
+
+
 def test_crs_and_transform_may_come_from_two_places(tmp_path):
     path = bare(tmp_path / "a.tif")
     (tmp_path / "a.tif.aux.xml").write_text(aux_xml(WKT))

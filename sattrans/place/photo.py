@@ -25,7 +25,7 @@ def photograph(plan: Plan, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the place from above, (3, H, W)."""
     shape = (plan.map.shape[0], plan.map.shape[1])
     building, road, water, wood = (plan.map == value for value in (BUILDING, ROAD, WATER, WOODLAND))
-    photo = _fields(shape, rng)
+    photo = _fields(plan.parcels, rng)
     photo = mix(photo, (96, 124, 66), np.clip(2.7 * soft(water, 14), 0, 0.9))  # wet meadows
     photo = mix(photo, (104, 134, 72), np.clip(2.2 * soft(building, 14), 0, 0.9))  # gardens
     photo = photo * (1 + 0.05 * noise(shape, 7, rng) + 0.035 * noise(shape, 2, rng))
@@ -40,19 +40,10 @@ def photograph(plan: Plan, rng: np.random.Generator) -> NDArray[np.uint8]:
     return pixels
 
 
-def _fields(shape: Shape, rng: np.random.Generator) -> Plane:
-    """Return parcels in strips, (3, H, W): each district has its own direction, each parcel its own tone."""
-    count = max(4, shape[0] * shape[1] // 60_000)
-    down, across = np.indices(shape, np.float32)
-    centers = rng.uniform((0, 0), shape[::-1], (count, 2)).astype(np.float32)
-    district = np.argmin([(across - x) ** 2 + (down - y) ** 2 for x, y in centers], axis=0)
-    angle = rng.uniform(0, np.pi, count).astype(np.float32)[district]
-    along = across * np.cos(angle) + down * np.sin(angle)
-    beside = down * np.cos(angle) - across * np.sin(angle)
-    parcel = district * 7919 + (along // 210).astype(int) * 131 + (beside // 52).astype(int)
-    tone = rng.integers(0, len(FIELDS), 4096)[parcel % 4096]
-    furrows = 1 + 0.015 * np.sin(beside * np.float32(1.3))
-    colors: Plane = np.moveaxis(FIELDS[tone], -1, 0) * furrows
+def _fields(parcels: NDArray[np.int64], rng: np.random.Generator) -> Plane:
+    """Return fields, (3, H, W), each parcel in a tone of its own."""
+    tone = rng.integers(0, len(FIELDS), 4096)[parcels % 4096]
+    colors: Plane = np.moveaxis(FIELDS[tone], -1, 0)
     return colors
 
 

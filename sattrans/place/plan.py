@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from sattrans.palette import LandClass, Palette
-from sattrans.place.planes import Mask, Shape, grown, noise
+from sattrans.place.planes import Mask, Shape, grown, noise, soft
 
 BACKGROUND, BUILDING, WOODLAND, WATER, ROAD = range(5)
 
@@ -71,10 +71,11 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A map of class values, (H, W) uint8, and the houses on it."""
+    """A map of class values, (H, W) uint8; the houses on it; the number of the parcel at each pixel, (H, W)."""
 
     map: NDArray[np.uint8]
     houses: tuple[House, ...]
+    parcels: NDArray[np.int64]
 
     @classmethod
     def draw(cls, height: int, width: int, rng: np.random.Generator) -> "Plan":
@@ -89,9 +90,11 @@ class Plan:
             ImageDraw.Draw(picture).polygon(house.corners(), fill=1)
         building = np.asarray(picture)
         wide = _paved(water.shape, [road for road in roads if road.width != TRACK], 7)
-        wood = _woods(water.shape, villages, rng) & ~(grown(water, 4) | wide | grown(building, 5))
+        parcels = _parcels(water.shape, rng)
+        trees = _woods(water.shape, villages, rng) | _hedges(parcels, rng) & ~grown(building, 30)
+        wood = trees & ~(grown(water, 4) | wide | grown(building, 5))
         masks = {BUILDING: building, ROAD: paved, WATER: water, WOODLAND: wood}  # the first there is wins
-        return cls(np.select(list(masks.values()), list(masks), BACKGROUND).astype(np.uint8), houses)
+        return cls(np.select(list(masks.values()), list(masks), BACKGROUND).astype(np.uint8), houses, parcels)
 
 
 def _across(along: Points) -> Points:
@@ -244,3 +247,27 @@ def _woods(shape: Shape, villages: Sequence[Points], rng: np.random.Generator) -
         density = density - 3 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * (0.6 * VILLAGE) ** 2))
     wood: Mask = density > np.quantile(density, 0.74)
     return wood
+
+
+def _parcels(shape: Shape, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the number of the field at each pixel, (H, W): strips, in each district of another direction."""
+    count = max(4, shape[0] * shape[1] // 80_000)
+    down, across = np.indices(shape, np.float32)
+    centers = rng.uniform((0, 0), shape[::-1], (count, 2)).astype(np.float32)
+    district = np.argmin([(across - x) ** 2 + (down - y) ** 2 for x, y in centers], axis=0)
+    angle = rng.uniform(0, np.pi, count).astype(np.float32)[district]
+    along = across * np.cos(angle) + down * np.sin(angle)
+    beside = down * np.cos(angle) - across * np.sin(angle)
+    parcels: NDArray[np.int64] = district * 7919 + (along // 240).astype(int) * 131 + (beside // 80).astype(int)
+    return parcels
+
+
+def _hedges(parcels: NDArray[np.int64], rng: np.random.Generator) -> Mask:
+    """Return where trees stand in rows, (H, W): along some of the borders between parcels, with gaps."""
+    chosen = rng.random(4096) < 0.3
+    border = np.zeros(parcels.shape, bool)
+    for here, there in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        one, other = parcels[here], parcels[there]
+        border[here] |= (one != other) & chosen[(one * 31 + other * 17) % 4096]
+    rows: Mask = soft(border, 3) + 0.03 * noise(parcels.shape, 14, rng) > 0.1
+    return rows
