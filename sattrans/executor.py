@@ -1,6 +1,8 @@
 """Where work on many tiles runs: processes of this machine, or a Dask cluster."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +20,19 @@ class InlineExecutor(Executor):
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **_: Any) -> Iterator[T]:
         """Do one after the other."""
         return map(fn, *iterables)
+
+
+def _leave_with_parent() -> None:
+    """Let this worker process end when its parent was killed: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def leave() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=leave, daemon=True).start()
 
 
 @contextmanager
@@ -51,7 +66,7 @@ def executor(workers: int | str) -> Iterator[Executor]:
         return
     # spawn: GDAL and torch keep threads and locks that a forked child would inherit locked.
     try:
-        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _leave_with_parent) as pool:
             yield pool
     except BrokenProcessPool as error:
         raise SattransError(

@@ -201,7 +201,8 @@ def test_a_damaged_side_file_that_nobody_needs_is_left_alone(tmp_path):
 def test_nothing_but_crs_and_transform_is_taken_from_an_aux_xml(tmp_path, driver):
     path = write_raster(tmp_path / "a", np.full((9, 9), MINE, np.uint8), driver=driver, crs=None, transform=None)
     (tmp_path / "a.aux.xml").write_text(
-        f'<PAMDataset><Metadata><MDI key="K">V</MDI></Metadata><PAMRasterBand band="1"><NoDataValue>{MINE}</NoDataValue>'
+        '<PAMDataset><Metadata><MDI key="K">V</MDI></Metadata><PAMRasterBand band="1">'
+        f"<NoDataValue>{MINE}</NoDataValue>"
         "<ColorInterp>Alpha</ColorInterp></PAMRasterBand></PAMDataset>"
     )
     with open_raster(path) as raster:

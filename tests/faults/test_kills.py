@@ -5,11 +5,12 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from makers import make_landcover
 
-KILLS = 6
+KILLS = 5
 
 
 def tree(folder):
@@ -31,7 +32,7 @@ def test_tile_survives_kills(tmp_path, workers):
         while len(list((tmp_path / "t").rglob("*.tif"))) < goal:
             if process.poll() is not None:  # refused: a worker of the last kill was still writing its row
                 process = subprocess.Popen([*command, "-o", tmp_path / "t"], stderr=subprocess.DEVNULL)
-            time.sleep(0.001)
+            time.sleep(0.005)
         process.kill()
         process.wait()
     assert not (tmp_path / "t" / "tileset.json").exists()
@@ -60,3 +61,27 @@ def test_two_writers_on_one_output_are_refused(tmp_path):
     assert f"process {first.pid} on " in second.stderr
     first.kill()
     first.wait()
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    root = make_landcover(tmp_path / "landcover", scenes=2, height=2000, width=2000)
+    command = [sys.executable, "-m", "sattrans", "tile", root, "--size", "64", "--workers", "2", "-o", tmp_path / "t"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "t").rglob("*.tif")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while any(_runs(pid) for pid in children):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.05)
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
