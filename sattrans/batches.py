@@ -164,8 +164,12 @@ class Batches:
         """Yield the split's tiles in order, as they are; the last batch may be smaller."""
         count = min(len(self.store), at_most or len(self.store))
         for start in range(0, count, self.batch_size):
-            images, indices = self._stack(range(start, min(start + self.batch_size, count)))
-            yield Batch(self.encode(indices), to_target(images))
+            yield self.pick(range(start, min(start + self.batch_size, count)))
+
+    def pick(self, indices: Sequence[int]) -> Batch:
+        """Return certain tiles, as they are."""
+        images, maps = self._stack(indices)
+        return Batch(self.encode(maps), to_target(images))
 
     def _stack(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         images, maps = self.store.stack(indices)

@@ -101,10 +101,10 @@ def evaluate(
     folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(names)}-{chosen}"
     with lock(folder):
         results = []
-        pictures: list[list[Any]] = [[] for _ in range(min(SHEET_TILES, len(tiles)))]
+        pictures: dict[int, list[Any]] = {place: [] for place in Tileset.telling(tiles, SHEET_TILES)}
         for run in opened:
             results.append(_score(run, tileset, tiles, batch_size, device, seed, pictures))
-        _write(folder, tileset, chosen, results, pictures, seed)
+        _write(folder, tileset, chosen, results, list(pictures.values()), seed)
     return Evaluation(folder, chosen, tuple(results), tuple(notices))
 
 
@@ -127,7 +127,7 @@ def _score(
     batch_size: int,
     device: str,
     seed: int,
-    pictures: list[list[Any]],
+    pictures: dict[int, list[Any]],
 ) -> RunScores:
     translator = Translator(run, device, seed)
     store = TileStore(tileset, tiles)
@@ -140,7 +140,7 @@ def _score(
             fake = torch.from_numpy(to_uint8(translator(indices.numpy(), origins)))
             for n, one, other in zip(numbers, fake, real, strict=True):
                 images[tiles[n].id] = {metric.name: metric.score(one, other) for metric in METRICS}
-                if n < len(pictures):
+                if n in pictures:
                     if not pictures[n]:
                         pictures[n] = [tileset.palette.to_rgb(indices[n - start].numpy()), other.numpy()]
                     pictures[n].insert(-1, one.numpy())

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.blend import RAMPS, Blend, RollingRows, reaches, to_uint8, window_weight
+from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.errors import ClassesError, OptionError, OutputExists
 from sattrans.files import begun_of, check_same_options, lock, read_manifest, write_manifest
 from sattrans.grid import Window, cover_starts
@@ -88,6 +89,8 @@ def generate(
             "batch_size": options.batch_size,
         }
         as_file = output.suffix.lower() in RASTER_SUFFIXES
+        if not as_file and output.suffix.lower() in IMAGE_SUFFIXES:
+            raise OptionError(f"-o {output}: the image is a GeoTIFF, give a name that ends in .tif, or a folder")
         if as_file and output.is_dir():
             raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
         windows = [len(cover_starts(n, opened.spec.size, overlap)) for n in (raster.height, raster.width)]

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from sattrans.batches import Batches
-from sattrans.errors import Interrupted, TrainingError
+from sattrans.errors import Interrupted, OptionError, TrainingError
 from sattrans.files import write_bytes
 from sattrans.model import Model, Noise, Schedule
 from sattrans.progress import bar
 from sattrans.run import METRICS, Run, load_checkpoint, save_checkpoint, under
 from sattrans.sheet import write_sheet
+from sattrans.tileset import Tileset
 
 Precision = Literal["32", "bf16"]
 
@@ -103,6 +104,15 @@ class Loop:
             "stopped_early": self.step < self.settings.steps,
         }
 
+    def check_monitor(self) -> None:
+        """Raise `OptionError` where the model does not validate what is to be monitored."""
+        with swapped(self.model, self.model.generator), torch.no_grad():
+            known = self.model.validation_losses(next(self.val.plain(1)))
+        if self.settings.monitor not in known:
+            raise OptionError(
+                f"--monitor {self.settings.monitor}: model '{self.model.name}' validates {', '.join(known)}"
+            )
+
     def train_step(self) -> dict[str, float]:
         """Do one step on the next batch, and return the losses. Raises `TrainingError` for one that is not finite."""
         begun = time.perf_counter()
@@ -148,11 +158,7 @@ class Loop:
         with swapped(self.model, generator):
             values = self._validate()
             self._sample(epoch)
-        value = values.get(self.settings.monitor)
-        if value is None:
-            raise TrainingError(
-                f"--monitor {self.settings.monitor}: model '{self.model.name}' validates {', '.join(values)}"
-            )
+        value = values[self.settings.monitor]
         better = math.isfinite(value) and (self.state["best"] is None or value < self.state["best"])
         self.state["stale"] = 0 if better else self.state["stale"] + 1
         if better:
@@ -217,15 +223,14 @@ class Loop:
 
     @torch.no_grad()
     def _sample(self, epoch: int) -> None:
-        pictures = []
-        for batch in self.val.plain(SAMPLE_TILES):
-            images = self.model.translate(
-                batch.source, Noise(0, [(0, 0)] * len(batch), self.model.spec.size, self.device)
-            )
-            pictures += [to_pixels(image) for image in zip(images, batch.target, strict=True)]
+        shown = Tileset.telling(self.val.store.tiles, SAMPLE_TILES)
         palette = self.val.store.tileset.palette
-        maps = [palette.to_rgb(self.val.store[index][1].numpy()) for index in range(len(pictures))]
-        rows = [(map_, *pair) for map_, pair in zip(maps, pictures, strict=True)]
+        rows = []
+        for index in shown:  # one by one: four tiles of 512 px at once would take more memory than training does
+            batch = self.val.pick([index])
+            image = self.model.translate(batch.source, Noise(0, [(0, 0)], self.model.spec.size, self.device))
+            map_ = palette.to_rgb(self.val.store[index][1].numpy())
+            rows.append((map_, *to_pixels((image[0], batch.target[0]))))
         write_sheet(self.folder.folder / "samples" / f"epoch-{epoch:04d}.png", rows, ("map", "generated", "real"))
 
     def save(self) -> None:

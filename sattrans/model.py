@@ -83,7 +83,7 @@ class ModelOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: SourceEncoding = Field("color", description="the map as colours, or one channel a class")
-    width: int = Field(64, ge=1, le=1024, description="channels of the first layer; the paper's is 64")
+    width: int = Field(64, ge=1, le=1024, description="channels of the first layer")
 
 
 class Noise:

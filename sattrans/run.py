@@ -72,12 +72,17 @@ class Run:
 
     @classmethod
     def newest(cls, under: Path = DEFAULT_FOLDER, finished: bool = True) -> "Run":
-        """Open the run begun last. Raises `NothingToUse` where there is none."""
-        runs = [run for run in cls.all(under) if run.finished or not finished]
-        if not runs:
-            unfinished = " finished" if finished and cls.all(under) else ""
-            raise NothingToUse(f"no{unfinished} run in {under}/: make one with sattrans train, or name one with --run")
-        return runs[-1]
+        """Open the run begun last, of those that are finished or of those that are not.
+
+        Raises `NothingToUse` where there is none.
+        """
+        runs = [run for run in cls.all(under) if run.finished == finished]
+        if runs:
+            return runs[-1]
+        if not finished:
+            raise NothingToUse(f"no unfinished run in {under}/ to go on with: sattrans train begins one")
+        only = " finished" if cls.all(under) else ""
+        raise NothingToUse(f"no{only} run in {under}/: make one with sattrans train, or name one with --run")
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """Tileset: a folder of tiles with its index (`tiles.geojson`) and its manifest (`tileset.json`)."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -116,6 +117,15 @@ class Tileset:
     def split(self, split: Split) -> list[Tile]:
         """Return the tiles of a split."""
         return [tile for tile in self.tiles if tile.split == split]
+
+    @staticmethod
+    def telling(tiles: Sequence[Tile], count: int) -> list[int]:
+        """Return the places of the `count` tiles that show most: those with the most even mix of classes first."""
+
+        def mix(tile: Tile) -> float:
+            return -sum(share * math.log(share) for share in tile.shares.values() if share > 0)
+
+        return sorted(range(len(tiles)), key=lambda place: (-mix(tiles[place]), place))[:count]
 
     @cached_property
     def hash(self) -> str:

@@ -10,7 +10,7 @@ import torch
 from sattrans.batches import Batches, TileStore, source_channels
 from sattrans.device import choose_device
 from sattrans.errors import OptionError, UsageError
-from sattrans.files import lock, now
+from sattrans.files import lock, now, remove
 from sattrans.loop import Loop, Precision, Settings
 from sattrans.model import Model, TileSpec
 from sattrans.options import resolve
@@ -124,7 +124,11 @@ def train(
                 "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
             },
         )
-        return _train(run, tileset, chosen, resume=False)
+        try:
+            return _train(run, tileset, chosen, resume=False)
+        except OptionError:  # found before the first step: nothing is lost
+            remove(folder)
+            raise
 
 
 def resume(run: Path | str, device: str = "auto") -> TrainResult:
@@ -154,6 +158,7 @@ def _train(run: Run, tileset: Tileset, device: torch.device, resume: bool) -> Tr
     training = batches(TileStore(tileset, train_tiles))
     validation = batches(TileStore(tileset, val_tiles)) if val_tiles else training
     loop = Loop(model, training, validation, settings, run)
+    loop.check_monitor()
     if resume:
         loop.load()
     summary = loop.run()

@@ -1,6 +1,9 @@
 """Rasters and folders made by code: small, with a real CRS and transform, laid out as the real datasets are."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -141,3 +144,24 @@ def make_folder(
         told = [f'[class{v}]\nvalue = {v}\ncolor = "#{r:02x}{g:02x}{b:02x}"\n' for v, (r, g, b) in colors.items()]
         (root / "classes.toml").write_text("\n".join(told), encoding="utf-8")
     return root
+
+
+@contextmanager
+def web_server() -> Iterator[tuple[str, list[str]]]:
+    """A web server on this machine; gives its address and the list of paths asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}", asked
+        httpd.shutdown()

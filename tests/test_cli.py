@@ -74,7 +74,7 @@ def test_the_three_lines_of_the_readme(tmp_path):
     listed = sattrans("runs", "list", cwd=tmp_path).stdout
     assert "resse-landcover-512-1" in listed
     shown = sattrans("runs", "show", "resse-landcover-512-1", cwd=tmp_path).stdout
-    assert re.search(r"width +2\b", shown)
+    assert re.search(r"options.width +2\b", shown)
     assert "nothing to do" in sattrans("tile", "landcover/", "--size", "512", cwd=tmp_path).stdout
     assert "nothing to do" in sattrans("generate", "map.tif", "-o", "sat.tif", cwd=tmp_path).stdout
 
@@ -115,11 +115,12 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("train",), 2, "no tileset in tiles/: make one with sattrans tile"),
         (("train", "--data", "f"), 2, "is no tileset"),
         (("train", "--model", "pix3pix"), 2, "no tileset|did you mean"),
-        (("train", "--resume", "last"), 2, "no run in runs/"),
+        (("train", "--resume", "last"), 2, "no unfinished run in runs/"),
         (("train", "--resume", "last", "--steps", "3"), 2, "leave out --steps"),
         (("train", "--set", "width"), 2, "write name=value"),
         (("train", "--options", "none.toml"), 2, "no such file"),
         (("generate", "text.tif", "-o", "sat.tif"), 2, "no run in runs/: make one with sattrans train"),
+        (("generate", "map.tif", "-o", "sat.png"), 2, "sat.png: the image is a GeoTIFF"),
         (("mosaic", "empty", "-o", "m.tif"), 2, "no rasters"),
         (("evaluate",), 2, "no run in runs/"),
         (("colorize", "text.tif"), 1, "no GeoTIFF"),

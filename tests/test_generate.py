@@ -149,9 +149,9 @@ def test_a_finished_image_is_left_alone_and_other_options_are_refused(run, tmp_p
 def test_somebody_elses_file_is_not_replaced(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 80, 80)
     (tmp_path / "notes.tif").write_text("not a raster at all")
-    with pytest.raises(OutputExists, match="not ours"):
+    with pytest.raises(OutputExists, match="not made by sattrans"):
         generate(map_, tmp_path / "notes.tif", run.folder)
-    with pytest.raises(OutputExists, match="not ours"):
+    with pytest.raises(OutputExists, match="not made by sattrans"):
         generate(map_, map_, run.folder)
     assert (tmp_path / "notes.tif").read_text() == "not a raster at all"
 

@@ -316,12 +316,12 @@ def test_nothing_there_is_not_finished(tmp_path):
 def test_a_raster_that_is_not_ours_is_refused(tmp_path, tag):
     tags = {OPTIONS_TAG: tag} if tag else {}
     path = write_raster(tmp_path / "out.tif", PICTURE, tags=tags)
-    with pytest.raises(OutputExists, match="is not ours"):
+    with pytest.raises(OutputExists, match="not made by sattrans"):
         is_finished(path, OPTIONS)
 
 
 def test_a_file_that_is_no_raster_and_a_folder_are_refused(tmp_path):
     (tmp_path / "out.tif").write_text("my notes")
     for path in (tmp_path / "out.tif", tmp_path):
-        with pytest.raises(OutputExists, match="is not ours"):
+        with pytest.raises(OutputExists, match="not made by sattrans"):
             is_finished(path, OPTIONS)

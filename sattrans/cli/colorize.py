@@ -37,4 +37,4 @@ def colorize(
     made, kept = len(result.made), len(result.kept)
     where = (result.made + result.kept)[0]
     target = where if made + kept == 1 else where.parent
-    say(f"{target}: {made} colored" + (f", {kept} were there (nothing to do)" if kept else ""))
+    say(f"{target}: {made} coloured" + (f", {kept} were there (nothing to do)" if kept else ""))

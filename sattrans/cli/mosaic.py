@@ -34,7 +34,7 @@ def mosaic(
 ) -> None:
     """Join georeferenced tiles into one GeoTIFF.
 
-    Example: sattrans mosaic tiles/ -o mosaic.tif
+    Example: sattrans mosaic parts/ -o mosaic.tif
     """
     from sattrans.mosaic import mosaic as join
 

@@ -10,10 +10,17 @@ from sattrans.cli.frame import guarded, say, show_table
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    runs = typer.Typer(help="List runs, or show one.", no_args_is_help=True)
+    runs = typer.Typer(help="List runs, or show one.", invoke_without_command=True)
+    runs.callback()(guarded(list_default))
     runs.command("list")(guarded(list_runs))
     runs.command("show")(guarded(show))
     app.add_typer(runs, name="runs", rich_help_panel="What there is")
+
+
+def list_default(context: typer.Context) -> None:
+    """List runs, or show one."""
+    if context.invoked_subcommand is None:
+        list_runs()
 
 
 def list_runs(under: Annotated[Path, typer.Argument(help="Where runs lie.")] = Path("runs")) -> None:
@@ -47,12 +54,9 @@ def show(name: Annotated[Path, typer.Argument(help="A run's folder, or its name 
         ["tileset", f"{run.manifest['data']['folder']} ({run.manifest['data']['hash'][:12]})"],
     ]
     rows.append(["classes", str(run.palette)])
-    rows += [
-        [name, str(value)]
-        for part in ("spec", "options", "settings", "versions")
-        for name, value in run.manifest[part].items()
-    ]
-    rows += [[name, str(value)] for name, value in run.manifest.get("summary", {"state": "unfinished"}).items()]
+    parts = {part: run.manifest[part] for part in ("spec", "options", "settings", "versions")}
+    parts["summary"] = run.manifest.get("summary", {"state": "unfinished"})
+    rows += [[f"{part}.{key}", str(value)] for part, values in parts.items() for key, value in values.items()]
     show_table(["what", "value"], rows)
     metrics = run.metrics()
     if metrics:

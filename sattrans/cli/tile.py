@@ -84,6 +84,6 @@ def _summarise(result: "TileResult") -> None:
     dropped = "".join(f", {count} {reason} left out" for reason, count in result.dropped.items())
     done = "" if result.made else " (nothing to do: it was there)"
     say(
-        f"{tileset.folder}: {len(tileset.tiles)} tiles of {tileset.size} px from {len(tileset.scenes)} scenes"
+        f"{tileset.folder}: {len(tileset.tiles)} tiles of {tileset.size} px from {len(tileset.scenes)} scene{'s' * (len(tileset.scenes) != 1)}"
         f"{dropped}; {result.border} border a tile of another split{done}"
     )

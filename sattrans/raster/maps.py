@@ -59,7 +59,7 @@ class ClassMap:
             known = "colours" if self.coding == "table" else "classes"
             raise ClassesError(
                 f"{self.raster.path} holds values {_listed(found)} that are none of the {known} "
-                f"expected: {self.palette}"
+                f"expected: {self.palette}; give a map of these classes"
             )
         return indices
 

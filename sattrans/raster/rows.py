@@ -179,7 +179,9 @@ def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
         with open_raster(output) as raster:
             made_with = dict(json.loads(raster.tags().get(OPTIONS_TAG, "")))
     except (RasterError, ValueError, TypeError):
-        raise OutputExists(f"{output} exists and is not ours: choose another name, or --overwrite") from None
+        raise OutputExists(
+            f"{output} exists and was not made by sattrans: choose another name, or --overwrite"
+        ) from None
     check_same_options(output, made_with, json.loads(json.dumps(options)))
     return True
 
