@@ -13,7 +13,7 @@ from sattrans.plugins import dataset_class, open_dataset
 from sattrans.progress import bar
 from sattrans.raster.gate import open_raster
 from sattrans.raster.inspect import inspect_mask
-from sattrans.raster.maps import class_map
+from sattrans.raster.maps import ClassMap, class_map
 from sattrans.raster.rows import Layout, is_finished, row_writer
 from sattrans.tileset import MANIFEST, Tileset
 
@@ -89,23 +89,39 @@ def _colorize_one(mask: Path, target: Path, palette: Palette, rgb: bool, overwri
     with open_raster(mask) as raster:
         classes = class_map(raster, palette)
         classes.check()
+        nodata = _nodata(classes) if classes.partial and not rgb else None
         layout = Layout(
             raster.height,
             raster.width,
             3 if rgb else 1,
             raster.georeference,
+            alpha=rgb and classes.partial,
             colormap=None if rgb else palette.colormap,
-            nodata=None if rgb else classes.empty,
+            nodata=nodata,
         )
         with row_writer(target, layout, options, overwrite) as writer:
             for row in writer.missing():
-                writer.write(row, _pixels(classes.read(row), palette, rgb, classes.empty))
+                indices = classes.read(row)
+                writer.write(row, _colors(indices, classes) if rgb else _values(indices, palette, nodata))
         return True, classes.notice
 
 
-def _pixels(indices: NDArray[np.uint8], palette: Palette, rgb: bool, empty: int | None) -> NDArray[np.uint8]:
-    known = np.where(indices == UNKNOWN, 0, indices)
-    if rgb:
-        return np.where(indices == UNKNOWN, 0, palette.to_rgb(known)).astype(np.uint8)
-    values = palette.to_values(known)
-    return np.where(indices == UNKNOWN, empty or 0, values)[np.newaxis].astype(np.uint8)
+def _nodata(classes: ClassMap) -> int:
+    """Return the value that stands for "nothing here" in a copy: the mask's, or the highest that no class has."""
+    if classes.empty is not None and 0 <= classes.empty <= 255:
+        return classes.empty
+    return max(set(range(256)) - set(classes.palette.values))
+
+
+def _values(indices: NDArray[np.uint8], palette: Palette, nodata: int | None) -> NDArray[np.uint8]:
+    nothing = indices == UNKNOWN
+    values = palette.to_values(np.where(nothing, 0, indices))
+    return np.where(nothing, nodata or 0, values)[np.newaxis].astype(np.uint8)
+
+
+def _colors(indices: NDArray[np.uint8], classes: ClassMap) -> NDArray[np.uint8]:
+    nothing = indices == UNKNOWN
+    rgb = np.where(nothing, 0, classes.palette.to_rgb(np.where(nothing, 0, indices)))
+    if classes.partial:
+        rgb = np.concatenate([rgb, np.where(nothing, 0, 255)[np.newaxis]])
+    return rgb.astype(np.uint8)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sattrans.blend import RAMPS, Blend, RollingRows, reaches, to_uint8, window_weight
 from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.errors import ClassesError, OptionError, OutputExists
-from sattrans.files import begun_of, check_same_options, lock, read_manifest, write_manifest
+from sattrans.files import begun_of, check_same_options, lock, read_manifest, remove, write_manifest
 from sattrans.grid import Window, cover_starts
 from sattrans.palette import UNKNOWN
 from sattrans.plugins import model_class
@@ -75,6 +75,9 @@ def generate(
         raise OptionError(f"--batch-size {options.batch_size}: at least 1 is needed")
     if options.blend not in RAMPS:
         raise OptionError(f"--blend {options.blend}: one of {', '.join(RAMPS)} is needed")
+    as_file = output.suffix.lower() in RASTER_SUFFIXES
+    if not as_file and output.suffix.lower() in IMAGE_SUFFIXES:
+        raise OptionError(f"-o {output}: the image is a GeoTIFF, give a name that ends in .tif, or a folder")
     opened = Run.open(run) if run else Run.newest()
     log.info("run %s (%s)", opened.folder, opened.model_name)
     with open_raster(map_) as raster:
@@ -88,9 +91,6 @@ def generate(
             "seed": options.seed,
             "batch_size": options.batch_size,
         }
-        as_file = output.suffix.lower() in RASTER_SUFFIXES
-        if not as_file and output.suffix.lower() in IMAGE_SUFFIXES:
-            raise OptionError(f"-o {output}: the image is a GeoTIFF, give a name that ends in .tif, or a folder")
         if as_file and output.is_dir():
             raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
         windows = [len(cover_starts(n, opened.spec.size, overlap)) for n in (raster.height, raster.width)]
@@ -99,6 +99,10 @@ def generate(
             notices = (notice,) if notice else ()
             return GenerateResult(output, opened, raster.height, raster.width, windows[0] * windows[1], notices, made)
 
+        if output.exists() and Path(map_).exists() and output.samefile(map_):
+            raise OutputExists(f"{output} is the map itself: choose another output")
+        if overwrite and not as_file:
+            _clear(output)
         if not overwrite and (is_finished(output, told) if as_file else _folder_finished(output, told)):
             return result("", made=False)
         try:
@@ -109,7 +113,7 @@ def generate(
         job = _Job(classes, Translator(opened, device, options.seed), overlap, options.blend, options.batch_size)
         if as_file:
             tags = {"SATTRANS_RUN": opened.name, "SATTRANS_MODEL": opened.model_name, "SATTRANS_VERSION": __version__}
-            layout = Layout(raster.height, raster.width, 3, raster.georeference, classes.empty is not None, tags=tags)
+            layout = Layout(raster.height, raster.width, 3, raster.georeference, classes.partial, tags=tags)
             with row_writer(output, layout, told, overwrite) as writer:
                 job.stream(writer)
         else:
@@ -205,7 +209,7 @@ class _Job:
                     block = following
 
     def _with_alpha(self, pixels: NDArray[np.uint8], block: Window) -> NDArray[np.uint8]:
-        if self.classes.empty is None:
+        if not self.classes.partial:
             return pixels
         alpha = np.where(self.classes.read(block) == UNKNOWN, 0, 255).astype(np.uint8)
         return np.concatenate([np.where(alpha, pixels, 0), alpha[np.newaxis]]).astype(np.uint8)
@@ -219,12 +223,21 @@ def _folder_finished(folder: Path, told: Mapping[str, Any]) -> bool:
         if begun.is_file():
             check_same_options(folder, read_manifest(begun, "generated", FOLDER_VERSION)["options"], _plain(told))
         elif folder.is_dir() and any(folder.iterdir()):
-            raise OutputExists(f"{folder} holds other files: choose an empty folder, or --overwrite")
+            raise OutputExists(f"{folder} holds other files: choose an empty folder")
         return False
     check_same_options(
         folder, read_manifest(folder / FOLDER_MANIFEST, "generated", FOLDER_VERSION)["options"], _plain(told)
     )
     return True
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder of generated tiles. Raises `OutputExists` for a folder of other things."""
+    ours = any((folder / name).is_file() for name in (FOLDER_MANIFEST, begun_of(Path(FOLDER_MANIFEST)).name))
+    if folder.is_dir() and any(folder.iterdir()) and not ours:
+        raise OutputExists(f"{folder} holds other files: choose an empty folder")
+    if folder.is_dir():
+        remove(folder)
 
 
 def _plain(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely import area, box, union_all
 
 from sattrans.dataset import IMAGE_SUFFIXES
-from sattrans.errors import OptionError, RasterError, UsageError
+from sattrans.errors import OptionError, OutputExists, RasterError, UsageError
 from sattrans.grid import Window
 from sattrans.join import JOINERS, WEIGHTS, Method
 from sattrans.palette import RGB
@@ -18,7 +18,7 @@ from sattrans.progress import bar
 from sattrans.raster.gate import Raster, open_raster
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.read import read_valid
-from sattrans.raster.rows import Layout, is_finished, row_writer
+from sattrans.raster.rows import Layout, is_finished, is_ours, row_writer
 from sattrans.version import __version__
 
 OFF_GRID = 0.05
@@ -71,7 +71,9 @@ def mosaic(tiles: Path, output: Path, blend: Method | None = None, overwrite: bo
     options = {"tiles": _inputs(paths), "blend": method}
     if not overwrite and is_finished(output, options):
         return MosaicResult(output, height, width, len(pieces), gap, made=False)
-    nodata = kind.nodata if kind.nodata is not None else (255 if gap > 0 and kind.bands == 1 else None)
+    nodata = kind.nodata
+    if nodata is None and not kind.alpha and gap > 0 and kind.bands == 1:
+        nodata = _free_value(paths)
     alpha = kind.alpha or (gap > 0 and nodata is None)
     tags = {"SATTRANS_VERSION": __version__}
     layout = Layout(height, width, kind.bands, origin, alpha, kind.colormap, nodata, tags)
@@ -89,7 +91,10 @@ def _find(tiles: Path, output: Path) -> list[Path]:
         raise UsageError(f"{tiles}: no such folder of tiles")
     folder = tiles / "images" if (tiles / "tileset.json").is_file() else tiles
     own = output.resolve()
-    paths = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES and p.resolve() != own]
+    found = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")]
+    paths = [p for p in found if p.resolve() != own]
+    if len(paths) < len(found) and not is_ours(output):
+        raise OutputExists(f"{output} is one of the tiles: choose another output")
     if not paths:
         raise UsageError(f"{tiles} holds no rasters: make tiles with sattrans generate MAP -o {tiles}")
     return paths
@@ -196,6 +201,18 @@ def _join(row: Window, pieces: Sequence[_Piece], layout: Layout, method: Method)
     if layout.alpha:
         joined = np.concatenate([joined, np.where(filled, 255, 0).astype(np.uint8)[np.newaxis]])
     return joined
+
+
+def _free_value(paths: Sequence[Path]) -> int:
+    """Return the highest value that no tile holds: what stands for a gap between class maps."""
+    free = np.ones(256, bool)
+    for path in paths:
+        with open_raster(path) as raster:
+            for window in raster.bands_of_rows():
+                free[np.unique(raster.read(window))] = False
+    if not free.any():
+        raise UsageError("the tiles leave gaps and hold every value from 0 to 255: give them a nodata value")
+    return int(np.flatnonzero(free)[-1])
 
 
 def _inputs(paths: Sequence[Path]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sattrans.cut import Band, Source, cut_band
-from sattrans.dataset import Dataset, Scene, Split
+from sattrans.dataset import SPLITS, Dataset, Scene, Split
 from sattrans.errors import DatasetNotFound, OptionError, SattransError, UsageError
 from sattrans.executor import executor
 from sattrans.files import (
@@ -97,6 +97,7 @@ def tile(
     scenes = [scene for scene in found.scenes() if scene.image and scene.map]
     if not scenes:
         raise DatasetNotFound(f"{root} has no scene with both an image and a map")
+    _check_apart(folder, root, scenes)
     log.info("dataset %s in %s: %d scenes, tiles of %d px into %s", found.name, root, len(scenes), size, folder)
     sources = _look(scenes, palette, options, size)
     records = [source.record for source in sources]
@@ -104,7 +105,7 @@ def tile(
     small = [record.id for record in records if record.height < size or record.width < size]
     if small:
         notices.append(f"{len(small)} scenes are smaller than a tile and give none: {', '.join(small[:5])}")
-    scheme, scheme_notice = _scheme(found, scenes, records, options.split)
+    scheme, scheme_notice = _scheme(found, scenes, records, options.split, size)
     notices += scheme_notice
     told: dict[str, Any] = {
         "dataset": found.name,
@@ -118,8 +119,8 @@ def tile(
         "inputs": _inputs(scenes),
     }
     with lock(folder):
-        if overwrite:
-            remove(folder)
+        if overwrite and ((folder / MANIFEST).is_file() or begun_of(folder / MANIFEST).is_file()):
+            remove(folder)  # a tileset, and nothing else, is ever replaced
         if (folder / MANIFEST).is_file():
             done = Tileset.open(folder)
             check_same_options(folder, done.manifest["options"], told)
@@ -127,7 +128,7 @@ def tile(
                 done, done.manifest["dropped"], _border(done.tiles), tuple(done.manifest["notices"]), False
             )
         if folder.is_dir() and any(folder.iterdir()) and read_unfinished(folder) is None:
-            raise UsageError(f"{folder} holds other files: choose another output, or --overwrite to replace it")
+            raise UsageError(f"{folder} holds other files: choose another output")
         begun = read_unfinished(folder)
         if begun:
             check_same_options(folder, begun["options"], told)
@@ -144,6 +145,9 @@ def tile(
             if not begun:  # wrong input leaves nothing behind; a kill leaves what the same command takes up
                 remove(folder)
             raise
+        without = [split for split in SPLITS if not any(item.split == split for item in tiles)]
+        if without and scheme != "published":
+            notices.append(f"no tile is left for {' and '.join(without)}: there are too few; try smaller tiles")
         used = [record for record in records if any(t.scene == record.id for t in tiles)]
         write_index(folder, tiles, {record.id: record for record in used})
         _flush(folder)
@@ -176,8 +180,16 @@ def _look(scenes: Sequence[Scene], palette: Palette, options: TileOptions, size:
     return sources
 
 
+def _check_apart(folder: Path, root: Path, scenes: Sequence[Scene]) -> None:
+    """Raise `UsageError` where the tileset would lie among the scenes, or around the dataset."""
+    here, there = folder.resolve(), root.resolve()
+    held = {path.resolve().parent for scene in scenes for path in (scene.image, scene.map) if path}
+    if here == there or here in there.parents or held & {here, *here.parents}:
+        raise UsageError(f"-o {folder} would mix tiles and the dataset in {root}: choose another folder")
+
+
 def _scheme(
-    dataset: Dataset, scenes: Sequence[Scene], records: Sequence[SceneRecord], asked: Scheme | None
+    dataset: Dataset, scenes: Sequence[Scene], records: Sequence[SceneRecord], asked: Scheme | None, size: int
 ) -> tuple[Scheme, list[str]]:
     heights, widths = [r.height for r in records], [r.width for r in records]
     published = asked in (None, "published") and has_published(dataset, scenes, heights, widths)
@@ -187,7 +199,9 @@ def _scheme(
         )
     if asked or published:
         return asked or "published", []
-    scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES else "block"
+    # Few scenes, but each so small that it is a single block: then a scene is what a block would be.
+    blocks = any(min(r.height, r.width) >= 2 * size for r in records)
+    scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES or not blocks else "block"
     return scheme, [f"no published split: tiles are split by {scheme}, 80/10/10 (--split scene|block|random)"]
 
 

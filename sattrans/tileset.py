@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sattrans.dataset import SPLITS, Split
-from sattrans.errors import NothingToUse, UsageError
+from sattrans.errors import NothingToUse, SattransError, UsageError
 from sattrans.files import begun_of, read_manifest, sha256, write_json, write_manifest
 from sattrans.grid import Window
 from sattrans.palette import Palette
@@ -74,7 +75,10 @@ class Tileset:
     @classmethod
     def newest(cls, under: Path = DEFAULT_FOLDER) -> "Tileset":
         """Open the tileset under a folder that was made last. Raises `NothingToUse` where there is none."""
-        found = [cls.open(path.parent) for path in sorted(under.glob(f"*/{MANIFEST}"))]
+        found = []
+        for path in sorted(under.glob(f"*/{MANIFEST}")):
+            with suppress(SattransError):  # one that is damaged, or of another version, is not the newest
+                found.append(cls.open(path.parent))
         if not found:
             raise NothingToUse(f"no tileset in {under}/: make one with sattrans tile FOLDER, or name one with --data")
         return max(found, key=lambda tileset: str(tileset.manifest["created"]))

@@ -74,3 +74,14 @@ def test_the_mask_itself_is_never_the_output(tmp_path):
         colorize(mask, mask)
     with pytest.raises(UsageError, match="no such"):
         colorize(tmp_path / "nowhere")
+
+
+def test_nodata_stays_nodata_whatever_its_value(tmp_path):
+    values = np.full((20, 20), 1, np.int16)
+    values[:5] = -9999
+    mask = write_raster(tmp_path / "m.tif", values, nodata=-9999)
+    with rasterio.open(colorize(mask, tmp_path / "c.tif", dataset="landcover").made[0]) as out:
+        assert out.nodata == 255
+        assert np.array_equal(out.read(1) == 255, values == -9999)
+    with rasterio.open(colorize(mask, tmp_path / "rgb.tif", dataset="landcover", rgb=True).made[0]) as out:
+        assert np.array_equal(out.read(4) == 0, values == -9999)

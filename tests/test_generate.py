@@ -151,9 +151,37 @@ def test_somebody_elses_file_is_not_replaced(run, tmp_path):
     (tmp_path / "notes.tif").write_text("not a raster at all")
     with pytest.raises(OutputExists, match="not made by sattrans"):
         generate(map_, tmp_path / "notes.tif", run.folder)
-    with pytest.raises(OutputExists, match="not made by sattrans"):
+    with pytest.raises(OutputExists, match="map itself"):
         generate(map_, map_, run.folder)
     assert (tmp_path / "notes.tif").read_text() == "not a raster at all"
+
+
+def test_the_map_is_never_the_output_and_overwrite_makes_tiles_anew(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 80, 80)
+    before = map_.read_bytes()
+    with pytest.raises(OutputExists, match="map itself"):
+        generate(map_, map_, run.folder, overwrite=True)
+    assert map_.read_bytes() == before
+    generate(map_, tmp_path / "parts", run.folder)
+    one = next((tmp_path / "parts").glob("*.tif"))
+    one.write_bytes(b"spoiled")
+    assert generate(map_, tmp_path / "parts", run.folder, overwrite=True).made
+    assert read(one).shape[0] == 3
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputExists, match="other files"):
+        generate(map_, tmp_path / "mine", run.folder, overwrite=True)
+
+
+def test_transparent_pixels_of_a_drawn_map_are_transparent_in_the_image(run, tmp_path):
+    rgba = np.zeros((4, 80, 90), np.uint8)
+    rgba[:3] = run.palette.to_rgb(make_indices(80, 90, 3))
+    rgba[3, 10:] = 255
+    rgba[:3, :10] = 77  # whatever lies under a transparent pixel
+    map_ = write_raster(tmp_path / "map.tif", rgba, "EPSG:32652", PLACE, photometric="RGB", ALPHA="YES")
+    image = read(generate(map_, tmp_path / "sat.tif", run.folder).output)
+    assert (image[3, :10] == 0).all()
+    assert (image[3, 10:] == 255).all()
 
 
 def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):

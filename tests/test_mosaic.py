@@ -133,6 +133,25 @@ def test_a_mosaic_written_among_its_tiles_does_not_take_itself_for_one(tmp_path)
     assert not mosaic(tmp_path, tmp_path / "m.tif").made
 
 
+def test_a_gap_between_class_maps_takes_a_value_that_no_tile_holds(tmp_path):
+    for name, col in (("a.tif", 0), ("b.tif", 150)):
+        values = np.full((40, 100), 255, np.uint8)
+        write_raster(tmp_path / "t" / name, values, CRS, PLACE @ Affine.translation(col, 0))
+    with rasterio.open(mosaic(tmp_path / "t", tmp_path / "m.tif").output) as out:
+        assert out.nodata == 254
+        assert (out.read(1)[:, 100:150] == 254).all()
+        assert (out.read(1)[:, :100] == 255).all()
+
+
+def test_a_tile_is_never_the_output(tmp_path):
+    tile = flat(tmp_path / "t", "a.tif", 1, 0)
+    flat(tmp_path / "t", "b.tif", 2, 100)
+    before = tile.read_bytes()
+    with pytest.raises(OutputExists, match="one of the tiles"):
+        mosaic(tmp_path / "t", tile, overwrite=True)
+    assert tile.read_bytes() == before
+
+
 def test_tiles_that_do_not_fit_are_refused_in_words(tmp_path):
     flat(tmp_path / "t", "a.tif", 1, 0)
 

@@ -115,6 +115,33 @@ def test_a_folder_of_other_things_is_not_touched(landcover, tmp_path):
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
+def test_the_dataset_is_never_the_output_nor_lost(tmp_path):
+    root = make_folder(tmp_path / "f", size=128)
+    before = {path: path.read_bytes() for path in root.rglob("*.tif")}
+    for output in (root, tmp_path, root / "images", root / "masks" / "t"):
+        for overwrite in (False, True):
+            with pytest.raises(UsageError, match="mix tiles and the dataset"):
+                tile(root, output, options=TileOptions(size=64), overwrite=overwrite)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert tile(root, root / "tiles" / "t", options=TileOptions(size=64)).made
+
+
+def test_overwrite_replaces_tilesets_only(landcover, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="holds other files"):
+        tile(landcover, tmp_path / "mine", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_scenes_of_one_block_are_split_by_scene_and_an_empty_split_is_told(tmp_path):
+    root = make_folder(tmp_path / "f", scenes=3, size=64)
+    result = tile(root, tmp_path / "t", options=TileOptions(size=64))
+    assert [len(result.tileset.split(split)) for split in ("train", "val", "test")] == [1, 1, 1]
+    lone = tile(make_folder(tmp_path / "g", scenes=1, size=64), tmp_path / "u", options=TileOptions(size=64))
+    assert any("no tile is left for val and test" in notice for notice in lone.notices)
+
+
 def test_drop_empty_leaves_out_only_tiles_of_pure_background(tmp_path):
     root = make_inria(tmp_path / "i", numbers=(1, 6), size=128)
     gt = root / "AerialImageDataset/train/gt/austin6.tif"

@@ -83,7 +83,8 @@ def _summarise(result: "TileResult") -> None:
     show_table(["split", "tiles", *names], rows, numeric=True)
     dropped = "".join(f", {count} {reason} left out" for reason, count in result.dropped.items())
     done = "" if result.made else " (nothing to do: it was there)"
+    scenes = f"{len(tileset.scenes)} scene{'s' * (len(tileset.scenes) != 1)}"
     say(
-        f"{tileset.folder}: {len(tileset.tiles)} tiles of {tileset.size} px from {len(tileset.scenes)} scene{'s' * (len(tileset.scenes) != 1)}"
+        f"{tileset.folder}: {len(tileset.tiles)} tiles of {tileset.size} px from {scenes}"
         f"{dropped}; {result.border} border a tile of another split{done}"
     )

@@ -38,7 +38,7 @@ class MaskFacts:
 
 
 def inspect_mask(path: Path) -> MaskFacts:
-    """Read a mask through, in bands of rows.
+    """Read a mask through, in bands of rows; its nodata value is none of the values.
 
     Raises `RasterError` for pixels outside 0 to 255, `ClassesError` for a mask drawn in colours.
     """
@@ -57,6 +57,9 @@ def inspect_mask(path: Path) -> MaskFacts:
                     "beside images/ and masks/"
                 )
             values = np.unique(pixels[0])
+            values = values[values != raster.nodata] if raster.nodata is not None else values
+            if not len(values):
+                continue
             if values[0] < 0 or values[-1] > 255:
                 raise RasterError(f"{path} holds values {values[0]} to {values[-1]}: a mask holds 0 to 255")
             seen[values] = True

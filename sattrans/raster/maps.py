@@ -34,17 +34,23 @@ class ClassMap:
         """The value that stands for "nothing here": the declared nodata, unless it is a class's."""
         return None if self.coding == "colors" else _empty(self.raster, self.lookup)
 
+    @property
+    def partial(self) -> bool:
+        """Whether pixels may hold nothing: there is a value that says so, or an alpha band."""
+        return self.empty is not None or self.raster.alpha_band is not None
+
     def read(self, window: Window | None = None) -> NDArray[np.uint8]:
-        """Return class indices, shape (H, W), `UNKNOWN` where the map holds nothing (`empty`).
+        """Return class indices, shape (H, W), `UNKNOWN` where the map holds nothing (`partial`).
 
         Raises `ClassesError` with what was found and what is expected.
         """
         if self.coding == "colors":
             rgb = self.raster.read(window, (1, 2, 3)).astype(np.uint8, copy=False)
             indices = self.palette.from_rgb(rgb)
-            if (indices == UNKNOWN).any():
-                self._refuse_colors(rgb, indices)
-            return indices
+            strange = (indices == UNKNOWN) & _opaque(self.raster, window)
+            if strange.any():
+                self._refuse_colors(rgb, strange)
+            return self._cut_out(indices, window)
         values = self.raster.read(window, (1,))[0]
         if values.dtype == np.uint8:
             indices = self.lookup[values]
@@ -54,6 +60,7 @@ class ClassMap:
         strange = indices == UNKNOWN
         if self.empty is not None:
             strange &= values != self.empty
+        strange &= _opaque(self.raster, window)
         if strange.any():
             found = np.unique(values[strange])
             known = "colours" if self.coding == "table" else "classes"
@@ -61,15 +68,20 @@ class ClassMap:
                 f"{self.raster.path} holds values {_listed(found)} that are none of the {known} "
                 f"expected: {self.palette}; give a map of these classes"
             )
-        return indices
+        return self._cut_out(indices, window)
+
+    def _cut_out(self, indices: NDArray[np.uint8], window: Window | None) -> NDArray[np.uint8]:
+        if self.raster.alpha_band is None:
+            return indices
+        return np.where(_opaque(self.raster, window), indices, np.uint8(UNKNOWN))
 
     def check(self) -> None:
         """Read all of the map once, in bands of rows; raise `ClassesError` or `RasterError` for what is wrong."""
         for window in self.raster.bands_of_rows():
             self.read(window)
 
-    def _refuse_colors(self, rgb: NDArray[np.uint8], indices: NDArray[np.uint8]) -> None:
-        found = np.unique(pack_rgb(rgb)[indices == UNKNOWN])
+    def _refuse_colors(self, rgb: NDArray[np.uint8], strange: NDArray[np.bool_]) -> None:
+        found = np.unique(pack_rgb(rgb)[strange])
         told = _listed([f"#{int(color):06x}" for color in found])
         raise ClassesError(
             f"{self.raster.path} holds colours {told} that are none of those expected: "
@@ -135,10 +147,19 @@ def _by_table(raster: Raster, palette: Palette) -> NDArray[np.uint8]:
 def _holds_only(raster: Raster, values: set[int | None], bands: tuple[int, ...]) -> bool:
     """Say whether these bands are equal everywhere, and hold nothing but these values."""
     for window in raster.bands_of_rows():
-        pixels = raster.read(window, bands)
+        pixels = raster.read(window, bands)[:, _opaque(raster, window)]
         if (pixels != pixels[:1]).any() or not values.issuperset(np.unique(pixels[0]).tolist()):
             return False
     return True
+
+
+def _opaque(raster: Raster, window: Window | None) -> NDArray[np.bool_]:
+    """Return where a map is not transparent, (H, W)."""
+    window = window or raster.window
+    if raster.alpha_band is None:
+        return np.ones((window.height, window.width), bool)
+    opaque: NDArray[np.bool_] = raster.read(window, (raster.alpha_band,))[0] != 0
+    return opaque
 
 
 def _empty(raster: Raster, lookup: NDArray[np.uint8]) -> int | None:

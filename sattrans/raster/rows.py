@@ -168,6 +168,19 @@ OPTIONS_TAG = "SATTRANS_OPTIONS"
 """The GeoTIFF tag that holds, as JSON, the options that made it."""
 
 
+def _options_of(output: Path) -> dict[str, Any] | None:
+    try:
+        with open_raster(output) as raster:
+            return dict(json.loads(raster.tags().get(OPTIONS_TAG, "")))
+    except (RasterError, ValueError, TypeError):
+        return None
+
+
+def is_ours(output: Path) -> bool:
+    """Say whether a raster stands there that sattrans made."""
+    return output.exists() and _options_of(output) is not None
+
+
 def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
     """Say whether `output` stands there, made with these options.
 
@@ -175,14 +188,14 @@ def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
     """
     if not output.exists():
         return False
-    try:
-        with open_raster(output) as raster:
-            made_with = dict(json.loads(raster.tags().get(OPTIONS_TAG, "")))
-    except (RasterError, ValueError, TypeError):
-        raise OutputExists(
-            f"{output} exists and was not made by sattrans: choose another name, or --overwrite"
-        ) from None
+    made_with = _options_of(output)
+    if made_with is None:
+        raise OutputExists(f"{output} exists and was not made by sattrans: choose another name, or --overwrite")
     check_same_options(output, made_with, json.loads(json.dumps(options)))
+    folder = part_of(output)
+    if folder.exists():  # killed between the last rename and the clean-up
+        with lock(folder):
+            remove(folder)
     return True
 
 
@@ -196,11 +209,13 @@ def row_writer(output: Path, layout: Layout, options: Mapping[str, Any], overwri
     folder = part_of(output)
     body = json.loads(json.dumps({"options": dict(options)}))
     with lock(folder):
-        if overwrite:
-            remove(folder)
         manifest = folder / "rows.json"
-        if manifest.exists():
-            check_same_options(folder, read_manifest(manifest, "rows", VERSION)["options"], body["options"])
+        begun = read_manifest(manifest, "rows", VERSION)["options"] if manifest.exists() else None
+        if overwrite and begun != body["options"]:
+            remove(folder)
+            begun = None
+        if begun is not None:
+            check_same_options(folder, begun, body["options"])
         else:
             folder.mkdir(parents=True, exist_ok=True)
             write_manifest(manifest, "rows", VERSION, body)
