@@ -62,9 +62,9 @@ class DemoOptions:
     map_height: int = 768
     map_width: int = 1024
     size: int = 128
-    steps: int = 1000
-    batch_size: int = 4
-    width: int = 32
+    steps: int = 2000
+    batch_size: int = 2
+    width: int = 16
 
 
 @dataclass(frozen=True, slots=True)

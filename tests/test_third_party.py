@@ -138,7 +138,8 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {**os.environ, "PYTHONPATH": str(folder / "installed")}
+        path = os.pathsep.join(filter(None, (str(folder / "installed"), os.environ.get("PYTHONPATH"))))
+        self.environment = {**os.environ, "PYTHONPATH": path}
 
     def run(self, *command: object) -> subprocess.CompletedProcess[str]:
         """Run a program there."""

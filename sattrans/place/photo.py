@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from sattrans.place.plan import BUILDING, ROAD, WATER, WOODLAND, House, Plan
 from sattrans.place.planes import Mask, Plane, Shape, cast, flat, mix, noise, soft
 
-FIELDS = np.array([(134, 143, 88), (144, 147, 96), (126, 140, 84), (149, 146, 101), (131, 137, 86)], np.float32)
+FIELDS = np.array([(136, 143, 90), (142, 145, 95), (131, 141, 88), (145, 145, 98), (133, 139, 89)], np.float32)
 """What grows on the fields, as colours: alike enough that one in another's place would not be wrong."""
 
 ROOF_SHADOW, WOOD_SHADOW = 7, 6
@@ -28,7 +28,7 @@ def photograph(plan: Plan, rng: np.random.Generator) -> NDArray[np.uint8]:
     photo = _fields(plan.parcels, rng)
     photo = mix(photo, (96, 124, 66), np.clip(2.7 * soft(water, 14), 0, 0.9))  # wet meadows
     photo = mix(photo, (104, 134, 72), np.clip(2.2 * soft(building, 14), 0, 0.9))  # gardens
-    photo = photo * (1 + 0.05 * noise(shape, 7, rng) + 0.035 * noise(shape, 2, rng))
+    photo = photo * (1 + 0.03 * noise(shape, 7, rng) + 0.02 * noise(shape, 2, rng))
     photo = mix(photo, _surface(road, rng), soft(road, 1.2))
     photo = mix(photo, _depth(water, rng), soft(water, 1.2))
     photo = photo * (1 - 0.45 * soft(cast(wood, WOOD_SHADOW) & ~road, 1))
@@ -67,8 +67,8 @@ def _crowns(wood: Mask, rng: np.random.Generator) -> Plane:
     grid = np.stack(np.meshgrid(np.arange(0, width, 8), np.arange(0, height, 8)), axis=-1).reshape(-1, 2)
     spots = np.clip(rng.permutation(grid + rng.uniform(-3, 3, grid.shape)), 0, (width - 1, height - 1))
     for x, y in spots[wood[spots[:, 1].astype(int), spots[:, 0].astype(int)]]:
-        radius, light = rng.uniform(4, 6.5), rng.uniform(0.85, 1.15)
-        for south, part, color in ((0, 1.0, (44, 70, 36)), (1, 0.75, (62, 92, 46)), (1.8, 0.4, (78, 108, 56))):
+        radius, light = rng.uniform(4, 6.5), rng.uniform(0.93, 1.07)
+        for south, part, color in ((0, 1.0, (44, 70, 37)), (1, 0.75, (56, 85, 44)), (1.8, 0.4, (66, 96, 50))):
             r = part * radius
             red, green, blue = (int(band * light) for band in color)
             draw.ellipse((x - r, y + south - r, x + r, y + south + r), fill=(red, green, blue))

@@ -241,7 +241,7 @@ def _houses(
 
 def _woods(shape: Shape, villages: Sequence[Points], rng: np.random.Generator) -> Mask:
     """Return where woods are, (H, W): about a quarter of the place, ragged at the edges, and none in a village."""
-    density = noise(shape, 150, rng) + 0.35 * noise(shape, 40, rng) + 0.16 * noise(shape, 12, rng)
+    density = noise(shape, 110, rng) + 0.45 * noise(shape, 40, rng) + 0.3 * noise(shape, 14, rng)
     down, across = np.indices(shape, np.float32)
     for x, y in villages:
         density = density - 3 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * (0.6 * VILLAGE) ** 2))

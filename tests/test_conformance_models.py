@@ -1,0 +1,260 @@
+"""The conformance suite on every registered model, and on models that break one promise each."""
+
+import random
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+from pydantic import ConfigDict, Field
+from torch import nn
+from torch.nn import functional as F
+
+from sattrans.model import Model, ModelOptions, TrainDefaults, Update
+from sattrans.plugins import manager, model_class
+from sattrans.testing import check_model
+
+
+@pytest.mark.parametrize("name", manager().names("model"))
+def test_model_keeps_its_promises(name):
+    check_model(model_class(name))
+
+
+class Plain(Model):
+    """A 1×1 convolution under L1: all that a model needs."""
+
+    name = "plain"
+    sizes = (64,)
+
+    class Options(ModelOptions):
+        source: Literal["color"] = Field("color", description="colours")
+        lr: float = Field(0.1, description="learning rate")
+
+    def __init__(self, spec, options):
+        super().__init__(spec, options)
+        self.options = options
+        self.generator = nn.Sequential(nn.Conv2d(spec.source_channels, 3, 1), nn.Tanh())
+        self.register_buffer("seen", torch.zeros(()))
+
+    def optimizers(self):
+        return {"generator": torch.optim.SGD(self.generator.parameters(), lr=self.options.lr)}
+
+    def loss(self, batch):
+        return F.l1_loss(self.generator(batch.source), batch.target)
+
+    def training_step(self, batch):
+        yield Update("generator", {"l1": self.loss(batch)})
+
+
+class NoDescription(Plain):
+    class Options(ModelOptions):
+        source: Literal["color"] = Field("color", description="colours")
+        lr: float = 0.1
+
+
+class TakesAnyOption(Plain):
+    class Options(Plain.Options):
+        model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class NeedsAnOption(Plain):
+    class Options(Plain.Options):
+        weight: float = Field(description="no default")
+
+
+class OptionNotForJson(Plain):
+    class Options(Plain.Options):
+        weights: frozenset[int] = Field(frozenset({1}), description="no JSON has sets")
+
+
+class UnknownOptimizer(Plain):
+    def training_step(self, batch):
+        yield Update("critic", {"l1": self.loss(batch)})
+
+
+class ForeignParameter(Plain):
+    def optimizers(self):
+        self.hidden = [nn.Parameter(torch.zeros(1))]
+        return {"generator": torch.optim.SGD([*self.generator.parameters(), *self.hidden], lr=0.1)}
+
+
+class DetachedLoss(Plain):
+    def training_step(self, batch):
+        loss = self.loss(batch)
+        yield Update("generator", {"l1": loss, "shown": loss.detach()})
+
+
+class LossPerSample(Plain):
+    def training_step(self, batch):
+        yield Update("generator", {"l1": (self.generator(batch.source) - batch.target).abs().mean(dim=(1, 2, 3))})
+
+
+class InfiniteLoss(Plain):
+    def training_step(self, batch):
+        yield Update("generator", {"l1": self.loss(batch) / 0})
+
+
+class NoLoss(Plain):
+    def training_step(self, batch):
+        yield Update("generator", {})
+
+
+class YieldsInsideContext(Plain):
+    def training_step(self, batch):
+        loss = self.loss(batch)
+        with torch.no_grad():
+            yield Update("generator", {"l1": loss})
+
+
+class NeverMoves(Plain):
+    def training_step(self, batch):
+        yield Update("generator", {"l1": 0 * self.loss(batch)})
+
+
+class HalfSize(Plain):
+    def translate(self, source, noise):
+        return self.generator(source)[:, :, ::2, ::2]
+
+
+class OutOfRange(Plain):
+    def translate(self, source, noise):
+        return self.generator(source) + 2
+
+
+class DrawsFromTorch(Plain):
+    def translate(self, source, noise):
+        return (self.generator(source) + 0.1 * torch.rand(())).clamp(-1, 1)
+
+
+class DrawsFromPython(Plain):
+    def translate(self, source, noise):
+        return (self.generator(source) * random.random()).clamp(-1, 1)
+
+
+class LooksAtTheBatch(Plain):
+    def translate(self, source, noise):
+        image = self.generator(source)
+        return (image - image.mean(dim=0)).clamp(-1, 1)
+
+
+class TranslateCounts(Plain):
+    def translate(self, source, noise):
+        self.seen += 1
+        return self.generator(source)
+
+
+class ValidationCounts(Plain):
+    def validation_losses(self, batch):
+        self.seen += 1
+        return super().validation_losses(batch)
+
+
+class NotMonitored(Plain):
+    defaults = TrainDefaults(monitor="fid")
+
+
+class PerSampleValidation(Plain):
+    def validation_losses(self, batch):
+        return {"l1": (self.generator(batch.source) - batch.target).abs().mean(dim=(1, 2, 3))}
+
+
+class AnotherGenerator(Plain):
+    def __init__(self, spec, options):
+        super().__init__(spec, options)
+        self.copy = nn.Conv2d(3, 3, 1)
+
+    def translate(self, source, noise):
+        return self.copy(source).tanh()
+
+
+class WeightsOutside(Plain):
+    def __init__(self, spec, options):
+        super().__init__(spec, options)
+        self.encoder = nn.Conv2d(3, 3, 1)
+
+    def translate(self, source, noise):
+        return self.generator(self.encoder(source))
+
+
+class NoGenerator(Plain):
+    def __init__(self, spec, options):
+        super().__init__(spec, options)
+        self.network = self.generator
+        del self.generator
+
+
+class RemembersInPython(Plain):
+    steps = 0
+
+    def training_step(self, batch):
+        self.steps += 1
+        yield Update("generator", {"l1": self.steps * self.loss(batch)})
+
+
+class LearnsByPythonsDice(Plain):
+    def training_step(self, batch):
+        yield Update("generator", {"l1": random.random() * self.loss(batch)})
+
+
+class NaiveLogarithm(Plain):
+    def training_step(self, batch):
+        sure = torch.sigmoid(self.generator(batch.source) + 8)  # 0.9997 and a little; 1 in bfloat16
+        yield Update("generator", {"l1": self.loss(batch), "log": -(1 - sure).log().mean()})
+
+
+def test_a_good_model_passes():
+    check_model(Plain)
+
+
+@pytest.mark.parametrize(
+    ("flawed", "message"),
+    [
+        (NoDescription, "without a description: lr"),
+        (TakesAnyOption, "takes names it does not know"),
+        (NeedsAnOption, "valid default for each option"),
+        (OptionNotForJson, "do not survive"),
+        (UnknownOptimizer, "update of 'critic'; its optimizers.. are generator"),
+        (ForeignParameter, "would not be saved"),
+        (DetachedLoss, "loss shown .* has no gradient"),
+        (LossPerSample, "l1 .* is no scalar"),
+        (InfiniteLoss, "l1 .* is inf"),
+        (NoLoss, "without losses"),
+        (YieldsInsideContext, "inside a context manager"),
+        (NeverMoves, "do not change a weight"),
+        (HalfSize, r"returns \(3, 3, 32, 32\)"),
+        (OutOfRange, "outside"),
+        (DrawsFromTorch, "draws from torch"),
+        (DrawsFromPython, "not the same twice"),
+        (LooksAtTheBatch, "what else is in the batch"),
+        (TranslateCounts, "translate changes seen"),
+        (ValidationCounts, "validation_losses changes seen"),
+        (NotMonitored, "monitors 'fid', and validates l1"),
+        (PerSampleValidation, "is no scalar"),
+        (AnotherGenerator, "the same with another `generator`"),
+        (WeightsOutside, "outside `generator`"),
+        (NoGenerator, "has no network `generator`"),
+        (RemembersInPython, "must be a buffer"),
+        (LearnsByPythonsDice, "one seed trains"),
+        (NaiveLogarithm, "log .* is inf"),
+    ],
+)
+def test_a_model_that_breaks_a_promise_is_told_which(flawed, message):
+    with pytest.raises(AssertionError, match=message):
+        check_model(flawed)
+
+
+def test_a_size_the_model_does_not_take_is_refused():
+    with pytest.raises(AssertionError, match="takes .64,. px"):
+        check_model(Plain, size=128)
+
+
+def test_checking_leaves_the_random_state_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    check_model(Plain)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_suite_imports_no_test_runner():
+    text = "".join(path.read_text() for path in Path(check_model.__code__.co_filename).parent.glob("*.py"))
+    assert "import pytest" not in text
