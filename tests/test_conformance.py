@@ -96,6 +96,27 @@ class OtherOrder(Good):
         yield from list(super().scenes())[:: -1 if self.turn == 2 else 1]
 
 
+class OtherOrderNextTime(Good):
+    instances = 0
+
+    def __init__(self, root):
+        super().__init__(root)
+        type(self).instances += 1
+
+    def scenes(self):
+        yield from list(super().scenes())[:: -1 if self.instances % 2 else 1]
+
+
+class YieldsNothing(Good):
+    def scenes(self):
+        yield from list(super().scenes())[:0]
+
+
+class EmptyNotice(Good):
+    def notices(self):
+        yield ""
+
+
 class EqualIds(Good):
     def scenes(self):
         yield from (replace(scene, id="same") for scene in super().scenes())
@@ -122,10 +143,23 @@ class DictPalette(Good):
         return {10: "water"}
 
 
+class OtherPaletteNextTime(Good):
+    turns = 0
+
+    @property
+    def palette(self):
+        type(self).turns += 1
+        return Palette((*super().palette.classes, LandClass(100 + self.turns, "more", (0, 0, 0))))
+
+
 class TooFewClasses(Good):
     @property
     def palette(self):
         return Palette((LandClass(10, "a", (0, 0, 0)), LandClass(30, "b", (1, 1, 1))))
+
+
+class NoSize(Good):
+    published_size = 0
 
 
 class OtherSplit(Good):
@@ -161,12 +195,17 @@ def test_a_good_dataset_passes(tmp_path):
         (ForeignErrorWhenMissing, "DatasetNotFound is needed"),
         (VagueWhenMissing, "does not say where"),
         (OtherOrder, "the second time"),
+        (OtherOrderNextTime, "a second instance is not the same"),
+        (YieldsNothing, "yields no scene"),
+        (EmptyNotice, "a notice is a line"),
         (EqualIds, "equal id"),
         (IdWithSlash, "cannot begin a file's name"),
         (LostFile, "is no file"),
         (Neither, "neither image nor map"),
         (DictPalette, "a Palette, or None"),
+        (OtherPaletteNextTime, "palette of a second instance"),
         (TooFewClasses, "cannot be tiled: .* holds values 50"),
+        (NoSize, "published_size is 0"),
         (OtherSplit, "'validation'"),
         (RandomSplit, "not the same when asked again"),
         (SplitByCellUntold, "published_size does not say"),

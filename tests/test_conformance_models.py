@@ -67,6 +67,26 @@ class OptionNotForJson(Plain):
         weights: frozenset[int] = Field(frozenset({1}), description="no JSON has sets")
 
 
+class OptionOtherInJson(Plain):
+    class Options(Plain.Options):
+        weights: list[int] | tuple[int, ...] = Field((1,), description="a tuple, and a list once it was JSON")
+
+
+class NoEncoding(Plain):
+    class Options(ModelOptions):
+        source: Literal["sketch"] = Field("sketch", description="none of the encodings")
+
+
+class NoOptimizer(Plain):
+    def optimizers(self):
+        return {}
+
+
+class YieldsALoss(Plain):
+    def training_step(self, batch):
+        yield self.loss(batch)
+
+
 class UnknownOptimizer(Plain):
     def training_step(self, batch):
         yield Update("critic", {"l1": self.loss(batch)})
@@ -149,6 +169,35 @@ class ValidationCounts(Plain):
         return super().validation_losses(batch)
 
 
+class NotANumber(Plain):
+    def translate(self, source, noise):
+        return (self.generator(source) - 2).log().clamp(-1, 1)
+
+
+class DrawsWhenValidated(Plain):
+    def validation_losses(self, batch):
+        torch.rand(1)
+        return super().validation_losses(batch)
+
+
+class ValidatesByDice(Plain):
+    def validation_losses(self, batch):
+        return {"l1": torch.tensor(random.random())}
+
+
+class LosesABuffer(Plain):
+    def __init__(self, spec, options):
+        super().__init__(spec, options)
+        self.register_buffer("brightness", torch.zeros(()), persistent=False)
+
+    def training_step(self, batch):
+        yield from super().training_step(batch)
+        self.brightness += 0.01
+
+    def translate(self, source, noise):
+        return (self.generator(source) + self.brightness).clamp(-1, 1)
+
+
 class NotMonitored(Plain):
     defaults = TrainDefaults(monitor="fid")
 
@@ -213,6 +262,10 @@ def test_a_good_model_passes():
         (TakesAnyOption, "takes names it does not know"),
         (NeedsAnOption, "valid default for each option"),
         (OptionNotForJson, "do not survive"),
+        (OptionOtherInJson, "not the same after the run's manifest"),
+        (NoEncoding, "neither source=color nor source=onehot"),
+        (NoOptimizer, "has no optimizers"),
+        (YieldsALoss, "an Update is needed"),
         (UnknownOptimizer, "update of 'critic'; its optimizers.. are generator"),
         (ForeignParameter, "would not be saved"),
         (DetachedLoss, "loss shown .* has no gradient"),
@@ -228,6 +281,10 @@ def test_a_good_model_passes():
         (LooksAtTheBatch, "what else is in the batch"),
         (TranslateCounts, "translate changes seen"),
         (ValidationCounts, "validation_losses changes seen"),
+        (NotANumber, "not finite"),
+        (DrawsWhenValidated, "validation_losses draws from torch"),
+        (ValidatesByDice, "validation loss l1 .* is not the same twice"),
+        (LosesABuffer, "saved and loaded translates to something else"),
         (NotMonitored, "monitors 'fid', and validates l1"),
         (PerSampleValidation, "is no scalar"),
         (AnotherGenerator, "the same with another `generator`"),

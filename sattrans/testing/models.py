@@ -39,8 +39,8 @@ def check_model(model: type[Model], size: int = 64) -> None:
             trained = _check_training(trial)
             _check_translating(trial, trained)
             _check_validating(trial, trained)
-            _check_generator(trial, trained)
             _check_saving(trial, trained)
+            _check_generator(trial, trained)
             _check_repeating(trial)
             _check_bf16(trial)
 
