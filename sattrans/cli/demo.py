@@ -33,13 +33,13 @@ def demo(
     from sattrans.demo import demo as run
 
     say(f"A synthetic place of seed {seed} in {output}: landcover/ to learn from, map.tif to generate from")
-    result = run(_run, output, DemoOptions(seed=seed), overwrite)
+    result = run(run_step, output, DemoOptions(seed=seed), overwrite)
     say(f"\nThe picture, map beside image: {result.picture}")
     say(f"The image, a GeoTIFF: {result.image}")
     say(f"The scores: {result.scores}")
 
 
-def _run(step: "Step") -> None:
+def run_step(step: "Step") -> None:
     """Print a command as a user would type it, and run it."""
     from sattrans.cli import app
 
