@@ -105,7 +105,7 @@ def demo(
         _claim(folder, options, overwrite)
         make_dataset(folder / "landcover", options)
         make_map(folder / "map.tif", options)
-        for step in steps(folder, options):
+        for step in _steps(folder, options):
             run(step)
         result = DemoResult(folder / "demo.png", folder / "sat.tif", folder / "evaluation")
         if not result.picture.is_file():
@@ -114,7 +114,7 @@ def demo(
     return result
 
 
-def steps(folder: Path, options: DemoOptions) -> Iterator[Step]:
+def _steps(folder: Path, options: DemoOptions) -> Iterator[Step]:
     """Yield the commands in their order; ask for the next when the last is done."""
     model = fallback_model()
     tiles, run, map_ = folder / "tiles" / f"landcover-{options.size}", folder / "runs" / model, folder / "map.tif"
@@ -152,7 +152,8 @@ def make_dataset(root: Path, options: DemoOptions) -> None:
     held = max(1, len(ids) // 8)
     lists = {"val": ids[:held], "test": ids[-held:], "train": ids[held:-held]}
     for split, held_ids in lists.items():
-        write_bytes(root / f"{split}.txt", "".join(f"{name}\n" for name in held_ids).encode())
+        if not (root / f"{split}.txt").is_file():
+            write_bytes(root / f"{split}.txt", "".join(f"{name}\n" for name in held_ids).encode())
 
 
 def make_map(path: Path, options: DemoOptions) -> None:
