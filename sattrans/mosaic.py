@@ -1,6 +1,5 @@
 """Join georeferenced tiles that overlap into one tiled GeoTIFF, by rows of blocks."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from shapely import area, box, union_all
 
 from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.errors import OptionError, OutputExists, RasterError, UsageError
+from sattrans.files import fingerprint
 from sattrans.grid import Window
 from sattrans.join import JOINERS, WEIGHTS, Method
 from sattrans.palette import RGB
@@ -68,7 +68,7 @@ def mosaic(tiles: Path, output: Path, blend: Method | None = None, overwrite: bo
         raise OptionError(f"--blend {method} would mix class values: class maps take first or last")
     outlines = [box(p.window.col, p.window.row, p.window.right, p.window.bottom) for p in pieces]
     gap = 1 - float(area(union_all(outlines))) / (height * width)
-    options = {"tiles": _inputs(paths), "blend": method}
+    options = {"tiles": fingerprint(paths), "blend": method}
     if not overwrite and is_finished(output, options):
         return MosaicResult(output, height, width, len(pieces), gap, made=False)
     nodata = kind.nodata
@@ -213,12 +213,3 @@ def _free_value(paths: Sequence[Path]) -> int:
     if not free.any():
         raise UsageError("the tiles leave gaps and hold every value from 0 to 255: give them a nodata value")
     return int(np.flatnonzero(free)[-1])
-
-
-def _inputs(paths: Sequence[Path]) -> str:
-    """Return one hash over the tiles' names, sizes and times."""
-    digest = hashlib.sha256()
-    for path in paths:
-        stat = path.stat()
-        digest.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]

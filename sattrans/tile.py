@@ -1,6 +1,5 @@
 """Cut a dataset's scenes into a tileset: images and maps on one grid, with splits, shares and hashes."""
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from sattrans.files import (
     begun_of,
     check_same_options,
     check_writable_folder,
+    fingerprint,
     lock,
     now,
     remove,
@@ -116,7 +116,7 @@ def tile(
         "split": scheme,
         "seed": options.seed,
         "drop_empty": options.drop_empty,
-        "inputs": _inputs(scenes),
+        "inputs": fingerprint(path for scene in scenes for path in (scene.image, scene.map) if path),
     }
     with lock(folder):
         if overwrite and ((folder / MANIFEST).is_file() or begun_of(folder / MANIFEST).is_file()):
@@ -265,17 +265,6 @@ def _border(tiles: Sequence[Tile]) -> int:
         unlike = [i for i, j in zip(one, other, strict=True) if members[i].split != members[j].split]
         count += len(set(unlike))
     return count
-
-
-def _inputs(scenes: Sequence[Scene]) -> str:
-    """Return one hash over the names, sizes and times of all input files: a changed input is another tileset."""
-    digest = hashlib.sha256()
-    for scene in scenes:
-        for path in (scene.image, scene.map):
-            assert path
-            stat = path.stat()
-            digest.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
 
 
 def _flush(folder: Path) -> None:
