@@ -43,6 +43,7 @@ def median_seconds(command, output):
 def test_mosaic_against_rio_merge(tiles, tmp_path):
     output = tmp_path / "m.tif"
     tif = ["--co", "compress=zstd", "--co", "zstd_level=1", "--co", "predictor=2", "--co", "tiled=yes"]
+    tif += ["--co", "blockxsize=512", "--co", "blockysize=512"]
     rio = ["merge", *map(str, sorted(tiles.glob("*.tif"))), str(output), *tif]
     peer = median_seconds([str(Path(sys.executable).with_name("rio")), *rio], output)
     for blend in ("first", "feather"):
