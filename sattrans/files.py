@@ -155,8 +155,15 @@ def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
     return body
 
 
+def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they come back from a file: tuples as lists, keys as strings."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(options)))
+    return plain
+
+
 def check_same_options(where: Path, made_with: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raise `OutputExists`, naming what differs, unless what stands at `where` was made with the same options."""
+    asked = as_json(asked)
     differing = [key for key in {**made_with, **asked} if made_with.get(key) != asked.get(key)]
     if differing:
         told = "; ".join(f"{key}: {made_with.get(key)} there, {asked.get(key)} now" for key in differing)

@@ -1,6 +1,5 @@
 """Generate a georeferenced image from a map of any size: overlapping windows, blended, streamed to disk."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,9 +100,8 @@ def generate(
 
         if output.exists() and Path(map_).exists() and output.samefile(map_):
             raise OutputExists(f"{output} is the map itself: choose another output")
-        if overwrite and not as_file:
-            _clear(output)
-        if not overwrite and (is_finished(output, told) if as_file else _folder_finished(output, told)):
+        finished = not overwrite and is_finished(output, told) if as_file else _folder_finished(output, told, overwrite)
+        if finished:
             return result("", made=False)
         try:
             classes = class_map(raster, opened.palette)
@@ -117,7 +115,7 @@ def generate(
             with row_writer(output, layout, told, overwrite) as writer:
                 job.stream(writer)
         else:
-            _write_folder(job, output, told, Path(str(map_)).stem)
+            _write_folder(job, output, told, Path(str(map_)).stem, overwrite)
         return result(classes.notice, made=True)
 
 
@@ -215,42 +213,30 @@ class _Job:
         return np.concatenate([np.where(alpha, pixels, 0), alpha[np.newaxis]]).astype(np.uint8)
 
 
-def _folder_finished(folder: Path, told: Mapping[str, Any]) -> bool:
+def _folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> bool:
+    """Say whether the tiles are all there. Raises `OutputExists` for other things, and for other options' tiles."""
     if folder.exists() and not folder.is_dir():
         raise OutputExists(f"{folder} is a file: give a name that ends in .tif, or a folder")
-    if not (folder / FOLDER_MANIFEST).is_file():
-        begun = begun_of(folder / FOLDER_MANIFEST)
-        if begun.is_file():
-            check_same_options(folder, read_manifest(begun, "generated", FOLDER_VERSION)["options"], _plain(told))
-        elif folder.is_dir() and any(folder.iterdir()):
+    finished = folder / FOLDER_MANIFEST
+    manifest = next((path for path in (finished, begun_of(finished)) if path.is_file()), None)
+    if manifest is None:
+        if folder.is_dir() and any(folder.iterdir()):
             raise OutputExists(f"{folder} holds other files: choose an empty folder")
         return False
-    check_same_options(
-        folder, read_manifest(folder / FOLDER_MANIFEST, "generated", FOLDER_VERSION)["options"], _plain(told)
-    )
-    return True
+    if overwrite:
+        return False
+    check_same_options(folder, read_manifest(manifest, "generated", FOLDER_VERSION)["options"], told)
+    return manifest == finished
 
 
-def _clear(folder: Path) -> None:
-    """Remove a folder of generated tiles. Raises `OutputExists` for a folder of other things."""
-    ours = any((folder / name).is_file() for name in (FOLDER_MANIFEST, begun_of(Path(FOLDER_MANIFEST)).name))
-    if folder.is_dir() and any(folder.iterdir()) and not ours:
-        raise OutputExists(f"{folder} holds other files: choose an empty folder")
-    if folder.is_dir():
-        remove(folder)
-
-
-def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(dict(told)))
-    return plain
-
-
-def _write_folder(job: _Job, folder: Path, told: Mapping[str, Any], stem: str) -> None:
+def _write_folder(job: _Job, folder: Path, told: Mapping[str, Any], stem: str, overwrite: bool) -> None:
     """Write each window as a GeoTIFF of its own, cut at the map's edge: input for `mosaic`."""
     raster = job.classes.raster
     with lock(folder):
+        if overwrite:
+            remove(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_manifest(begun_of(folder / FOLDER_MANIFEST), "generated", FOLDER_VERSION, {"options": _plain(told)})
+        write_manifest(begun_of(folder / FOLDER_MANIFEST), "generated", FOLDER_VERSION, {"options": dict(told)})
         with bar(len(job.rows) * len(job.cols), "generate", "window") as progress:
             for row in job.rows:
                 paths = {col: folder / f"{stem}_{row:06d}_{col:06d}.tif" for col in job.cols}

@@ -6,12 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from sattrans.errors import ClassesError, RasterError
-from sattrans.grid import Window
 from sattrans.palette import RGB, LandClass, Palette, distinct_colors
 from sattrans.raster.gate import open_raster
-
-BAND = 1024
-"""Rows read at a time."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +44,7 @@ def inspect_mask(path: Path) -> MaskFacts:
             raise RasterError(f"{path} holds {raster.dtype} pixels: a mask holds integer classes")
         data_bands = raster.bands - (raster.alpha_band is not None)
         bands = (1, 2, 3) if data_bands >= 3 else (1,)
-        for top in range(0, raster.height, BAND):
-            window = Window(top, 0, min(BAND, raster.height - top), raster.width)
+        for window in raster.bands_of_rows():
             pixels = raster.read(window, bands)
             if (pixels != pixels[:1]).any():
                 raise ClassesError(

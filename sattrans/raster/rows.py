@@ -21,6 +21,7 @@ from rasterio.shutil import copy as raster_copy
 
 from sattrans.errors import OutputExists, RasterError
 from sattrans.files import (
+    as_json,
     check_same_options,
     lock,
     part_of,
@@ -191,7 +192,7 @@ def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
     made_with = _options_of(output)
     if made_with is None:
         raise OutputExists(f"{output} exists and was not made by sattrans: choose another name, or --overwrite")
-    check_same_options(output, made_with, json.loads(json.dumps(options)))
+    check_same_options(output, made_with, options)
     folder = part_of(output)
     if folder.exists():  # killed between the last rename and the clean-up
         with lock(folder):
@@ -207,18 +208,18 @@ def row_writer(output: Path, layout: Layout, options: Mapping[str, Any], overwri
     refused (`OutputExists`) where they are not, unless `overwrite`. One writer at a time (`LockedError`).
     """
     folder = part_of(output)
-    body = json.loads(json.dumps({"options": dict(options)}))
+    asked = as_json(options)
     with lock(folder):
         manifest = folder / "rows.json"
         begun = read_manifest(manifest, "rows", VERSION)["options"] if manifest.exists() else None
-        if overwrite and begun != body["options"]:
+        if overwrite and begun != asked:
             remove(folder)
             begun = None
         if begun is not None:
-            check_same_options(folder, begun, body["options"])
+            check_same_options(folder, begun, asked)
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            write_manifest(manifest, "rows", VERSION, body)
+            write_manifest(manifest, "rows", VERSION, {"options": asked})
         writer = RowWriter(folder, layout, options)
         yield writer
         writer.finish(output)
