@@ -47,6 +47,7 @@ def cut_band(job: Band) -> tuple[list[Tile], Counter[str]]:
     right = max(cell.window.right for cell, _ in job.cells)
     first = job.cells[0][0].window
     band = Window(first.row, left, first.height, right - left)
+    assert job.source.record.map
     with open_raster(Path(job.source.record.image)) as image, open_raster(Path(job.source.record.map)) as map_:
         rgb = read_rgb(image, band, job.source.bands)
         indices = class_map(map_, job.source.palette, job.source.coding).read(band)
@@ -62,15 +63,16 @@ def cut_band(job: Band) -> tuple[list[Tile], Counter[str]]:
             dropped["empty"] += 1
             continue
         shares = {name: float(n) / part.size for name, n in zip(job.source.palette.names, counts, strict=True) if n}
-        made = Tile(f"{job.source.record.id}_{cell.k}", job.source.record.id, split, cell.window, shares, "", "")
+        name = f"{job.source.record.id}_{cell.k}"
         place = job.source.record.georeference.at(cell.window)
-        image_path, map_path = made.image_path(job.folder), made.map_path(job.folder)
+        image_path, map_path = job.folder / "images" / f"{name}.tif", job.folder / "maps" / f"{name}.tif"
         if not _holds(image_path, pixels):
             write_tile(image_path, pixels, place)
         values = job.source.palette.to_values(part)
         if not _holds(map_path, values[np.newaxis]):
             write_tile(map_path, values, place, job.source.palette)
-        tiles.append(Tile(made.id, made.scene, split, made.window, shares, sha256(image_path), sha256(map_path)))
+        files = f"images/{name}.tif", sha256(image_path), f"maps/{name}.tif", sha256(map_path)
+        tiles.append(Tile(name, job.source.record.id, split, cell.window, shares, *files))
     return tiles, dropped
 
 

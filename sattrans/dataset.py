@@ -13,6 +13,9 @@ from sattrans.palette import Palette
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
+TileSplit = Literal["train", "val", "test", "unpaired"]
+"""What a tile is for; `unpaired` are those of scenes that have an image and no map."""
+
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
 """Suffixes taken for rasters when a folder is listed; what a file is, its first bytes tell."""
 
@@ -21,13 +24,15 @@ IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
 class Scene:
     """One georeferenced image with its map. `id` names its tiles; `region` groups scenes that belong together.
 
-    `image` or `map` is None where the dataset publishes only the other.
+    `image` or `map` is None where the dataset publishes only the other. `side_by_side` says that both are the
+    same file: its left half and its right half, as the pix2pix repositories keep them.
     """
 
     id: str
     image: Path | None
     map: Path | None
     region: str = ""
+    side_by_side: bool = False
 
 
 class Dataset(ABC):

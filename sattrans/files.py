@@ -84,8 +84,14 @@ def fingerprint(paths: Iterable[Path]) -> str:
 
 
 def now() -> str:
-    """Return the time as manifests keep it: UTC, ISO 8601, to the microsecond."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    """Return the time as manifests keep it: UTC, ISO 8601, to the microsecond.
+
+    `SOURCE_DATE_EPOCH` (https://reproducible-builds.org/specs/source-date-epoch), where it is set, is taken
+    instead of the clock: the same command then writes the same bytes.
+    """
+    told = os.environ.get("SOURCE_DATE_EPOCH", "")
+    time = datetime.fromtimestamp(int(told), UTC) if told.isdecimal() else datetime.now(UTC)
+    return time.isoformat(timespec="microseconds")
 
 
 def remove(path: Path) -> None:

@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sattrans.dataset import SPLITS, Split
+from sattrans.dataset import SPLITS, TileSplit
 from sattrans.errors import NothingToUse, SattransError, UsageError
 from sattrans.files import begun_of, read_manifest, sha256, write_json, write_manifest
 from sattrans.grid import Window
 from sattrans.palette import Palette
 from sattrans.raster.georeference import Georeference
 
-VERSION = 1
+VERSION = 2
 MANIFEST = "tileset.json"
 INDEX = "tiles.geojson"
 DEFAULT_FOLDER = Path("tiles")
@@ -24,12 +24,12 @@ DEFAULT_FOLDER = Path("tiles")
 
 @dataclass(frozen=True, slots=True)
 class SceneRecord:
-    """What the manifest keeps of a scene: its files, size and place."""
+    """What the manifest keeps of a scene: its files (`map` None where it has no map), size and place."""
 
     id: str
     region: str
     image: str
-    map: str
+    map: str | None
     height: int
     width: int
     georeference: Georeference
@@ -37,23 +37,31 @@ class SceneRecord:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile. `shares` are the parts of it that each class covers (by name, summing to 1)."""
+    """One tile. `image` and `map` are its files within the tileset; an unpaired tile has no map.
+
+    `shares` are the parts of it that each class covers, by name; they sum to `valid`, the part that holds
+    anything at all. Without classes there are none.
+    """
 
     id: str
     scene: str
-    split: Split
+    split: TileSplit
     window: Window
     shares: Mapping[str, float]
+    image: str
     image_sha256: str
-    map_sha256: str
+    map: str | None = None
+    map_sha256: str | None = None
+    valid: float = 1.0
 
     def image_path(self, folder: Path) -> Path:
         """Where the image lies in a tileset's folder."""
-        return folder / "images" / f"{self.id}.tif"
+        return folder / self.image
 
     def map_path(self, folder: Path) -> Path:
-        """Where the map lies in a tileset's folder."""
-        return folder / "maps" / f"{self.id}.tif"
+        """Where the map of a paired tile lies in a tileset's folder."""
+        assert self.map, f"tile {self.id} has no map"
+        return folder / self.map
 
 
 @dataclass(frozen=True)
@@ -94,9 +102,15 @@ class Tileset:
         return int(self.manifest["size"])
 
     @cached_property
-    def palette(self) -> Palette:
-        """The classes of the maps."""
-        return Palette.from_json(self.manifest["palette"])
+    def palette(self) -> Palette | None:
+        """The classes of the maps; None where maps are pictures, three bands of colour."""
+        classes = self.manifest["palette"]
+        return Palette.from_json(classes) if classes is not None else None
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether a tile's map and image are one file, left and right: a copy for other tools, not for training."""
+        return bool(self.manifest["options"].get("layout") == "pairs")
 
     @cached_property
     def scenes(self) -> dict[str, SceneRecord]:
@@ -118,7 +132,7 @@ class Tileset:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path} is damaged ({error}): make the tileset again") from error
 
-    def split(self, split: Split) -> list[Tile]:
+    def split(self, split: TileSplit) -> list[Tile]:
         """Return the tiles of a split."""
         return [tile for tile in self.tiles if tile.split == split]
 
@@ -144,7 +158,18 @@ class Tileset:
 def _tile(feature: Mapping[str, Any]) -> Tile:
     p = feature["properties"]
     window = Window(p["row"], p["col"], p["height"], p["width"])
-    return Tile(feature["id"], p["scene"], p["split"], window, p["shares"], p["image_sha256"], p["map_sha256"])
+    return Tile(
+        feature["id"],
+        p["scene"],
+        p["split"],
+        window,
+        p["shares"],
+        p["image"],
+        p["image_sha256"],
+        p["map"],
+        p["map_sha256"],
+        p["valid"],
+    )
 
 
 def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneRecord]) -> None:
@@ -162,7 +187,10 @@ def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneR
                 "height": tile.window.height,
                 "width": tile.window.width,
                 "shares": {name: round(share, 6) for name, share in tile.shares.items()},
+                "valid": round(tile.valid, 6),
+                "image": tile.image,
                 "image_sha256": tile.image_sha256,
+                "map": tile.map,
                 "map_sha256": tile.map_sha256,
             },
         }
@@ -175,7 +203,7 @@ def manifest_body(
     created: str,
     options: Mapping[str, Any],
     size: int,
-    palette: Palette,
+    palette: Palette | None,
     scenes: Sequence[SceneRecord],
     tiles: Sequence[Tile],
     notices: Sequence[str],
@@ -185,8 +213,8 @@ def manifest_body(
         "created": created,
         "options": dict(options),
         "size": size,
-        "palette": palette.to_json(),
-        "tiles": {split: sum(tile.split == split for tile in tiles) for split in SPLITS},
+        "palette": palette.to_json() if palette else None,
+        "tiles": {split: sum(tile.split == split for tile in tiles) for split in (*SPLITS, "unpaired")},
         "notices": list(notices),
         "scenes": [
             {

@@ -34,7 +34,8 @@ SCENES = (
 
 
 def tile_of(scene, k, row, col, split):
-    return Tile(f"{scene}_{k}", scene, split, Window(row, col, 256, 256), {"water": 0.25, "forest": 0.75}, "a1", "b2")
+    files = f"images/{scene}_{k}.tif", "a1", f"maps/{scene}_{k}.tif", "b2"
+    return Tile(f"{scene}_{k}", scene, split, Window(row, col, 256, 256), {"water": 0.25, "forest": 0.75}, *files)
 
 
 TILES = (
@@ -64,7 +65,7 @@ def test_a_tileset_comes_back_as_it_was_written(folder):
     assert opened.tiles == TILES
     assert opened.scenes == {scene.id: scene for scene in SCENES}
     assert opened.split("train") == [TILES[0], TILES[2]]
-    assert opened.manifest["tiles"] == {"train": 2, "val": 1, "test": 1}
+    assert opened.manifest["tiles"] == {"train": 2, "val": 1, "test": 1, "unpaired": 0}
     assert opened.manifest["notices"] == ["a notice"]
 
 
