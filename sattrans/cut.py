@@ -1,87 +1,254 @@
-"""Cut one row of tiles of one scene: the piece of work that tile hands to its processes."""
+"""Cut one row of tiles of one scene: the piece of work that tile hands to its workers."""
 
+import hashlib
+import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sattrans.dataset import Split
-from sattrans.errors import RasterError
-from sattrans.files import sha256
+from sattrans.dataset import TileSplit
+from sattrans.files import atomic
 from sattrans.grid import Cell, Window
 from sattrans.palette import UNKNOWN, Palette
-from sattrans.raster.gate import open_raster
-from sattrans.raster.maps import Coding, class_map
-from sattrans.raster.read import read_rgb, read_valid
-from sattrans.raster.write import write_tile
-from sattrans.tileset import SceneRecord, Tile
+from sattrans.raster.formats import FORMATS, TileFormat
+from sattrans.raster.georeference import Georeference
+from sattrans.raster.read import read_image
+from sattrans.raster.scale import Scale
+from sattrans.source import Opened, Source, hold_open
+from sattrans.tileset import Tile
+
+Layout = Literal["tiles", "pairs"]
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A scene as it was found: its record, the image's bands for red, green, blue, and how the map codes classes."""
+class Cutting:
+    """What decides the bytes of tiles, the same for every scene. Picklable.
 
-    record: SceneRecord
-    bands: tuple[int, int, int]
-    coding: Coding
-    palette: Palette
+    `min_valid` is the least part of a tile's pixels in the scene that must hold something; `min_share` the least
+    parts of it that classes must cover, by name; `drop_empty` leaves out tiles of the first class alone.
+    """
+
+    palette: Palette | None
+    scale: Scale | None = None
+    drop_empty: bool = False
+    min_share: Mapping[str, float] | None = None
+    min_valid: float = 1.0
+    format: TileFormat = "tif"
+    layout: Layout = "tiles"
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """A row of tiles of one scene, and where they go. Picklable."""
+class Row:
+    """A row of tiles of one scene: a piece of work. Picklable; `known` is what a killed run made of it."""
 
     source: Source
-    cells: tuple[tuple[Cell, Split], ...]
-    drop_empty: bool
+    cells: tuple[tuple[Cell, TileSplit], ...]
+    cutting: Cutting
     folder: Path
+    known: "CutRow | None" = None
+
+    @property
+    def key(self) -> str:
+        """A hash of all that decides what becomes of the row, but the pixels."""
+        palette = self.cutting.palette
+        decisive = [
+            asdict(self.source),
+            [asdict(cell) | {"split": split} for cell, split in self.cells],
+            asdict(self.cutting) | {"palette": palette.to_json() if palette else None},
+        ]
+        return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:32]
 
 
-def cut_band(job: Band) -> tuple[list[Tile], Counter[str]]:
-    """Cut one row of tiles: read its rows once, write what is not there, return the tiles and what was dropped."""
+@dataclass(frozen=True, slots=True)
+class CutRow:
+    """What became of a row: its tiles, and how many cells were dropped, by reason."""
+
+    tiles: tuple[Tile, ...]
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The pixels of one tile: red, green, blue (3, S, S); a map as class indices (S, S), or as a picture (3, S, S).
+
+    `valid` says which pixels hold something, None where all do; elsewhere the image is black and indices are
+    `UNKNOWN`. `inside` counts the pixels that lie in the scene.
+    """
+
+    cell: Cell
+    split: TileSplit
+    rgb: Pixels
+    map: Pixels | None
+    valid: NDArray[np.bool_] | None
+    inside: int
+
+
+def cut_row(row: Row) -> CutRow:
+    """Read a row's pixels once, write its tiles, and return them; a row whose tiles are there is left as it is."""
+    if row.known and all(_stands(tile, row.folder) for tile in row.known.tiles):
+        return row.known
     tiles: list[Tile] = []
     dropped: Counter[str] = Counter()
-    left = min(cell.window.col for cell, _ in job.cells)
-    right = max(cell.window.right for cell, _ in job.cells)
-    first = job.cells[0][0].window
-    band = Window(first.row, left, first.height, right - left)
-    assert job.source.record.map
-    with open_raster(Path(job.source.record.image)) as image, open_raster(Path(job.source.record.map)) as map_:
-        rgb = read_rgb(image, band, job.source.bands)
-        indices = class_map(map_, job.source.palette, job.source.coding).read(band)
-        valid = read_valid(image, band, rgb)
-    for cell, split in job.cells:
-        across = slice(cell.window.col - left, cell.window.right - left)
-        part, pixels = indices[:, across], rgb[:, :, across]
-        if (part == UNKNOWN).any() or (valid is not None and not valid[:, across].all()):
-            dropped["nodata"] += 1
-            continue
-        counts = np.bincount(part.ravel(), minlength=len(job.source.palette))
-        if job.drop_empty and counts[0] == part.size:
-            dropped["empty"] += 1
-            continue
-        shares = {name: float(n) / part.size for name, n in zip(job.source.palette.names, counts, strict=True) if n}
-        name = f"{job.source.record.id}_{cell.k}"
-        place = job.source.record.georeference.at(cell.window)
-        image_path, map_path = job.folder / "images" / f"{name}.tif", job.folder / "maps" / f"{name}.tif"
-        if not _holds(image_path, pixels):
-            write_tile(image_path, pixels, place)
-        values = job.source.palette.to_values(part)
-        if not _holds(map_path, values[np.newaxis]):
-            write_tile(map_path, values, place, job.source.palette)
-        files = f"images/{name}.tif", sha256(image_path), f"maps/{name}.tif", sha256(map_path)
-        tiles.append(Tile(name, job.source.record.id, split, cell.window, shares, *files))
-    return tiles, dropped
+    for piece in read_pieces(row):
+        shares = _shares(piece, row.cutting)
+        reason = _reason_to_drop(piece, shares, row.cutting)
+        if reason:
+            dropped[reason] += 1
+        else:
+            tiles.append(_write(piece, shares, row))
+    return CutRow(tuple(tiles), dict(dropped))
 
 
-def _holds(path: Path, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bool:
-    """Say whether a tile that a killed run left is there and whole."""
-    if not path.exists():
-        return False
-    try:
-        with open_raster(path) as raster:
-            return bool(np.array_equal(raster.read(), pixels))
-    except RasterError:
-        return False
+def tile_bytes(row: Row) -> Iterator[int]:
+    """Yield how many bytes each tile of a row would take, without writing any."""
+    place = row.source.record.georeference
+    for piece in read_pieces(row):
+        files = _files("", piece, place.at(piece.cell.window), row.cutting)
+        yield sum(len(data) for _, data in files)
+
+
+def read_pieces(row: Row) -> Iterator[Piece]:
+    """Yield the pixels of a row's tiles. Raises `RasterError` or `ClassesError` for what is wrong with them."""
+    opened = hold_open(row.source, row.cutting.palette)
+    windows = [cell.window for cell, _ in row.cells]
+    left, right = min(w.col for w in windows), max(w.right for w in windows)
+    band = Window(windows[0].row, left, windows[0].height, right - left)
+    inside = opened.image.window.intersection(band)
+    assert inside
+    rgb, valid = read_image(opened.image, inside, row.source.bands, row.cutting.scale)
+    map_, map_valid = _read_map(opened, inside, row.source)
+    if map_valid is not None:
+        valid = map_valid if valid is None else valid & map_valid
+    for cell, split in row.cells:
+        part = inside.intersection(cell.window)
+        assert part
+        across = slice(part.col - left, part.right - left)
+        yield _piece(
+            cell,
+            split,
+            rgb[:, :, across],
+            map_[..., across] if map_ is not None else None,
+            valid[:, across] if valid is not None else None,
+        )
+
+
+def _read_map(opened: Opened, window: Window, source: Source) -> tuple[Pixels | None, NDArray[np.bool_] | None]:
+    if opened.classes:
+        indices = opened.classes.read(window)
+        return indices, indices != UNKNOWN if opened.classes.partial else None
+    if opened.picture:
+        assert source.map_bands
+        return read_image(opened.picture, window, source.map_bands)
+    return None, None
+
+
+def _piece(cell: Cell, split: TileSplit, rgb: Pixels, map_: Pixels | None, valid: NDArray[np.bool_] | None) -> Piece:
+    height, width = rgb.shape[1:]
+    missing = (0, cell.window.height - height), (0, cell.window.width - width)
+    if valid is not None and valid.all():
+        valid = None
+    if missing != ((0, 0), (0, 0)):  # a cell that sticks out of the scene: filled up with nothing
+        here = np.ones((height, width), bool) if valid is None else valid
+        valid = np.pad(here, missing)
+        rgb = np.pad(rgb, ((0, 0), *missing))
+        map_ = np.pad(map_, ((0, 0), *missing)[-map_.ndim :]) if map_ is not None else None
+    if valid is not None:
+        rgb = np.where(valid, rgb, 0).astype(np.uint8)
+        if map_ is not None:
+            map_ = np.where(valid, map_, UNKNOWN if map_.ndim == 2 else 0).astype(np.uint8)
+    return Piece(cell, split, rgb, map_, valid, height * width)
+
+
+def _shares(piece: Piece, cutting: Cutting) -> dict[str, float]:
+    """Return the part of the tile that each class covers, of those that are there."""
+    if cutting.palette is None or piece.map is None:
+        return {}
+    counts = np.bincount(piece.map.reshape(-1), minlength=len(cutting.palette))
+    return {
+        name: float(count) / piece.map.size for name, count in zip(cutting.palette.names, counts, strict=False) if count
+    }
+
+
+def _reason_to_drop(piece: Piece, shares: Mapping[str, float], cutting: Cutting) -> str:
+    valid = piece.inside if piece.valid is None else int(piece.valid.sum())
+    if valid < cutting.min_valid * piece.inside or not valid:
+        return "nodata"
+    if piece.map is None or cutting.palette is None:
+        return ""
+    if cutting.drop_empty and set(shares) <= {cutting.palette.names[0]}:
+        return "empty"
+    few = [name for name, least in (cutting.min_share or {}).items() if shares.get(name, 0.0) < least]
+    return f"with too little {few[0]}" if few else ""
+
+
+def _write(piece: Piece, shares: Mapping[str, float], row: Row) -> Tile:
+    scene, cutting = row.source.record, row.cutting
+    name = f"{scene.id}_{piece.cell.k}"
+    files = dict(_files(name, piece, scene.georeference.at(piece.cell.window), cutting))
+    hashes = {}
+    for path, data in files.items():
+        hashes[path] = hashlib.sha256(data).hexdigest()
+        with atomic(row.folder / path) as part:
+            part.write_bytes(data)
+    image, *others = files
+    map_ = others[0] if others else image if cutting.layout == "pairs" else None
+    valid = 1.0 if piece.valid is None else float(piece.valid.mean())
+    rounded = {name: round(share, 6) for name, share in shares.items()}
+    return Tile(
+        name,
+        scene.id,
+        piece.split,
+        piece.cell.window,
+        rounded,
+        image,
+        hashes[image],
+        map_,
+        hashes[map_] if map_ else None,
+        round(valid, 6),
+    )
+
+
+def _files(name: str, piece: Piece, place: Georeference, cutting: Cutting) -> Iterator[tuple[str, bytes]]:
+    """Yield the tile's files: path within the tileset, and bytes. The image comes first."""
+    kind = FORMATS[cutting.format]
+    if cutting.layout == "pairs":
+        both = np.concatenate([_drawn(piece, cutting.palette), piece.rgb], axis=2)
+        yield f"{piece.split}/{name}{kind.image_suffix}", kind.image(both, place)
+        return
+    yield f"images/{name}{kind.image_suffix}", kind.image(piece.rgb, place)
+    if piece.map is None:
+        return
+    path = f"maps/{name}{kind.map_suffix}"
+    if cutting.palette is None:
+        yield path, kind.picture(piece.map, place)
+        return
+    values = cutting.palette.to_values(piece.map)
+    yield path, kind.class_map(values, place, cutting.palette, piece.valid is not None)
+
+
+def _drawn(piece: Piece, palette: Palette | None) -> Pixels:
+    """Return the tile's map in colours, (3, S, S); black where it holds nothing."""
+    assert piece.map is not None
+    if palette is None:
+        return piece.map
+    return palette.to_rgb(piece.map)
+
+
+def _stands(tile: Tile, folder: Path) -> bool:
+    """Say whether a tile's files are there, and whole."""
+    recorded = {tile.image: tile.image_sha256, tile.map: tile.map_sha256}
+    for path, sha256 in recorded.items():
+        if path is None:
+            continue
+        try:
+            if hashlib.sha256((folder / path).read_bytes()).hexdigest() != sha256:
+                return False
+        except OSError:
+            return False
+    return True

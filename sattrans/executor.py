@@ -1,15 +1,12 @@
-"""Where work on many tiles runs: processes of this machine, or a Dask cluster."""
+"""Where work on many tiles runs: threads of this process, or a Dask cluster."""
 
-import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sattrans.errors import OptionError, SattransError
+from sattrans.errors import OptionError
 
 T = TypeVar("T")
 
@@ -22,26 +19,21 @@ class InlineExecutor(Executor):
         return map(fn, *iterables)
 
 
-def _leave_with_parent() -> None:
-    """Let this worker process end when its parent was killed: it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def leave() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=leave, daemon=True).start()
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
-def executor(workers: int | str) -> Iterator[Executor]:
-    """Give an executor: `workers` processes here, or the Dask cluster at an address such as `tcp://host:8786`.
+def executor(workers: int | str | None = None) -> Iterator[Executor]:
+    """Give an executor: so many threads here, or the Dask cluster at an address such as `tcp://host:8786`.
 
-    Raises `OptionError` for anything else, where no scheduler answers and where Dask is not installed, and
-    `SattransError` where a worker process dies.
+    None takes one thread a processor. Reading, encoding, hashing and writing leave Python's lock, so threads
+    spread over processors as processes would, without their start and their memory; and none outlives a kill.
+    After an error, what was not begun is not done. Raises `OptionError` for anything else, where no scheduler
+    answers and where Dask is not installed.
     """
+    workers = processors() if workers is None else workers
     if isinstance(workers, str) and not workers.isdecimal():
         if "://" not in workers:
             raise OptionError(f"--workers {workers}: a number, or a Dask scheduler's address such as tcp://host:8786")
@@ -64,11 +56,8 @@ def executor(workers: int | str) -> Iterator[Executor]:
     if count == 1:
         yield InlineExecutor()
         return
-    # spawn: GDAL and torch keep threads and locks that a forked child would inherit locked.
+    pool = ThreadPoolExecutor(count, "sattrans")
     try:
-        with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _leave_with_parent) as pool:
-            yield pool
-    except BrokenProcessPool as error:
-        raise SattransError(
-            "a worker process died, perhaps for lack of memory: the same command with fewer --workers goes on"
-        ) from error
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)

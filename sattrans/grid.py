@@ -1,7 +1,8 @@
 """Windows and the grids they form: pure arithmetic on pixels, no files."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from sattrans.errors import OptionError
 
@@ -68,6 +69,31 @@ def tile_cells(height: int, width: int, size: int, overlap: int = 0) -> Iterator
             whole = row + size <= height and col + size <= width
             yield Cell(k, Window(row, col, size, size), whole)
             k += 1
+
+
+Edge = Literal["drop", "pad", "shift"]
+"""What becomes of cells that stick out: left out, filled up with nothing, or moved back inside."""
+
+
+def settle(cells: Iterator[Cell], height: int, width: int, edge: Edge, overlap: int = 0) -> Iterator[Cell]:
+    """Yield the cells that are tiles of a raster of `height` × `width` pixels, whole ones as they are.
+
+    With `pad` a cell that sticks out is kept where it stands, with `shift` it is moved back until it ends at the
+    edge; one whose pixels its neighbours hold already is none, nor, with `shift`, one larger than the raster.
+    """
+    for cell in cells:
+        w = cell.window
+        if cell.whole:
+            yield cell
+            continue
+        nothing_new = (w.row > 0 and w.row + overlap >= height) or (w.col > 0 and w.col + overlap >= width)
+        if edge == "drop" or nothing_new:
+            continue
+        if edge == "pad":
+            yield cell
+        elif w.height <= height and w.width <= width:
+            moved = replace(w, row=min(w.row, height - w.height), col=min(w.col, width - w.width))
+            yield replace(cell, window=moved)
 
 
 def tile_step(size: int, overlap: int) -> int:

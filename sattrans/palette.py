@@ -78,6 +78,11 @@ class Palette:
         """Pixel value to colour: the colour table of a paletted GeoTIFF."""
         return {item.value: item.color for item in self.classes}
 
+    @property
+    def nodata(self) -> int:
+        """The pixel value that stands for "nothing here" in maps we write: the highest that no class has."""
+        return max(set(range(256)) - set(self.values))
+
     @cached_property
     def _index_of_value(self) -> NDArray[np.uint8]:
         import numpy as np
@@ -91,16 +96,24 @@ class Palette:
         return self._index_of_value[values]
 
     def to_values(self, indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return pixel values, same shape; the inverse of `from_values`."""
+        """Return pixel values, same shape; the inverse of `from_values`. `UNKNOWN` becomes `nodata`."""
+        return self._value_of_index[indices]
+
+    @cached_property
+    def _value_of_index(self) -> NDArray[np.uint8]:
         import numpy as np
 
-        return np.asarray(self.values, np.uint8)[indices]
+        table = np.full(256, self.nodata, np.uint8)
+        table[: len(self)] = self.values
+        return table
 
     def to_rgb(self, indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return colours, shape (3, H, W), for class indices (H, W)."""
+        """Return colours, shape (3, H, W), for class indices (H, W). `UNKNOWN` becomes black."""
         import numpy as np
 
-        return np.moveaxis(np.asarray(self.colors, np.uint8)[indices], -1, 0)
+        table = np.zeros((256, 3), np.uint8)
+        table[: len(self)] = self.colors
+        return np.moveaxis(table[indices], -1, 0)
 
     def from_rgb(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return class indices (H, W) for colours (3, H, W), matched exactly; others become `UNKNOWN`."""

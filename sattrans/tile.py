@@ -1,75 +1,75 @@
 """Cut a dataset's scenes into a tileset: images and maps on one grid, with splits, shares and hashes."""
 
-import os
+import csv
+import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sattrans.cut import Band, Source, cut_band
-from sattrans.dataset import SPLITS, Dataset, Scene, Split
-from sattrans.errors import DatasetNotFound, OptionError, SattransError, UsageError
+from sattrans.cut import Cutting, tile_bytes
+from sattrans.dataset import SPLITS, TileSplit
+from sattrans.errors import UsageError
 from sattrans.executor import executor
-from sattrans.files import (
-    begun_of,
-    check_same_options,
-    check_writable_folder,
-    fingerprint,
-    lock,
-    now,
-    remove,
-    sync,
-)
-from sattrans.grid import Cell, tile_cells, tile_step
+from sattrans.files import lock, write_bytes
+from sattrans.fill import Begun, claimed, cut_rows, finished, known_inputs, settle_down, tidy
+from sattrans.leakage import Leakage, find_leaks
 from sattrans.palette import Palette
-from sattrans.plugins import open_dataset
-from sattrans.progress import bar, log
-from sattrans.raster.gate import open_raster
-from sattrans.raster.maps import class_map
-from sattrans.raster.read import check_aligned, image_bands
-from sattrans.splits import FEW_SCENES, SPLITTERS, SceneGrid, Scheme, by_scene, has_published
-from sattrans.tileset import (
-    DEFAULT_FOLDER,
-    MANIFEST,
-    SceneRecord,
-    Tile,
-    Tileset,
-    manifest_body,
-    read_unfinished,
-    write_index,
-    write_tileset_manifest,
-)
+from sattrans.plan import absent_splits
+from sattrans.prepare import Prepared, TileOptions, prepare
+from sattrans.raster.scale import Percentiles, Scale
+from sattrans.source import let_go
+from sattrans.stretch import find_scale
+from sattrans.tileset import MANIFEST, Tile, Tileset, manifest_body, write_index, write_tileset_manifest
 
-DEFAULT_SIZE = 256
+__all__ = ["DryRun", "SceneRow", "TileOptions", "TileResult", "dry_run", "tile"]
 
+LEAKAGE = "leakage.csv"
 
-@dataclass(frozen=True, slots=True)
-class TileOptions:
-    """What `tile` may be told. `size` None takes the published size, else 256 px; `split` None the published one.
-
-    `bidx` are the image's bands (from 1) that hold red, green and blue. `drop_empty` leaves out tiles that
-    hold nothing but the palette's first class.
-    """
-
-    size: int | None = None
-    overlap: int = 0
-    bidx: tuple[int, ...] | None = None
-    split: Scheme | None = None
-    seed: int = 0
-    drop_empty: bool = False
+SAMPLE_ROWS = 12
+"""Rows of tiles that a dry run encodes, to tell how many bytes all would take."""
 
 
 @dataclass(frozen=True, slots=True)
 class TileResult:
-    """A finished tileset, and what was left out: `dropped` counts tiles by reason, `border` those next to
-    a tile of another split. `made` is False where the tileset was there already."""
+    """A finished tileset, and what was left out: `dropped` counts cells by reason.
+
+    `leakage` sums up the tiles that touch or overlap one of another split. `made` is False where the tileset
+    was there already.
+    """
 
     tileset: Tileset
     dropped: Mapping[str, int]
-    border: int
+    leakage: Leakage
     notices: tuple[str, ...]
     made: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRow:
+    """A scene in a dry run: its size in pixels at the resolution of tiles, and its cells by split."""
+
+    id: str
+    height: int
+    width: int
+    splits: Mapping[TileSplit, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What `tile` would write: cells by scene and split, and about how many bytes.
+
+    Cells that hold too little (nodata, `drop_empty`, `min_share`) are still counted: only their pixels tell.
+    """
+
+    folder: Path
+    size: int
+    scenes: tuple[SceneRow, ...]
+    splits: Mapping[TileSplit, int]
+    bytes: int
+    leakage: Leakage
+    notices: tuple[str, ...]
 
 
 def tile(
@@ -77,202 +77,138 @@ def tile(
     output: Path | None = None,
     dataset: str | None = None,
     options: TileOptions | None = None,
-    workers: int | str = 1,
+    workers: int | str | None = None,
     overwrite: bool = False,
 ) -> TileResult:
     """Cut the dataset in `root` into a tileset (`tiles/<dataset>-<size>`, or `output`).
 
-    A finished tileset with the same options is left as it is, an unfinished one is finished. Raises
-    `UsageError` for what cannot be, `RasterError` and `ClassesError` for input that is not right.
+    A finished tileset with the same options is left as it is, an unfinished one is finished. `workers` is a
+    number of threads (None: one a processor), or a Dask scheduler's address. Raises `UsageError` for what cannot
+    be, `RasterError` and `ClassesError` for input that is not right.
     """
-    options = options or TileOptions()
-    found = open_dataset(root, dataset)
-    size = options.size if options.size is not None else found.published_size or DEFAULT_SIZE
-    tile_step(size, options.overlap)
-    palette = found.palette
-    if palette is None:
-        raise UsageError(f"dataset '{found.name}' has maps without classes, which cannot be tiled")
-    folder = output or DEFAULT_FOLDER / f"{found.name}-{size}"
-    check_writable_folder(folder)
-    scenes = [scene for scene in found.scenes() if scene.image and scene.map]
-    if not scenes:
-        raise DatasetNotFound(f"{root} has no scene with both an image and a map")
-    _check_apart(folder, root, scenes)
-    log.info("dataset %s in %s: %d scenes, tiles of %d px into %s", found.name, root, len(scenes), size, folder)
-    sources = _look(scenes, palette, options, size)
-    records = [source.record for source in sources]
-    notices = list(found.notices())
-    small = [record.id for record in records if record.height < size or record.width < size]
-    if small:
-        notices.append(f"{len(small)} scenes are smaller than a tile and give none: {', '.join(small[:5])}")
-    scheme, scheme_notice = _scheme(found, scenes, records, options.split, size)
-    notices += scheme_notice
-    told: dict[str, Any] = {
-        "dataset": found.name,
-        "root": str(root.resolve()),
-        "size": size,
-        "overlap": options.overlap,
-        "bidx": list(options.bidx) if options.bidx else None,
-        "split": scheme,
-        "seed": options.seed,
-        "drop_empty": options.drop_empty,
-        "inputs": fingerprint(path for scene in scenes for path in (scene.image, scene.map) if path),
+    job = prepare(root, output, dataset, options or TileOptions())
+    with lock(job.folder):
+        done = None if overwrite else finished(job.folder, job.told, job.inputs)
+        if done:
+            return _result(done, made=False)
+        with claimed(job.folder, job.told, overwrite) as begun, executor(workers) as pool:
+            try:
+                _fill(job, begun, pool)
+            finally:
+                let_go()
+    return _result(Tileset.open(job.folder), made=True)
+
+
+def dry_run(
+    root: Path, output: Path | None = None, dataset: str | None = None, options: TileOptions | None = None
+) -> DryRun:
+    """Return what `tile` would write, and write nothing; a few tiles are encoded to tell their size."""
+    job = prepare(root, output, dataset, options or TileOptions())
+    number: Counter[tuple[str, TileSplit]] = Counter((cell.scene, cell.split) for cell in job.plan.cells)
+    scenes = tuple(
+        SceneRow(r.id, r.height, r.width, {s: n for (scene, s), n in number.items() if scene == r.id})
+        for r in (source.record for source in job.sources)
+    )
+    splits = Counter(cell.split for cell in job.plan.cells)
+    places = {source.record.id: source.record.georeference for source in job.sources}
+    leakage = Leakage.of(job.plan.cells, find_leaks(job.plan.cells, places))
+    return DryRun(job.folder, job.size, scenes, splits, _estimate(job), leakage, job.notices)
+
+
+def _estimate(job: Prepared) -> int:
+    """Return about how many bytes all cells would take as tiles, by a few rows of them."""
+    # Percentiles would need all pixels: the range of the type is near enough to tell a size.
+    scale = Scale(0, 10_000) if isinstance(job.scale, Percentiles) else job.scale
+    rows = list(job.plan.rows(job.sources, _cutting(job, scale), job.folder))
+    sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
+    try:
+        sizes = [size for row in sample for size in tile_bytes(row)]
+    finally:
+        let_go()
+    return round(sum(sizes) / len(sizes) * len(job.plan.cells)) if sizes else 0
+
+
+def _cutting(job: Prepared, scale: Scale | None) -> Cutting:
+    options = job.options
+    return Cutting(
+        job.palette, scale, options.drop_empty, options.min_share, options.min_valid, job.format, options.layout
+    )
+
+
+def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
+    hashed, differing = known_inputs(begun, job.inputs)
+    stale = {s.record.id for s in job.sources if {s.record.image, s.record.map} & set(differing)}
+    notices = [*job.notices, *([f"{len(stale)} scenes have changed and are cut again"] if stale else [])]
+    begun.note(job.inputs)
+    scale = _scale(job, begun, pool, stale)
+    cutting = _cutting(job, scale)
+    rows = list(job.plan.rows(job.sources, cutting, job.folder))
+    tiles, dropped, inputs = cut_rows(begun, rows, job.inputs, hashed, stale, pool)
+    dropped = Counter(job.plan.dropped) + dropped
+    if not tiles:
+        left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
+        raise UsageError(f"no tile of {job.dataset.root} is left ({left_out}): nothing to train on")
+    used = {tile.scene for tile in tiles}
+    records = [source.record for source in job.sources if source.record.id in used]
+    places = {record.id: record.georeference for record in records}
+    leaks = find_leaks(tiles, places)
+    notices += _gaps(job, tiles)
+    write_index(job.folder, tiles, {record.id: record for record in records})
+    rows_of_leaks = ([tiles[a].id, tiles[a].split, tiles[b].id, tiles[b].split, f"{n:.0f}"] for a, b, n in leaks)
+    _write_csv(job.folder / LEAKAGE, ["tile", "split", "other", "other_split", "shared_pixels"], rows_of_leaks)
+    tidy(job.folder, tiles)
+    body = manifest_body(begun.created, job.told, job.size, job.palette, records, tiles, notices)
+    found = {
+        "scale": [scale.low, scale.high] if scale else None,
+        "dropped": dict(sorted(dropped.items())),
+        "leakage": Leakage.of(tiles, leaks).to_json(),
+        "inputs": [item.to_json() for item in inputs],
     }
-    with lock(folder):
-        if overwrite and ((folder / MANIFEST).is_file() or begun_of(folder / MANIFEST).is_file()):
-            remove(folder)  # a tileset, and nothing else, is ever replaced
-        if (folder / MANIFEST).is_file():
-            done = Tileset.open(folder)
-            check_same_options(folder, done.manifest["options"], told)
-            return TileResult(
-                done, done.manifest["dropped"], _border(done.tiles), tuple(done.manifest["notices"]), False
-            )
-        if folder.is_dir() and any(folder.iterdir()) and read_unfinished(folder) is None:
-            raise UsageError(f"{folder} holds other files: choose another output")
-        begun = read_unfinished(folder)
-        if begun:
-            check_same_options(folder, begun["options"], told)
-        created = begun["created"] if begun else now()
-        write_tileset_manifest(begun_of(folder / MANIFEST), {"created": created, "options": told})
-        for name in ("images", "maps"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        jobs = list(_bands(found, scenes, sources, scheme, options, size, folder))
-        try:
-            tiles, dropped = _cut(jobs, workers)
-            if not tiles:
-                raise UsageError(f"no tile of {root} is left ({_told(dropped)}): nothing to train on")
-        except SattransError:
-            if not begun:  # wrong input leaves nothing behind; a kill leaves what the same command takes up
-                remove(folder)
-            raise
-        without = [split for split in SPLITS if not any(item.split == split for item in tiles)]
-        if without and scheme != "published":
-            notices.append(f"no tile is left for {' and '.join(without)}: there are too few; try smaller tiles")
-        used = [record for record in records if any(t.scene == record.id for t in tiles)]
-        write_index(folder, tiles, {record.id: record for record in used})
-        _flush(folder)
-        body = manifest_body(created, told, size, palette, used, tiles, notices)
-        write_tileset_manifest(folder / MANIFEST, {**body, "dropped": dict(sorted(dropped.items()))})
-        begun_of(folder / MANIFEST).unlink()
-    return TileResult(Tileset.open(folder), dropped, _border(tiles), tuple(notices), True)
+    write_tileset_manifest(job.folder / MANIFEST, {**body, **found})
+    settle_down(job.folder)
 
 
-def _look(scenes: Sequence[Scene], palette: Palette, options: TileOptions, size: int) -> list[Source]:
-    """Open every scene before anything is written, so that what is wrong is said first."""
-    sources = []
-    for scene in scenes:
-        assert scene.image and scene.map
-        with open_raster(scene.image) as image, open_raster(scene.map) as map_:
-            check_aligned(image, map_)
-            place = image.georeference if image.georeference.known else map_.georeference
-            record = SceneRecord(
-                scene.id, scene.region, str(scene.image), str(scene.map), image.height, image.width, place
-            )
-            coding = class_map(map_, palette).coding
-            sources.append(Source(record, image_bands(image, options.bidx), coding, palette))
-    records = [source.record for source in sources]
-    if all(r.height < size or r.width < size for r in records):
-        largest = max(records, key=lambda r: r.height * r.width)
-        raise OptionError(
-            f"--size {size} is larger than every scene (the largest is {largest.width} wide × "
-            f"{largest.height} high): choose a smaller one"
-        )
-    return sources
+def _scale(job: Prepared, begun: Begun, pool: Executor, stale: set[str]) -> Scale | None:
+    """Return the range of values that becomes 0 to 255; percentiles are found once, and kept over a kill."""
+    if not isinstance(job.scale, Percentiles):
+        return job.scale
+    kept = begun.extra.get("scale")
+    scale = Scale(*kept) if kept and not stale else find_scale(job.sources, job.palette, job.scale, pool)
+    begun.note(job.inputs, scale=[scale.low, scale.high])
+    return scale
 
 
-def _check_apart(folder: Path, root: Path, scenes: Sequence[Scene]) -> None:
-    """Raise `UsageError` where the tileset would lie among the scenes, or around the dataset."""
-    here, there = folder.resolve(), root.resolve()
-    held = {path.resolve().parent for scene in scenes for path in (scene.image, scene.map) if path}
-    if here == there or here in there.parents or held & {here, *here.parents}:
-        raise UsageError(f"-o {folder} would mix tiles and the dataset in {root}: choose another folder")
+def _gaps(job: Prepared, tiles: Sequence[Tile]) -> Iterator[str]:
+    """Yield what is missing: splits without tiles, classes that a split lacks."""
+    counts = Counter(tile.split for tile in tiles)
+    without = absent_splits(counts, job.plan.scheme, job.choice)
+    if without:
+        yield f"no tile is left for {' and '.join(without)}: there are too few; try smaller tiles"
+    names = job.palette.names if job.palette else ()
+    held = {split: {name for t in tiles if t.split == split for name in t.shares} for split in SPLITS if counts[split]}
+    for name in names:
+        lacking = [split for split in held if name not in held[split]]
+        if len(lacking) == len(held):
+            yield f"class {name} is in no tile"
+        elif lacking:
+            yield f"class {name} is absent from {' and '.join(lacking)}: scores there say nothing of it"
 
 
-def _scheme(
-    dataset: Dataset, scenes: Sequence[Scene], records: Sequence[SceneRecord], asked: Scheme | None, size: int
-) -> tuple[Scheme, list[str]]:
-    heights, widths = [r.height for r in records], [r.width for r in records]
-    published = asked in (None, "published") and has_published(dataset, scenes, heights, widths)
-    if asked == "published" and not published:
-        raise OptionError(
-            f"dataset '{dataset.name}' in {dataset.root} has no published split: --split scene, block or random"
-        )
-    if asked or published:
-        return asked or "published", []
-    # Few scenes, but each so small that it is a single block: then a scene is what a block would be.
-    blocks = any(min(r.height, r.width) >= 2 * size for r in records)
-    scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES or not blocks else "block"
-    return scheme, [f"no published split: tiles are split by {scheme}, 80/10/10 (--split scene|block|random)"]
+def _write_csv(path: Path, head: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(head)
+    table.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
 
 
-def _bands(
-    dataset: Dataset,
-    scenes: Sequence[Scene],
-    sources: Sequence[Source],
-    scheme: Scheme,
-    options: TileOptions,
-    size: int,
-    folder: Path,
-) -> Iterator[Band]:
-    scene_split = by_scene(scenes, options.seed)
-    for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
-        record = source.record
-        cells = [cell for cell in tile_cells(record.height, record.width, size, options.overlap) if cell.whole]
-        if not cells:
-            continue
-        grid = SceneGrid(
-            dataset,
-            scene,
-            cells,
-            record.height,
-            record.width,
-            size,
-            options.overlap,
-            options.seed + number,
-            scene_split[scene.id],
-        )
-        splits = SPLITTERS[scheme](grid)
-        rows: dict[int, list[tuple[Cell, Split]]] = {}
-        for cell, split in zip(cells, splits, strict=True):
-            if split is not None:
-                rows.setdefault(cell.window.row, []).append((cell, split))
-        for chosen in rows.values():
-            yield Band(source, tuple(chosen), options.drop_empty, folder)
+def _result(tileset: Tileset, made: bool) -> TileResult:
+    kept = tileset.manifest
+    leakage = Leakage.from_json(kept["leakage"])
+    return TileResult(tileset, kept["dropped"], leakage, tuple(kept["notices"]), made)
 
 
-def _cut(jobs: Sequence[Band], workers: int | str) -> tuple[list[Tile], Counter[str]]:
-    tiles: list[Tile] = []
-    dropped: Counter[str] = Counter()
-    with executor(workers) as pool, bar(sum(len(job.cells) for job in jobs), "tile", "tile") as progress:
-        for job, (made, left_out) in zip(jobs, pool.map(cut_band, jobs), strict=True):
-            tiles += made
-            dropped += left_out
-            progress.update(len(job.cells))
-    return tiles, dropped
-
-
-def _border(tiles: Sequence[Tile]) -> int:
-    """Count the tiles that touch or overlap one of another split in the same scene."""
-    by_scene_: dict[str, list[Tile]] = {}
-    for item in tiles:
-        by_scene_.setdefault(item.scene, []).append(item)
-    from shapely import STRtree, box
-
-    count = 0
-    for members in by_scene_.values():
-        boxes = [box(t.window.col, t.window.row, t.window.right, t.window.bottom) for t in members]
-        one, other = STRtree(boxes).query(boxes, predicate="intersects")
-        unlike = [i for i, j in zip(one, other, strict=True) if members[i].split != members[j].split]
-        count += len(set(unlike))
-    return count
-
-
-def _flush(folder: Path) -> None:
-    """Make sure that tiles and folders are on the disk before the manifest says that they are."""
-    if hasattr(os, "sync"):
-        os.sync()  # one call for thousands of files: an fsync each would cost 10 ms a tile
-    sync(folder / "images", folder / "maps", folder)
-
-
-def _told(dropped: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in dropped.items()) or "none cut"
+def class_balance(tileset: Tileset, palette: Palette, split: TileSplit) -> list[float]:
+    """Return the part of a split's pixels that each class covers, in the palette's order."""
+    tiles = tileset.split(split)
+    return [sum(t.shares.get(name, 0.0) for t in tiles) / len(tiles) if tiles else 0.0 for name in palette.names]

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,16 @@ class Tileset:
         return self.scenes[tile.scene].georeference.at(tile.window)
 
 
+def tile_to_json(tile: Tile) -> dict[str, Any]:
+    """Return all that is known of a tile."""
+    return asdict(tile)
+
+
+def tile_from_json(value: Mapping[str, Any]) -> Tile:
+    """Read back what `tile_to_json` wrote."""
+    return Tile(**{**value, "window": Window(**value["window"])})
+
+
 def _tile(feature: Mapping[str, Any]) -> Tile:
     p = feature["properties"]
     window = Window(p["row"], p["col"], p["height"], p["width"])
@@ -174,11 +184,17 @@ def _tile(feature: Mapping[str, Any]) -> Tile:
 
 def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneRecord]) -> None:
     """Write `tiles.geojson` (RFC 7946): a feature a tile, its footprint in WGS 84, null where the CRS is unknown."""
+    tiles = list(tiles)
+    outline_of: dict[str, Any] = {}
+    for name, scene in scenes.items():  # a scene's tiles at once: setting up a reprojection costs as much as they do
+        own = [tile for tile in tiles if tile.scene == name]
+        outlines = scene.georeference.footprints([tile.window for tile in own])
+        outline_of.update(zip([tile.id for tile in own], outlines, strict=True))
     features = [
         {
             "type": "Feature",
             "id": tile.id,
-            "geometry": scenes[tile.scene].georeference.footprint(tile.window),
+            "geometry": outline_of[tile.id],
             "properties": {
                 "scene": tile.scene,
                 "split": tile.split,
@@ -208,7 +224,7 @@ def manifest_body(
     tiles: Sequence[Tile],
     notices: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what the manifest of a finished tileset holds."""
+    """Return what the manifest of a finished tileset holds. `tile` adds what it found on the way."""
     return {
         "created": created,
         "options": dict(options),

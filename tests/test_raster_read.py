@@ -6,8 +6,9 @@ from rasterio.crs import CRS
 
 from sattrans.errors import AlignmentError, OptionError, RasterError
 from sattrans.grid import Window
+from sattrans.raster.align import TOLERANCE, check_aligned
 from sattrans.raster.gate import open_raster
-from sattrans.raster.read import TOLERANCE, check_aligned, image_bands, read_rgb, read_valid
+from sattrans.raster.read import image_bands, read_image, read_valid
 
 INDICES = make_indices(60, 80, 3)
 PICTURE = make_picture(INDICES)
@@ -138,13 +139,13 @@ def test_the_first_three_bands_are_red_green_blue_unless_others_are_chosen(opene
 
 def test_chosen_bands_are_read_in_their_order(opened):
     image = opened(PICTURE)
-    assert (read_rgb(image, Window(5, 6, 7, 8), (3, 2, 1)) == PICTURE[::-1, 5:12, 6:14]).all()
+    assert (read_image(image, Window(5, 6, 7, 8), (3, 2, 1))[0] == PICTURE[::-1, 5:12, 6:14]).all()
 
 
 def test_one_band_stands_for_three(opened):
     image = opened(PICTURE[0])
     assert image_bands(image, None) == (1, 1, 1)
-    assert (read_rgb(image, image.window, (1, 1, 1)) == np.stack([PICTURE[0]] * 3)).all()
+    assert (read_image(image, image.window, (1, 1, 1))[0] == np.stack([PICTURE[0]] * 3)).all()
 
 
 def test_a_grey_image_with_alpha_is_grey(opened):
@@ -164,7 +165,7 @@ def test_bands_that_are_not_there_are_refused(opened, chosen, told):
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 def test_an_image_that_is_not_8_bit_is_refused_and_told_how_to_scale(opened, dtype):
-    with pytest.raises(RasterError, match=f"{dtype} pixels, 8-bit ones are needed.*gdal_translate"):
+    with pytest.raises(RasterError, match=f"{dtype} pixels, 8-bit ones are needed.*--scale 0,3000"):
         image_bands(opened(PICTURE.astype(dtype)), None)
 
 

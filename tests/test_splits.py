@@ -126,7 +126,7 @@ def test_blocks_are_dealt_by_the_seed():
 def test_a_tile_inherits_the_published_split_that_holds_all_of_it(landcover, size, overlap):
     dataset, pixels = landcover
     cells = whole_cells(HEIGHT, WIDTH, size, overlap)
-    splits = by_publisher(dataset, SCENE, cells, HEIGHT, WIDTH, size, overlap)
+    splits = by_publisher(dataset, SCENE, cells, HEIGHT, WIDTH)
     expected = []
     for cell in cells:
         found = np.unique(pixels[cell.window.slices])
@@ -143,7 +143,7 @@ def test_the_published_counter_moves_on_over_the_cut_cells(landcover):
     (dataset.root / "train.txt").write_text("")
     (dataset.root / "test.txt").write_text("")
     cells = whole_cells(HEIGHT, WIDTH, 256)
-    splits = by_publisher(dataset, SCENE, cells, HEIGHT, WIDTH, 256, 0)
+    splits = by_publisher(dataset, SCENE, cells, HEIGHT, WIDTH)
     listed = [(cell.window.row, cell.window.col) for cell, split in zip(cells, splits, strict=True) if split == "val"]
     assert listed == [(512, 0), (512, 256), (768, 0), (768, 256)]
 
@@ -153,7 +153,7 @@ def test_a_published_split_of_whole_scenes_holds_for_all_their_cells(tmp_path):
     cells = whole_cells(1000, 1000, 256, 32)
     for name, split in (("austin5", "val"), ("austin6", "train"), ("tyrol-w36", "train"), ("tyrol-w1", "val")):
         scene = Scene(name, Path("a"), Path("b"))
-        assert set(by_publisher(dataset, scene, cells, 1000, 1000, 256, 32)) == {split}
+        assert set(by_publisher(dataset, scene, cells, 1000, 1000)) == {split}
 
 
 def test_has_published_tells_lists_that_name_these_scenes_from_those_that_do_not(landcover, tmp_path):

@@ -190,7 +190,7 @@ def test_overlapping_tiles_share_pixels(tmp_path):
     assert sorted({t.window.col for t in tileset.tiles}) == [0, 64, 128]
 
 
-def test_border_counts_tiles_next_to_another_split(landcover, tmp_path):
+def test_the_leakage_report_counts_the_tiles_next_to_another_split(landcover, tmp_path):
     result = tile(landcover, tmp_path / "t")
     tiles = result.tileset.tiles
     by_hand = sum(
@@ -203,7 +203,7 @@ def test_border_counts_tiles_next_to_another_split(landcover, tmp_path):
         )
         for a in tiles
     )
-    assert result.border == by_hand > 0
+    assert result.leakage.tiles == by_hand > 0
 
 
 # Bad input: one line that says what and where, nothing left behind, nothing lost.
@@ -230,8 +230,8 @@ def test_an_image_without_mask_and_the_reverse_are_named(tmp_path, lone, other):
     assert not (tmp_path / "t").exists()
 
 
-def _spoil_mask(root: Path, **changes) -> None:
-    mask = root / "masks" / "place1.tif"
+def _spoil_mask(root: Path, stem: str = "place1", **changes) -> None:
+    mask = root / "masks" / f"{stem}.tif"
     with rasterio.open(mask) as src:
         values, place = src.read(1), src.transform
     array = changes.get("array", values)
@@ -263,27 +263,46 @@ def test_a_mask_in_another_crs_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_unknown_classes_are_listed_and_nothing_is_left(landcover, tmp_path, workers):
+def test_unknown_classes_are_listed_and_what_was_made_is_kept_for_the_mended_mask(landcover, tmp_path, workers):
     root = tmp_path / "landcover"
     shutil.copytree(landcover, root)
     mask = sorted((root / "masks").glob("*.tif"))[1]
     with rasterio.open(mask) as src:
         values = src.read(1)
+    right = values.copy()
     values[900, 900] = 77
-    write_raster(mask, values, transform=rasterio.open(sorted((root / "images").glob("*.tif"))[1]).transform)
+    place = rasterio.open(sorted((root / "images").glob("*.tif"))[1]).transform
+    write_raster(mask, values, transform=place)
     with pytest.raises(ClassesError, match=r"77.*0 background, 1 building"):
         tile(root, tmp_path / "t", options=TileOptions(size=256), workers=workers)
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "t" / "images").iterdir()}
+    assert made and not (tmp_path / "t" / "tileset.json").exists()
+    write_raster(mask, right, transform=place)
+    result = tile(root, tmp_path / "t", options=TileOptions(size=256), workers=workers)
+    assert any("1 scenes have changed" in notice for notice in result.notices)
+    kept = [path for path in made if not path.name.startswith(mask.stem)]
+    assert kept and all(path.stat().st_mtime_ns == made[path] for path in kept)
+    assert len(result.tileset.tiles) == 4 * 4 * 2
+
+
+def test_a_mask_that_is_wrong_at_once_leaves_nothing_behind(tmp_path):
+    root = make_folder(tmp_path / "f", classes_toml=True)
+    _spoil_mask(root, stem="place0", array=np.full((256, 256), 9, np.uint8))
+    with pytest.raises(ClassesError, match="9"):
+        tile(root, tmp_path / "t", options=TileOptions(size=64))
     assert not (tmp_path / "t").exists()
 
 
-def test_a_truncated_image_is_named_and_nothing_is_left(tmp_path):
+def test_a_truncated_image_is_named_and_the_other_scenes_are_kept(tmp_path):
     root = make_folder(tmp_path / "f", size=512)
     image = root / "images" / "place2.tif"
     data = image.read_bytes()
     image.write_bytes(data[: len(data) // 2])
     with pytest.raises(RasterError, match="place2.tif"):
-        tile(root, tmp_path / "t", options=TileOptions(size=64))
-    assert not (tmp_path / "t").exists()
+        tile(root, tmp_path / "t", options=TileOptions(size=64), workers=1)
+    assert not (tmp_path / "t" / "tileset.json").exists()
+    image.write_bytes(data)
+    assert len(tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset.tiles) == 3 * 64
 
 
 def test_a_tile_larger_than_every_scene_is_refused(tmp_path):

@@ -106,7 +106,7 @@ def test_a_tile_of_a_scene_without_crs_has_no_outline_but_keeps_its_window(folde
 
 def test_a_south_up_scene_has_a_counterclockwise_outline_too():
     place = Georeference.of(CRS.from_epsg(32652), Affine(10, 0, 300_000, 0, 10, 4_000_000))
-    ring = np.array(place.footprint(Window(0, 0, 100, 100))["coordinates"][0])
+    ring = np.array(place.footprints([Window(0, 0, 100, 100)])[0]["coordinates"][0])
     x, y = ring[:-1].T
     assert np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) > 0
 

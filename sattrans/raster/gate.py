@@ -1,8 +1,8 @@
 """The gate every raster passes: a file is opened as what its first bytes say it is, and as nothing else."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
@@ -53,21 +53,29 @@ ALONE_GDAL = {
 
 @dataclass(frozen=True)
 class Raster:
-    """An open raster. Reading raises `RasterError` with the path in it, whatever GDAL finds wrong."""
+    """An open raster, or a part of one. Reading raises `RasterError` with the path in it, whatever GDAL finds wrong."""
 
     path: str
     src: "DatasetReader"
     georeference: Georeference
+    part: Window | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """GDAL's, for opening and for reading. They hold for one thread and the time of a call: a raster may be held
+    open, and be closed by another thread."""
+
+    def cropped(self, part: Window) -> "Raster":
+        """Return the part of it within a window, as a raster of its own."""
+        return replace(self, georeference=self.georeference.at(part), part=part)
 
     @property
     def height(self) -> int:
         """Rows."""
-        return int(self.src.height)
+        return self.part.height if self.part else int(self.src.height)
 
     @property
     def width(self) -> int:
         """Columns."""
-        return int(self.src.width)
+        return self.part.width if self.part else int(self.src.width)
 
     @property
     def bands(self) -> int:
@@ -121,9 +129,11 @@ class Raster:
         """
         window = window or self.window
         numbers = list(bands or self.src.indexes)
-        place = RasterioWindow(window.col, window.row, window.width, window.height)
+        left, top = (self.part.col, self.part.row) if self.part else (0, 0)
+        place = RasterioWindow(left + window.col, top + window.row, window.width, window.height)
         try:
-            pixels: NDArray[np.generic] = self.src.read(numbers, window=place)
+            with rasterio.Env(**self.settings):
+                pixels: NDArray[np.generic] = self.src.read(numbers, window=place)
         except (RasterioError, MemoryError) as error:
             raise RasterError(
                 f"{self.path}: rows {window.row} to {window.bottom} cannot be read, the file is damaged or "
@@ -141,12 +151,13 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
     `.vrt`, an `https://` or an `s3://` address. Raises `RasterError`.
     """
     if isinstance(source, str) and source.startswith(REMOTE):
-        with _opened(source, None) as src:
-            yield Raster(source, src, Georeference.of(src.crs, src.transform))
+        with _opened(source, None, STRICT_GDAL) as src:
+            yield Raster(source, src, Georeference.of(src.crs, src.transform), settings=STRICT_GDAL)
         return
     path = Path(source)
     driver = _driver(path, typed=isinstance(source, str))
-    with _opened(str(path), driver) as src:
+    settings = STRICT_GDAL if driver == "VRT" else {**STRICT_GDAL, **ALONE_GDAL}
+    with _opened(str(path), driver, settings) as src:
         crs, transform = src.crs, src.transform
         if crs is None or transform.is_identity:
             aux_crs, aux_transform = read_aux_xml(path)
@@ -155,22 +166,20 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
                 transform = aux_transform or read_world_file(path) or transform
         if transform.is_degenerate:
             raise RasterError(f"{path} has a geotransform that maps all of it to one line or point: mend it first")
-        yield Raster(str(path), src, Georeference.of(crs, transform))
+        yield Raster(str(path), src, Georeference.of(crs, transform), settings=settings)
 
 
 @contextmanager
-def _opened(name: str, driver: str | None) -> Iterator["DatasetReader"]:
-    settings = STRICT_GDAL if driver in (None, "VRT") else {**STRICT_GDAL, **ALONE_GDAL}
-    with rasterio.Env(**settings):
-        try:
-            with catch_warnings():
-                simplefilter("ignore", NotGeoreferencedWarning)
-                src = rasterio.open(name, driver=driver)
-        except (RasterioError, OSError) as error:
-            raise RasterError(f"{name} cannot be opened as a raster ({_reason(error)}): is it whole?") from error
-        with src:
-            _check_sizes(name, src)
-            yield src
+def _opened(name: str, driver: str | None, settings: Mapping[str, str]) -> Iterator["DatasetReader"]:
+    try:
+        with rasterio.Env(**settings), catch_warnings():
+            simplefilter("ignore", NotGeoreferencedWarning)
+            src = rasterio.open(name, driver=driver)
+    except (RasterioError, OSError) as error:
+        raise RasterError(f"{name} cannot be opened as a raster ({_reason(error)}): is it whole?") from error
+    with closing(src):  # not `with src`, which would enter an Env of this thread until it is closed
+        _check_sizes(name, src)
+        yield src
 
 
 def _driver(path: Path, typed: bool) -> str:

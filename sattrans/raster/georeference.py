@@ -1,10 +1,14 @@
 """Georeference: where a raster lies on the earth, as manifests keep it."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as transform_points
@@ -65,32 +69,96 @@ class Georeference:
         a, b, _, d, e, _ = self.transform
         return b == 0 and d == 0 and a > 0 and e < 0
 
+    def scaled(self, across: float, down: float) -> "Georeference":
+        """Return the same corner and directions with pixels so many times as wide and as high."""
+        a, b, c, d, e, f = (self.affine @ Affine.scale(across, down))[:6]
+        return Georeference(self.crs, (a, b, c, d, e, f))
+
     def at(self, window: Window) -> "Georeference":
         """Return the georeference of a window."""
         moved = self.affine @ Affine.translation(window.col, window.row)
         a, b, c, d, e, f = moved[:6]
         return Georeference(self.crs, (a, b, c, d, e, f))
 
-    def footprint(self, window: Window) -> dict[str, Any] | None:
-        """Return a window's outline as a GeoJSON polygon in WGS 84, longitude first; None without a CRS.
+    def pixels_of(self, points: NDArray[np.float64], crs: str | None) -> NDArray[np.float64] | None:
+        """Return where `points` (N, 2) of x, y in another CRS (WKT) lie, as (column, row), (N, 2).
 
-        The ring runs counterclockwise (RFC 7946 section 3.1.6), with 1e-7 degree (about a centimetre).
+        None where nothing relates the two: one is unknown and the other not, or local.
         """
-        if self.rasterio_crs is None:
-            return None
-        corners = [
-            (window.col, window.row),
-            (window.col, window.bottom),
-            (window.right, window.bottom),
-            (window.right, window.row),
-        ]
-        xs, ys = zip(*(self.affine @ corner for corner in corners), strict=True)
-        try:
-            lon, lat = transform_points(self.rasterio_crs, CRS.from_epsg(4326), xs, ys)[:2]
-        except RasterioError:  # a local CRS that nothing relates to the earth
-            return None
-        ring = [[round(x, 7), round(y, 7)] for x, y in zip(lon, lat, strict=True)]
-        twice_area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring, ring[1:] + ring[:1], strict=True))
-        if twice_area < 0:  # a south-up raster
-            ring.reverse()
-        return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+        xy = reproject(points, crs, self.crs)
+        return None if xy is None else _apply(~self.affine, xy)
+
+    def points_of(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return x, y in this CRS, (N, 2), for (column, row), (N, 2)."""
+        return _apply(self.affine, pixels)
+
+    def footprints(self, windows: Sequence[Window]) -> list[dict[str, Any] | None]:
+        """Return the outline of each window as a GeoJSON polygon in WGS 84, longitude first; None without a CRS.
+
+        Rings run counterclockwise (RFC 7946 section 3.1.6), with 1e-7 degree (about a centimetre).
+        """
+        corners = corners_of(windows)
+        places = reproject(self.points_of(corners), self.crs, WGS84) if self.crs else None
+        if places is None:
+            return [None] * len(windows)
+        return [_polygon(ring) for ring in places.round(7).reshape(-1, 4, 2).tolist()]
+
+
+CRS_NAME = re.compile(r"(?:urn:ogc:def:crs:)?(?:EPSG:(?:[\d.]*:)?(?P<epsg>\d+)|OGC:(?:[\d.]*:)?CRS84)")
+
+WGS84: str = CRS.from_epsg(4326).to_wkt()
+"""Longitude and latitude, in this order, as GeoJSON has them."""
+
+
+def _apply(transform: Affine, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    a, b, c, d, e, f = transform[:6]
+    x, y = points[:, 0], points[:, 1]
+    return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+
+
+def corners_of(windows: Sequence[Window]) -> NDArray[np.float64]:
+    """Return the corners of windows as (column, row), (4 N, 2): top left, bottom left, bottom right, top right."""
+    rows = ((w.col, w.row, w.col, w.bottom, w.right, w.bottom, w.right, w.row) for w in windows)
+    return np.array(list(rows), np.float64).reshape(-1, 2)
+
+
+def crs_wkt(name: str) -> str:
+    """Return the WKT of a CRS named "EPSG:2180", "OGC:CRS84" or by its URN. Raises `ValueError` for another."""
+    # No more than that: what PROJ takes for a name may also be a path or an address, which it reads.
+    named = CRS_NAME.fullmatch(name)
+    if named is None:
+        raise ValueError(f"{name} is no CRS that is known here")
+    if named["epsg"] is None:
+        return WGS84
+    try:
+        return str(CRS.from_epsg(int(named["epsg"])).to_wkt())
+    except (RasterioError, ValueError) as error:
+        raise ValueError(f"{name} is no CRS that is known here") from error
+
+
+def same_crs(one: str | None, other: str | None) -> bool:
+    """Say whether two CRSs (WKT) have the same parameters, whatever their names."""
+    if one == other or one is None or other is None:
+        return one == other
+    return bool(CRS.from_wkt(one) == CRS.from_wkt(other))
+
+
+def reproject(points: NDArray[np.float64], crs: str | None, into: str | None) -> NDArray[np.float64] | None:
+    """Return `points` (N, 2) of x, y in another CRS (both WKT); None where nothing relates the two."""
+    if same_crs(crs, into):
+        return points
+    if crs is None or into is None:
+        return None
+    try:
+        xs, ys = transform_points(CRS.from_wkt(crs), CRS.from_wkt(into), points[:, 0], points[:, 1])[:2]
+    except RasterioError:  # a local CRS that nothing relates to the earth
+        return None
+    moved = np.stack([xs, ys], axis=1)
+    return moved if np.isfinite(moved).all() else None
+
+
+def _polygon(ring: list[list[float]]) -> dict[str, Any]:
+    twice_area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(ring, ring[1:] + ring[:1], strict=True))
+    if twice_area < 0:  # a south-up raster
+        ring.reverse()
+    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}

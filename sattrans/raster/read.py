@@ -1,58 +1,28 @@
-"""Reading an image and its map on one grid: bands, alignment, and pixels that hold nothing."""
+"""Reading an image: which bands are red, green and blue, as 8-bit pixels, and which pixels hold anything."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.errors import AlignmentError, OptionError, RasterError
+from sattrans.errors import OptionError, RasterError
 from sattrans.grid import Window
 from sattrans.raster.gate import Raster
-
-TOLERANCE = 0.01
-"""How far apart, in pixels, the corners of image and map may lie and still be the same grid."""
+from sattrans.raster.scale import Scale
 
 
-def check_aligned(image: Raster, map_: Raster) -> None:
-    """Raise `AlignmentError`, saying what differs, unless both lie on one grid.
-
-    Sizes must be equal; corners must agree to a hundredth of a pixel; CRSs must have the same parameters.
-    Where one of the two has no CRS, or no georeference at all, the other's is taken for both.
-    """
-    both = f"{image.path} and {map_.path}"
-    if (image.height, image.width) != (map_.height, map_.width):
-        raise AlignmentError(
-            f"{both} differ in size: {image.width} wide × {image.height} high against "
-            f"{map_.width} × {map_.height}; resample one onto the other's grid first"
-        )
-    one, other = image.georeference, map_.georeference
-    if not one.known or not other.known:
-        return
-    if one.rasterio_crs and other.rasterio_crs and one.rasterio_crs != other.rasterio_crs:
-        raise AlignmentError(f"{both} have different coordinate reference systems; reproject one onto the other")
-    if one.affine.is_identity or other.affine.is_identity:
-        return
-    corners = ((0, 0), (image.width, 0), (0, image.height))
-    to_image = ~one.affine @ other.affine
-    shifts = [np.subtract(to_image @ corner, corner) for corner in corners]
-    worst = max(shifts, key=lambda shift: float(np.abs(shift).max()))
-    if np.abs(worst).max() > TOLERANCE:
-        raise AlignmentError(
-            f"{both} lie on different grids: the map is off by {worst[0]:+.2f} columns and {worst[1]:+.2f} rows; "
-            "warp it onto the image's grid first"
-        )
-
-
-def image_bands(image: Raster, chosen: Sequence[int] | None) -> tuple[int, int, int]:
+def image_bands(image: Raster, chosen: Sequence[int] | None, scaled: bool = False) -> tuple[int, int, int]:
     """Return the three band numbers that hold red, green and blue: those chosen, or 1, 2, 3.
 
     A single band stands for all three. Raises `OptionError` for numbers that are not there and `RasterError`
-    for pixels that are not 8 bits deep, or numbers of a colour table.
+    for pixels that are not 8 bits deep and not to be `scaled`, or are numbers of a colour table.
     """
-    if image.dtype != "uint8":
+    if np.dtype(image.dtype).kind == "c":
+        raise RasterError(f"{image.path} holds {image.dtype} pixels, and an image is of real numbers: take amplitudes")
+    if image.dtype != "uint8" and not scaled:
         raise RasterError(
-            f"{image.path} holds {image.dtype} pixels, 8-bit ones are needed: scale it first, "
-            "such as with gdal_translate -ot Byte -scale"
+            f"{image.path} holds {image.dtype} pixels, 8-bit ones are needed: say which values become black and "
+            "white, such as --scale 0,3000 or --scale 2%,98%"
         )
     if image.colormap():
         raise RasterError(
@@ -70,24 +40,36 @@ def image_bands(image: Raster, chosen: Sequence[int] | None) -> tuple[int, int, 
     return red, green, blue
 
 
-def read_rgb(image: Raster, window: Window, bands: Sequence[int]) -> NDArray[np.uint8]:
-    """Return red, green, blue, shape (3, H, W)."""
-    if len(set(bands)) == 1:
-        pixels = image.read(window, bands[:1]).repeat(3, axis=0)
-    else:
-        pixels = image.read(window, bands)
-    return pixels.astype(np.uint8, copy=False)
+def read_image(
+    image: Raster, window: Window, bands: Sequence[int], scale: Scale | None = None
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """Return red, green, blue, (3, H, W), and which pixels hold anything, (H, W), None where all do."""
+    grey = len(set(bands)) == 1
+    pixels = image.read(window, bands[:1] if grey else bands)
+    valid = read_valid(image, window, pixels)
+    rgb = scale(pixels) if scale else pixels.astype(np.uint8, copy=False)
+    return rgb.repeat(3, axis=0) if grey else rgb, valid
 
 
-def read_valid(image: Raster, window: Window, pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+def read_valid(image: Raster, window: Window, pixels: NDArray[np.generic]) -> NDArray[np.bool_] | None:
     """Return which pixels of a window hold anything, shape (H, W), or None where nothing says that any do not.
 
-    By the alpha band where there is one, else by the nodata value (a pixel is empty where every band has it).
+    By the alpha band where there is one, else by the nodata value: a pixel is empty where every band has it.
+    One with a band that is no number (NaN, infinite) is empty, too.
     """
+    valid: NDArray[np.bool_] | None = None
     if image.alpha_band is not None:
-        opaque: NDArray[np.bool_] = image.read(window, [image.alpha_band])[0] != 0
-        return opaque
-    if image.nodata is not None:
-        valid: NDArray[np.bool_] = (pixels != image.nodata).any(axis=0)
-        return valid
-    return None
+        valid = image.read(window, [image.alpha_band])[0] != 0
+    elif image.nodata is not None and not np.isnan(image.nodata):
+        valid = (pixels != image.nodata).any(axis=0)
+    if pixels.dtype.kind == "f":
+        numbers = np.isfinite(pixels).all(axis=0)
+        valid = numbers if valid is None else valid & numbers
+    return valid
+
+
+def read_values(image: Raster, window: Window, bands: Sequence[int]) -> NDArray[np.generic]:
+    """Return the values of the pixels that hold anything, of all `bands`, one after the other, as they are."""
+    pixels = image.read(window, list(dict.fromkeys(bands)))
+    valid = read_valid(image, window, pixels)
+    return (pixels if valid is None else pixels[:, valid]).reshape(-1)

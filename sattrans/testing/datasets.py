@@ -10,9 +10,9 @@ from sattrans.dataset import Dataset, Scene, Split
 from sattrans.errors import DatasetNotFound, SattransError
 from sattrans.grid import tile_cells
 from sattrans.palette import Palette
+from sattrans.raster.align import check_aligned
 from sattrans.raster.gate import open_raster
 from sattrans.raster.maps import class_map
-from sattrans.raster.read import check_aligned
 from sattrans.testing.require import require, require_name
 
 SCENE_ID = re.compile(r"[^\s/\\.][^\s/\\]*")

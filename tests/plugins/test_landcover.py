@@ -80,7 +80,7 @@ def test_a_smaller_tile_inherits_the_split_of_the_published_cell_around_it(root)
     scene = only_scene(root)
     write_lists(root, train=f"{scene.id}_0", val=f"{scene.id}_1")
     cells = [cell for cell in tile_cells(1100, 1300, 256) if cell.whole]
-    splits = by_publisher(LandCover(root), scene, cells, 1100, 1300, 256, 0)
+    splits = by_publisher(LandCover(root), scene, cells, 1100, 1300)
     by_corner = {(cell.window.row, cell.window.col): split for cell, split in zip(cells, splits, strict=True)}
     for row, col in product((0, 256), (0, 256)):
         assert by_corner[row, col] == "train"

@@ -1,0 +1,104 @@
+"""Areas of interest: the tiles that lie wholly within bounds, or within the polygons of a GeoJSON file."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.errors import ShapelyError
+from shapely.geometry import shape
+
+from sattrans.errors import OptionError, UsageError
+from sattrans.grid import Window
+from sattrans.raster.georeference import WGS84, Georeference, crs_wkt
+
+SLACK = 0.01
+"""How far, in pixels, a tile may stick out of an area: what a reprojection rounds."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """Polygons in a CRS (WKT; None is that of whichever scene is asked about). `name` is what the user typed."""
+
+    name: str
+    geometry: shapely.Geometry
+    crs: str | None = None
+
+    def holds(self, windows: Sequence[Window], place: Georeference) -> list[bool]:
+        """Say which windows of a scene at `place` lie wholly inside.
+
+        Raises `OptionError` where the scene has no georeference, or none that relates to the area's.
+        """
+
+        def to_pixels(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            pixels = place.pixels_of(points, place.crs if self.crs is None else self.crs)
+            if pixels is None:
+                raise OptionError(f"{self.name} cannot be laid over a scene whose CRS nothing relates to the earth")
+            return pixels
+
+        if not place.known:
+            raise OptionError(f"{self.name} cannot be laid over a scene without georeference")
+        # A straight edge in longitude and latitude is bent in a projection: it is followed in short pieces.
+        west, south, east, north = shapely.bounds(self.geometry)
+        fine = shapely.segmentize(self.geometry, max(east - west, north - south) / 200)
+        inside = shapely.buffer(shapely.transform(fine, to_pixels), SLACK)
+        shapely.prepare(inside)
+        boxes = [shapely.box(w.col, w.row, w.right, w.bottom) for w in windows]
+        held: list[bool] = shapely.contains(inside, boxes).tolist()
+        return held
+
+
+def parse_bounds(text: str) -> Area:
+    """Read "left,bottom,right,top", in units of the scenes' own CRS. Raises `OptionError`."""
+    try:
+        left, bottom, right, top = (float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise OptionError(f"--bounds {text}: four numbers are needed, left,bottom,right,top") from None
+    if not (np.isfinite([left, bottom, right, top]).all() and left < right and bottom < top):
+        raise OptionError(f"--bounds {text}: left below right and bottom below top, in units of the scenes' CRS")
+    return Area(f"--bounds {text}", shapely.box(left, bottom, right, top))
+
+
+def read_aoi(path: Path) -> Area:
+    """Read the polygons of a GeoJSON file: longitude and latitude, or the CRS that an old file names.
+
+    Format: RFC 7946; the `crs` member is that of the 2008 specification. Raises `UsageError`.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        geometry = shapely.union_all([shape(part) for part in _geometries(value)])
+        crs = _crs(value)
+    except OSError as error:
+        raise UsageError(f"--aoi {path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ShapelyError) as error:
+        raise UsageError(f"--aoi {path} is no GeoJSON of polygons ({error}): export it as GeoJSON again") from error
+    if geometry.is_empty or not geometry.area:
+        raise UsageError(f"--aoi {path} holds no polygon: an area is needed")
+    if not geometry.is_valid:
+        raise UsageError(f"--aoi {path} holds a polygon that crosses itself ({shapely.is_valid_reason(geometry)})")
+    if crs == WGS84 and np.abs(shapely.bounds(geometry)).max() > 360:
+        raise UsageError(f"--aoi {path} holds coordinates that are no degrees: GeoJSON is in longitude and latitude")
+    return Area(f"--aoi {path}", geometry, crs)
+
+
+def _geometries(value: dict[str, Any]) -> list[dict[str, Any]]:
+    kind = value["type"]
+    if kind == "FeatureCollection":
+        return [part for feature in value["features"] for part in _geometries(feature)]
+    if kind == "Feature":
+        return _geometries(value["geometry"]) if value["geometry"] else []
+    if kind == "GeometryCollection":
+        return [part for geometry in value["geometries"] for part in _geometries(geometry)]
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise ValueError(f"a {kind} is no area")
+    return [value]
+
+
+def _crs(value: dict[str, Any]) -> str:
+    if not value.get("crs"):
+        return WGS84
+    return crs_wkt(str(value["crs"]["properties"]["name"]))

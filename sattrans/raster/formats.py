@@ -1,0 +1,87 @@
+"""File formats of tiles: GeoTIFF, PNG and JPEG, each as the bytes of an image and of a map."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sattrans.palette import Palette
+from sattrans.raster.georeference import Georeference
+from sattrans.raster.write import encode
+
+TileFormat = Literal["tif", "png", "jpg"]
+Pixels = NDArray[np.uint8]
+
+JPEG_QUALITY = 95
+"""As OpenCV writes where it is not told: the quality of LandCover.ai's own tiles."""
+
+PNG_LEVEL = 1
+"""The fastest: on orthophotos higher levels take several times as long and save a few per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How tiles are written: suffixes, and functions from pixels to bytes.
+
+    `image` takes red, green, blue (3, H, W). `class_map` takes class values (H, W), whether some are
+    `Palette.nodata`, and the palette, which becomes the colour table. A map that is a picture goes by `picture`.
+    """
+
+    image_suffix: str
+    map_suffix: str
+    image: Callable[[Pixels, Georeference], bytes]
+    picture: Callable[[Pixels, Georeference], bytes]
+    class_map: Callable[[Pixels, Georeference, Palette, bool], bytes]
+
+
+def _tif_picture(rgb: Pixels, place: Georeference) -> bytes:
+    return encode(rgb, predictor=2, **_place(place))
+
+
+def _tif_map(values: Pixels, place: Georeference, palette: Palette, partial: bool) -> bytes:
+    nodata = palette.nodata if partial else None
+    return encode(values[np.newaxis], palette.colormap, predictor=1, nodata=nodata, **_place(place))
+
+
+def _place(place: Georeference) -> dict[str, Any]:
+    return {"crs": place.rasterio_crs, "transform": place.affine if place.known else None}
+
+
+def _png_picture(rgb: Pixels, place: Georeference) -> bytes:
+    return _saved(_pillow(rgb), "PNG", compress_level=PNG_LEVEL)
+
+
+def _png_map(values: Pixels, place: Georeference, palette: Palette, partial: bool) -> bytes:
+    picture = Image.fromarray(values)
+    table = np.zeros((256, 3), np.uint8)
+    table[list(palette.values)] = palette.colors
+    picture.putpalette(table[: max(*palette.values, palette.nodata if partial else 0) + 1].tobytes())
+    # GDAL takes the one value that is wholly transparent for nodata.
+    hole = {"transparency": palette.nodata} if partial else {}
+    return _saved(picture, "PNG", compress_level=PNG_LEVEL, **hole)
+
+
+def _jpg_picture(rgb: Pixels, place: Georeference) -> bytes:
+    return _saved(_pillow(rgb), "JPEG", quality=JPEG_QUALITY)
+
+
+def _pillow(rgb: Pixels) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1)))
+
+
+def _saved(picture: Image.Image, kind: str, **settings: Any) -> bytes:
+    data = io.BytesIO()
+    picture.save(data, kind, **settings)
+    return data.getvalue()
+
+
+FORMATS: dict[TileFormat, Format] = {
+    "tif": Format(".tif", ".tif", _tif_picture, _tif_picture, _tif_map),
+    "png": Format(".png", ".png", _png_picture, _png_picture, _png_map),
+    # A map is never JPEG: it would blur the classes.
+    "jpg": Format(".jpg", ".png", _jpg_picture, _png_picture, _png_map),
+}
