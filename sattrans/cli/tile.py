@@ -74,7 +74,7 @@ def tile(
 
 def _summarise(result: "TileResult") -> None:
     tileset = result.tileset
-    names = tileset.palette.names
+    names = tileset.palette.names if tileset.palette else ()
     rows = []
     for split, count in tileset.manifest["tiles"].items():
         tiles = tileset.split(split)
