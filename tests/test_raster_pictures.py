@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from makers import make_indices, write_raster
 from makers_pictures import INKS, draw_map
+from PIL import Image
 
 from sattrans.errors import RasterError
 from sattrans.grid import Window
@@ -68,6 +69,17 @@ def test_nodata_is_a_colour_equal_in_every_band_or_a_value_of_the_table(tmp_path
     colors, valid, partial = read(path)
     assert partial
     assert np.array_equal(valid, INDICES != 2)
+    assert (colors[:, ~valid] == 0).all()
+    assert np.array_equal(colors[:, valid], COLORS[:, valid])
+
+
+def test_colours_that_a_table_makes_transparent_hold_nothing(tmp_path):
+    picture = Image.fromarray(INDICES)
+    picture.putpalette([band for ink in INKS for band in ink])
+    picture.save(tmp_path / "m.png", transparency=bytes([255, 0, 0, 255]))
+    colors, valid, partial = read(tmp_path / "m.png")
+    assert partial
+    assert np.array_equal(valid, (INDICES == 0) | (INDICES == 3))
     assert (colors[:, ~valid] == 0).all()
     assert np.array_equal(colors[:, valid], COLORS[:, valid])
 

@@ -14,8 +14,8 @@ from sattrans.raster.gate import Raster
 class PictureMap:
     """A map whose pixels are colours. It is asked for the same as a `ClassMap`.
 
-    `table` holds the colour (red, green, blue) of each pixel value of a paletted map, (256, 3), and is None where
-    the bands are the colours. `notice` is what a user should know about how the map was taken, or empty.
+    `table` holds red, green, blue and alpha of each pixel value of a paletted map, (256, 4), and is None where the
+    bands are the colours. `notice` is what a user should know about how the map was taken, or empty.
     """
 
     raster: Raster
@@ -24,13 +24,14 @@ class PictureMap:
 
     @property
     def partial(self) -> bool:
-        """Whether pixels may hold nothing: there is a nodata value, or an alpha band."""
-        return self.raster.nodata is not None or self.raster.alpha_band is not None
+        """Whether pixels may hold nothing: there is a nodata value, an alpha band, or a transparent colour."""
+        clear = self.table is not None and bool((self.table[:, 3] == 0).any())
+        return clear or self.raster.nodata is not None or self.raster.alpha_band is not None
 
     def read(self, window: Window | None = None) -> NDArray[np.uint8]:
         """Return red, green, blue, shape (3, H, W), black where the map holds nothing (`partial`)."""
         bands = self._bands(window)
-        colors = bands if self.table is None else np.moveaxis(self.table[bands[0]], -1, 0)
+        colors = bands if self.table is None else np.moveaxis(self.table[bands[0], :3], -1, 0)
         return np.where(self._valid(bands, window), colors, np.uint8(0))
 
     def valid(self, window: Window | None = None) -> NDArray[np.bool_]:
@@ -46,7 +47,7 @@ class PictureMap:
         return self.raster.read(window, (1, 2, 3) if self.table is None else (1,)).astype(np.uint8, copy=False)
 
     def _valid(self, bands: NDArray[np.uint8], window: Window | None) -> NDArray[np.bool_]:
-        valid = np.ones(bands.shape[1:], bool)
+        valid = np.ones(bands.shape[1:], bool) if self.table is None else self.table[bands[0], 3] != 0
         if self.raster.nodata is not None:
             valid &= (bands != self.raster.nodata).any(axis=0)
         if self.raster.alpha_band is not None:
@@ -64,13 +65,13 @@ def picture_map(raster: Raster) -> PictureMap:
     bands = raster.bands - (raster.alpha_band is not None)
     if bands >= 3:
         return PictureMap(raster)
-    colormap = raster.colormap() if bands == 1 else None
-    if not colormap:
+    colors = raster.color_table() if bands == 1 else None
+    if not colors:
         raise RasterError(
             f"{raster.path} has {bands} band{'s' * (bands != 1)} and no colour table: where maps are pictures, not "
             "classes, one has three bands, red, green and blue; draw it in colours first"
         )
-    table = np.zeros((256, 3), np.uint8)
-    for value, color in colormap.items():
+    table = np.full((256, 4), (0, 0, 0, 255), np.uint8)
+    for value, color in colors.items():
         table[value] = color
     return PictureMap(raster, table, f"{raster.path}: drawn in the colours of its colour table")
