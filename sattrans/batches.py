@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from sattrans.errors import TrainingError
+from sattrans.errors import ClassesError, RasterError, TrainingError
 from sattrans.files import sha256
 from sattrans.model import Batch, Pairing, SourceEncoding
-from sattrans.palette import UNKNOWN, Palette
+from sattrans.palette import Palette
 from sattrans.raster.gate import open_raster
+from sattrans.raster.maps import class_map
+from sattrans.raster.pictures import picture_map
 from sattrans.tileset import Tile, Tileset
 
 JITTER = 286 / 256
@@ -22,7 +25,11 @@ MOST_KEPT_BYTES = 4 << 30
 
 
 class TileStore:
-    """The tiles of one split as uint8: images (3, S, S), and maps as class indices (S, S)."""
+    """The tiles of one split as uint8: images (3, S, S), and maps.
+
+    Maps are class indices (S, S), `UNKNOWN` where they have their nodata value and so hold nothing; in a tileset
+    without classes they are colours (3, S, S). Images are black where nothing is.
+    """
 
     def __init__(self, tileset: Tileset, tiles: Sequence[Tile]) -> None:
         self.tileset = tileset
@@ -53,40 +60,61 @@ class TileStore:
                 raise TrainingError(
                     f"tile {path} is missing or not the one that was made: make the tileset again, with --overwrite"
                 )
-        with open_raster(tile.image_path(folder)) as raster:
-            image = raster.read().astype(np.uint8, copy=False)
-        with open_raster(tile.map_path(folder)) as raster:
-            indices = self.tileset.palette.from_values(raster.read()[0].astype(np.uint8, copy=False))
-        if image.shape != (3, size, size) or indices.shape != (size, size) or (indices == UNKNOWN).any():
-            raise TrainingError(f"tile {tile.id} is not {size} px of three bands and known classes: make it again")
-        return torch.from_numpy(image), torch.from_numpy(indices)
+        palette = self.tileset.palette
+        try:
+            with open_raster(tile.image_path(folder)) as raster:
+                image = raster.read().astype(np.uint8, copy=False)
+            with open_raster(tile.map_path(folder)) as raster:
+                map_ = (class_map(raster, palette, "values") if palette else picture_map(raster)).read()
+        except (ClassesError, RasterError) as error:
+            raise TrainingError(f"tile {tile.id} is not right ({error}): make the tileset again") from error
+        if image.shape != (3, size, size) or map_.shape[-2:] != (size, size):
+            raise TrainingError(f"tile {tile.id} is not {size} px, its image of three bands: make the tileset again")
+        return torch.from_numpy(image), torch.from_numpy(map_)
 
     def stack(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return images (N, 3, S, S) and class indices (N, S, S) of several tiles, uint8."""
+        """Return images (N, 3, S, S) and maps (N, S, S) or (N, 3, S, S) of several tiles, uint8."""
         pairs = [self[index] for index in indices]
         return torch.stack([image for image, _ in pairs]), torch.stack([map_ for _, map_ in pairs])
 
 
-def encode_color(indices: Tensor, palette: Palette) -> Tensor:
-    """Class indices (N, H, W) as colours in [-1, 1], (N, 3, H, W)."""
-    colors = torch.tensor(palette.colors, dtype=torch.float32, device=indices.device) / 127.5 - 1
-    return colors[indices.long()].permute(0, 3, 1, 2).contiguous()
+def encode_color(maps: Tensor, palette: Palette | None) -> Tensor:
+    """Maps as colours in [-1, 1], (N, 3, H, W): class indices (N, H, W), or colours of 0 to 255 (N, 3, H, W).
+
+    `UNKNOWN` becomes 0.0 in each channel, between two grey levels: no colour that a class can have.
+    """
+    if palette is None:
+        return to_target(maps)
+    return _looked_up(maps, torch.tensor(palette.colors, dtype=torch.float32) / 127.5 - 1)
 
 
-def encode_onehot(indices: Tensor, palette: Palette) -> Tensor:
-    """Class indices (N, H, W) as one channel a class in {0, 1}, (N, classes, H, W)."""
-    return F.one_hot(indices.long(), len(palette)).permute(0, 3, 1, 2).float().contiguous()
+def encode_onehot(maps: Tensor, palette: Palette | None) -> Tensor:
+    """Class indices (N, H, W) as one channel a class in {0, 1}, (N, classes, H, W); `UNKNOWN` is 0 in all of them."""
+    return _looked_up(maps, torch.eye(source_channels("onehot", palette)))
 
 
-ENCODINGS: dict[SourceEncoding, Callable[[Tensor, Palette], Tensor]] = {
+def _looked_up(indices: Tensor, rows: Tensor) -> Tensor:
+    """Put a row of `rows` (classes, C) in place of each class index (N, H, W), zeros for `UNKNOWN`: (N, C, H, W)."""
+    table = F.pad(rows, (0, 0, 0, 256 - len(rows))).to(indices.device)
+    return table[indices.long()].permute(0, 3, 1, 2).contiguous()
+
+
+ENCODINGS: dict[SourceEncoding, Callable[[Tensor, Palette | None], Tensor]] = {
     "color": encode_color,
     "onehot": encode_onehot,
 }
 
 
-def source_channels(encoding: SourceEncoding, palette: Palette) -> int:
-    """Return how many channels a source has."""
-    return {"color": 3, "onehot": len(palette)}[encoding]
+def source_channels(encoding: SourceEncoding, palette: Palette | None) -> int:
+    """Return how many channels a source has: 0 for one channel a class where there are no classes."""
+    return {"color": 3, "onehot": len(palette) if palette else 0}[encoding]
+
+
+def to_picture(map_: Tensor, palette: Palette | None) -> NDArray[np.uint8]:
+    """Return a map of a `TileStore` as red, green, blue (3, S, S), for looking; grey where it holds nothing."""
+    color = encode_color(map_[None], palette)[0]
+    picture: NDArray[np.uint8] = ((color + 1) * 127.5).round().byte().cpu().numpy()
+    return picture
 
 
 def to_target(images: Tensor) -> Tensor:
@@ -94,23 +122,32 @@ def to_target(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def jitter(images: Tensor, indices: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def enlarge(pixels: Tensor, size: int) -> Tensor:
+    """Resize to `size` px: class indices (N, S, S) by nearest neighbour, colours (N, 3, S, S) bilinearly, to float."""
+    if pixels.ndim == 3:
+        nearest = F.interpolate(pixels[:, None].float(), size=(size, size), mode="nearest-exact")
+        return nearest[:, 0].to(pixels.dtype)
+    return F.interpolate(pixels.float(), size=(size, size), mode="bilinear", align_corners=False)
+
+
+def jitter(images: Tensor, maps: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Enlarge by 286/256, crop at random, flip left to right at random: the same for image and map.
 
-    Images (N, 3, S, S) by bilinear interpolation, class indices (N, S, S) by nearest neighbour.
+    Images are (N, 3, S, S), maps class indices (N, S, S) or colours (N, 3, S, S); see `enlarge`.
     """
     size = images.shape[-1]
     large = round(size * JITTER)
-    smooth = F.interpolate(images.float(), size=(large, large), mode="bilinear", align_corners=False)
-    nearest = F.interpolate(indices[:, None].float(), size=(large, large), mode="nearest-exact")[:, 0]
     rows, cols = torch.randint(0, large - size + 1, (2, len(images)), generator=generator).tolist()
     flips = torch.randint(0, 2, (len(images),), generator=generator).tolist()
-    cut_images, cut_indices = [], []
-    for n, (row, col, flip) in enumerate(zip(rows, cols, flips, strict=True)):
-        image, map_ = smooth[n, :, row : row + size, col : col + size], nearest[n, row : row + size, col : col + size]
-        cut_images.append(image.flip(-1) if flip else image)
-        cut_indices.append(map_.flip(-1) if flip else map_)
-    return torch.stack(cut_images), torch.stack(cut_indices).to(indices.dtype)
+
+    def cut(pixels: Tensor) -> Tensor:
+        pieces = []
+        for whole, row, col, flip in zip(enlarge(pixels, large), rows, cols, flips, strict=True):
+            piece = whole[..., row : row + size, col : col + size]
+            pieces.append(piece.flip(-1) if flip else piece)
+        return torch.stack(pieces)
+
+    return cut(images), cut(maps)
 
 
 class Batches:
@@ -152,13 +189,13 @@ class Batches:
 
     def train(self, step: int) -> Batch:
         """Return the jittered batch of a training step."""
-        images, indices = self._stack(self.tiles_of(step))
+        images, maps = self._stack(self.tiles_of(step))
         if self.pairing == "unaligned":
             epoch, position = divmod(step, self.per_epoch)
             drawn = self._order(epoch, stream=1)[position * self.batch_size :][: self.batch_size]
             images, _ = self._stack(drawn)
-        images, indices = jitter(images, indices, self._generator(step, stream=2))
-        return Batch(self.encode(indices), to_target(images))
+        images, maps = jitter(images, maps, self._generator(step, stream=2))
+        return Batch(self.encode(maps), to_target(images))
 
     def plain(self, at_most: int | None = None) -> Iterator[Batch]:
         """Yield the split's tiles in order, as they are; the last batch may be smaller."""
@@ -175,6 +212,6 @@ class Batches:
         images, maps = self.store.stack(indices)
         return images.to(self.device), maps.to(self.device)
 
-    def encode(self, indices: Tensor) -> Tensor:
-        """Return class indices as sources."""
-        return ENCODINGS[self.encoding](indices, self.store.tileset.palette)
+    def encode(self, maps: Tensor) -> Tensor:
+        """Return maps as sources."""
+        return ENCODINGS[self.encoding](maps, self.store.tileset.palette)

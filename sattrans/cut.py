@@ -19,7 +19,7 @@ from sattrans.raster.formats import FORMATS, TileFormat
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.read import read_image
 from sattrans.raster.scale import Scale
-from sattrans.source import Opened, Source, hold_open
+from sattrans.source import Source, hold_open
 from sattrans.tileset import Tile
 
 Layout = Literal["tiles", "pairs"]
@@ -122,9 +122,10 @@ def read_pieces(row: Row) -> Iterator[Piece]:
     inside = opened.image.window.intersection(band)
     assert inside
     rgb, valid = read_image(opened.image, inside, row.source.bands, row.cutting.scale)
-    map_, map_valid = _read_map(opened, inside, row.source)
-    if map_valid is not None:
-        valid = map_valid if valid is None else valid & map_valid
+    map_ = opened.map.read(inside) if opened.map else None
+    if opened.map and opened.map.partial:
+        there = opened.map.valid(inside)
+        valid = there if valid is None else valid & there
     for cell, split in row.cells:
         part = inside.intersection(cell.window)
         assert part
@@ -136,16 +137,6 @@ def read_pieces(row: Row) -> Iterator[Piece]:
             map_[..., across] if map_ is not None else None,
             valid[:, across] if valid is not None else None,
         )
-
-
-def _read_map(opened: Opened, window: Window, source: Source) -> tuple[Pixels | None, NDArray[np.bool_] | None]:
-    if opened.classes:
-        indices = opened.classes.read(window)
-        return indices, indices != UNKNOWN if opened.classes.partial else None
-    if opened.picture:
-        assert source.map_bands
-        return read_image(opened.picture, window, source.map_bands)
-    return None, None
 
 
 def _piece(cell: Cell, split: TileSplit, rgb: Pixels, map_: Pixels | None, valid: NDArray[np.bool_] | None) -> Piece:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sattrans.batches import TileStore
+from sattrans.batches import TileStore, to_picture
 from sattrans.blend import to_uint8
 from sattrans.dataset import Split
 from sattrans.errors import UsageError
@@ -135,14 +135,14 @@ def _score(
     with bar(len(tiles), f"evaluate {run.name}", "image") as progress:
         for start in range(0, len(tiles), batch_size):
             numbers = range(start, min(start + batch_size, len(tiles)))
-            real, indices = store.stack(numbers)
+            real, maps = store.stack(numbers)
             origins = [(tiles[n].window.row, tiles[n].window.col) for n in numbers]
-            fake = torch.from_numpy(to_uint8(translator(indices.numpy(), origins)))
+            fake = torch.from_numpy(to_uint8(translator(maps.numpy(), origins)))
             for n, one, other in zip(numbers, fake, real, strict=True):
                 images[tiles[n].id] = {metric.name: metric.score(one, other) for metric in METRICS}
                 if n in pictures:
                     if not pictures[n]:
-                        pictures[n] = [tileset.palette.to_rgb(indices[n - start].numpy()), other.numpy()]
+                        pictures[n] = [to_picture(maps[n - start], tileset.palette), other.numpy()]
                     pictures[n].insert(-1, one.numpy())
                 progress.update()
     means: dict[str, float | None] = {}

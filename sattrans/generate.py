@@ -13,11 +13,11 @@ from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.errors import ClassesError, OptionError, OutputExists
 from sattrans.files import begun_of, check_same_options, lock, read_manifest, remove, write_manifest
 from sattrans.grid import Window, cover_starts
-from sattrans.palette import UNKNOWN
 from sattrans.plugins import model_class
 from sattrans.progress import bar, log
 from sattrans.raster.gate import Raster, open_raster
 from sattrans.raster.maps import ClassMap, class_map
+from sattrans.raster.pictures import PictureMap, picture_map
 from sattrans.raster.rows import Layout, RowWriter, is_finished, row_writer
 from sattrans.raster.write import write_tile
 from sattrans.run import Run
@@ -65,9 +65,11 @@ def generate(
 ) -> GenerateResult:
     """Translate a map into a GeoTIFF (`output` ends in .tif) or a folder of tiles, with the map's georeference.
 
-    The map holds class values, a colour table, or the classes' colours. `run` is a run's folder, or the newest
-    finished run under `runs/`. Memory is bounded by the map's width, never by its height; what was killed is
-    taken up by the same call. Raises `ClassesError` where map and run know different classes.
+    The map holds class values, a colour table, or the classes' colours; for a run that was trained on pictures it
+    is a picture, in three 8-bit bands or one with a colour table. Where it holds nothing, the image is transparent.
+    `run` is a run's folder, or the newest finished run under `runs/`. Memory is bounded by the map's width, never by
+    its height; what was killed is taken up by the same call. Raises `ClassesError` where map and run know different
+    classes, `RasterError` for a map that is no picture where one is needed.
     """
     options = options or GenerateOptions()
     if options.batch_size < 1:
@@ -104,19 +106,19 @@ def generate(
         if finished:
             return result("", made=False)
         try:
-            classes = class_map(raster, opened.palette)
-            classes.check()
+            read_map = class_map(raster, opened.palette) if opened.palette else picture_map(raster)
+            read_map.check()
         except ClassesError as error:
             raise ClassesError(f"{error} (the classes of run {opened.folder})") from error
-        job = _Job(classes, Translator(opened, device, options.seed), overlap, options.blend, options.batch_size)
+        job = _Job(read_map, Translator(opened, device, options.seed), overlap, options.blend, options.batch_size)
         if as_file:
             tags = {"SATTRANS_RUN": opened.name, "SATTRANS_MODEL": opened.model_name, "SATTRANS_VERSION": __version__}
-            layout = Layout(raster.height, raster.width, 3, raster.georeference, classes.partial, tags=tags)
+            layout = Layout(raster.height, raster.width, 3, raster.georeference, read_map.partial, tags=tags)
             with row_writer(output, layout, told, overwrite) as writer:
                 job.stream(writer)
         else:
             _write_folder(job, output, told, Path(str(map_)).stem, overwrite)
-        return result(classes.notice, made=True)
+        return result(read_map.notice, made=True)
 
 
 def parse_overlap(text: str, size: int, stride: int = 1) -> int:
@@ -143,7 +145,7 @@ def _identity(map_: str | Path, raster: Raster) -> list[Any]:
 class _Job:
     """One map being translated: rows of windows from the top, each in batches of one shape."""
 
-    classes: ClassMap
+    map: ClassMap | PictureMap
     translator: Translator
     overlap: int
     blend: Blend
@@ -154,16 +156,17 @@ class _Job:
 
     def __post_init__(self) -> None:
         self.size = self.translator.size
-        self.rows = cover_starts(self.classes.raster.height, self.size, self.overlap)
-        self.cols = cover_starts(self.classes.raster.width, self.size, self.overlap)
+        self.rows = cover_starts(self.map.raster.height, self.size, self.overlap)
+        self.cols = cover_starts(self.map.raster.width, self.size, self.overlap)
 
     def band(self, row: int) -> NDArray[np.uint8]:
-        """Return the class indices of a row of windows, mirrored beyond the map's edge."""
-        raster = self.classes.raster
+        """Return the map under a row of windows, (…, H, W), mirrored beyond the map's edge."""
+        raster = self.map.raster
         height = min(self.size, raster.height - row)
-        indices = self.classes.read(Window(row, 0, height, raster.width))
+        pixels = self.map.read(Window(row, 0, height, raster.width))
         below, right = self.size - height, self.cols[-1] + self.size - raster.width
-        return np.pad(indices, ((0, below), (0, max(0, right))), mode="symmetric")
+        bands = [(0, 0)] * (pixels.ndim - 2)
+        return np.pad(pixels, (*bands, (0, below), (0, max(0, right))), mode="symmetric")
 
     def translated(self, row: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (column, pixels) of each window in a row. The last batch is filled up: one shape throughout."""
@@ -171,8 +174,7 @@ class _Job:
         for start in range(0, len(self.cols), self.batch_size):
             cols = list(self.cols[start : start + self.batch_size])
             filled = cols + [cols[-1]] * (self.batch_size - len(cols))
-            windows = np.stack([band[:, col : col + self.size] for col in filled])
-            windows[windows == UNKNOWN] = 0
+            windows = np.stack([band[..., col : col + self.size] for col in filled])
             pixels = self.translator(windows, [(row, col) for col in filled])
             yield from zip(cols, pixels, strict=False)
 
@@ -181,7 +183,7 @@ class _Job:
         missing = writer.missing()
         if not missing:
             return
-        raster, last_row, last_col = self.classes.raster, self.rows[-1], self.cols[-1]
+        raster, last_row, last_col = self.map.raster, self.rows[-1], self.cols[-1]
         wanted = {row.row for row in missing}
         first = reaches(self.rows, self.size, missing[0].row)
         blocks = iter([row for row in writer.layout.rows if row.row >= missing[0].row])
@@ -207,9 +209,9 @@ class _Job:
                     block = following
 
     def _with_alpha(self, pixels: NDArray[np.uint8], block: Window) -> NDArray[np.uint8]:
-        if not self.classes.partial:
+        if not self.map.partial:
             return pixels
-        alpha = np.where(self.classes.read(block) == UNKNOWN, 0, 255).astype(np.uint8)
+        alpha = np.where(self.map.valid(block), 255, 0).astype(np.uint8)
         return np.concatenate([np.where(alpha, pixels, 0), alpha[np.newaxis]]).astype(np.uint8)
 
 
@@ -231,7 +233,7 @@ def _folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> 
 
 def _write_folder(job: _Job, folder: Path, told: Mapping[str, Any], stem: str, overwrite: bool) -> None:
     """Write each window as a GeoTIFF of its own, cut at the map's edge: input for `mosaic`."""
-    raster = job.classes.raster
+    raster = job.map.raster
     with lock(folder):
         if overwrite:
             remove(folder)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from sattrans.batches import Batches
+from sattrans.batches import Batches, to_picture
 from sattrans.errors import Interrupted, OptionError, TrainingError
 from sattrans.files import write_bytes
 from sattrans.model import Model, Noise, Schedule
@@ -229,7 +229,7 @@ class Loop:
         for index in shown:  # one by one: four tiles of 512 px at once would take more memory than training does
             batch = self.val.pick([index])
             image = self.model.translate(batch.source, Noise(0, [(0, 0)], self.model.spec.size, self.device))
-            map_ = palette.to_rgb(self.val.store[index][1].numpy())
+            map_ = to_picture(self.val.store[index][1], palette)
             rows.append((map_, *to_pixels((image[0], batch.target[0]))))
         write_sheet(self.folder.folder / "samples" / f"epoch-{epoch:04d}.png", rows, ("map", "generated", "real"))
 

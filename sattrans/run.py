@@ -100,9 +100,10 @@ class Run:
         return str(self.manifest["model"])
 
     @cached_property
-    def palette(self) -> Palette:
-        """The classes it was trained on."""
-        return Palette.from_json(self.manifest["palette"])
+    def palette(self) -> Palette | None:
+        """The classes it was trained on; None where its maps are pictures."""
+        classes = self.manifest["palette"]
+        return Palette.from_json(classes) if classes is not None else None
 
     @property
     def spec(self) -> TileSpec:

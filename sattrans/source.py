@@ -15,6 +15,7 @@ from sattrans.raster.align import Grid, Kernel, check_aligned, kernel_of, on_gri
 from sattrans.raster.gate import Raster, open_raster
 from sattrans.raster.georeference import Georeference, corners_of
 from sattrans.raster.maps import ClassMap, Coding, class_map
+from sattrans.raster.pictures import PictureMap, picture_map
 from sattrans.raster.read import image_bands
 from sattrans.tileset import SceneRecord
 
@@ -40,20 +41,17 @@ class Source:
     """A scene as it was found. Picklable; `open_source` opens it.
 
     `record` has the grid that tiles are cut from; `height`, `width` and `place` are the image's own. `bands` are
-    the image's, `map_bands` a picture map's; `coding` is how a map codes classes. `halves` says which half of a file
-    that holds both is the map. `driver` names the image's format.
+    the image's; `coding` is how a map codes classes. `halves` says which half of a file that holds both is the map.
     """
 
     record: SceneRecord
     height: int
     width: int
     place: Georeference
-    driver: str
     bands: Bands
     image_kernel: Kernel | None
     map_kernel: Kernel | None
     coding: Coding | None
-    map_bands: Bands | None
     halves: Direction | None
 
     @property
@@ -64,11 +62,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A source's rasters on one grid. A map is classes (`classes`), a picture (`picture`), or not there."""
+    """A source's image and map on one grid."""
 
     image: Raster
-    classes: ClassMap | None = None
-    picture: Raster | None = None
+    map: ClassMap | PictureMap | None = None
 
 
 def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, list[str]]:
@@ -108,12 +105,10 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
             image.height,
             image.width,
             image.georeference,
-            str(image.src.driver),
             image_bands(image, look.bidx, look.scaled),
             kernel_of(image, grid, is_map=False),
             _map_kernel(map_, grid, look) if map_ else None,
             class_map(map_, palette).coding if map_ and palette else None,
-            image_bands(map_, None) if map_ and not palette else None,
             halves,
         )
         if map_ and source.map_kernel:
@@ -165,7 +160,7 @@ def _notices(image: Raster, map_: Raster | None, palette: Palette | None, source
         yield f"{image.path} has pixels of {wide:g} × {high:g}, not square: --res makes them so"
     if place.known and not place.north_up:
         yield f"{image.path} is not north-up: its tiles keep its rows and columns as they are"
-    if map_ and palette and (notice := class_map(map_, palette, source.coding).notice):
+    if map_ and (notice := _read_as(map_, palette, source.coding).notice):
         yield notice
     if map_ and not place.crs:
         yield f"{image.path} has no CRS: its tiles have no footprint in the index"
@@ -178,7 +173,7 @@ def open_source(source: Source, palette: Palette | None) -> Iterator[Opened]:
         image = stack.enter_context(open_raster(Path(source.record.image)))
         if source.halves:
             image, half = _halves(image, source.halves)
-            yield _opened(image, half, source, palette)
+            yield Opened(image, _read_as(half, palette, source.coding))
             return
         image = replace(image, georeference=source.place)
         on_image = stack.enter_context(on_grid(image, source.grid, source.image_kernel))
@@ -189,15 +184,13 @@ def open_source(source: Source, palette: Palette | None) -> Iterator[Opened]:
         if not map_.georeference.crs:
             map_ = _placed_like(map_, image, align=False)
         # How its classes are coded is told by the file itself: warping may drop its colour table.
-        whole = class_map(map_, palette, source.coding) if palette else None
+        whole = _read_as(map_, palette, source.coding)
         warped = stack.enter_context(on_grid(map_, source.grid, source.map_kernel))
-        yield Opened(on_image, replace(whole, raster=warped)) if whole else Opened(on_image, picture=warped)
+        yield Opened(on_image, replace(whole, raster=warped))
 
 
-def _opened(image: Raster, map_: Raster, source: Source, palette: Palette | None) -> Opened:
-    if palette is None:
-        return Opened(image, picture=map_)
-    return Opened(image, class_map(map_, palette, source.coding))
+def _read_as(map_: Raster, palette: Palette | None, coding: Coding | None) -> ClassMap | PictureMap:
+    return class_map(map_, palette, coding) if palette else picture_map(map_)
 
 
 class _Held(threading.local):

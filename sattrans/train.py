@@ -12,7 +12,7 @@ from sattrans.device import choose_device
 from sattrans.errors import OptionError, UsageError
 from sattrans.files import lock, now, remove
 from sattrans.loop import Loop, Precision, Settings
-from sattrans.model import Model, TileSpec
+from sattrans.model import Model, SourceEncoding, TileSpec
 from sattrans.options import resolve
 from sattrans.plugins import fallback_model, model_class
 from sattrans.progress import log
@@ -72,15 +72,8 @@ def train(
     tileset = Tileset.open(data) if data else Tileset.newest()
     kind = model_class(model or fallback_model())
     model_options = resolve(kind, settings or {})
-    if tileset.size not in kind.sizes:
-        raise UsageError(
-            f"model '{kind.name}' takes tiles of {', '.join(map(str, kind.sizes))} px, {tileset.folder} "
-            f"has {tileset.size}: tile again with --size"
-        )
-    spec = TileSpec(tileset.size, source_channels(model_options.source, tileset.palette), classes=len(tileset.palette))
+    spec = _spec(tileset, kind, model_options.source)
     count = len(tileset.split("train"))
-    if not count:
-        raise UsageError(f"{tileset.folder} has no training tiles: tile again with another --split")
     batch_size = min(options.batch_size or kind.defaults.batch_size, count)
     per_epoch = count // batch_size
     resolved = Settings(
@@ -119,7 +112,7 @@ def train(
                 "options": model_options.model_dump(),
                 "settings": asdict(resolved),
                 "spec": asdict(spec),
-                "palette": tileset.palette.to_json(),
+                "palette": tileset.palette.to_json() if tileset.palette else None,
                 "resolution": list(scene.georeference.resolution),
                 "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
             },
@@ -140,6 +133,30 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
     log.info("going on with %s (%s on %s)", opened.folder, opened.model_name, tileset.folder)
     with lock(opened.folder):
         return _train(opened, tileset, choose_device(device), resume=opened.checkpoint("last").is_file())
+
+
+def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSpec:
+    """Return what the model is built for. Raises `UsageError` where it cannot be trained on the tileset."""
+    if tileset.side_by_side:
+        raise UsageError(
+            f"{tileset.folder} holds map and image side by side, for other tools: tile again without --layout pairs"
+        )
+    if tileset.size not in kind.sizes:
+        raise UsageError(
+            f"model '{kind.name}' takes tiles of {', '.join(map(str, kind.sizes))} px, {tileset.folder} "
+            f"has {tileset.size}: tile again with --size"
+        )
+    channels = source_channels(source, tileset.palette)
+    if not channels:
+        raise UsageError(
+            f"the maps of {tileset.folder} are pictures without classes, source={source} needs classes: "
+            "take --set source=color"
+        )
+    if not tileset.split("train"):
+        unpaired = len(tileset.split("unpaired"))
+        lone = f" with a map, {unpaired} without one" if unpaired else ""
+        raise UsageError(f"{tileset.folder} has no training tiles{lone}: tile again with another --split, or with maps")
+    return TileSpec(tileset.size, channels, classes=len(tileset.palette) if tileset.palette else 0)
 
 
 def _train(run: Run, tileset: Tileset, device: torch.device, resume: bool) -> TrainResult:

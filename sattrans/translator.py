@@ -1,4 +1,4 @@
-"""Translator: a trained run, ready to turn windows of class indices into pictures."""
+"""Translator: a trained run, ready to turn windows of a map into images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,12 +42,13 @@ class Translator:
 
     @torch.no_grad()
     def __call__(self, windows: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
-        """Translate class indices (N, S, S) into red, green, blue of 0 to 255, (N, 3, S, S), not rounded.
+        """Translate maps into red, green, blue of 0 to 255, (N, 3, S, S), not rounded.
 
-        `origins` are the windows' top left (row, column) in the map: a model's noise belongs to the place.
+        `windows` are class indices (N, S, S), `UNKNOWN` where the map holds nothing, or colours (N, 3, S, S) for
+        a run without a palette. `origins` are their top left (row, column) in the map: noise belongs to the place.
         """
-        indices = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
+        maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
         noise = Noise(self.seed, origins, self.size, self.device)
-        images = self.model.translate(self._encode(indices, self.palette), noise)
+        images = self.model.translate(self._encode(maps, self.palette), noise)
         pixels: NDArray[np.float32] = ((images.float() + 1) * 127.5).clamp(0, 255).cpu().numpy()
         return pixels

@@ -3,15 +3,17 @@
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from makers import make_folder, make_inria, make_landcover
+from makers import make_folder, make_indices, make_inria, make_landcover, write_raster
+from makers_pictures import make_pairs
 
 from sattrans import Dataset, LandClass, Palette, Scene, paired_scenes
 from sattrans.errors import DatasetNotFound
 from sattrans.plugins import dataset_class, manager
 from sattrans.testing import check_dataset
 
-MAKERS = {"folder": make_folder, "inria": make_inria, "landcover": make_landcover}
+MAKERS = {"folder": make_folder, "inria": make_inria, "landcover": make_landcover, "pairs": make_pairs}
 
 
 def test_every_registered_dataset_has_a_maker():
@@ -158,6 +160,17 @@ class TooFewClasses(Good):
         return Palette((LandClass(10, "a", (0, 0, 0)), LandClass(30, "b", (1, 1, 1))))
 
 
+class TwoFilesSideBySide(Good):
+    def scenes(self):
+        yield from (replace(scene, side_by_side=True) for scene in super().scenes())
+
+
+class PicturesOfOneBand(Good):
+    @property
+    def palette(self):
+        return None
+
+
 class NoSize(Good):
     published_size = 0
 
@@ -183,6 +196,29 @@ def test_a_good_dataset_passes(tmp_path):
     check_dataset(Good, make_folder(tmp_path))
 
 
+class ClassesSideBySide(Good):
+    published_size = 128
+
+    @classmethod
+    def recognises(cls, root):
+        return (root / "pairs").is_dir()
+
+    def scenes(self):
+        if not (self.root / "pairs").is_dir():
+            raise DatasetNotFound(f"no pairs in {self.root}")
+        yield from (Scene(p.stem, p, p, side_by_side=True) for p in sorted((self.root / "pairs").iterdir()))
+
+    def published_split(self, scene, cell):
+        assert cell.k == 0  # half of the file is one cell
+        return "train"
+
+
+def test_a_pair_of_photo_and_classes_in_one_file_passes(tmp_path):
+    pair = np.stack([make_indices(128, 256, 200, patch=4)] * 3)
+    write_raster(tmp_path / "pairs" / "a.tif", pair)
+    check_dataset(ClassesSideBySide, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("flawed", "message"),
     [
@@ -205,6 +241,8 @@ def test_a_good_dataset_passes(tmp_path):
         (DictPalette, "a Palette, or None"),
         (OtherPaletteNextTime, "palette of a second instance"),
         (TooFewClasses, "cannot be tiled: .* holds values 50"),
+        (TwoFilesSideBySide, "is side_by_side, and image .* are not one file"),
+        (PicturesOfOneBand, "cannot be tiled: .* has 1 band and no colour table"),
         (NoSize, "published_size is 0"),
         (OtherSplit, "'validation'"),
         (RandomSplit, "not the same when asked again"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from makers import make_folder, make_inria, make_landcover
+from makers_pictures import make_pairs
 
 from sattrans.dataset import Dataset
 from sattrans.errors import DatasetNotFound, PluginError
@@ -110,7 +111,7 @@ def row_of(name):
 
 
 def test_the_built_in_plugins_come_in_by_their_entry_points():
-    assert set(PluginManager().names("dataset")) >= {"folder", "inria", "landcover"}
+    assert set(PluginManager().names("dataset")) >= {"folder", "inria", "landcover", "pairs"}
     assert set(PluginManager().names("model")) >= {"pix2pix", "resse", "wgan"}
     for row in PluginManager().rows():
         assert (row.origin, row.error) == ("sattrans", "")
@@ -231,7 +232,13 @@ def test_a_broken_plugin_is_a_row_with_its_reason_and_the_others_work(name, site
     with pytest.raises(PluginError) as caught:
         PluginManager().get("dataset", name)
     assert str(caught.value) == row.error
-    assert {row.name for row in PluginManager().rows() if not row.error} >= {"folder", "inria", "landcover", "pix2pix"}
+    assert {row.name for row in PluginManager().rows() if not row.error} >= {
+        "folder",
+        "inria",
+        "landcover",
+        "pairs",
+        "pix2pix",
+    }
     assert name not in {dataset.name for dataset in PluginManager().loadable("dataset")}
 
 
@@ -267,7 +274,12 @@ def test_a_row_of_no_plugin_is_refused():
 
 
 def test_a_folder_is_opened_by_the_dataset_that_recognises_it(tmp_path):
-    for make, name in ((make_landcover, "landcover"), (make_inria, "inria"), (make_folder, "folder")):
+    for make, name in (
+        (make_landcover, "landcover"),
+        (make_inria, "inria"),
+        (make_pairs, "pairs"),
+        (make_folder, "folder"),
+    ):
         assert open_dataset(make(tmp_path / name)).name == name
 
 

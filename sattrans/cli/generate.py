@@ -25,7 +25,11 @@ def add_to(app: typer.Typer) -> None:
 
 def generate(
     map_: Annotated[
-        str, typer.Argument(metavar="MAP", help="A class map, a paletted map, or a map in the classes' colours.")
+        str,
+        typer.Argument(
+            metavar="MAP",
+            help="A class map, a paletted map, or a map in the classes' colours; a picture, if the run's maps are.",
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="A GeoTIFF, or a folder to write tiles for mosaic into.")

@@ -51,7 +51,7 @@ def show_dataset(name: Annotated[str, typer.Argument(help="A dataset's name.")])
         classes = (
             "\n".join("{} {} #{:02x}{:02x}{:02x}".format(c.value, c.name, *c.color) for c in palette.classes)
             if palette
-            else "none"
+            else "none: its maps are pictures"
         )
     except SattransError:
         classes = "those of the folder"

@@ -53,7 +53,7 @@ def show(name: Annotated[Path, typer.Argument(help="A run's folder, or its name 
         ["model", run.model_name],
         ["tileset", f"{run.manifest['data']['folder']} ({run.manifest['data']['hash'][:12]})"],
     ]
-    rows.append(["classes", str(run.palette)])
+    rows.append(["classes", str(run.palette or "none: its maps are pictures")])
     parts = {part: run.manifest[part] for part in ("spec", "options", "settings", "versions")}
     parts["summary"] = run.manifest.get("summary", {"state": "unfinished"})
     rows += [[f"{part}.{key}", str(value)] for part, values in parts.items() for key, value in values.items()]

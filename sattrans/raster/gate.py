@@ -107,11 +107,15 @@ class Raster:
 
     def colormap(self) -> dict[int, tuple[int, int, int]] | None:
         """Return the colour table (value to red, green, blue) of a paletted raster, or None."""
+        table = self.color_table()
+        return {value: (red, green, blue) for value, (red, green, blue, _) in table.items()} if table else None
+
+    def color_table(self) -> dict[int, tuple[int, int, int, int]] | None:
+        """Return the colour table with alpha (0 is transparent) of a paletted raster, or None."""
         try:
-            table = self.src.colormap(1)
+            return dict(self.src.colormap(1))
         except ValueError:
             return None
-        return {value: (red, green, blue) for value, (red, green, blue, _) in table.items()}
 
     def tags(self) -> dict[str, str]:
         """Return the raster's metadata items."""

@@ -70,6 +70,11 @@ class ClassMap:
             )
         return self._cut_out(indices, window)
 
+    def valid(self, window: Window | None = None) -> NDArray[np.bool_]:
+        """Return which pixels hold anything, (H, W)."""
+        valid: NDArray[np.bool_] = self.read(window) != UNKNOWN
+        return valid
+
     def _cut_out(self, indices: NDArray[np.uint8], window: Window | None) -> NDArray[np.uint8]:
         if self.raster.alpha_band is None:
             return indices

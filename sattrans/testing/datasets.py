@@ -13,6 +13,7 @@ from sattrans.palette import Palette
 from sattrans.raster.align import check_aligned
 from sattrans.raster.gate import open_raster
 from sattrans.raster.maps import class_map
+from sattrans.raster.pictures import picture_map
 from sattrans.testing.require import require, require_name
 
 SCENE_ID = re.compile(r"[^\s/\\.][^\s/\\]*")
@@ -80,6 +81,10 @@ def _check_scenes(dataset: type[Dataset], root: Path) -> Sequence[Scene]:
         require(scene.image or scene.map, f"scene {scene.id} has neither image nor map")
         for path in (scene.image, scene.map):
             require(path is None or path.is_file(), f"scene {scene.id} names {path}, which is no file")
+        require(
+            not scene.side_by_side or scene.image == scene.map,
+            f"scene {scene.id} is side_by_side, and image {scene.image} and map {scene.map} are not one file",
+        )
     for notice in opened.notices():
         require(notice and "\n" not in notice, f"a notice is a line of text, not {notice!r}")
     return scenes
@@ -97,9 +102,9 @@ def _check_palette(dataset: type[Dataset], root: Path) -> Palette | None:
 
 def _check_rasters(scene: Scene, palette: Palette | None) -> None:
     try:
-        if scene.map and palette:
+        if scene.map and not (palette and scene.side_by_side):  # half of such a file is a photo, without classes
             with open_raster(scene.map) as map_:
-                class_map(map_, palette).check()
+                (class_map(map_, palette) if palette else picture_map(map_)).check()
         if scene.map and scene.image:
             with open_raster(scene.image) as image, open_raster(scene.map) as map_:
                 check_aligned(image, map_)
@@ -111,7 +116,7 @@ def _check_published_split(dataset: type[Dataset], root: Path, scene: Scene) -> 
     path = scene.image or scene.map
     assert path
     with open_raster(path) as raster:
-        height, width = raster.height, raster.width
+        height, width = raster.height, raster.width // 2 if scene.side_by_side else raster.width
     size = dataset.published_size
     require(size is None or size > 0, f"{dataset.name}.published_size is {size}: a number of pixels, or None")
     cells = list(tile_cells(height, width, size or max(1, min(height, width) // 2)))
