@@ -8,20 +8,20 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sattrans.cut import Cutting, tile_bytes
 from sattrans.dataset import SPLITS, TileSplit
 from sattrans.errors import UsageError
 from sattrans.executor import executor
 from sattrans.files import lock, write_bytes
-from sattrans.fill import Begun, claimed, cut_rows, finished, known_inputs, settle_down, tidy
-from sattrans.leakage import Leakage, find_leaks
 from sattrans.palette import Palette
-from sattrans.plan import absent_splits
-from sattrans.prepare import Prepared, TileOptions, prepare
 from sattrans.raster.scale import Percentiles, Scale
-from sattrans.source import let_go
-from sattrans.stretch import find_scale
 from sattrans.tileset import MANIFEST, Tile, Tileset, manifest_body, write_index, write_tileset_manifest
+from sattrans.tiling.cut import Cutting, tile_bytes
+from sattrans.tiling.fill import Begun, claimed, cut_rows, finished, known_inputs, settle_down, tidy
+from sattrans.tiling.leakage import Leakage, find_leaks
+from sattrans.tiling.plan import absent_splits
+from sattrans.tiling.prepare import Prepared, TileOptions, prepare
+from sattrans.tiling.source import let_go
+from sattrans.tiling.stretch import find_scale
 
 __all__ = ["DryRun", "SceneRow", "TileOptions", "TileResult", "dry_run", "tile"]
 

@@ -10,8 +10,8 @@ from sattrans.cli.frame import guarded, notify, say, show_table
 from sattrans.cli.params import DatasetName, Overwrite, Seed
 
 if TYPE_CHECKING:
-    from sattrans.leakage import Leakage
     from sattrans.tile import DryRun, TileResult
+    from sattrans.tiling.leakage import Leakage
 
 
 class SplitScheme(StrEnum):

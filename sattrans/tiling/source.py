@@ -107,7 +107,7 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
             image.georeference,
             image_bands(image, look.bidx, look.scaled),
             kernel_of(image, grid, is_map=False),
-            _map_kernel(map_, grid, look) if map_ else None,
+            _map_kernel(map_, palette, grid, look) if map_ else None,
             class_map(map_, palette).coding if map_ and palette else None,
             halves,
         )
@@ -117,10 +117,10 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
     return source, notices
 
 
-def _map_kernel(map_: Raster, grid: Grid, look: Look) -> Kernel | None:
+def _map_kernel(map_: Raster, palette: Palette | None, grid: Grid, look: Look) -> Kernel | None:
     if not look.align and look.res is None:
         return None  # a hundredth of a pixel is no reason to touch a map
-    return kernel_of(map_, grid, is_map=True)
+    return kernel_of(map_, grid, is_map=palette is not None or map_.colormap() is not None)
 
 
 def _placed_like(map_: Raster, image: Raster, align: bool) -> Raster:

@@ -5,13 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sattrans.area import Area
-from sattrans.cut import Cutting, Row
 from sattrans.dataset import SPLITS, Dataset, Scene, Split, TileSplit
 from sattrans.errors import OptionError, UsageError
 from sattrans.grid import Cell, Edge, Window, settle, tile_cells
-from sattrans.leakage import keep_apart
-from sattrans.source import Source
 from sattrans.splits import (
     FEW_SCENES,
     FRACTIONS,
@@ -22,6 +18,10 @@ from sattrans.splits import (
     by_scene,
     has_published,
 )
+from sattrans.tiling.area import Area
+from sattrans.tiling.cut import Cutting, Row
+from sattrans.tiling.leakage import keep_apart
+from sattrans.tiling.source import Source
 
 MOST_BAND_PIXELS = 16 << 20
 """A row of tiles is read at once up to so many pixels, about 64 MB with its map; a wider one in parts."""

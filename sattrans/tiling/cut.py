@@ -19,8 +19,8 @@ from sattrans.raster.formats import FORMATS, TileFormat
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.read import read_image
 from sattrans.raster.scale import Scale
-from sattrans.source import Source, hold_open
 from sattrans.tileset import Tile
+from sattrans.tiling.source import Source, hold_open
 
 Layout = Literal["tiles", "pairs"]
 Pixels = NDArray[np.uint8]

@@ -15,7 +15,7 @@ from sattrans.palette import Palette
 from sattrans.progress import bar
 from sattrans.raster.read import read_values
 from sattrans.raster.scale import Histogram, Percentiles, Scale, value_range
-from sattrans.source import Source, hold_open
+from sattrans.tiling.source import Source, hold_open
 
 T = TypeVar("T")
 

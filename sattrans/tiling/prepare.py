@@ -5,22 +5,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sattrans.area import Area, parse_bounds, read_aoi
-from sattrans.cut import Layout
 from sattrans.dataset import Dataset, Scene
 from sattrans.errors import DatasetNotFound, OptionError, UsageError, did_you_mean
 from sattrans.files import check_writable_folder, sha256
 from sattrans.grid import Edge, tile_step
-from sattrans.inputs import Input, now_at
 from sattrans.palette import Palette
-from sattrans.plan import Choice, Plan, make_plan
 from sattrans.plugins import open_dataset
 from sattrans.progress import bar, log
 from sattrans.raster.formats import TileFormat
 from sattrans.raster.scale import Percentiles, Scale, parse_scale
-from sattrans.source import Direction, Look, Source, look_at
 from sattrans.splits import Fractions, Scheme
 from sattrans.tileset import DEFAULT_FOLDER
+from sattrans.tiling.area import Area, parse_bounds, read_aoi
+from sattrans.tiling.cut import Layout
+from sattrans.tiling.inputs import Input, now_at
+from sattrans.tiling.plan import Choice, Plan, make_plan
+from sattrans.tiling.source import Direction, Look, Source, look_at
 
 DEFAULT_SIZE = 256
 

@@ -11,11 +11,8 @@ from operator import call
 from pathlib import Path
 from typing import Any
 
-from sattrans.cut import CutRow, Row, cut_row
 from sattrans.errors import OutputExists, SattransError, UsageError
 from sattrans.files import begun_of, check_same_options, now, remove, sync
-from sattrans.inputs import Input, changed
-from sattrans.journal import Journal
 from sattrans.progress import bar, log
 from sattrans.tileset import (
     INDEX,
@@ -27,6 +24,9 @@ from sattrans.tileset import (
     tile_to_json,
     write_tileset_manifest,
 )
+from sattrans.tiling.cut import CutRow, Row, cut_row
+from sattrans.tiling.inputs import Input, changed
+from sattrans.tiling.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
