@@ -5,17 +5,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from sattrans.errors import RasterError
 from sattrans.grid import Window
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.quiet import quiet
 from sattrans.raster.sidecar import read_aux_xml, read_world_file
 
 if TYPE_CHECKING:
@@ -176,8 +176,7 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
 @contextmanager
 def _opened(name: str, driver: str | None, settings: Mapping[str, str]) -> Iterator["DatasetReader"]:
     try:
-        with rasterio.Env(**settings), catch_warnings():
-            simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.Env(**settings), quiet():
             src = rasterio.open(name, driver=driver)
     except (RasterioError, OSError) as error:
         raise RasterError(f"{name} cannot be opened as a raster ({_reason(error)}): is it whole?") from error

@@ -1,19 +1,20 @@
 """Writing rasters whole or not at all."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from sattrans.errors import RasterError
 from sattrans.files import atomic
 from sattrans.palette import RGB, Palette
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.quiet import quiet
 
 LOSSLESS = {"compress": "zstd", "zstd_level": 1}
 """ZSTD level 1: eight times cheaper than level 9 for the same size, on orthophotos with predictor 2."""
@@ -33,8 +34,7 @@ def encode(
     count, height, width = pixels.shape
     profile = {**profile, "driver": "GTiff", "dtype": "uint8", "count": count, "height": height, "width": width}
     with MemoryFile() as memory:
-        with catch_warnings():
-            simplefilter("ignore", NotGeoreferencedWarning)
+        with quiet() if profile.get("transform") is None else nullcontext():
             dst = memory.open(interleave="pixel", **profile, **LOSSLESS)
         with dst:
             dst.write(pixels)

@@ -162,7 +162,7 @@ def _notices(image: Raster, map_: Raster | None, palette: Palette | None, source
         yield f"{image.path} is not north-up: its tiles keep its rows and columns as they are"
     if map_ and (notice := _read_as(map_, palette, source.coding).notice):
         yield notice
-    if map_ and not place.crs:
+    if map_ and not place.crs and not source.halves:
         yield f"{image.path} has no CRS: its tiles have no footprint in the index"
 
 
