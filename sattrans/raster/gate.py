@@ -126,10 +126,12 @@ class Raster:
         for top in range(0, self.height, height):
             yield Window(top, 0, min(height, self.height - top), self.width)
 
-    def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> NDArray[np.generic]:
+    def read(
+        self, window: Window | None = None, bands: Sequence[int] | None = None, interleaved: bool = False
+    ) -> NDArray[np.generic]:
         """Return pixels as (bands, rows, columns); bands are counted from 1.
 
-        Never reduced: for a reduced read GDAL follows the `OVERVIEW_FILE` that a TIFF's own metadata names.
+        With `interleaved` they lie in memory pixel by pixel, as encoders of pictures want them. Never reduced: for a reduced read GDAL follows the `OVERVIEW_FILE` that a TIFF's own metadata names.
         """
         window = window or self.window
         numbers = list(bands or self.src.indexes)
@@ -137,7 +139,9 @@ class Raster:
         place = RasterioWindow(left + window.col, top + window.row, window.width, window.height)
         try:
             with rasterio.Env(**self.settings):
-                pixels: NDArray[np.generic] = self.src.read(numbers, window=place)
+                shape = window.height, window.width, len(numbers)
+                room = np.empty(shape, self.dtype).transpose(2, 0, 1) if interleaved else None
+                pixels: NDArray[np.generic] = self.src.read(numbers, window=place, out=room)
         except (RasterioError, MemoryError) as error:
             raise RasterError(
                 f"{self.path}: rows {window.row} to {window.bottom} cannot be read, the file is damaged or "

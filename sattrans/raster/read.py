@@ -41,11 +41,14 @@ def image_bands(image: Raster, chosen: Sequence[int] | None, scaled: bool = Fals
 
 
 def read_image(
-    image: Raster, window: Window, bands: Sequence[int], scale: Scale | None = None
+    image: Raster, window: Window, bands: Sequence[int], scale: Scale | None = None, interleaved: bool = False
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-    """Return red, green, blue, (3, H, W), and which pixels hold anything, (H, W), None where all do."""
+    """Return red, green, blue, (3, H, W), and which pixels hold anything, (H, W), None where all do.
+
+    `interleaved` as in `Raster.read`.
+    """
     grey = len(set(bands)) == 1
-    pixels = image.read(window, bands[:1] if grey else bands)
+    pixels = image.read(window, bands[:1] if grey else bands, interleaved)
     valid = read_valid(image, window, pixels)
     rgb = scale(pixels) if scale else pixels.astype(np.uint8, copy=False)
     return rgb.repeat(3, axis=0) if grey else rgb, valid

@@ -35,7 +35,7 @@ def encode(
     profile = {**profile, "driver": "GTiff", "dtype": "uint8", "count": count, "height": height, "width": width}
     with MemoryFile() as memory:
         with quiet() if profile.get("transform") is None else nullcontext():
-            dst = memory.open(interleave="pixel", **profile, **LOSSLESS)
+            dst = memory.open(**{"interleave": "pixel", **profile, **LOSSLESS})
         with dst:
             dst.write(pixels)
             if colormap:

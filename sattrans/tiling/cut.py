@@ -121,7 +121,8 @@ def read_pieces(row: Row) -> Iterator[Piece]:
     band = Window(windows[0].row, left, windows[0].height, right - left)
     inside = opened.image.window.intersection(band)
     assert inside
-    rgb, valid = read_image(opened.image, inside, row.source.bands, row.cutting.scale)
+    as_picture = row.cutting.format != "tif"
+    rgb, valid = read_image(opened.image, inside, row.source.bands, row.cutting.scale, as_picture)
     map_ = opened.map.read(inside) if opened.map else None
     if opened.map and opened.map.partial:
         there = opened.map.valid(inside)
@@ -160,10 +161,9 @@ def _shares(piece: Piece, cutting: Cutting) -> dict[str, float]:
     """Return the part of the tile that each class covers, of those that are there."""
     if cutting.palette is None or piece.map is None:
         return {}
-    counts = np.bincount(piece.map.reshape(-1), minlength=len(cutting.palette))
-    return {
-        name: float(count) / piece.map.size for name, count in zip(cutting.palette.names, counts, strict=False) if count
-    }
+    # One look a class: for as many classes as maps have, that is several times as fast as a histogram.
+    counts = (np.count_nonzero(piece.map == index) for index in range(len(cutting.palette)))
+    return {name: count / piece.map.size for name, count in zip(cutting.palette.names, counts, strict=True) if count}
 
 
 def _reason_to_drop(piece: Piece, shares: Mapping[str, float], cutting: Cutting) -> str:
