@@ -41,10 +41,8 @@ class Folder(Dataset):
         told = self.root / CLASSES_FILE
         if told.is_file():
             return read_classes(told), ""
-        facts = [inspect_mask(scene.map) for scene in self.scenes() if scene.map]
-        values = tuple(sorted({value for fact in facts for value in fact.values}))
-        table = next((fact.colormap for fact in facts if fact.colormap), None)
-        merged = MaskFacts(values, table)
+        merged = MaskFacts.merged(self.root, (inspect_mask(scene.map) for scene in self.scenes() if scene.map))
+        values = merged.values
         if merged.colormap and merged.table_fits:
             return merged.palette(), f"classes {_listed(values)} from the masks' colour table"
         return merged.palette(), (
