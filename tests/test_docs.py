@@ -239,6 +239,8 @@ def make_bad_input() -> None:
     shutil.copy("known/classes.toml", "strange/classes.toml")
     indices = make_indices(128, 128, 5)
     write_raster(Path("map.tif"), indices)
+    write_raster(Path("twice/a.tif"), indices)
+    write_raster(Path("twice/a.png"), indices, None, None, driver="PNG")
     write_raster(Path("corine.tif"), indices + np.uint8(111))
     write_raster(Path("photo.tif"), make_picture(indices))
     Path("hidden.tif").write_text('<VRTDataset rasterXSize="1">', encoding="utf-8")
@@ -296,6 +298,8 @@ def test_classes_toml_of_the_datasets_page(folder):
     write_files(DOCS / "datasets.md", folder)
     make_folder(folder / "place", scenes=1, size=64)
     assert dataset_class("folder")(folder / "place").palette.names == ("water", "forest", "built-up")
+    run_page(DOCS / "datasets.md")
+    assert [path.name for path in sorted(Path("place-color").iterdir())] == ["legend.png", "place0.tif"]
 
 
 def section(page: Path, title: str) -> str:

@@ -24,7 +24,7 @@ class MaskFacts:
         """Return what masks of one coding, found in `where`, hold together.
 
         A value's colour is that of the first mask that holds it and draws it. Raises `ClassesError` where all
-        together hold too many values to be classes.
+        together hold no value, or too many to be classes.
         """
         values: set[int] = set()
         table: dict[int, RGB] = {}
@@ -35,6 +35,8 @@ class MaskFacts:
                     table.setdefault(value, fact.colormap[value])
         if len(values) > MOST_CLASSES:
             raise ClassesError(_too_many(where, len(values)))
+        if not values:
+            raise ClassesError(f"{where} holds nothing but nodata: there are no classes")
         return cls(tuple(sorted(values)), table or None)
 
     @property
@@ -53,8 +55,10 @@ class MaskFacts:
         return Palette(tuple(LandClass(value, f"class_{value}", color) for value, color in named))
 
 
-def inspect_mask(path: Path) -> MaskFacts:
+def inspect_mask(path: Path | str) -> MaskFacts:
     """Read a mask through, in bands of rows; its nodata value is none of the values.
+
+    A `Path` and a `str` are what they are to `open_raster`: found somewhere, or typed by a user.
 
     Raises `RasterError` for pixels that are not integers, or outside 0 to 255; `ClassesError` for a mask drawn in
     colours, for more values than classes would have, and for what JPEG left of a mask.
@@ -94,7 +98,7 @@ def inspect_mask(path: Path) -> MaskFacts:
         return MaskFacts(tuple(found.tolist()), raster.colormap())
 
 
-def _too_many(where: Path, count: int) -> str:
+def _too_many(where: Path | str, count: int) -> str:
     return (
         f"{where} holds {count} different values, too many to be classes: it is a picture, or was smoothed; make it "
         "again by nearest neighbour, or tell the classes in a classes.toml"

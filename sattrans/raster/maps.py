@@ -90,6 +90,17 @@ class ClassMap:
         for window in self.raster.bands_of_rows():
             self.read(window)
 
+    def count(self) -> NDArray[np.int64]:
+        """Read all of the map as `check` does; return the pixels of each class, and last those that hold nothing.
+
+        Shape (classes + 1,).
+        """
+        total = np.zeros(UNKNOWN + 1, np.int64)
+        for window in self.raster.bands_of_rows():
+            for row in self.read(window):  # all at once would need eight bytes a pixel
+                total += np.bincount(row, minlength=UNKNOWN + 1)
+        return np.append(total[: len(self.palette)], total[UNKNOWN])
+
     def _refuse_values(self, values: NDArray[np.generic], strange: NDArray[np.bool_]) -> None:
         found = np.unique(values[strange])
         expected = f"that are none of the {'colours' if self.coding == 'table' else 'classes'} expected: {self.palette}"
