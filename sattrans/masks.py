@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sattrans.classes import CLASSES_FILE, read_classes
-from sattrans.dataset import IMAGE_SUFFIXES
+from sattrans.dataset import IMAGE_SUFFIXES, Dataset
 from sattrans.errors import OptionError, UsageError
 from sattrans.files import begun_of
 from sattrans.palette import Palette
@@ -75,9 +75,13 @@ def _classes_file(folder: Path) -> Path | None:
 
 
 def _palette_of(dataset: str, path: Path) -> Palette:
-    palette = dataset_class(dataset)(path).palette
+    return _with_classes(dataset_class(dataset)(path))
+
+
+def _with_classes(dataset: Dataset) -> Palette:
+    palette = dataset.palette
     if palette is None:
-        raise UsageError(f"dataset '{dataset}' has maps without classes: there is nothing to colour")
+        raise UsageError(f"dataset '{dataset.name}' has maps without classes: there is nothing to colour")
     return palette
 
 
@@ -97,7 +101,7 @@ def _of_tileset(tileset: Tileset, told: Palette | None) -> Masks:
 
 def _of_dataset(path: Path, dataset: str | None, told: Palette | None) -> Masks:
     found = open_dataset(path, dataset)
-    palette = told or _palette_of(found.name, path)
+    palette = told or _with_classes(found)
     scenes = list(found.scenes())
     if any(scene.side_by_side for scene in scenes):
         raise UsageError(f"{path} holds maps and images side by side in one file: there is no mask to colour")
