@@ -14,6 +14,7 @@ from sattrans.dataset import SPLITS
 from sattrans.palette import RGB, UNKNOWN
 from sattrans.raster.gate import Raster, open_raster
 from sattrans.raster.maps import class_map
+from sattrans.raster.pictures import picture_map
 from sattrans.sheet import FAINT, INK, font, percent, shortened, swatch, to_picture, write_picture
 from sattrans.tileset import Tile, Tileset
 
@@ -155,7 +156,7 @@ class _Reader:
             return (image,)
         with open_raster(tile.map_path(folder)) as raster:
             if self.tileset.palette is None:
-                return image, _fitted(_rgb(raster), averaged)
+                return image, _fitted(picture_map(raster).read(), averaged)
             indices = class_map(raster, self.tileset.palette).read()
         nothing = indices == UNKNOWN
         colors = self.tileset.palette.to_rgb(np.where(nothing, 0, indices))
