@@ -5,6 +5,7 @@ What reads rasters is imported when it is first used, so that `import sattrans` 
 
 from typing import TYPE_CHECKING, Any
 
+from sattrans.classes import CLASSES_FILE, read_classes
 from sattrans.dataset import Dataset, Scene, Split, paired_scenes, rasters_by_stem
 from sattrans.errors import ClassesError, DatasetNotFound, RasterError, SattransError
 from sattrans.grid import Cell, Window
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sattrans.raster.inspect import MaskFacts, inspect_mask
 
 __all__ = [
+    "CLASSES_FILE",
     "RGB",
     "Cell",
     "ClassesError",
@@ -35,6 +37,7 @@ __all__ = [
     "inspect_mask",
     "paired_scenes",
     "rasters_by_stem",
+    "read_classes",
 ]
 
 

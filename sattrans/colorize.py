@@ -1,5 +1,7 @@
 """Turn masks of class values into maps a person can read: copies with a colour table, or in plain colours."""
 
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,103 +9,141 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.dataset import IMAGE_SUFFIXES
-from sattrans.errors import OutputExists, UsageError
+from sattrans.errors import OptionError, OutputExists, UsageError
+from sattrans.files import check_writable_folder
+from sattrans.legend import check_legend, write_legend
+from sattrans.masks import COPY, LEGEND, find_masks
 from sattrans.palette import UNKNOWN, Palette
-from sattrans.plugins import dataset_class, open_dataset
 from sattrans.progress import bar
-from sattrans.raster.gate import open_raster
-from sattrans.raster.inspect import inspect_mask
+from sattrans.raster.gate import Raster, open_raster
 from sattrans.raster.maps import ClassMap, class_map
 from sattrans.raster.rows import Layout, is_finished, row_writer
-from sattrans.tileset import MANIFEST, Tileset
+
+RASTER_SUFFIXES = (".tif", ".tiff")
 
 
 @dataclass(frozen=True, slots=True)
 class ColorizeResult:
-    """The copies made, those that were there already, and what a user should know."""
+    """The copies made, those that were there already, and what a user should know.
+
+    `legend` is the legend's file where one was asked for, `legend_made` whether it was written now.
+    """
 
     made: tuple[Path, ...]
     kept: tuple[Path, ...]
     notices: tuple[str, ...]
+    legend: Path | None = None
+    legend_made: bool = False
 
 
 def colorize(
-    path: Path, output: Path | None = None, dataset: str | None = None, rgb: bool = False, overwrite: bool = False
+    path: Path,
+    output: Path | None = None,
+    dataset: str | None = None,
+    rgb: bool = False,
+    overwrite: bool = False,
+    classes: Path | None = None,
+    legend: bool = False,
 ) -> ColorizeResult:
     """Write readable copies of a mask, a folder of masks, a dataset's masks or a tileset's maps.
 
     A copy keeps the values and gets a colour table, or holds red, green and blue with `rgb`. A file goes to
-    `output` or beside itself as `<name>.color.tif`; a folder's go into `output` or `<folder>-color/`. The
-    classes are those of `dataset`, or of whatever the folder is recognised as; else the mask's own colour
-    table or values.
+    `output` or beside itself as `<name>.color.tif`; a folder's go into `output` or `<folder>-color/`. `legend`
+    adds a PNG with each class's colour, value, name and share of all pixels: `legend.png` in that folder, or
+    `<name>.legend.png` beside the copy of a file.
+
+    The classes are those of `dataset` or of the file `classes` (see `read_classes`), else a tileset's own, those of
+    a `classes.toml` that lies there, of the dataset that recognises the folder, or of the masks' colour table or
+    values. Copies that are there already, made with the same options, are left. Raises `UsageError` for what cannot
+    be, before anything is written; `ClassesError` and `RasterError` for a mask that is not right: the copies made
+    before it stay, and the same call goes on from there.
     """
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder")
-    palette, masks = _find(path, dataset)
-    targets = [_target(path, mask, output) for mask in masks]
-    made: list[Path] = []
-    kept: list[Path] = []
-    notices: list[str] = []
-    with bar(len(masks), "colorize", "map") as progress:
-        for mask, target in zip(masks, targets, strict=True):
-            new, notice = _colorize_one(mask, target, palette or inspect_mask(mask).palette(), rgb, overwrite)
-            (made if new else kept).append(target)
-            notices += [notice] if notice else []
+    masks = find_masks(path, dataset, classes)
+    targets, legend_path = _targets(path, masks.sources, output)
+    if legend and not overwrite:
+        check_legend(legend_path)
+    options = [_options(source, masks.palette, rgb) for source in masks.sources]
+    finished = [not overwrite and is_finished(*both) for both in zip(targets, options, strict=True)]
+    notices = list(masks.notices)
+    said: dict[str, list[str]] = defaultdict(list)  # what to know of a map, and the maps that it is true of
+    pixels = np.zeros(len(masks.palette) + 1, np.int64)
+    with bar(len(targets), "colorize", "map") as progress:
+        for source, target, told, is_there in zip(masks.sources, targets, options, finished, strict=True):
+            if legend or not is_there:
+                with open_raster(source) as raster:
+                    map_ = class_map(raster, masks.palette)
+                    pixels += map_.count()  # a look at all of it, so that a bad map leaves no half of a copy
+                    if not is_there:
+                        _write(target, raster, map_, rgb, told, overwrite)
+                        said[map_.notice.removeprefix(f"{raster.path}: ")].append(raster.path)
             progress.update()
-    return ColorizeResult(tuple(made), tuple(kept), tuple(notices))
+    for notice, paths in said.items():
+        others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        notices += [f"{paths[0]}{others}: {notice}"] if notice else []
+    made = tuple(target for target, is_there in zip(targets, finished, strict=True) if not is_there)
+    kept = tuple(target for target, is_there in zip(targets, finished, strict=True) if is_there)
+    if not legend:
+        return ColorizeResult(made, kept, tuple(notices))
+    new = write_legend(legend_path, masks.palette, pixels.tolist())
+    return ColorizeResult(made, kept, tuple(notices), legend_path, new)
 
 
-def _find(path: Path, dataset: str | None) -> tuple[Palette | None, list[Path]]:
-    if path.is_dir() and (path / MANIFEST).is_file():
-        tileset = Tileset.open(path)
-        return tileset.palette, [tile.map_path(path) for tile in tileset.tiles]
-    named = dataset_class(dataset)(path).palette if dataset and path.is_file() else None
+def _targets(path: Path, sources: Sequence[Path | str], output: Path | None) -> tuple[list[Path], Path]:
+    """Return where each copy goes, and the legend. Raises `UsageError` where a copy would take another file's place."""
+    masks = [Path(source) for source in sources]
     if path.is_file():
-        return named, [path]
-    masks = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-    if masks:
-        return (dataset_class(dataset)(path).palette if dataset else None), masks
-    found = open_dataset(path, dataset)
-    return found.palette, [scene.map for scene in found.scenes() if scene.map]
+        if output and not output.is_dir() and output.suffix.lower() not in RASTER_SUFFIXES:
+            raise OptionError(f"-o {output}: the copy is a GeoTIFF, give a name that ends in .tif")
+        copy = output / f"{path.stem}{COPY}" if output and output.is_dir() else output
+        target = copy or path.with_name(f"{path.stem}{COPY}")
+        if target.resolve() == path.resolve():
+            raise OutputExists(f"{target} is the mask itself: choose another output")
+        stem = target.name.removesuffix(COPY) if target.name.endswith(COPY) else target.stem
+        return [target], target.with_name(f"{stem}.{LEGEND}")
+    named = path if path.name not in ("", "..") else path.resolve()
+    folder = output or named.with_name(f"{named.name}-color")
+    check_writable_folder(folder)
+    if folder.suffix.lower() in IMAGE_SUFFIXES and not folder.is_dir():
+        raise OptionError(f"-o {folder}: the copies of a folder go into a folder, give its name")
+    if folder.resolve() in {path.resolve(), *(mask.resolve().parent for mask in masks)}:
+        raise UsageError(f"-o {folder} would mix copies and masks: choose another folder")
+    targets = [folder / f"{mask.stem}.tif" for mask in masks]
+    taken = [target for target, count in Counter(targets).items() if count > 1]
+    if taken:
+        one, other = [mask for mask, target in zip(masks, targets, strict=True) if target == taken[0]][:2]
+        raise UsageError(f"{one} and {other} would both become {taken[0]}: rename one, or colour them apart")
+    return targets, folder / LEGEND
 
 
-def _target(path: Path, mask: Path, output: Path | None) -> Path:
-    if path.is_file():
-        return output or mask.with_name(f"{mask.stem}.color.tif")
-    return (output or path.with_name(f"{path.resolve().name}-color")) / f"{mask.stem}.tif"
-
-
-def _colorize_one(mask: Path, target: Path, palette: Palette, rgb: bool, overwrite: bool) -> tuple[bool, str]:
-    if target.resolve() == mask.resolve():
-        raise OutputExists(f"{target} is the mask itself: choose another output")
+def _options(source: Path | str, palette: Palette, rgb: bool) -> dict[str, object]:
+    mask = Path(source)
     stat = mask.stat()
-    options = {
+    return {
         "mask": mask.name,
         "bytes": stat.st_size,
         "time": stat.st_mtime_ns,
         "rgb": rgb,
-        "palette": palette.to_json(),
+        "palette": "; ".join("{} {} #{:02x}{:02x}{:02x}".format(c.value, c.name, *c.color) for c in palette.classes),
     }
-    if not overwrite and is_finished(target, options):
-        return False, ""
-    with open_raster(mask) as raster:
-        classes = class_map(raster, palette)
-        classes.check()
-        nodata = _nodata(classes) if classes.partial and not rgb else None
-        layout = Layout(
-            raster.height,
-            raster.width,
-            3 if rgb else 1,
-            raster.georeference,
-            alpha=rgb and classes.partial,
-            colormap=None if rgb else palette.colormap,
-            nodata=nodata,
-        )
-        with row_writer(target, layout, options, overwrite) as writer:
-            for row in writer.missing():
-                indices = classes.read(row)
-                writer.write(row, _colors(indices, classes) if rgb else _values(indices, palette, nodata))
-        return True, classes.notice
+
+
+def _write(
+    target: Path, raster: Raster, map_: ClassMap, rgb: bool, options: dict[str, object], overwrite: bool
+) -> None:
+    nodata = _nodata(map_) if map_.partial and not rgb else None
+    layout = Layout(
+        raster.height,
+        raster.width,
+        3 if rgb else 1,
+        raster.georeference,
+        alpha=rgb and map_.partial,
+        colormap=None if rgb else map_.palette.colormap,
+        nodata=nodata,
+    )
+    with row_writer(target, layout, options, overwrite) as writer:
+        for row in writer.missing():
+            indices = map_.read(row)
+            writer.write(row, _colors(indices, map_) if rgb else _values(indices, map_.palette, nodata))
 
 
 def _nodata(classes: ClassMap) -> int:

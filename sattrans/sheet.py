@@ -1,22 +1,27 @@
 """Contact sheets: pictures side by side on one PNG, for looking."""
 
 import io
+import unicodedata
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from sattrans.files import write_bytes
+from sattrans.palette import RGB
 
 GAP = 6
 HEAD = 18
+INK = "black"
+FAINT = "#707070"
 
 
 def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     """Write red, green, blue (3, H, W) as a PNG, atomically."""
-    _write(path, Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1))))
+    write_picture(path, to_picture(rgb))
 
 
 def write_sheet(path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str]) -> None:
@@ -26,15 +31,67 @@ def write_sheet(path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], titles:
     sheet = Image.new("RGB", (columns * (width + GAP) + GAP, len(rows) * (height + GAP) + GAP + HEAD), "white")
     draw = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
-        draw.text((GAP + column * (width + GAP), 4), title, fill="black")
+        draw.text((GAP + column * (width + GAP), 4), title, fill=INK)
     for number, row in enumerate(rows):
         for column, picture in enumerate(row):
             place = (GAP + column * (width + GAP), HEAD + GAP + number * (height + GAP))
-            sheet.paste(Image.fromarray(np.ascontiguousarray(np.moveaxis(picture, 0, -1))), place)
-    _write(path, sheet)
+            sheet.paste(to_picture(picture), place)
+    write_picture(path, sheet)
 
 
-def _write(path: Path, picture: Image.Image) -> None:
+def to_picture(rgb: NDArray[np.uint8]) -> Image.Image:
+    """Return red, green, blue (3, H, W) as a picture to paste."""
+    return Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1)))
+
+
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """Write a picture as a PNG, atomically."""
+    write_bytes(path, png(picture))
+
+
+def png(picture: Image.Image, kind: str = "") -> bytes:
+    """Return a picture as the bytes of a PNG; its text `sattrans` says which `kind` of picture of ours it is."""
+    about = PngImagePlugin.PngInfo()
+    if kind:
+        about.add_text("sattrans", kind)
     data = io.BytesIO()
-    picture.save(data, "PNG", optimize=True)
-    write_bytes(path, data.getvalue())
+    picture.save(data, "PNG", optimize=True, pnginfo=about)
+    return data.getvalue()
+
+
+@cache
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font that Pillow brings: the same letters on every machine."""
+    return ImageFont.load_default(size=size)
+
+
+def legible(text: str) -> str:
+    """Return a text in the letters that the font has, ASCII: accents go, another script becomes "?"."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return bare.translate(UNCOMPOSED).encode("ascii", "replace").decode()
+
+
+UNCOMPOSED = str.maketrans(
+    {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss", "æ": "ae", "Æ": "AE", "đ": "d", "Đ": "D"}
+)
+"""Letters that Unicode does not take apart into a letter and an accent."""
+
+
+def shortened(text: str, size: int, width: int) -> str:
+    """Return a text that is at most `width` pixels wide, in letters that the font has; its end is cut off for that."""
+    text = legible(text)
+    if font(size).getlength(text) <= width:
+        return text
+    while text and font(size).getlength(text + "...") > width:
+        text = text[:-1]
+    return text + "..."
+
+
+def swatch(draw: ImageDraw.ImageDraw, left: int, top: int, width: int, height: int, color: RGB) -> None:
+    """Draw a field of a class's colour; it has an edge, so that white is seen too."""
+    draw.rectangle((left, top, left + width - 1, top + height - 1), fill=color, outline=FAINT)
+
+
+def percent(share: float) -> str:
+    """Return a share (0 to 1) in per cent; what is there never reads as nothing."""
+    return "<0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"

@@ -1,12 +1,17 @@
 """colorize: copies a person can read, values kept, originals untouched."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
-from makers import make_folder, make_landcover, write_raster
+import rasterio.shutil
+from makers import make_folder, make_indices, make_landcover, write_raster
+from typer.testing import CliRunner
 
+from sattrans.cli import app
 from sattrans.colorize import colorize
-from sattrans.errors import ClassesError, OutputExists, UsageError
+from sattrans.errors import ClassesError, OptionError, OutputExists, UsageError
 from sattrans.tile import TileOptions, tile
 
 USUAL = {0: (0, 0, 0), 1: (97, 74, 74), 2: (38, 115, 0), 3: (0, 197, 255), 4: (207, 207, 207)}
@@ -85,3 +90,162 @@ def test_nodata_stays_nodata_whatever_its_value(tmp_path):
         assert np.array_equal(out.read(1) == 255, values == -9999)
     with rasterio.open(colorize(mask, tmp_path / "rgb.tif", dataset="landcover", rgb=True).made[0]) as out:
         assert np.array_equal(out.read(4) == 0, values == -9999)
+
+
+def test_the_same_copies_of_many_maps_are_noted_once(tmp_path):
+    for name in "abc":
+        write_raster(tmp_path / "m" / f"{name}.tif", np.full((3, 20, 20), 1, np.uint8))
+    (notice,) = colorize(tmp_path / "m", dataset="landcover").notices
+    assert notice.startswith(f"{tmp_path / 'm' / 'a.tif'} and 2 more: three equal bands")
+
+
+# Whose classes
+
+
+def write_classes(path, **colors):
+    told = [f'[{name}]\nvalue = {value}\ncolor = "{color}"\n' for name, (value, color) in colors.items()]
+    path.write_text("\n".join(told), encoding="utf-8")
+    return path
+
+
+def colors_of(copy):
+    with rasterio.open(copy) as out:
+        return {value: out.colormap(1)[value][:3] for value in np.unique(out.read(1))}
+
+
+CLASSES = {"water": (1, "#0000ff"), "forest": (2, "#00ff00")}
+DRAWN = {1: (0, 0, 255), 2: (0, 255, 0)}
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """A folder `masks` of two masks, of values 1 and 2; the first holds only 1."""
+    write_raster(tmp_path / "place" / "masks" / "a.tif", np.full((40, 50), 1, np.uint8))
+    write_raster(tmp_path / "place" / "masks" / "b.tif", make_indices(40, 50, 2) + np.uint8(1))
+    return tmp_path / "place" / "masks"
+
+
+def test_classes_come_from_the_file_told(masks, tmp_path):
+    told = write_classes(tmp_path / "mine.toml", **CLASSES)
+    result = colorize(masks, tmp_path / "c", classes=told)
+    assert (colors_of(result.made[0]), colors_of(result.made[1])) == ({1: (0, 0, 255)}, DRAWN)
+    assert result.notices == ()
+    assert colors_of(colorize(masks / "b.tif", tmp_path / "b.tif", classes=told).made[0]) == DRAWN
+
+
+@pytest.mark.parametrize("place", ["place/masks", "place"])
+def test_classes_that_lie_there_are_taken_and_said_so(masks, tmp_path, place):
+    lying = write_classes(tmp_path / place / "classes.toml", **CLASSES)
+    for path in (masks, masks / "b.tif"):
+        result = colorize(path, tmp_path / f"{path.stem}.tif" if path.is_file() else tmp_path / "c")
+        assert colors_of(result.made[-1]) == DRAWN
+        assert result.notices == (f"classes taken from {lying}",)
+
+
+def test_classes_that_lie_there_are_found_from_within(masks, tmp_path, monkeypatch):
+    write_classes(masks.parent / "classes.toml", **CLASSES)
+    monkeypatch.chdir(masks)
+    result = colorize(Path())
+    assert colors_of(masks.parent / "masks-color" / "b.tif") == DRAWN
+    assert len(result.made) == 2
+
+
+def test_classes_in_a_dataset_are_said_so_too(tmp_path):
+    root = make_folder(tmp_path / "f", classes_toml=True)
+    assert colorize(root, tmp_path / "c").notices == (f"classes taken from {root / 'classes.toml'}",)
+
+
+def test_classes_told_go_before_a_datasets_and_a_tilesets(tmp_path):
+    root = make_folder(tmp_path / "f", classes_toml=True)
+    names = {10: "#ff0000", 30: "#00ff00", 50: "#0000ff"}
+    told = write_classes(tmp_path / "mine.toml", **{f"c{v}": (v, color) for v, color in names.items()})
+    wanted = {10: (255, 0, 0), 30: (0, 255, 0), 50: (0, 0, 255)}
+    assert colors_of(colorize(root, tmp_path / "c", classes=told).made[0]) == wanted
+    tile(root, tmp_path / "t", options=TileOptions(size=128))
+    assert colors_of(colorize(tmp_path / "t", tmp_path / "d", classes=told).made[0]) == wanted
+
+
+def test_masks_of_one_folder_are_drawn_alike_where_nobody_told_the_classes(masks, tmp_path):
+    result = colorize(masks, tmp_path / "c")
+    first, second = map(colors_of, result.made)
+    assert first[1] == second[1] != second[2]
+    assert "named after the values found; --dataset NAME or --classes FILE.toml" in result.notices[0]
+
+
+def test_a_colour_table_of_the_masks_is_kept_without_a_word(tmp_path):
+    write_raster(tmp_path / "m" / "a.tif", make_indices(40, 50, 2), colormap={0: (1, 2, 3), 1: (4, 5, 6)})
+    result = colorize(tmp_path / "m", tmp_path / "c")
+    assert (colors_of(result.made[0]), result.notices) == ({0: (1, 2, 3), 1: (4, 5, 6)}, ())
+
+
+def test_both_ways_to_tell_the_classes_are_one_too_many(masks, tmp_path):
+    told = write_classes(tmp_path / "mine.toml", **CLASSES)
+    with pytest.raises(OptionError, match="--dataset and --classes both") as caught:
+        colorize(masks, dataset="landcover", classes=told)
+    assert caught.value.exit_code == 2
+    with pytest.raises(OptionError, match=r"--classes .*none\.toml: no such file"):
+        colorize(masks, classes=tmp_path / "none.toml")
+
+
+# Where copies go
+
+
+def test_two_masks_for_one_name_are_refused_before_anything_is_written(tmp_path):
+    write_raster(tmp_path / "m" / "a.tif", make_indices(20, 20, 2))
+    write_raster(tmp_path / "m" / "a.png", make_indices(20, 20, 2), None, None, driver="PNG")
+    with pytest.raises(UsageError, match=r"m/a\.png and .*m/a\.tif would both become .*m-color/a\.tif: rename one"):
+        colorize(tmp_path / "m")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_copies_never_go_among_the_masks(masks):
+    for output in (masks, masks.parent / "masks" / ".." / "masks"):
+        with pytest.raises(UsageError, match="mix copies and masks"):
+            colorize(masks, output)
+
+
+def test_a_folder_of_copies_has_no_rasters_name_and_a_copy_has_one(masks, tmp_path):
+    with pytest.raises(OptionError, match=r"-o .*c\.tif: the copies of a folder go into a folder"):
+        colorize(masks, tmp_path / "c.tif")
+    with pytest.raises(OptionError, match=r"-o .*c\.png: the copy is a GeoTIFF"):
+        colorize(masks / "a.tif", tmp_path / "c.png")
+
+
+def test_a_copy_may_be_told_its_folder(masks, tmp_path):
+    (tmp_path / "there").mkdir()
+    assert colorize(masks / "a.tif", tmp_path / "there").made == (tmp_path / "there" / "a.color.tif",)
+
+
+def test_copies_and_legends_that_lie_among_masks_are_no_masks(masks, tmp_path):
+    colorize(masks / "b.tif", legend=True)
+    assert sorted(path.name for path in masks.iterdir()) == ["a.tif", "b.color.tif", "b.legend.png", "b.tif"]
+    assert [path.name for path in colorize(masks, tmp_path / "c").made] == ["a.tif", "b.tif"]
+
+
+def test_a_bad_mask_stops_and_what_was_made_before_it_stays(masks, tmp_path):
+    told = write_classes(tmp_path / "mine.toml", **CLASSES)
+    bad = write_raster(masks / "ab.tif", np.full((40, 50), 7, np.uint8))
+    with pytest.raises(ClassesError, match=r"ab\.tif holds values 7"):
+        colorize(masks, tmp_path / "c", classes=told, legend=True)
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["a.tif"]
+    write_raster(bad, np.full((40, 50), 2, np.uint8))
+    result = colorize(masks, tmp_path / "c", classes=told, legend=True)
+    assert ([p.name for p in result.kept], [p.name for p in result.made]) == (["a.tif"], ["ab.tif", "b.tif"])
+
+
+def test_a_vrt_that_the_user_names_is_opened(masks, tmp_path):
+    with rasterio.open(masks / "b.tif") as src:
+        rasterio.shutil.copy(src, tmp_path / "v.vrt", driver="VRT")
+    told = write_classes(tmp_path / "mine.toml", **CLASSES)
+    assert colors_of(colorize(tmp_path / "v.vrt", classes=told).made[0]) == DRAWN
+
+
+def test_the_command_says_what_it_did_and_what_was_there(masks, tmp_path):
+    line = ["colorize", str(masks), "-o", str(tmp_path / "c"), "--legend"]
+    first, again = (CliRunner().invoke(app, line).stdout.splitlines() for _ in range(2))
+    legend = tmp_path / "c" / "legend.png"
+    assert first == [f"{tmp_path / 'c'}: 2 coloured", f"{legend}: the legend"]
+    assert again == [
+        f"{tmp_path / 'c'}: 0 coloured, 2 were there (nothing to do)",
+        f"{legend}: the legend, was there",
+    ]

@@ -222,18 +222,25 @@ def make_bad_input() -> None:
     Path("photos").mkdir()
     make_folder(Path("lone"), scenes=2, size=128)
     Path("lone/masks/place1.tif").unlink()
-    for name in ("shifted", "deep"):
+    for name in ("shifted", "deep", "smoothed", "unknown", "fractions"):
         make_folder(Path(name), scenes=1, size=128)
     here = Affine(10, 0, 300_000, 0, -10, 4_100_000)
     write_raster(
         Path("shifted/masks/place0.tif"), make_indices(128, 128, 3), "EPSG:32652", here @ Affine.translation(1, 0)
     )
     write_raster(Path("deep/images/place0.tif"), np.zeros((3, 128, 128), np.uint16), "EPSG:32652", here)
+    edges = np.array([6] * 60 + [31, 57, 82, 108, 133, 159, 184, 210, 235] + [255] * 59, np.uint8)
+    ramp = np.arange(128, dtype=np.uint8)
+    for name, row in (("smoothed", edges), ("unknown", ramp), ("fractions", ramp.astype(np.float32))):
+        write_raster(Path(name, "masks", "place0.tif"), np.tile(row, (128, 1)), "EPSG:32652", here)
+    Path("smoothed/classes.toml").write_text('[a]\nvalue = 6\ncolor = "#000000"\n[b]\nvalue = 255\ncolor = "#ff0000"\n')
     make_folder(Path("strange"), scenes=1, size=128, values=(1, 2, 3, 9))
     make_folder(Path("known"), scenes=1, size=128, values=(1, 2, 3), classes_toml=True)
     shutil.copy("known/classes.toml", "strange/classes.toml")
     indices = make_indices(128, 128, 5)
     write_raster(Path("map.tif"), indices)
+    write_raster(Path("twice/a.tif"), indices)
+    write_raster(Path("twice/a.png"), indices, None, None, driver="PNG")
     write_raster(Path("corine.tif"), indices + np.uint8(111))
     write_raster(Path("photo.tif"), make_picture(indices))
     Path("hidden.tif").write_text('<VRTDataset rasterXSize="1">', encoding="utf-8")
@@ -291,6 +298,8 @@ def test_classes_toml_of_the_datasets_page(folder):
     write_files(DOCS / "datasets.md", folder)
     make_folder(folder / "place", scenes=1, size=64)
     assert dataset_class("folder")(folder / "place").palette.names == ("water", "forest", "built-up")
+    run_page(DOCS / "datasets.md")
+    assert [path.name for path in sorted(Path("place-color").iterdir())] == ["legend.png", "place0.tif"]
 
 
 def section(page: Path, title: str) -> str:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sattrans.sheet import GAP, HEAD, write_png, write_sheet
+from sattrans.sheet import GAP, HEAD, font, legible, percent, shortened, write_png, write_sheet
 
 
 def picture(seed, height=20, width=30):
@@ -40,3 +40,22 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path):
         write_png(tmp_path / "a.png", picture(0)[:2].astype(np.float64))
     assert (tmp_path / "a.png").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("Gebäude", "Gebaude"), ("łąka", "laka"), ("水", "?"), ("10 %", "10 %"), ("Straße", "Strasse")],
+)
+def test_text_is_written_in_letters_that_the_font_has(text, written):
+    assert legible(text) == written
+
+
+def test_a_text_is_cut_to_the_room_it_has():
+    assert shortened("background", 15, 500) == "background"
+    cut = shortened("background", 15, 60)
+    assert cut.endswith("...") and font(15).getlength(cut) <= 60
+
+
+@pytest.mark.parametrize(("share", "told"), [(0, "0.0 %"), (0.0001, "<0.1 %"), (0.1234, "12.3 %"), (1, "100.0 %")])
+def test_what_is_there_never_reads_as_nothing(share, told):
+    assert percent(share) == told

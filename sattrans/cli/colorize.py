@@ -23,7 +23,16 @@ def colorize(
         ),
     ] = None,
     dataset: DatasetName = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            "--classes", help="A classes.toml: values, names, colours. [dim]Default: one that lies there.[/dim]"
+        ),
+    ] = None,
     rgb: Annotated[bool, typer.Option("--rgb", help="Write colours instead of values with a colour table.")] = False,
+    legend: Annotated[
+        bool, typer.Option("--legend", help="Add a PNG: each class's colour, value, name and share of the pixels.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn masks into maps a person can read; writes copies.
@@ -32,9 +41,12 @@ def colorize(
     """
     from sattrans.colorize import colorize as run
 
-    result = run(path, output, dataset, rgb, overwrite)
+    result = run(path, output, dataset, rgb, overwrite, classes, legend)
     notify(result.notices)
     made, kept = len(result.made), len(result.kept)
     where = (result.made + result.kept)[0]
-    target = where if made + kept == 1 else where.parent
-    say(f"{target}: {made} coloured" + (f", {kept} were there (nothing to do)" if kept else ""))
+    target = where if path.is_file() else where.parent
+    idle = " (nothing to do)" if not made and not result.legend_made else ""
+    say(f"{target}: {made} coloured" + (f", {kept} were there{idle}" if kept else ""))
+    if result.legend:
+        say(f"{result.legend}: the legend" + ("" if result.legend_made else ", was there"))

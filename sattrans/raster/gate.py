@@ -93,6 +93,12 @@ class Raster:
         return str(self.src.dtypes[0])
 
     @property
+    def lossy(self) -> bool:
+        """Whether the pixels went through JPEG, which changes values near every edge."""
+        compression = self.src.compression
+        return self.src.driver == "JPEG" or (compression is not None and "jpeg" in str(compression.value).lower())
+
+    @property
     def nodata(self) -> float | None:
         """The declared nodata value."""
         return None if self.src.nodata is None else float(self.src.nodata)
@@ -211,6 +217,11 @@ def _driver(path: Path, typed: bool) -> str:
 
 
 def _check_sizes(name: str, src: "DatasetReader") -> None:
+    if src.dtypes[0].startswith("complex"):
+        raise RasterError(
+            f"{name} holds {src.dtypes[0]} pixels: neither an image nor a map holds complex numbers; make one of it "
+            "first, such as of its amplitude"
+        )
     itemsize = np.dtype(src.dtypes[0]).itemsize
     if src.driver in ("PNG", "JPEG", "JP2OpenJPEG"):
         if src.width * src.height > MOST_SEQUENTIAL_PIXELS:

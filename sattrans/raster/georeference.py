@@ -64,6 +64,20 @@ class Georeference:
         return (a * a + d * d) ** 0.5, (b * b + e * e) ** 0.5
 
     @property
+    def ground_resolution(self) -> tuple[float, str] | None:
+        """The longer side of a pixel and its unit: "m", "degrees" or, of a CRS that is not known, "map units".
+
+        None without a transform.
+        """
+        if self.affine.is_identity:
+            return None
+        longer = max(self.resolution)
+        crs = self.rasterio_crs
+        if crs is not None and crs.is_projected:
+            return longer * float(crs.linear_units_factor[1]), "m"
+        return longer, "degrees" if crs is not None and crs.is_geographic else "map units"
+
+    @property
     def north_up(self) -> bool:
         """Whether rows run west to east, and from north to south."""
         a, b, _, d, e, _ = self.transform

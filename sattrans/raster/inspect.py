@@ -1,5 +1,6 @@
 """What a mask of unknown coding holds: its values and its colours, found without reading it whole at once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from sattrans.errors import ClassesError, RasterError
 from sattrans.palette import RGB, LandClass, Palette, distinct_colors
 from sattrans.raster.gate import open_raster
+from sattrans.raster.maps import AS_BYTES, MOST_CLASSES
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,26 @@ class MaskFacts:
 
     values: tuple[int, ...]
     colormap: dict[int, RGB] | None
+
+    @classmethod
+    def merged(cls, where: Path, facts: Iterable["MaskFacts"]) -> "MaskFacts":
+        """Return what masks of one coding, found in `where`, hold together.
+
+        A value's colour is that of the first mask that holds it and draws it. Raises `ClassesError` where all
+        together hold no value, or too many to be classes.
+        """
+        values: set[int] = set()
+        table: dict[int, RGB] = {}
+        for fact in facts:
+            values.update(fact.values)
+            for value in fact.values:
+                if fact.colormap and value in fact.colormap:
+                    table.setdefault(value, fact.colormap[value])
+        if len(values) > MOST_CLASSES:
+            raise ClassesError(_too_many(where, len(values)))
+        if not values:
+            raise ClassesError(f"{where} holds nothing but nodata: there are no classes")
+        return cls(tuple(sorted(values)), table or None)
 
     @property
     def table_fits(self) -> bool:
@@ -33,15 +55,21 @@ class MaskFacts:
         return Palette(tuple(LandClass(value, f"class_{value}", color) for value, color in named))
 
 
-def inspect_mask(path: Path) -> MaskFacts:
+def inspect_mask(path: Path | str) -> MaskFacts:
     """Read a mask through, in bands of rows; its nodata value is none of the values.
 
-    Raises `RasterError` for pixels outside 0 to 255, `ClassesError` for a mask drawn in colours.
+    A `Path` and a `str` are what they are to `open_raster`: found somewhere, or typed by a user.
+
+    Raises `RasterError` for pixels that are not integers, or outside 0 to 255; `ClassesError` for a mask drawn in
+    colours, for more values than classes would have, and for what JPEG left of a mask.
     """
     seen = np.zeros(256, bool)
     with open_raster(path) as raster:
         if not np.issubdtype(np.dtype(raster.dtype), np.integer):
-            raise RasterError(f"{path} holds {raster.dtype} pixels: a mask holds integer classes")
+            raise RasterError(
+                f"{path} holds {raster.dtype} pixels: a mask holds integer classes; where its values are whole "
+                f"numbers, write them as such: {AS_BYTES}"
+            )
         data_bands = raster.bands - (raster.alpha_band is not None)
         bands = (1, 2, 3) if data_bands >= 3 else (1,)
         for window in raster.bands_of_rows():
@@ -58,4 +86,20 @@ def inspect_mask(path: Path) -> MaskFacts:
             if values[0] < 0 or values[-1] > 255:
                 raise RasterError(f"{path} holds values {values[0]} to {values[-1]}: a mask holds 0 to 255")
             seen[values] = True
-        return MaskFacts(tuple(int(value) for value in np.flatnonzero(seen)), raster.colormap())
+        found = np.flatnonzero(seen)
+        # What JPEG made of one value lies around it; values apart from each other are still the mask's own.
+        if raster.lossy and (np.diff(found) == 1).any():
+            raise ClassesError(
+                f"{path} is compressed with loss (JPEG), and its {len(found)} values lie so close together that some "
+                "are of that: make it again without loss, or threshold it first"
+            )
+        if len(found) > MOST_CLASSES:
+            raise ClassesError(_too_many(path, len(found)))
+        return MaskFacts(tuple(found.tolist()), raster.colormap())
+
+
+def _too_many(where: Path | str, count: int) -> str:
+    return (
+        f"{where} holds {count} different values, too many to be classes: it is a picture, or was smoothed; make it "
+        "again by nearest neighbour, or tell the classes in a classes.toml"
+    )

@@ -13,6 +13,16 @@ from sattrans.raster.gate import Raster
 
 Coding = Literal["values", "table", "colors"]
 
+AS_BYTES = "gdal_translate -ot Byte IN.tif OUT.tif"
+"""How a mask of whole numbers that are stored with fractions becomes one of integers."""
+
+MOST_CLASSES = 64
+"""The most different values or colours that are taken for classes where nobody told them; a picture has more."""
+
+SEVERAL = 8
+"""Values that no class has, from which on they are taken for the work of smoothing: an edge of four times four
+samples a pixel has up to 15."""
+
 
 @dataclass(frozen=True)
 class ClassMap:
@@ -62,12 +72,7 @@ class ClassMap:
             strange &= values != self.empty
         strange &= _opaque(self.raster, window)
         if strange.any():
-            found = np.unique(values[strange])
-            known = "colours" if self.coding == "table" else "classes"
-            raise ClassesError(
-                f"{self.raster.path} holds values {_listed(found)} that are none of the {known} "
-                f"expected: {self.palette}; give a map of these classes"
-            )
+            self._refuse_values(values, strange)
         return self._cut_out(indices, window)
 
     def valid(self, window: Window | None = None) -> NDArray[np.bool_]:
@@ -85,14 +90,63 @@ class ClassMap:
         for window in self.raster.bands_of_rows():
             self.read(window)
 
+    def count(self) -> NDArray[np.int64]:
+        """Read all of the map as `check` does; return the pixels of each class, and last those that hold nothing.
+
+        Shape (classes + 1,).
+        """
+        total = np.zeros(UNKNOWN + 1, np.int64)
+        for window in self.raster.bands_of_rows():
+            for row in self.read(window):  # all at once would need eight bytes a pixel
+                total += np.bincount(row, minlength=UNKNOWN + 1)
+        return np.append(total[: len(self.palette)], total[UNKNOWN])
+
+    def _refuse_values(self, values: NDArray[np.generic], strange: NDArray[np.bool_]) -> None:
+        found = np.unique(values[strange])
+        expected = f"that are none of the {'colours' if self.coding == 'table' else 'classes'} expected: {self.palette}"
+        if self.raster.lossy:
+            raise ClassesError(
+                f"{self.raster.path} is compressed with loss (JPEG), which made values {_listed(found)} {expected}; "
+                "make it again without loss, or threshold it first"
+            )
+        known = np.flatnonzero(self.lookup != UNKNOWN)
+        between = found[(found > known[0]) & (found < known[-1])]
+        levels = int(known[-1] - known[0]) + 1 - len(known)
+        if _many(len(found), strange, levels / 2) and 2 * len(between) >= len(found):
+            raise ClassesError(
+                f"{self.raster.path} holds {len(between)} values between the classes' ({_listed(between)}): it was "
+                "smoothed or compressed with loss (JPEG?); make it again by nearest neighbour, or threshold it first"
+            )
+        raise ClassesError(f"{self.raster.path} holds values {_listed(found)} {expected}; give a map of these classes")
+
     def _refuse_colors(self, rgb: NDArray[np.uint8], strange: NDArray[np.bool_]) -> None:
-        found = np.unique(pack_rgb(rgb)[strange])
-        told = _listed([f"#{int(color):06x}" for color in found])
+        colors = np.unique(pack_rgb(rgb)[strange])
+        found = _listed([f"#{color:06x}" for color in colors.tolist()])
+        expected = self.palette.describe_colors()
+        if self.raster.lossy:
+            raise ClassesError(
+                f"{self.raster.path} is compressed with loss (JPEG), which made colours {found} that are none of those "
+                f"expected: {expected}; make it again without loss"
+            )
+        if _many(len(colors), strange, MOST_CLASSES):
+            raise ClassesError(
+                f"{self.raster.path} holds {len(colors)} colours beside the classes' ({found}): it is a picture, or "
+                "was smoothed or compressed with loss (JPEG?); draw it without smoothing, in the colours expected: "
+                f"{expected}"
+            )
         raise ClassesError(
-            f"{self.raster.path} holds colours {told} that are none of those expected: "
-            f"{self.palette.describe_colors()}; "
+            f"{self.raster.path} holds colours {found} that are none of those expected: {expected}; "
             "a map must be drawn without smoothing"
         )
+
+
+def _many(found: int, strange: NDArray[np.bool_], most: float) -> bool:
+    """Say whether so many strange values are rather of smoothing than of other classes.
+
+    Smoothing makes several, and either few pixels have them, those at the edges, or there are more than `most`.
+    Another land cover's map has few, but nearly everywhere.
+    """
+    return found >= SEVERAL and (bool(strange.mean() < 0.5) or found > most)
 
 
 def class_map(raster: Raster, palette: Palette, coding: Coding | None = None) -> ClassMap:
@@ -104,7 +158,10 @@ def class_map(raster: Raster, palette: Palette, coding: Coding | None = None) ->
     Raises `RasterError` for two bands and for pixels that are not integers.
     """
     if not np.issubdtype(np.dtype(raster.dtype), np.integer):
-        raise RasterError(f"{raster.path} holds {raster.dtype} pixels: a map holds integer classes, or colours")
+        raise RasterError(
+            f"{raster.path} holds {raster.dtype} pixels: a map holds integer classes, or colours; where its values are "
+            f"whole numbers, write them as such: {AS_BYTES}"
+        )
     told = coding or _coding(raster, palette)
     if told == "colors" and raster.dtype != "uint8":
         raise RasterError(f"{raster.path} holds {raster.dtype} colours, 8-bit ones are needed")
