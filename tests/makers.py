@@ -71,10 +71,7 @@ def make_picture(indices: NDArray[np.uint8], seed: int = 0) -> NDArray[np.uint8]
 
 
 def make_landcover(root: Path, scenes: int = 2, height: int = 1100, width: int = 1300, seed: int = 0) -> Path:
-    """Make a look-alike of LandCover.ai: five classes, and lists of the whole 512 px cells, counted with gaps.
-
-    The ids of all scenes together are dealt out in turn, about 70/15/15: each list has one from four cells on.
-    """
+    """Make a look-alike of LandCover.ai: five classes, and lists of the whole 512 px cells, counted with gaps."""
     ids = []
     for number in range(scenes):
         stem = f"M-34-{number + 1}-A-b-{number % 4 + 1}-{number % 2 + 1}"
@@ -82,8 +79,19 @@ def make_landcover(root: Path, scenes: int = 2, height: int = 1100, width: int =
         place = HERE @ Affine.translation(number * 2 * width, 0)
         write_raster(root / "images" / f"{stem}.tif", make_picture(indices, seed + number), transform=place)
         write_raster(root / "masks" / f"{stem}.tif", indices, transform=place, compress="deflate")
-        columns = -(-width // 512)
-        ids += [f"{stem}_{row * columns + col}" for row in range(height // 512) for col in range(width // 512)]
+        ids += landcover_ids(stem, height, width)
+    write_landcover_lists(root, ids, seed)
+    return root
+
+
+def landcover_ids(stem: str, height: int, width: int) -> list[str]:
+    """Return the ids of a scene's whole 512 px cells, counted with gaps: the count takes in those cut by the edge."""
+    columns = -(-width // 512)
+    return [f"{stem}_{row * columns + col}" for row in range(height // 512) for col in range(width // 512)]
+
+
+def write_landcover_lists(root: Path, ids: Sequence[str], seed: int = 0) -> None:
+    """Write the lists of ids, dealt out in turn, about 70/15/15: each list has one from four on."""
     shuffled = [ids[place] for place in np.random.default_rng(seed).permutation(len(ids))]
     held_out = max(1, round(len(ids) * 0.15))
     lists = {
@@ -93,7 +101,6 @@ def make_landcover(root: Path, scenes: int = 2, height: int = 1100, width: int =
     }
     for split, held in lists.items():
         (root / f"{split}.txt").write_text("".join(f"{name}\n" for name in sorted(held)), encoding="utf-8")
-    return root
 
 
 def make_inria(

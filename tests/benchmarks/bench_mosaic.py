@@ -1,17 +1,14 @@
 """mosaic against `rio merge`: the same 306 tiles of 512 px to one GeoTIFF, ratio of medians in one run."""
 
-import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from affine import Affine
 from makers import make_indices, make_picture, write_raster
+from rounds import median_seconds
 
-ROUNDS = 5
 SIZE, STEP, ROWS, COLS = 512, 448, 18, 17
 
 
@@ -30,26 +27,17 @@ def tiles(tmp_path_factory):
     return folder
 
 
-def median_seconds(command, output):
-    took = []
-    for _ in range(ROUNDS):
-        output.unlink(missing_ok=True)
-        begun = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        took.append(time.perf_counter() - begun)
-    return statistics.median(took)
-
-
 def test_mosaic_against_rio_merge(tiles, tmp_path):
-    output = tmp_path / "m.tif"
     tif = ["--co", "compress=zstd", "--co", "zstd_level=1", "--co", "predictor=2", "--co", "tiled=yes"]
     tif += ["--co", "blockxsize=512", "--co", "blockysize=512"]
-    rio = ["merge", *map(str, sorted(tiles.glob("*.tif"))), str(output), *tif]
-    peer = median_seconds([str(Path(sys.executable).with_name("rio")), *rio], output)
+    merged = tmp_path / "merged.tif"
+    rio = [str(Path(sys.executable).with_name("rio")), "merge", *map(str, sorted(tiles.glob("*.tif"))), str(merged)]
+    contestants = {"rio merge": ([*rio, *tif], merged)}
     for blend in ("first", "feather"):
-        ours = median_seconds(
-            [sys.executable, "-m", "sattrans", "mosaic", str(tiles), "-o", str(output), "--blend", blend], output
-        )
-        print(
-            f"mosaic --blend {blend}: {ours:.2f} s (a COG with overviews), rio merge {peer:.2f} s, {peer / ours:.2f} x"
-        )
+        output = tmp_path / f"{blend}.tif"
+        command = [sys.executable, "-m", "sattrans", "mosaic", str(tiles), "-o", str(output), "--blend", blend]
+        contestants[f"mosaic --blend {blend}"] = (command, output)
+    seconds = median_seconds(contestants)
+    peer = seconds.pop("rio merge")
+    for name, ours in seconds.items():
+        print(f"{name}: {ours:.2f} s (a COG with overviews), rio merge {peer:.2f} s, {peer / ours:.2f} x")
