@@ -137,7 +137,8 @@ class Raster:
     ) -> NDArray[np.generic]:
         """Return pixels as (bands, rows, columns); bands are counted from 1.
 
-        With `interleaved` they lie in memory pixel by pixel, as encoders of pictures want them. Never reduced: for a reduced read GDAL follows the `OVERVIEW_FILE` that a TIFF's own metadata names.
+        With `interleaved` they lie in memory pixel by pixel, as encoders of pictures want them. Never reduced: for
+        a reduced read GDAL follows the `OVERVIEW_FILE` that a TIFF's own metadata names.
         """
         window = window or self.window
         numbers = list(bands or self.src.indexes)
