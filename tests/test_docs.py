@@ -187,7 +187,12 @@ def test_the_page_on_tiling(folder):
 def test_the_page_on_tiling_names_every_option():
     text = (DOCS / "tiling.md").read_text(encoding="utf-8")
     told = section(DOCS / "cli.md", "`sattrans tile`")
-    options = set(re.findall(r"^\* `(?:-\w, )?(--[a-z-]+)", told, re.MULTILINE)) - {"--output", "--dataset", "--help", "--unpaired"}
+    options = set(re.findall(r"^\* `(?:-\w, )?(--[a-z-]+)", told, re.MULTILINE)) - {
+        "--output",
+        "--dataset",
+        "--help",
+        "--unpaired",
+    }
     assert len(options) > 20
     assert not [option for option in options if option not in text]
 

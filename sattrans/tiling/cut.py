@@ -1,10 +1,9 @@
 """Cut one row of tiles of one scene: the piece of work that tile hands to its workers."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ from sattrans.files import atomic
 from sattrans.grid import Cell, Window
 from sattrans.palette import UNKNOWN, Palette
 from sattrans.raster.formats import FORMATS, TileFormat
+from sattrans.raster.gate import session
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.read import read_image
 from sattrans.raster.scale import Scale
@@ -56,13 +56,8 @@ class Row:
     @property
     def key(self) -> str:
         """A hash of all that decides what becomes of the row, but the pixels."""
-        palette = self.cutting.palette
-        decisive = [
-            asdict(self.source),
-            [asdict(cell) | {"split": split} for cell, split in self.cells],
-            asdict(self.cutting) | {"palette": palette.to_json() if palette else None},
-        ]
-        return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:32]
+        # All of it is frozen and plain, so that its text says all.
+        return hashlib.sha256(repr((self.source, self.cells, self.cutting)).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +90,14 @@ def cut_row(row: Row) -> CutRow:
         return row.known
     tiles: list[Tile] = []
     dropped: Counter[str] = Counter()
-    for piece in read_pieces(row):
-        shares = _shares(piece, row.cutting)
-        reason = _reason_to_drop(piece, shares, row.cutting)
-        if reason:
-            dropped[reason] += 1
-        else:
-            tiles.append(_write(piece, shares, row))
+    with session():
+        for piece in read_pieces(row):
+            shares = _shares(piece, row.cutting)
+            reason = _reason_to_drop(piece, shares, row.cutting)
+            if reason:
+                dropped[reason] += 1
+            else:
+                tiles.append(_write(piece, shares, row))
     return CutRow(tuple(tiles), dict(dropped))
 
 
