@@ -1,10 +1,10 @@
 import os
-import signal
+import threading
 import time
 
 import pytest
 
-from sattrans.errors import OptionError, SattransError
+from sattrans.errors import OptionError
 from sattrans.executor import InlineExecutor, executor
 
 
@@ -23,10 +23,9 @@ def fail_at_two(number):
     return number
 
 
-def die_at_two(number):
-    if number == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
+def process_and_thread(number):
+    time.sleep(0.05)
+    return os.getpid(), threading.current_thread().name
 
 
 def spread(function, workers):
@@ -49,13 +48,32 @@ def test_one_worker_does_a_piece_when_its_result_is_asked_for():
         assert done == [0]
 
 
-def test_two_workers_are_other_processes_and_results_keep_their_order():
+def test_two_workers_are_threads_of_this_process_and_results_keep_their_order():
     with executor("2") as pool:
         assert list(pool.map(slow_first, range(4))) == [0, 1, 2, 3]
-        pids = {pid for _, pid in pool.map(number_and_process, range(8))}
-        assert os.getpid() not in pids and len(pids) <= 2
+        found = set(pool.map(process_and_thread, range(8)))
+        assert {process for process, _ in found} == {os.getpid()}
+        assert len(found) == 2 and threading.current_thread().name not in {thread for _, thread in found}
         with pytest.raises(ValueError, match="number 2 cannot be done"):
             list(pool.map(fail_at_two, range(4)))
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_after_an_error_what_was_not_begun_is_not_done_and_nothing_goes_on(error):
+    begun, ended = [], []
+
+    def fail_first(number):
+        begun.append(number)
+        if number == 0:
+            raise error("the first cannot be done")
+        time.sleep(0.02)
+        ended.append(number)
+
+    with pytest.raises(error, match="the first cannot be done"), executor(2) as pool:
+        list(pool.map(fail_first, range(100)))
+    assert len(begun) < 20
+    assert sorted(ended) == sorted(set(begun) - {0})  # those begun were waited for
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sattrans")]
 
 
 def test_an_address_is_a_dask_cluster():
@@ -90,8 +108,3 @@ def test_an_address_of_no_known_kind_is_refused():
     pytest.importorskip("distributed")
     with pytest.raises(OptionError, match="--workers carrier-pigeon://loft"):
         spread(slow_first, "carrier-pigeon://loft")
-
-
-def test_a_worker_that_is_killed_is_told_in_a_line():
-    with pytest.raises(SattransError, match="a worker process died.*fewer --workers"):
-        spread(die_at_two, 2)

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import call
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sattrans.errors import OutputExists, SattransError, UsageError
-from sattrans.files import begun_of, check_same_options, now, remove, sync
+from sattrans.files import as_json, begun_of, check_same_options, now, part_of, remove, sync
+from sattrans.palette import Palette
 from sattrans.progress import bar, log
 from sattrans.tileset import (
     INDEX,
@@ -50,15 +51,30 @@ class Begun:
         write_tileset_manifest(begun_of(self.folder / MANIFEST), body)
 
 
-def finished(folder: Path, told: Mapping[str, Any], inputs: Sequence[Input]) -> Tileset | None:
+def recover(folder: Path) -> None:
+    """Put right what a kill left between two steps: a folder set aside, or one that was finished but for its end."""
+    aside = _aside(folder)
+    if (folder / MANIFEST).is_file():
+        settle_down(folder)
+        _discard(aside)
+    elif aside.exists() and not folder.exists():
+        aside.rename(folder)
+
+
+def finished(folder: Path, told: Mapping[str, Any], palette: Palette | None, inputs: Sequence[Input]) -> Tileset | None:
     """Return the tileset where it is there already; None where it is not.
 
-    Raises `OutputExists` where it was made with other options, or from files that have changed since.
+    Raises `OutputExists` where it was made with other options or classes, or from files that have changed since.
     """
     if not (folder / MANIFEST).is_file():
         return None
     done = Tileset.open(folder)
     check_same_options(folder, done.manifest["options"], told)
+    if done.palette != palette:
+        raise OutputExists(
+            f"{folder} was made with other classes ({done.palette} there, {palette} now, or other colours): choose "
+            "another output, or --overwrite to replace it"
+        )
     differing = changed(inputs, {item["path"]: Input(**item) for item in done.manifest["inputs"]})
     if differing or len(inputs) != len(done.manifest["inputs"]):
         what = f"{differing[0]} has changed" if differing else "files are gone"
@@ -74,22 +90,20 @@ def finished(folder: Path, told: Mapping[str, Any], inputs: Sequence[Input]) -> 
 def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[Begun]:
     """Begin a tileset's folder, or go on with one that a killed run left.
 
-    With `overwrite` a finished tileset is set aside until the new one is whole, and put back after an error. An
-    error before the first tile leaves nothing behind; after it, what was made is kept for the same command.
-    Raises `OutputExists` for other options, `UsageError` for a folder of other things.
+    With `overwrite` a finished tileset is set aside until the new one is whole, and put back after an error; an
+    unfinished one of other options makes way. An error before the first tile leaves nothing behind; after it, what
+    was made is kept for the same command. Raises `OutputExists` for other options, `UsageError` for a folder of
+    other things.
     """
-    aside = folder.with_name(f".{folder.name}.before")
-    if aside.exists() and not folder.exists():
-        aside.rename(folder)
-    unfinished = read_unfinished(folder)
-    if overwrite and unfinished:
-        remove(folder)
-        unfinished = None
-    elif overwrite and (folder / MANIFEST).is_file():
+    aside = _aside(folder)
+    if overwrite and (folder / MANIFEST).is_file():
         folder.rename(aside)
+    elif overwrite and not _goes_on(folder, told):
+        _discard(folder)
+    unfinished = read_unfinished(folder)
     if unfinished:
         check_same_options(folder, unfinished["options"], told)
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and set(folder.iterdir()) - {part_of(begun_of(folder / MANIFEST))}:
         raise UsageError(f"{folder} holds other files: choose another output")
     journal = Journal(begun_of(folder / INDEX))
     extra: dict[str, Any] = (
@@ -101,16 +115,47 @@ def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[
         yield Begun(folder, created, told, extra, tuple(journal.read()) if unfinished else ())
     except Exception:
         if aside.exists():
-            remove(folder)
+            _discard(folder)
             aside.rename(folder)
         else:
             kept = sum(len(entry.get("tiles", ())) for entry in journal.read())
             if kept:
                 log.info("%d tiles are kept in %s: the same command goes on from there", kept, folder)
             else:
-                remove(folder)
+                _discard(folder)
         raise
-    remove(aside)
+    _discard(aside)
+
+
+def _goes_on(folder: Path, told: Mapping[str, Any]) -> bool:
+    """Say whether a folder is none that was begun, or one that was begun with the same options."""
+    try:
+        unfinished = read_unfinished(folder)
+    except SattransError:  # of another version, or damaged
+        return False
+    return unfinished is None or bool(unfinished["options"] == as_json(told))
+
+
+def _aside(folder: Path) -> Path:
+    """Return where a finished tileset waits until the one that is to replace it is whole."""
+    return folder.with_name(f".{folder.name}.before")
+
+
+def _discard(folder: Path) -> None:
+    """Delete a tileset, in an order that a kill may stop: what is half gone is never taken for whole, nor for others'.
+
+    A folder that cannot go, such as one that something is mounted on, stays, empty.
+    """
+    if not folder.is_dir():
+        return
+    begun = begun_of(folder / MANIFEST)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path != begun:
+            remove(path)
+    begun.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def known_inputs(begun: Begun, inputs: Sequence[Input]) -> tuple[dict[str, Input], list[str]]:
@@ -149,6 +194,7 @@ def cut_rows(
     total = sum(len(row.cells) for row in rows)
     kept = [{"row": key, **_cut_to_json(row.known)} for row, key in zip(rows, keys, strict=True) if row.known]
     kept += [{"input": item.to_json()} for item in hashed.values()]
+    before = {item.path: item for item in inputs}
     results: list[CutRow] = []
     with (
         Journal(begun_of(begun.folder / INDEX)).appending(kept) as add,
@@ -157,6 +203,7 @@ def cut_rows(
         work = list(_work(rows, [item.path for item in inputs if item.path not in hashed]))
         for item, result in zip(work, pool.map(call, work), strict=True):
             if isinstance(result, Input):
+                _check_same(before[result.path], result)
                 hashed[result.path] = result
                 add({"input": result.to_json()})
                 continue
@@ -165,13 +212,17 @@ def cut_rows(
             if not row.known:
                 add({"row": key, **_cut_to_json(result)})
                 progress.update(len(row.cells))
-    for before in inputs:
-        after = Input.of(Path(before.path))
-        if (after.bytes, after.time) != (before.bytes, before.time):
-            raise SattransError(f"{before.path} changed while it was being cut: the same command cuts it again")
+    for path, was in before.items():
+        _check_same(was, Input.of(Path(path)))
     tiles = [tile for result in results for tile in result.tiles]
     dropped = sum((Counter(result.dropped) for result in results), Counter())
     return tiles, dropped, [hashed[item.path] for item in inputs]
+
+
+def _check_same(before: Input, after: Input) -> None:
+    """Raise where a file is not what it was when its scene was looked at: before what was cut of it is noted."""
+    if (after.bytes, after.time) != (before.bytes, before.time):
+        raise SattransError(f"{before.path} changed while it was being cut: the same command cuts it again")
 
 
 def _work(rows: Sequence[Row], to_hash: Sequence[str]) -> Iterator["partial[Any]"]:
