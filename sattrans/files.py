@@ -28,16 +28,26 @@ def begun_of(path: Path) -> Path:
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in an error that does not: a full disk does not say where it is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and not error.filename:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a `.part` path to write to; at the end it takes the name `path`, after an error it is removed."""
     part = part_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield part
-        part.replace(path)
-    except BaseException as error:
-        if isinstance(error, OSError) and error.errno and not error.filename:  # a full disk does not say where
-            error.filename = str(path)
+        with naming(path):
+            yield part
+            part.replace(path)
+    except BaseException:
         with suppress(OSError):
             part.unlink()
         raise
@@ -126,7 +136,8 @@ def lock(folder: Path) -> Iterator[None]:
             f"{folder} is being written by {holder or 'another process'}: wait for it, or stop it"
         ) from None
     try:
-        path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        with naming(path):
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -180,5 +191,7 @@ def check_same_options(where: Path, made_with: Mapping[str, Any], asked: Mapping
 
 def check_writable_folder(path: Path) -> None:
     """Raise `OptionError` where `path` cannot become a folder of ours."""
+    if path.is_symlink() and not path.exists():
+        raise OptionError(f"{path} is a link that leads nowhere: give a folder")
     if path.exists() and not path.is_dir():
         raise OptionError(f"{path} is a file: give a folder")

@@ -1,5 +1,6 @@
 """What every command shares: one line an error, notices on stderr, tables on stdout."""
 
+import errno
 import functools
 import logging
 import sys
@@ -9,6 +10,7 @@ from typing import ParamSpec, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sattrans.errors import SattransError
 
@@ -19,9 +21,14 @@ WIDTH_UNWATCHED = 160
 """Columns of a table that goes to a file or a pipe."""
 
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a system says where a disk, a quota or a file has reached its end."""
+
+
 def _console(stderr: bool = False) -> Console:
     watched = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if watched else WIDTH_UNWATCHED)
+    width = None if watched else WIDTH_UNWATCHED
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, width=width)
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
@@ -43,22 +50,22 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             if error.filename is None and error.strerror is None:
                 raise
             where = f"{error.filename}: " if error.filename else ""
-            _fail(f"{where}{error.strerror or error}")
+            remedy = ": make room, then run the same command again" if error.errno in NO_ROOM else ""
+            _fail(f"{where}{error.strerror or error}{remedy}")
             raise typer.Exit(1) from None
 
     return wrapper
 
 
 def _fail(message: str) -> None:
-    line = " ".join(message.split("\n"))
-    _console(stderr=True).print(f"[bold red]error:[/] {_plain(line)}")
+    _console(stderr=True).print(f"[bold red]error:[/] {_line(message)}")
 
 
 class _Lines(logging.Handler):
     """Prints what the verbs log, a line each, on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _console(stderr=True).print(f"[dim]{_plain(record.getMessage())}[/]")
+        _console(stderr=True).print(f"[dim]{_line(record.getMessage())}[/]")
 
 
 def listen() -> None:
@@ -74,7 +81,7 @@ def notify(notices: Iterable[str]) -> None:
     """Print what a user should know, on stderr."""
     console = _console(stderr=True)
     for notice in notices:
-        console.print(f"[yellow]note:[/] {_plain(notice)}")
+        console.print(f"[yellow]note:[/] {_line(notice)}")
 
 
 def say(text: str) -> None:
@@ -90,13 +97,22 @@ def show_table(
         title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold"
     )
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if numeric and number else "left", overflow="fold")
+        table.add_column(Text(_visible(column)), justify="right" if numeric and number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(_visible(cell)) for cell in row))
     _console().print(table)
+
+
+def _line(text: str) -> str:
+    return _plain(" ".join(text.split("\n")))
 
 
 def _plain(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(_visible(text))
+
+
+def _visible(text: str) -> str:
+    """Return text without what a terminal takes for commands: files may be named so, by chance or with intent."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sattrans.errors import RasterError
 from sattrans.files import sha256
 
 
@@ -20,7 +21,12 @@ class Input:
     @classmethod
     def of(cls, path: Path) -> "Input":
         """Take a file as it is now, unread."""
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise RasterError(
+                f"{path} cannot be read ({error.strerror}): put it back, then run the same command again"
+            ) from error
         return cls(str(path), stat.st_size, stat.st_mtime_ns)
 
     @classmethod

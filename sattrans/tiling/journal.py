@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sattrans.files import write_bytes
+from sattrans.files import naming, write_bytes
 
 
 class Journal:
@@ -32,7 +32,12 @@ class Journal:
         """Begin the file anew with `entries`, and give what adds to it."""
         write_bytes(self.path, b"".join(_line(entry) for entry in entries))
         with self.path.open("ab", buffering=0) as file:
-            yield lambda entry: file.write(_line(entry))
+
+            def add(entry: dict[str, Any]) -> None:
+                with naming(self.path):
+                    file.write(_line(entry))
+
+            yield add
 
 
 def _line(entry: dict[str, Any]) -> bytes:
