@@ -196,6 +196,8 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
             crs = crs or aux_crs
             if transform.is_identity:
                 transform = aux_transform or read_world_file(path) or transform
+        if not np.isfinite(transform[:6]).all():
+            raise RasterError(f"{path} has a geotransform of numbers that are none: mend it first")
         if transform.is_degenerate:
             raise RasterError(f"{path} has a geotransform that maps all of it to one line or point: mend it first")
         yield Raster(str(path), src, Georeference.of(crs, transform), settings=settings)
@@ -206,6 +208,8 @@ def _opened(name: str, driver: str | None, settings: Mapping[str, str]) -> Itera
     try:
         with rasterio.Env(**settings), quiet():
             src = rasterio.open(name, driver=driver)
+    except UnicodeEncodeError:
+        raise RasterError(f"{name}: its name is not UTF-8; rename it") from None
     except (RasterioError, OSError) as error:
         raise RasterError(f"{name} cannot be opened as a raster ({_reason(error)}): is it whole?") from error
     with closing(src):  # not `with src`, which would enter an Env of this thread until it is closed

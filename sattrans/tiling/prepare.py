@@ -1,5 +1,6 @@
 """Prepare a tileset: its options checked, its dataset opened, every scene looked at, before anything is written."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from sattrans.progress import bar, log
 from sattrans.raster.formats import TileFormat
 from sattrans.raster.scale import Percentiles, Scale, parse_scale
 from sattrans.splits import Fractions, Scheme
-from sattrans.tileset import DEFAULT_FOLDER
+from sattrans.tileset import DEFAULT_FOLDER, SceneRecord
 from sattrans.tiling.area import Area, parse_bounds, read_aoi
 from sattrans.tiling.cut import Layout
 from sattrans.tiling.inputs import Input, now_at
@@ -23,6 +24,9 @@ from sattrans.tiling.plan import Choice, Plan, make_plan
 from sattrans.tiling.source import Direction, Look, Source, look_at
 
 DEFAULT_SIZE = 256
+
+MOST_SIZE = 16_384
+"""The largest side of a tile: a worker holds one whole, a few times over, 800 MB each at this size."""
 
 MOST_ALIKE = 3
 """Notices about scenes, of one kind, that are shown; the others are counted."""
@@ -96,12 +100,16 @@ def prepare(root: Path, output: Path | None, dataset: str | None, options: TileO
     found = open_dataset(root, dataset)
     size = options.size if options.size is not None else found.published_size or DEFAULT_SIZE
     tile_step(size, options.overlap)
+    if size > MOST_SIZE:
+        raise OptionError(f"--size {size}: tiles of up to {MOST_SIZE} px a side can be cut")
     palette = found.palette
     scale = parse_scale(options.scale) if options.scale else None
     kind = _check_options(options, palette)
     areas = _areas(options)
     folder = output or DEFAULT_FOLDER / f"{found.name}-{size}"
     check_writable_folder(folder)
+    if folder.is_symlink() or folder.name in ("", ".."):  # the lock of a folder lies beside it, under its own name
+        folder = _resolved(folder)
     unpaired = options.unpaired and options.layout != "pairs"
     scenes = [scene for scene in found.scenes() if scene.image and (scene.map or unpaired)]
     if not scenes:
@@ -146,6 +154,8 @@ def prepare(root: Path, output: Path | None, dataset: str | None, options: TileO
 
 def _check_options(options: TileOptions, palette: Palette | None) -> TileFormat:
     """Return the format that is meant; raise `OptionError` for what does not fit together."""
+    if options.seed < 0:
+        raise OptionError(f"--seed {options.seed}: a whole number is needed, 0 or more")
     if not 0 <= options.min_valid <= 1:
         raise OptionError(f"--min-valid {options.min_valid:g}: a part of 0 to 1 is needed, such as 0.9")
     if options.buffer < 0:
@@ -171,19 +181,26 @@ def _areas(options: TileOptions) -> tuple[Area, ...]:
 
 def _check_apart(folder: Path, root: Path, scenes: Sequence[Scene]) -> None:
     """Raise `UsageError` where the tileset would lie among the scenes, or around the dataset."""
-    here, there = folder.resolve(), root.resolve()
-    held = {path.resolve().parent for scene in scenes for path in (scene.image, scene.map) if path}
+    here, there = _resolved(folder), _resolved(root)
+    held = {_resolved(path).parent for scene in scenes for path in (scene.image, scene.map) if path}
     if here == there or here in there.parents or held & {here, *here.parents}:
         raise UsageError(f"-o {folder} would mix tiles and the dataset in {root}: choose another folder")
 
 
-def _look(scenes: Sequence[Scene], palette: Palette | None, look: Look) -> tuple[list[Source], list[str]]:
+def _resolved(path: Path) -> Path:
+    """Return the path without links. `Path.resolve` raises where they run in a circle, on Python before 3.13."""
+    return Path(os.path.realpath(path))
+
+
+def _look(
+    scenes: Sequence[Scene], palette: Palette | None, look: Look
+) -> tuple[list[Source], list[tuple[SceneRecord, str]]]:
     sources, notices = [], []
     with bar(len(scenes), "look", "scene") as progress:
         for scene in scenes:
             source, told = look_at(scene, palette, look)
             sources.append(source)
-            notices += told
+            notices += [(source.record, notice) for notice in told]
             progress.update()
     return sources, notices
 
@@ -205,15 +222,16 @@ def _small(sources: Sequence[Source], size: int, options: TileOptions) -> Iterab
         yield f"{len(small)} scenes are smaller than a tile and give none: {', '.join(small[:5])}"
 
 
-def _few(notices: Sequence[str]) -> Iterable[str]:
-    """Yield notices, a few of each kind: what comes after the file's name tells the kind."""
-    kinds: dict[str, list[str]] = {}
-    for notice in notices:
-        kinds.setdefault(notice.partition(" ")[2], []).append(notice)
+def _few(notices: Sequence[tuple[SceneRecord, str]]) -> Iterable[str]:
+    """Yield notices about scenes, a few of each kind: what comes after the file's name tells the kind."""
+    kinds: dict[str, list[tuple[SceneRecord, str]]] = {}
+    for scene, notice in notices:
+        kind = notice.removeprefix(scene.image).removeprefix(scene.map or "")
+        kinds.setdefault(kind, []).append((scene, notice))
     for told in kinds.values():
-        yield from told[:MOST_ALIKE]
+        yield from (notice for _, notice in told[:MOST_ALIKE])
         if len(told) > MOST_ALIKE:
-            yield f"and {len(told) - MOST_ALIKE} more scenes like {Path(told[MOST_ALIKE - 1].split(' ')[0]).name}"
+            yield f"and {len(told) - MOST_ALIKE} more scenes like {told[MOST_ALIKE - 1][0].id}"
 
 
 def _told(
