@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import inspect
+import json
 import re
 import shlex
 import shutil
@@ -246,12 +247,12 @@ def make_bad_input() -> None:
     Path("photos").mkdir()
     make_folder(Path("lone"), scenes=2, size=128)
     Path("lone/masks/place1.tif").unlink()
-    for name in ("shifted", "deep", "smoothed", "unknown", "fractions"):
+    for name in ("shifted", "elsewhere", "deep", "smoothed", "unknown", "fractions"):
         make_folder(Path(name), scenes=1, size=128)
     here = Affine(10, 0, 300_000, 0, -10, 4_100_000)
-    write_raster(
-        Path("shifted/masks/place0.tif"), make_indices(128, 128, 3), "EPSG:32652", here @ Affine.translation(1, 0)
-    )
+    for name, columns in (("shifted", 1), ("elsewhere", 1000)):
+        there = here @ Affine.translation(columns, 0)
+        write_raster(Path(name, "masks", "place0.tif"), make_indices(128, 128, 3), "EPSG:32652", there)
     write_raster(Path("deep/images/place0.tif"), np.zeros((3, 128, 128), np.uint16), "EPSG:32652", here)
     edges = np.array([6] * 60 + [31, 57, 82, 108, 133, 159, 184, 210, 235] + [255] * 59, np.uint8)
     ramp = np.arange(128, dtype=np.uint8)
@@ -259,7 +260,21 @@ def make_bad_input() -> None:
         write_raster(Path(name, "masks", "place0.tif"), np.tile(row, (128, 1)), "EPSG:32652", here)
     Path("smoothed/classes.toml").write_text('[a]\nvalue = 6\ncolor = "#000000"\n[b]\nvalue = 255\ncolor = "#ff0000"\n')
     make_folder(Path("strange"), scenes=1, size=128, values=(1, 2, 3, 9))
-    make_folder(Path("known"), scenes=1, size=128, values=(1, 2, 3), classes_toml=True)
+    for name, scenes in (("known", 1), ("changed", 1), ("renamed", 1), ("damaged", 2)):
+        make_folder(Path(name), scenes=scenes, size=128, values=(1, 2, 3), classes_toml=True)
+    for name in ("changed", "renamed"):
+        run_line(f"sattrans tile {name}/ --size 64 -o tiles/{name}")
+    write_raster(Path("changed/images/place0.tif"), make_picture(make_indices(128, 128, 3)), "EPSG:32652", here)
+    told = Path("renamed/classes.toml")
+    told.write_text(told.read_text(encoding="utf-8").replace("[class3]", "[water]"), encoding="utf-8")
+    cut_short = Path("damaged/images/place1.tif")
+    cut_short.write_bytes(cut_short.read_bytes()[:-20_000])
+    for name, kind, places in (
+        ("lake", "Polygon", [[[8, 47], [9, 47], [9, 48], [8, 47]]]),
+        ("well", "Point", [8, 47]),
+    ):
+        area = {"type": kind, "coordinates": places}
+        Path(f"{name}.geojson").write_text(json.dumps(area), encoding="utf-8")
     shutil.copy("known/classes.toml", "strange/classes.toml")
     indices = make_indices(128, 128, 5)
     write_raster(Path("map.tif"), indices)
