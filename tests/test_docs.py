@@ -3,10 +3,8 @@
 import ast
 import importlib.util
 import inspect
-import json
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,11 +13,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from affine import Affine
-from makers import make_folder, make_indices, make_landcover, make_picture, write_raster
+from makers import make_folder, make_indices, make_landcover, write_raster
+from makers_bad_input import change_what_was_tiled, make_bad_input
 from typer.testing import CliRunner, Result
 
 from sattrans import hookspecs
@@ -221,6 +218,14 @@ def test_the_fifteen_minutes(folder, monkeypatch):
 def test_error_lines(folder):
     """Each command of the page fails with the line that the page prints."""
     make_bad_input()
+    for line in (
+        "sattrans tile landcover/ --size 128",
+        "sattrans train --data tiles/landcover-128 --set width=1 --steps 1",
+        "sattrans tile changed/ --size 64 -o tiles/changed",
+        "sattrans tile renamed/ --size 64 -o tiles/renamed",
+    ):
+        run_line(line)
+    change_what_was_tiled()
     commands = 0
     for block in blocks(DOCS / "bad-input.md", "console"):
         told = block.text.splitlines()
@@ -235,54 +240,6 @@ def test_error_lines(folder):
                 assert errors[0] == expected
             commands += 1
     assert commands > 10
-
-
-def make_bad_input() -> None:
-    make_landcover(Path("landcover"), scenes=1, height=1024, width=1024)
-    for line in (
-        "sattrans tile landcover/ --size 128",
-        "sattrans train --data tiles/landcover-128 --set width=1 --steps 1",
-    ):
-        run_line(line)
-    Path("photos").mkdir()
-    make_folder(Path("lone"), scenes=2, size=128)
-    Path("lone/masks/place1.tif").unlink()
-    for name in ("shifted", "elsewhere", "deep", "smoothed", "unknown", "fractions"):
-        make_folder(Path(name), scenes=1, size=128)
-    here = Affine(10, 0, 300_000, 0, -10, 4_100_000)
-    for name, columns in (("shifted", 1), ("elsewhere", 1000)):
-        there = here @ Affine.translation(columns, 0)
-        write_raster(Path(name, "masks", "place0.tif"), make_indices(128, 128, 3), "EPSG:32652", there)
-    write_raster(Path("deep/images/place0.tif"), np.zeros((3, 128, 128), np.uint16), "EPSG:32652", here)
-    edges = np.array([6] * 60 + [31, 57, 82, 108, 133, 159, 184, 210, 235] + [255] * 59, np.uint8)
-    ramp = np.arange(128, dtype=np.uint8)
-    for name, row in (("smoothed", edges), ("unknown", ramp), ("fractions", ramp.astype(np.float32))):
-        write_raster(Path(name, "masks", "place0.tif"), np.tile(row, (128, 1)), "EPSG:32652", here)
-    Path("smoothed/classes.toml").write_text('[a]\nvalue = 6\ncolor = "#000000"\n[b]\nvalue = 255\ncolor = "#ff0000"\n')
-    make_folder(Path("strange"), scenes=1, size=128, values=(1, 2, 3, 9))
-    for name, scenes in (("known", 1), ("changed", 1), ("renamed", 1), ("damaged", 2)):
-        make_folder(Path(name), scenes=scenes, size=128, values=(1, 2, 3), classes_toml=True)
-    for name in ("changed", "renamed"):
-        run_line(f"sattrans tile {name}/ --size 64 -o tiles/{name}")
-    write_raster(Path("changed/images/place0.tif"), make_picture(make_indices(128, 128, 3)), "EPSG:32652", here)
-    told = Path("renamed/classes.toml")
-    told.write_text(told.read_text(encoding="utf-8").replace("[class3]", "[water]"), encoding="utf-8")
-    cut_short = Path("damaged/images/place1.tif")
-    cut_short.write_bytes(cut_short.read_bytes()[:-20_000])
-    for name, kind, places in (
-        ("lake", "Polygon", [[[8, 47], [9, 47], [9, 48], [8, 47]]]),
-        ("well", "Point", [8, 47]),
-    ):
-        area = {"type": kind, "coordinates": places}
-        Path(f"{name}.geojson").write_text(json.dumps(area), encoding="utf-8")
-    shutil.copy("known/classes.toml", "strange/classes.toml")
-    indices = make_indices(128, 128, 5)
-    write_raster(Path("map.tif"), indices)
-    write_raster(Path("twice/a.tif"), indices)
-    write_raster(Path("twice/a.png"), indices, None, None, driver="PNG")
-    write_raster(Path("corine.tif"), indices + np.uint8(111))
-    write_raster(Path("photo.tif"), make_picture(indices))
-    Path("hidden.tif").write_text('<VRTDataset rasterXSize="1">', encoding="utf-8")
 
 
 # What the pages say

@@ -157,22 +157,22 @@ def test_a_file_that_may_not_grow(place, tmp_path, workers, most):
 FULL = """
 set -e
 mount -t tmpfs -o size=$1 none "$2"
-shift
-disk=$1
-shift
+disk=$2
+out=$3
+shift 3
 status=0
 "$@" || status=$?
 [ $status = 1 ]
-[ ! -e "$disk/t/tileset.json" ]
+[ ! -e "$out/tileset.json" ]
 [ "$(find "$disk" -name '*.part' | wc -l)" = 0 ]
 mount -o remount,size=64m "$disk"
 "$@"
-cp -r "$disk/t" "$disk/../copy"
+cp -r "$out" "$disk/../copy"
 """
 
 
-@pytest.mark.parametrize("room", ["16k", "300k", "1400k"])
-def test_a_disk_that_is_full(place, tmp_path, room):
+@pytest.mark.parametrize(("room", "output"), [("16k", "t"), ("300k", "t"), ("1400k", "t"), ("16k", "."), ("300k", ".")])
+def test_a_disk_that_is_full(place, tmp_path, room, output):
     """A disk of so much room, in a mount namespace of the test's own; then there is more, and the command goes on."""
     mounted = tmp_path / "disk"
     mounted.mkdir()
@@ -180,7 +180,7 @@ def test_a_disk_that_is_full(place, tmp_path, room):
     if not shutil.which("unshare") or subprocess.run(tried, capture_output=True, check=False).returncode:
         pytest.skip("only root, where it may, can mount a small disk")
     command = [*SATTRANS, "tile", place, "--size", "64", "--workers", "2", "-o"]
-    done = run(["unshare", "-m", "sh", "-c", FULL, "sh", room, mounted, *command, mounted / "t"])
+    done = run(["unshare", "-m", "sh", "-c", FULL, "sh", room, mounted, mounted / output, *command, mounted / output])
     assert done.returncode == 0, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and errors[0].startswith(f"error: {mounted}")
