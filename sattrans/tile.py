@@ -17,7 +17,8 @@ from sattrans.preview import write_preview
 from sattrans.raster.scale import Percentiles, Scale
 from sattrans.tileset import MANIFEST, Tile, Tileset, manifest_body, write_index, write_tileset_manifest
 from sattrans.tiling.cut import Cutting, tile_bytes
-from sattrans.tiling.fill import Begun, claimed, cut_rows, finished, known_inputs, recover, settle_down, tidy
+from sattrans.tiling.fill import Begun, claimed, cut_rows, known_inputs, recover, settle_down, tidy
+from sattrans.tiling.finished import finished
 from sattrans.tiling.leakage import Leakage, find_leaks
 from sattrans.tiling.plan import absent_splits
 from sattrans.tiling.prepare import Prepared, TileOptions, prepare
@@ -93,7 +94,7 @@ def tile(
     job = prepare(root, output, dataset, options or TileOptions())
     with lock(job.folder):
         recover(job.folder)
-        done = None if overwrite else finished(job.folder, job.told, job.palette, job.inputs)
+        done = None if overwrite else finished(job)
         if not done:
             with claimed(job.folder, job.told, overwrite) as begun, executor(workers) as pool:
                 try:

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from commands import error_line, refused, tile, tiled
-from makers import make_folder, make_indices, make_picture, write_raster
+from makers import make_folder, make_indices, make_landcover, make_picture, write_raster
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +138,45 @@ def test_other_classes_are_another_tileset(own, tmp_path):
     told.write_text(told.read_text().replace("[class2]", "[water]"), encoding="utf-8")
     result = tile(own, "--size", 64, "-o", tmp_path / "t")
     assert result.exit_code == 2
-    assert "was made with other classes (1 class1, 2 class2 there, 1 class1, 2 water now" in error_line(result.stderr)
+    assert "from other inputs (classes 1 class1, 2 class2 there, 1 class1, 2 water now" in error_line(result.stderr)
     replaced, _ = tiled(tmp_path / "t", own, "--size", 64, "--overwrite")
     assert replaced.palette.names == ("class1", "water")
+
+
+def test_other_lists_of_a_split_are_another_tileset(tmp_path):
+    root = make_landcover(tmp_path / "landcover")
+    made, _ = tiled(tmp_path / "t", root)
+    moved = made.split("train")[0].id
+    for split in ("train", "val"):
+        ids = {item.id for item in made.split(split)} ^ {moved}
+        (root / f"{split}.txt").write_text("\n".join(sorted(ids)))
+    line = error_line(tile(root, "-o", tmp_path / "t").stderr)
+    assert f"was made from other inputs (tile {moved} is train there, val now)" in line
+    replaced, _ = tiled(tmp_path / "t", root, "--overwrite")
+    assert moved in {item.id for item in replaced.split("val")}
+    (root / "val.txt").write_text("\n".join(item.id for item in replaced.split("val") if item.id != moved))
+    line = error_line(tile(root, "-o", tmp_path / "t").stderr)
+    assert f"was made from other inputs (tile {moved} is val there, in no split now)" in line
+    fewer, _ = tiled(tmp_path / "t", root, "--overwrite")
+    with (root / "test.txt").open("a") as test:
+        test.write(f"\n{moved}\n")
+    line = error_line(tile(root, "-o", tmp_path / "t").stderr)
+    assert moved not in {item.id for item in fewer.tiles}
+    assert "was made from other inputs (1 cells were in no split there, 0 are now)" in line
+
+
+def test_an_image_that_was_moved_by_its_world_file_is_another_tileset(tmp_path):
+    indices = make_indices(128, 128, 2)
+    for folder, pixels in (("images", make_picture(indices)), ("masks", indices)):
+        write_raster(tmp_path / "f" / folder / "place.png", pixels, None, None, driver="PNG")
+    world = tmp_path / "f" / "images" / "place.pgw"
+    world.write_text("10 0 0 -10 300005 4099995")
+    command = [tmp_path / "f", "--size", 64, "-o", tmp_path / "t"]
+    assert tile(*command).exit_code == 0
+    assert "nothing to do" in tile(*command).stdout
+    world.write_text("10 0 0 -10 500005 4099995")
+    line = error_line(tile(*command).stderr)
+    assert f"was made from other inputs ({tmp_path / 'f' / 'images' / 'place.png'} lies elsewhere since)" in line
 
 
 NAMES = [

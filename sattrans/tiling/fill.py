@@ -11,15 +11,13 @@ from operator import call
 from pathlib import Path
 from typing import Any
 
-from sattrans.errors import OutputExists, SattransError, UsageError
+from sattrans.errors import SattransError, UsageError
 from sattrans.files import as_json, begun_of, check_same_options, now, part_of, remove, sync
-from sattrans.palette import Palette
 from sattrans.progress import bar, log
 from sattrans.tileset import (
     INDEX,
     MANIFEST,
     Tile,
-    Tileset,
     read_unfinished,
     tile_from_json,
     tile_to_json,
@@ -59,31 +57,6 @@ def recover(folder: Path) -> None:
         _discard(aside)
     elif aside.exists() and not folder.exists():
         aside.rename(folder)
-
-
-def finished(folder: Path, told: Mapping[str, Any], palette: Palette | None, inputs: Sequence[Input]) -> Tileset | None:
-    """Return the tileset where it is there already; None where it is not.
-
-    Raises `OutputExists` where it was made with other options or classes, or from files that have changed since.
-    """
-    if not (folder / MANIFEST).is_file():
-        return None
-    done = Tileset.open(folder)
-    check_same_options(folder, done.manifest["options"], told)
-    if done.palette != palette:
-        raise OutputExists(
-            f"{folder} was made with other classes ({done.palette} there, {palette} now, or other colours): choose "
-            "another output, or --overwrite to replace it"
-        )
-    differing = changed(inputs, {item["path"]: Input(**item) for item in done.manifest["inputs"]})
-    if differing or len(inputs) != len(done.manifest["inputs"]):
-        what = f"{differing[0]} has changed" if differing else "files are gone"
-        more = f", and {len(differing) - 1} more" if len(differing) > 1 else ""
-        raise OutputExists(
-            f"{folder} was made from other inputs ({what} since{more}): choose another output, or --overwrite to "
-            "replace it"
-        )
-    return done
 
 
 @contextmanager

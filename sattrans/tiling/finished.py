@@ -1,0 +1,48 @@
+"""A finished tileset: whether it is what is asked for, or was made from what has changed since."""
+
+from sattrans.errors import OutputExists
+from sattrans.files import check_same_options
+from sattrans.tileset import MANIFEST, Tileset
+from sattrans.tiling.inputs import Input, changed
+from sattrans.tiling.plan import NO_SPLIT
+from sattrans.tiling.prepare import Prepared
+
+
+def finished(job: Prepared) -> Tileset | None:
+    """Return the tileset where it is there already; None where it is not.
+
+    Raises `OutputExists` where it was made with other options, or from files, classes, splits or places that have
+    changed since.
+    """
+    if not (job.folder / MANIFEST).is_file():
+        return None
+    done = Tileset.open(job.folder)
+    check_same_options(job.folder, done.manifest["options"], job.told)
+    what = _changed_since(done, job)
+    if what:
+        raise OutputExists(
+            f"{job.folder} was made from other inputs ({what}): choose another output, or --overwrite to replace it"
+        )
+    return done
+
+
+def _changed_since(done: Tileset, job: Prepared) -> str:
+    """Return what has changed since a tileset was finished, in words, or nothing."""
+    differing = changed(job.inputs, {item["path"]: Input(**item) for item in done.manifest["inputs"]})
+    if differing:
+        more = f", and {len(differing) - 1} more" if len(differing) > 1 else ""
+        return f"{differing[0]} has changed since{more}"
+    if len(job.inputs) != len(done.manifest["inputs"]):
+        return "files are gone since"
+    if done.palette != job.palette:
+        return f"classes {done.palette} there, {job.palette} now, or other colours"
+    places = {source.record.id: source.record.georeference for source in job.sources}
+    for scene in done.scenes.values():
+        if scene.georeference != places.get(scene.id):
+            return f"{scene.image} lies elsewhere since"
+    splits = {f"{cell.scene}_{cell.cell.k}": cell.split for cell in job.plan.cells}
+    for tile in done.tiles:
+        if tile.split != splits.get(tile.id):
+            return f"tile {tile.id} is {tile.split} there, {splits.get(tile.id, 'in no split')} now"
+    listed = [dropped.get(NO_SPLIT, 0) for dropped in (done.manifest["dropped"], job.plan.dropped)]
+    return "" if listed[0] == listed[1] else f"{listed[0]} cells were in no split there, {listed[1]} are now"
