@@ -1,6 +1,7 @@
 """Options, folders and names as they should not be: tile refuses them in a line, or takes them for what they are."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -118,6 +119,13 @@ def test_no_masks_at_all(own, tmp_path):
 def test_an_empty_file(own, tmp_path):
     (own / "images" / "place1.tif").write_bytes(b"")
     assert f"{own / 'images' / 'place1.tif'} is empty" in refused(tmp_path / "t", own, "--size", 64)
+
+
+def test_a_pipe_is_not_waited_for(own, tmp_path):
+    image = own / "images" / "place1.tif"
+    image.unlink()
+    os.mkfifo(image)
+    assert f"{image} is a pipe or a socket" in refused(tmp_path / "t", own, "--size", 64)
 
 
 def test_links_that_run_in_a_circle(own, tmp_path):

@@ -218,6 +218,8 @@ def _opened(name: str, driver: str | None, settings: Mapping[str, str]) -> Itera
 
 
 def _driver(path: Path, typed: bool) -> str:
+    if path.is_fifo() or path.is_socket():  # to open one waits until somebody writes to it
+        raise RasterError(f"{path} is a pipe or a socket, a raster file is needed")
     try:
         with path.open("rb") as file:
             start = file.read(1024)
