@@ -54,8 +54,9 @@ def recover(folder: Path) -> None:
     aside = _aside(folder)
     if (folder / MANIFEST).is_file():
         settle_down(folder)
+    if (folder / MANIFEST).is_file() or not (aside / MANIFEST).is_file():
         _discard(aside)
-    elif aside.exists() and not folder.exists():
+    elif not folder.exists():
         aside.rename(folder)
 
 

@@ -98,7 +98,7 @@ def test_tile_goes_on_after_a_kill_before_any_step(tmp_path, driver):
     assert steps > 30
 
 
-@pytest.mark.parametrize("again", ["the same command", "the first command"])
+@pytest.mark.parametrize("again", ["the same command", "the first command", "the first command, the folder gone"])
 def test_overwrite_leaves_the_old_or_the_new_tileset_after_a_kill_before_any_step(tmp_path, driver, again):
     root = make_folder(tmp_path / "place", scenes=2, size=64)
     first = ["tile", root, "--size", "64", "--workers", "1", "-o"]
@@ -118,6 +118,10 @@ def test_overwrite_leaves_the_old_or_the_new_tileset_after_a_kill_before_any_ste
         if again == "the same command":
             assert driver.run(*second, out / "t") == 0
             assert tree(out / "t") == new
+        elif again == "the first command, the folder gone":
+            shutil.rmtree(out / "t", ignore_errors=True)
+            assert driver.run(*first, out / "t") == 0
+            assert tree(out / "t") == old
         else:
             # Refused where the new one was begun or is finished; else the old one is what it was.
             refused = driver.run(*first, out / "t")
