@@ -132,7 +132,7 @@ def _cells(source: Source, choice: Choice) -> list[Cell]:
     grid = tile_cells(record.height, record.width, choice.size, choice.overlap)
     cells = list(settle(grid, record.height, record.width, choice.edge, choice.overlap))
     for area in choice.areas:
-        held = area.holds([cell.window for cell in cells], record.georeference)
+        held = area.holds([cell.window for cell in cells], record.georeference, record.image)
         cells = [cell for cell, inside in zip(cells, held, strict=True) if inside]
     return cells
 
