@@ -93,8 +93,11 @@ def find_leaks(tiles: Sequence[Placed], places: Mapping[str, Georeference]) -> l
 
 
 def keep_apart(tiles: Sequence[Placed], places: Mapping[str, Georeference], buffer: int) -> set[int]:
-    """Return which tiles to leave out so that `buffer` pixels lie between any two of different splits."""
-    pairs = [near for near in neighbours(tiles, places, buffer - 0.5) if _unlike(tiles[near.one], tiles[near.other])]
+    """Return which tiles to leave out so that `buffer` pixels lie between any two of different splits.
+
+    Between scenes of unlike resolution these are pixels of the coarser one.
+    """
+    pairs = [near for near in neighbours(tiles, places, buffer - SLACK) if _unlike(tiles[near.one], tiles[near.other])]
     left_out: set[int] = set()
     for split in GIVES_WAY:
         # One split after the other: a train tile has nothing to fear from a val tile that is gone.
@@ -131,7 +134,10 @@ def neighbours(tiles: Sequence[Placed], places: Mapping[str, Georeference], dist
         corners = places[other].points_of(corners_of([tiles[n].window for n in members[other]]))
         there = places[scene].pixels_of(corners, places[other].crs)
         if there is not None:
-            yield from _pairs(own, boxes, members[other], _boxes(there), max(distance, SLACK))
+            first = tiles[members[other][0]].window
+            larger = np.hypot(*(there[2] - there[0])) / np.hypot(first.height, first.width)  # its pixels than these
+            reach = max(distance * max(1.0, float(larger)), SLACK)
+            yield from _pairs(own, boxes, members[other], _boxes(there), reach)
 
 
 def _pairs(
