@@ -173,7 +173,8 @@ def _scale(job: Prepared, begun: Begun, pool: Executor, stale: set[str]) -> Scal
     if not isinstance(job.scale, Percentiles):
         return job.scale
     kept = begun.extra.get("scale")
-    scale = Scale(*kept) if kept and not stale else find_scale(job.sources, job.palette, job.scale, pool)
+    same = not stale and {item["path"] for item in begun.extra.get("inputs", ())} == {i.path for i in job.inputs}
+    scale = Scale(*kept) if kept and same else find_scale(job.sources, job.palette, job.scale, pool)
     begun.note(job.inputs, scale=[scale.low, scale.high])
     return scale
 

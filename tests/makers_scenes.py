@@ -1,6 +1,8 @@
 """Scenes made by code where and as a test wants them, and what a tileset holds of them."""
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +44,26 @@ def cut(tileset: Tileset, which: str = "image") -> Iterator[tuple[Tile, NDArray[
         path = tile.image_path(tileset.folder) if which == "image" else tile.map_path(tileset.folder)
         with rasterio.open(path) as src:
             yield tile, src.read(), src.transform
+
+
+def write_classes(root: Path) -> None:
+    """Write `classes.toml` for `VALUES`: no map is then read before it is cut."""
+    root.mkdir(parents=True, exist_ok=True)
+    tables = (f"[class_{v}]\nvalue = {v}\ncolor = [0, {v}, {2 * v}]\n" for v in VALUES)
+    (root / "classes.toml").write_text("".join(tables), encoding="utf-8")
+
+
+@contextmanager
+def spoiled(root: Path, name: str) -> Iterator[None]:
+    """Make a scene's map hold a class that nobody knows in its last pixel, which stops its cutting; then mend it."""
+    path = root / "masks" / f"{name}.tif"
+    whole, times = path.read_bytes(), path.stat()
+    with rasterio.open(path, "r+") as dst:
+        map_ = dst.read(1)
+        map_[-1, -1] = 77
+        dst.write(map_, 1)
+    try:
+        yield
+    finally:
+        path.write_bytes(whole)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -137,7 +137,7 @@ def test_a_map_of_part_of_the_image_leaves_the_rest_empty_and_min_valid_decides(
 @pytest.mark.parametrize("how", ["align", "res"])
 def test_a_class_that_is_declared_nodata_is_a_class_when_it_is_warped(tmp_path, declared, how):
     rng = np.random.default_rng(1)
-    image, map_ = make_scene(tmp_path / "f", size=SIZE, map_=VALUES[rng.integers(0, 3, (SIZE, SIZE))])
+    _, map_ = make_scene(tmp_path / "f", size=SIZE, map_=VALUES[rng.integers(0, 3, (SIZE, SIZE))])
     mask = tmp_path / "f" / "masks" / "place.tif"
     (tmp_path / "f" / "classes.toml").write_text(
         "".join(f"[c{v}]\nvalue = {v}\ncolor = '#0000{v:02x}'\n" for v in VALUES)
@@ -302,7 +302,7 @@ def test_res_needs_a_georeference(tmp_path):
 
 @pytest.mark.parametrize("which", ["images", "masks"])
 def test_an_overview_that_a_tiff_smuggles_in_is_not_followed_by_a_reduced_read(tmp_path, which):
-    _, map_ = make_scene(tmp_path / "f", size=SIZE, map_=np.full((SIZE, SIZE), 10, np.uint8))
+    make_scene(tmp_path / "f", size=SIZE, map_=np.full((SIZE, SIZE), 10, np.uint8))
     victim = tmp_path / "f" / which / "place.tif"
     write_raster(tmp_path / "secret.tif", np.full((SIZE // 2, SIZE // 2), 50, np.uint8))
     (tmp_path / "o.vrt").write_text(vrt_of(tmp_path / "secret.tif", SIZE // 2).replace('relativeToVRT="1"', ""))

@@ -22,6 +22,8 @@ T = TypeVar("T")
 ROWS = 512
 """Of an image that are read at once."""
 
+NOTHING_THERE = "--scale: no pixel of the images holds anything, so there are no percentiles"
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -43,10 +45,12 @@ def find_scale(sources: Sequence[Source], palette: Palette | None, asked: Percen
     ranges = set(_watched(pool.map(ends_of, parts), len(parts), "range"))
     known = [ends for ends in ranges if ends]
     if not known:
-        raise OptionError("--scale: no pixel of the images holds anything")
+        raise OptionError(NOTHING_THERE)
     between = min(low for low, _ in known), max(high for _, high in known)
     counted = pool.map(count_values, [replace(part, between=between) for part in parts])
     histogram = reduce(add, _watched(counted, len(parts), "percentiles"))
+    if not histogram.counts.any():
+        raise OptionError(NOTHING_THERE)
     low, high = histogram.value_at(asked.low), histogram.value_at(asked.high)
     if not low < high:
         raise OptionError(f"--scale {asked.low:g}%,{asked.high:g}%: both are {low:g}, there is nothing to scale")
