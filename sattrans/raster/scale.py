@@ -1,6 +1,7 @@
 """Deep pixels to 8 bits: one linear range for all bands of all scenes, given or found as percentiles."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ class Scale:
     def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Return pixels as uint8, same shape; what is no number becomes 0."""
         # Enough digits for the pixels: a float32 has 24 bits, and counts no further than 16 million.
-        numbers = pixels.astype(np.float32 if pixels.dtype.itemsize <= 2 else np.float64)
+        numbers: NDArray[np.floating[Any]] = pixels.astype(np.float32 if pixels.dtype.itemsize <= 2 else np.float64)
         part = (numbers - self.low) * (255 / (self.high - self.low))
         whole: NDArray[np.uint8] = np.nan_to_num(part.round(), nan=0.0).clip(0, 255).astype(np.uint8)
         return whole
