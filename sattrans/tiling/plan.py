@@ -168,7 +168,8 @@ def _scheme(
     blocks = any(min(s.record.height, s.record.width) >= 2 * choice.size for s in sources)
     scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES or not blocks else "block"
     shares = "/".join(f"{share * 100:g}" for share in choice.fractions or FRACTIONS)
-    return scheme, [f"no published split: tiles are split by {scheme}, {shares} (--split scene|block|random)"]
+    why = "" if choice.fractions else "no published split: "
+    return scheme, [f"{why}tiles are split by {scheme}, {shares} (--split scene|block|random)"]
 
 
 def _parts(cells: Sequence[tuple[Cell, TileSplit]]) -> Iterator[Sequence[tuple[Cell, TileSplit]]]:
