@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sattrans.dataset import SPLITS, TileSplit
-from sattrans.errors import UsageError
+from sattrans.errors import OptionError, UsageError
 from sattrans.executor import executor
 from sattrans.files import lock, write_bytes
 from sattrans.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale
 from sattrans.tileset import MANIFEST, Tile, Tileset, manifest_body, write_index, write_tileset_manifest
 from sattrans.tiling.cut import Cutting, tile_bytes
-from sattrans.tiling.fill import Begun, claimed, cut_rows, finished, known_inputs, settle_down, tidy
+from sattrans.tiling.fill import Begun, claimed, cut_rows, finished, known_inputs, recover, settle_down, tidy
 from sattrans.tiling.leakage import Leakage, find_leaks
 from sattrans.tiling.plan import absent_splits
 from sattrans.tiling.prepare import Prepared, TileOptions, prepare
@@ -88,7 +88,8 @@ def tile(
     """
     job = prepare(root, output, dataset, options or TileOptions())
     with lock(job.folder):
-        done = None if overwrite else finished(job.folder, job.told, job.inputs)
+        recover(job.folder)
+        done = None if overwrite else finished(job.folder, job.told, job.plan_hash, job.inputs)
         if done:
             return _result(done, made=False)
         with claimed(job.folder, job.told, overwrite) as begun, executor(workers) as pool:
@@ -117,8 +118,7 @@ def dry_run(
 
 def _estimate(job: Prepared) -> int:
     """Return about how many bytes all cells would take as tiles, by a few rows of them."""
-    # Percentiles would need all pixels: the range of the type is near enough to tell a size.
-    scale = Scale(0, 10_000) if isinstance(job.scale, Percentiles) else job.scale
+    scale = _near_scale(job, job.scale) if isinstance(job.scale, Percentiles) else job.scale
     rows = list(job.plan.rows(job.sources, _cutting(job, scale), job.folder))
     sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
     try:
@@ -126,6 +126,15 @@ def _estimate(job: Prepared) -> int:
     finally:
         let_go()
     return round(sum(sizes) / len(sizes) * len(job.plan.cells)) if sizes else 0
+
+
+def _near_scale(job: Prepared, asked: Percentiles) -> Scale:
+    """Return about the range that percentiles of all pixels would give, by a part of them."""
+    with executor(1) as pool:
+        try:
+            return find_scale(job.sources, job.palette, asked, pool, SAMPLE_ROWS)
+        except OptionError:  # nothing there: all of them may hold something
+            return find_scale(job.sources, job.palette, asked, pool)
 
 
 def _cutting(job: Prepared, scale: Scale | None) -> Cutting:
@@ -137,7 +146,7 @@ def _cutting(job: Prepared, scale: Scale | None) -> Cutting:
 
 def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
     hashed, differing = known_inputs(begun, job.inputs)
-    stale = {s.record.id for s in job.sources if {s.record.image, s.record.map} & set(differing)}
+    stale = {source.record.id for source in job.sources if set(source.files) & set(differing)}
     notices = [*job.notices, *([f"{len(stale)} scenes have changed and are cut again"] if stale else [])]
     begun.note(job.inputs)
     scale = _scale(job, begun, pool, stale)
@@ -159,6 +168,7 @@ def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
     tidy(job.folder, tiles)
     body = manifest_body(begun.created, job.told, job.size, job.palette, records, tiles, notices)
     found = {
+        "plan": job.plan_hash,
         "scale": [scale.low, scale.high] if scale else None,
         "dropped": dict(sorted(dropped.items())),
         "leakage": Leakage.of(tiles, leaks).to_json(),

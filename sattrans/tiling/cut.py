@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -57,8 +57,9 @@ class Row:
     def key(self) -> str:
         """A hash of all that decides what becomes of the row, but the pixels."""
         palette = self.cutting.palette
+        record = replace(self.source.record, image="", map=None)
         decisive = [
-            asdict(self.source),
+            asdict(replace(self.source, record=record)) | {"files": self.source.files},
             [asdict(cell) | {"split": split} for cell, split in self.cells],
             asdict(self.cutting) | {"palette": palette.to_json() if palette else None},
         ]

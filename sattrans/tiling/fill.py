@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sattrans.errors import OutputExists, SattransError, UsageError
-from sattrans.files import begun_of, check_same_options, now, remove, sync
+from sattrans.files import as_json, begun_of, check_same_options, now, remove, sync
 from sattrans.progress import bar, log
 from sattrans.tileset import (
     INDEX,
@@ -50,10 +50,27 @@ class Begun:
         write_tileset_manifest(begun_of(self.folder / MANIFEST), body)
 
 
-def finished(folder: Path, told: Mapping[str, Any], inputs: Sequence[Input]) -> Tileset | None:
+def recover(folder: Path) -> None:
+    """Undo or finish what a run did that was killed while it set an old tileset aside, or cleaned up at its end."""
+    aside = _aside(folder)
+    if (folder / MANIFEST).is_file():
+        settle_down(folder)
+        remove(aside)
+    elif aside.exists() and not (folder.is_dir() and any(folder.iterdir())):
+        remove(folder)
+        aside.rename(folder)
+
+
+def _aside(folder: Path) -> Path:
+    """Return where a finished tileset is until the one that replaces it is whole."""
+    return folder.with_name(f".{folder.name}.before")
+
+
+def finished(folder: Path, told: Mapping[str, Any], plan: str, inputs: Sequence[Input]) -> Tileset | None:
     """Return the tileset where it is there already; None where it is not.
 
-    Raises `OutputExists` where it was made with other options, or from files that have changed since.
+    Raises `OutputExists` where it was made with other options, by another `plan` (its hash), or from files that have
+    changed since.
     """
     if not (folder / MANIFEST).is_file():
         return None
@@ -67,6 +84,11 @@ def finished(folder: Path, told: Mapping[str, Any], inputs: Sequence[Input]) -> 
             f"{folder} was made from other inputs ({what} since{more}): choose another output, or --overwrite to "
             "replace it"
         )
+    if done.manifest["plan"] != plan:
+        raise OutputExists(
+            f"{folder} was made with other classes, another published split or another georeference: choose another "
+            "output, or --overwrite to replace it"
+        )
     return done
 
 
@@ -74,15 +96,14 @@ def finished(folder: Path, told: Mapping[str, Any], inputs: Sequence[Input]) -> 
 def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[Begun]:
     """Begin a tileset's folder, or go on with one that a killed run left.
 
-    With `overwrite` a finished tileset is set aside until the new one is whole, and put back after an error. An
+    With `overwrite` a finished tileset is set aside until the new one is whole, and put back after an error; one that
+    is unfinished gives way unless its options are the same. An
     error before the first tile leaves nothing behind; after it, what was made is kept for the same command.
     Raises `OutputExists` for other options, `UsageError` for a folder of other things.
     """
-    aside = folder.with_name(f".{folder.name}.before")
-    if aside.exists() and not folder.exists():
-        aside.rename(folder)
+    aside = _aside(folder)
     unfinished = read_unfinished(folder)
-    if overwrite and unfinished:
+    if overwrite and unfinished and unfinished["options"] != as_json(told):
         remove(folder)
         unfinished = None
     elif overwrite and (folder / MANIFEST).is_file():
@@ -174,7 +195,7 @@ def _work(rows: Sequence[Row], to_hash: Sequence[str]) -> Iterator["partial[Any]
     """Yield the pieces of work: a scene's files are hashed just before they are cut, while they are in memory."""
     waiting = dict.fromkeys(to_hash)
     for row in rows:
-        for path in (row.source.record.image, row.source.record.map):
+        for path in row.source.files:
             if path in waiting:
                 del waiting[path]
                 yield partial(Input.hashed, path)

@@ -8,6 +8,11 @@ from typing import Any
 from sattrans.files import sha256
 
 
+def name_of(path: Path | str) -> str:
+    """Return the one name that a file has as an input, from whichever folder it is named."""
+    return str(Path(path).absolute())
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A file as it was: its size in bytes, the time of its last change in nanoseconds, and its hash once known."""
@@ -21,7 +26,7 @@ class Input:
     def of(cls, path: Path) -> "Input":
         """Take a file as it is now, unread."""
         stat = path.stat()
-        return cls(str(path), stat.st_size, stat.st_mtime_ns)
+        return cls(name_of(path), stat.st_size, stat.st_mtime_ns)
 
     @classmethod
     def hashed(cls, path: str) -> "Input":

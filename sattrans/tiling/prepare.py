@@ -1,5 +1,7 @@
 """Prepare a tileset: its options checked, its dataset opened, every scene looked at, before anything is written."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +72,10 @@ class TileOptions:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that is known before a pixel is cut. `told` is what the manifest keeps of the options."""
+    """All that is known before a pixel is cut.
+
+    `told` is what the manifest keeps of the options, `plan_hash` of what they come to with this dataset.
+    """
 
     dataset: Dataset
     palette: Palette | None
@@ -80,6 +85,7 @@ class Prepared:
     choice: Choice
     sources: tuple[Source, ...]
     plan: Plan
+    plan_hash: str
     scale: Scale | Percentiles | None
     format: TileFormat
     told: Mapping[str, Any]
@@ -136,6 +142,7 @@ def prepare(root: Path, output: Path | None, dataset: str | None, options: TileO
         choice,
         tuple(sources),
         plan,
+        _hash(plan, sources, palette),
         scale,
         kind,
         told,
@@ -246,3 +253,13 @@ def _told(
         "direction": options.direction,
         "unpaired": options.unpaired,
     }
+
+
+def _hash(plan: Plan, sources: Sequence[Source], palette: Palette | None) -> str:
+    """Return a hash of what else decides a tileset: classes, places, and the cells with their splits."""
+    decisive = [
+        palette.to_json() if palette else None,
+        [source.record.georeference.to_json() for source in sources],
+        [[cell.scene, cell.cell.k, cell.split] for cell in plan.cells],
+    ]
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()

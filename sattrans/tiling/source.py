@@ -18,6 +18,7 @@ from sattrans.raster.maps import ClassMap, Coding, class_map
 from sattrans.raster.pictures import PictureMap, picture_map
 from sattrans.raster.read import image_bands
 from sattrans.tileset import SceneRecord
+from sattrans.tiling.inputs import name_of
 
 Direction = Literal["AtoB", "BtoA"]
 """Of a file that holds A and B side by side: which half is the map, and which the image to be made from it."""
@@ -58,6 +59,11 @@ class Source:
     def grid(self) -> Grid:
         """The grid that tiles are cut from."""
         return Grid(self.record.height, self.record.width, self.record.georeference)
+
+    @property
+    def files(self) -> list[str]:
+        """The names of its files as inputs."""
+        return [name_of(path) for path in dict.fromkeys((self.record.image, self.record.map)) if path]
 
 
 @dataclass(frozen=True, slots=True)
