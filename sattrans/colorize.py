@@ -150,18 +150,19 @@ def _nodata(classes: ClassMap) -> int:
     """Return the value that stands for "nothing here" in a copy: the mask's, or the highest that no class has."""
     if classes.empty is not None and 0 <= classes.empty <= 255:
         return classes.empty
-    return max(set(range(256)) - set(classes.palette.values))
+    return classes.palette.nodata
 
 
 def _values(indices: NDArray[np.uint8], palette: Palette, nodata: int | None) -> NDArray[np.uint8]:
-    nothing = indices == UNKNOWN
-    values = palette.to_values(np.where(nothing, 0, indices))
-    return np.where(nothing, nodata or 0, values)[np.newaxis].astype(np.uint8)
+    values = palette.to_values(indices)
+    if nodata not in (None, palette.nodata):
+        values = np.where(indices == UNKNOWN, np.uint8(nodata), values)
+    return values[np.newaxis]
 
 
 def _colors(indices: NDArray[np.uint8], classes: ClassMap) -> NDArray[np.uint8]:
-    nothing = indices == UNKNOWN
-    rgb = np.where(nothing, 0, classes.palette.to_rgb(np.where(nothing, 0, indices)))
-    if classes.partial:
-        rgb = np.concatenate([rgb, np.where(nothing, 0, 255)[np.newaxis]])
-    return rgb.astype(np.uint8)
+    rgb = classes.palette.to_rgb(indices)
+    if not classes.partial:
+        return rgb
+    alpha = np.where(indices == UNKNOWN, np.uint8(0), np.uint8(255))
+    return np.concatenate([rgb, alpha[np.newaxis]])

@@ -13,6 +13,7 @@ from sattrans.errors import OptionError, UsageError
 from sattrans.executor import executor
 from sattrans.files import lock, write_bytes
 from sattrans.palette import Palette
+from sattrans.preview import write_preview
 from sattrans.raster.scale import Percentiles, Scale
 from sattrans.tileset import MANIFEST, Tile, Tileset, manifest_body, write_index, write_tileset_manifest
 from sattrans.tiling.cut import Cutting, tile_bytes
@@ -26,6 +27,7 @@ from sattrans.tiling.stretch import find_scale
 __all__ = ["DryRun", "SceneRow", "TileOptions", "TileResult", "dry_run", "tile"]
 
 LEAKAGE = "leakage.csv"
+PREVIEW = "preview.png"
 
 SAMPLE_ROWS = 12
 """Rows of tiles that a dry run encodes, to tell how many bytes all would take."""
@@ -79,25 +81,29 @@ def tile(
     options: TileOptions | None = None,
     workers: int | str | None = None,
     overwrite: bool = False,
+    preview: bool = False,
 ) -> TileResult:
     """Cut the dataset in `root` into a tileset (`tiles/<dataset>-<size>`, or `output`).
 
-    A finished tileset with the same options is left as it is, an unfinished one is finished. `workers` is a
-    number of threads (None: one a processor), or a Dask scheduler's address. Raises `UsageError` for what cannot
-    be, `RasterError` and `ClassesError` for input that is not right.
+    A finished tileset with the same options is left as it is, an unfinished one is finished. With `preview` it
+    gets `preview.png`, a sheet to look at, if it has none. `workers` is a number of threads (None: one a
+    processor), or a Dask scheduler's address. Raises `UsageError` for what cannot be, `RasterError` and
+    `ClassesError` for input that is not right.
     """
     job = prepare(root, output, dataset, options or TileOptions())
     with lock(job.folder):
         recover(job.folder)
         done = None if overwrite else finished(job.folder, job.told, job.plan_hash, job.inputs)
-        if done:
-            return _result(done, made=False)
-        with claimed(job.folder, job.told, overwrite) as begun, executor(workers) as pool:
-            try:
-                _fill(job, begun, pool)
-            finally:
-                let_go()
-    return _result(Tileset.open(job.folder), made=True)
+        if not done:
+            with claimed(job.folder, job.told, overwrite) as begun, executor(workers) as pool:
+                try:
+                    _fill(job, begun, pool)
+                finally:
+                    let_go()
+        tileset = done or Tileset.open(job.folder)
+        if preview and not (job.folder / PREVIEW).is_file():
+            write_preview(tileset, job.folder / PREVIEW)
+    return _result(tileset, made=not done)
 
 
 def dry_run(

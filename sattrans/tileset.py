@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,15 @@ class Tileset:
 
     @classmethod
     def newest(cls, under: Path = DEFAULT_FOLDER) -> "Tileset":
-        """Open the tileset under a folder that was made last. Raises `NothingToUse` where there is none."""
+        """Open the tileset under a folder that was made last, for training: not one of pictures for other tools.
+
+        Raises `NothingToUse` where there is none.
+        """
         found = []
         for path in sorted(under.glob(f"*/{MANIFEST}")):
             with suppress(SattransError):  # one that is damaged, or of another version, is not the newest
                 found.append(cls.open(path.parent))
+        found = [tileset for tileset in found if not tileset.side_by_side]
         if not found:
             raise NothingToUse(f"no tileset in {under}/: make one with sattrans tile FOLDER, or name one with --data")
         return max(found, key=lambda tileset: str(tileset.manifest["created"]))
@@ -157,7 +161,9 @@ class Tileset:
 
 def tile_to_json(tile: Tile) -> dict[str, Any]:
     """Return all that is known of a tile."""
-    return asdict(tile)
+    window = tile.window
+    place = {"row": window.row, "col": window.col, "height": window.height, "width": window.width}
+    return {field.name: getattr(tile, field.name) for field in fields(tile)} | {"window": place}
 
 
 def tile_from_json(value: Mapping[str, Any]) -> Tile:

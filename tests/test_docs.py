@@ -173,6 +173,30 @@ def test_tutorial(folder):
                 assert path.name in on_disk, f"design.md does not name {path}"
 
 
+def test_the_page_on_tiling(folder):
+    make_landcover(folder / "landcover", scenes=3, height=1100, width=1100)
+    run_page(DOCS / "tiling.md")
+    drawn = section(DOCS / "tiling.md", "What is written")
+    made = Path("tiles/landcover-256")
+    assert not [path.name for path in made.iterdir() if path.name not in drawn + "preview.png"]
+    assert (made / "preview.png").is_file()
+    assert Tileset.open(Path("tiles/half-metre")).manifest["scenes"][0]["transform"][0] == 0.5
+    assert Tileset.open(Path("tiles/apart")).manifest["leakage"]["tiles"] == 0
+
+
+def test_the_page_on_tiling_names_every_option():
+    text = (DOCS / "tiling.md").read_text(encoding="utf-8")
+    told = section(DOCS / "cli.md", "`sattrans tile`")
+    options = set(re.findall(r"^\* `(?:-\w, )?(--[a-z-]+)", told, re.MULTILINE)) - {
+        "--output",
+        "--dataset",
+        "--help",
+        "--unpaired",
+    }
+    assert len(options) > 20
+    assert not [option for option in options if option not in text]
+
+
 def test_the_python_snippet_of_the_api(folder):
     make_folder(folder / "place", scenes=2, size=128)
     (snippet,) = blocks(DOCS / "api.md", "python")
@@ -188,7 +212,7 @@ def test_the_fifteen_minutes(folder, monkeypatch):
     for name in ("dataset-in-15-minutes.md", "model-in-15-minutes.md"):
         write_files(DOCS / name, folder)
         run_page(DOCS / name)
-    assert Tileset.open(Path("tiles/county-64")).manifest["tiles"] == {"train": 12, "val": 8, "test": 4}
+    assert Tileset.open(Path("tiles/county-64")).manifest["tiles"] == {"train": 12, "val": 8, "test": 4, "unpaired": 0}
     states = {row.name: row.error for row in manager().rows()}
     assert not any(states[name] for name in ("county", "dilated", "dilated-gan"))
 

@@ -182,7 +182,7 @@ def test_the_summary_counts_pairs_and_tiles():
     places = {"a": at(0, 0)}
     summary = Leakage.of(row, find_leaks(row, places))
     assert (summary.touching, summary.overlapping, summary.between_scenes, summary.tiles) == (1, 1, 0, 3)
-    assert summary.by_splits == {"val–train": 1, "val–test": 1}
+    assert summary.by_splits == {"train–val": 1, "val–test": 1}
     assert Leakage.from_json(summary.to_json()) == summary
 
 

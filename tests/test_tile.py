@@ -333,3 +333,5 @@ def test_newest_is_by_the_time_in_the_manifest(tmp_path):
         tile(root, tmp_path / "tiles" / name, options=TileOptions(size=64))
     (tmp_path / "tiles" / "b" / "tileset.json").touch()
     assert Tileset.newest(tmp_path / "tiles").name == "a"
+    tile(root, tmp_path / "tiles" / "c", options=TileOptions(size=64, layout="pairs"))
+    assert Tileset.newest(tmp_path / "tiles").name == "a"

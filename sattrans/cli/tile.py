@@ -209,7 +209,7 @@ def tile(
     if dry_run:
         _show_plan(look(root, output, dataset, options))
         return
-    result = run(root, output, dataset, options, workers, overwrite)
+    result = run(root, output, dataset, options, workers, overwrite, preview)
     notify(result.notices)
     _summarise(result)
 

@@ -17,6 +17,9 @@ from sattrans.raster.write import encode
 TileFormat = Literal["tif", "png", "jpg"]
 Pixels = NDArray[np.uint8]
 
+STRIP_ROWS = 256
+"""GDAL's own strips are of 8 kB; encoding so many takes a quarter longer, and class maps a fifth more room."""
+
 JPEG_QUALITY = 95
 """As OpenCV writes where it is not told: the quality of LandCover.ai's own tiles."""
 
@@ -41,16 +44,17 @@ class Format:
 
 def _tif_picture(rgb: Pixels, place: Georeference) -> bytes:
     # Band after band: as small as pixel by pixel, and encoded in half the time.
-    return encode(rgb, predictor=2, interleave="band", **_place(place))
+    return encode(rgb, predictor=2, interleave="band", **_laid_out(rgb, place))
 
 
 def _tif_map(values: Pixels, place: Georeference, palette: Palette, partial: bool) -> bytes:
     nodata = palette.nodata if partial else None
-    return encode(values[np.newaxis], palette.colormap, predictor=1, nodata=nodata, **_place(place))
+    return encode(values[np.newaxis], palette.colormap, predictor=1, nodata=nodata, **_laid_out(values, place))
 
 
-def _place(place: Georeference) -> dict[str, Any]:
-    return {"crs": place.rasterio_crs, "transform": place.affine if place.known else None}
+def _laid_out(pixels: Pixels, place: Georeference) -> dict[str, Any]:
+    strip = min(STRIP_ROWS, pixels.shape[-2])
+    return {"crs": place.rasterio_crs, "transform": place.affine if place.known else None, "blockysize": strip}
 
 
 def _png_picture(rgb: Pixels, place: Georeference) -> bytes:

@@ -1,5 +1,6 @@
 """The gate every raster passes: a file is opened as what its first bytes say it is, and as nothing else."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -49,6 +50,22 @@ ALONE_GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # look at nothing beside the file: no .ovr, .msk, .aux.xml
     "GDAL_PAM_ENABLED": "NO",
 }
+
+
+CACHE_MEGABYTES = 64
+"""Of decoded blocks, for all threads together: a row of tiles is read once, so GDAL's own 5 % of the machine's
+memory would fill up and serve nobody."""
+
+
+@contextmanager
+def session() -> Iterator[None]:
+    """Do much with rasters at a time: GDAL is set up once, and its cache is bounded unless the user said otherwise.
+
+    The cache belongs to the process and is bounded by the first session; the rest holds for one thread.
+    """
+    bounds = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_MEGABYTES}
+    with rasterio.Env(**bounds):
+        yield
 
 
 @dataclass(frozen=True)
@@ -137,7 +154,8 @@ class Raster:
     ) -> NDArray[np.generic]:
         """Return pixels as (bands, rows, columns); bands are counted from 1.
 
-        With `interleaved` they lie in memory pixel by pixel, as encoders of pictures want them. Never reduced: for a reduced read GDAL follows the `OVERVIEW_FILE` that a TIFF's own metadata names.
+        With `interleaved` they lie in memory pixel by pixel, as encoders of pictures want them. Never reduced: for
+        a reduced read GDAL follows the `OVERVIEW_FILE` that a TIFF's own metadata names.
         """
         window = window or self.window
         numbers = list(bands or self.src.indexes)

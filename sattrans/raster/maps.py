@@ -63,16 +63,17 @@ class ClassMap:
             return self._cut_out(indices, window)
         values = self.raster.read(window, (1,))[0]
         if values.dtype == np.uint8:
-            indices = self.lookup[values]
+            indices = self.lookup.take(values)
         else:
             inside = (values >= 0) & (values <= 255)
             indices = np.where(inside, self.lookup[np.where(inside, values, 0)], np.uint8(UNKNOWN))
-        strange = indices == UNKNOWN
-        if self.empty is not None:
-            strange &= values != self.empty
-        strange &= _opaque(self.raster, window)
-        if strange.any():
-            self._refuse_values(values, strange)
+        if indices.max(initial=0) == UNKNOWN:  # seldom: what follows costs as much as reading
+            strange = indices == UNKNOWN
+            if self.empty is not None:
+                strange &= values != self.empty
+            strange &= _opaque(self.raster, window)
+            if strange.any():
+                self._refuse_values(values, strange)
         return self._cut_out(indices, window)
 
     def valid(self, window: Window | None = None) -> NDArray[np.bool_]:

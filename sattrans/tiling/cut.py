@@ -1,10 +1,9 @@
 """Cut one row of tiles of one scene: the piece of work that tile hands to its workers."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ from sattrans.files import atomic
 from sattrans.grid import Cell, Window
 from sattrans.palette import UNKNOWN, Palette
 from sattrans.raster.formats import FORMATS, TileFormat
+from sattrans.raster.gate import session
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.read import read_image
 from sattrans.raster.scale import Scale
@@ -56,14 +56,10 @@ class Row:
     @property
     def key(self) -> str:
         """A hash of all that decides what becomes of the row, but the pixels."""
-        palette = self.cutting.palette
-        record = replace(self.source.record, image="", map=None)
-        decisive = [
-            asdict(replace(self.source, record=record)) | {"files": self.source.files},
-            [asdict(cell) | {"split": split} for cell, split in self.cells],
-            asdict(self.cutting) | {"palette": palette.to_json() if palette else None},
-        ]
-        return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:32]
+        nameless = replace(self.source, record=replace(self.source.record, image="", map=None))
+        # All of it is frozen and plain, so that its text says all; files are named the same from any folder.
+        decisive = nameless, self.source.files, self.cells, self.cutting
+        return hashlib.sha256(repr(decisive).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +92,14 @@ def cut_row(row: Row) -> CutRow:
         return row.known
     tiles: list[Tile] = []
     dropped: Counter[str] = Counter()
-    for piece in read_pieces(row):
-        shares = _shares(piece, row.cutting)
-        reason = _reason_to_drop(piece, shares, row.cutting)
-        if reason:
-            dropped[reason] += 1
-        else:
-            tiles.append(_write(piece, shares, row))
+    with session():
+        for piece in read_pieces(row):
+            shares = _shares(piece, row.cutting)
+            reason = _reason_to_drop(piece, shares, row.cutting)
+            if reason:
+                dropped[reason] += 1
+            else:
+                tiles.append(_write(piece, shares, row))
     return CutRow(tuple(tiles), dict(dropped))
 
 

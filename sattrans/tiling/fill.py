@@ -161,10 +161,14 @@ def cut_rows(
     other files.
     """
     done = {entry["row"]: entry for entry in begun.entries if "row" in entry}
-    rows = [row if row.source.record.id in stale else replace(row, known=_known(done.get(row.key))) for row in rows]
+    keys = [row.key for row in rows]
+    rows = [
+        row if row.source.record.id in stale else replace(row, known=_known(done.get(key)))
+        for row, key in zip(rows, keys, strict=True)
+    ]
     left = sum(len(row.cells) for row in rows if not row.known)
     total = sum(len(row.cells) for row in rows)
-    kept = [{"row": row.key, **_cut_to_json(row.known)} for row in rows if row.known]
+    kept = [{"row": key, **_cut_to_json(row.known)} for row, key in zip(rows, keys, strict=True) if row.known]
     kept += [{"input": item.to_json()} for item in hashed.values()]
     results: list[CutRow] = []
     with (
@@ -177,10 +181,10 @@ def cut_rows(
                 hashed[result.path] = result
                 add({"input": result.to_json()})
                 continue
-            row = item.args[0]
+            row, key = item.args[0], keys[len(results)]
             results.append(result)
             if not row.known:
-                add({"row": row.key, **_cut_to_json(result)})
+                add({"row": key, **_cut_to_json(result)})
                 progress.update(len(row.cells))
     for before in inputs:
         after = Input.of(Path(before.path))

@@ -21,6 +21,9 @@ GIVES_WAY: tuple[TileSplit, ...] = ("val", "train", "unpaired")
 """Which tile is left out where two are too near: a val tile for a test tile, then a train tile for either."""
 
 
+ORDER: tuple[TileSplit, ...] = ("unpaired", "train", "val", "test")
+
+
 class Placed(Protocol):
     """What has a place: a tile, or one that is planned."""
 
@@ -74,7 +77,7 @@ class Leakage:
     def of(cls, tiles: Sequence[Placed], leaks: Sequence[Near]) -> "Leakage":
         """Sum up the leaks of a set of tiles."""
         overlapping = sum(leak.shared >= 1 for leak in leaks)
-        kinds = Counter("–".join(sorted((tiles[a].split, tiles[b].split), reverse=True)) for a, b, _ in leaks)
+        kinds = Counter("–".join(sorted((tiles[a].split, tiles[b].split), key=ORDER.index)) for a, b, _ in leaks)
         return cls(
             touching=len(leaks) - overlapping,
             overlapping=overlapping,

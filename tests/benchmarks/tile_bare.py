@@ -21,7 +21,7 @@ def cut(job):
     with rasterio.open(path) as src:
         row = src.read(window=Window(0, top, src.width, SIZE))
         profile = {"driver": "GTiff", "dtype": "uint8", "count": src.count, "height": SIZE, "width": SIZE}
-        profile |= {"crs": src.crs, "interleave": "pixel", "predictor": predictor}
+        profile |= {"crs": src.crs, "interleave": "band", "blockysize": 256, "predictor": predictor}
         for left in range(0, src.width - SIZE + 1, SIZE):
             place = transform(Window(left, top, SIZE, SIZE), src.transform)
             with MemoryFile() as memory:
