@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -167,20 +166,21 @@ def _near_scenes(
     distance: float,
 ) -> Iterator[tuple[str, str]]:
     """Yield the pairs of scenes, each with itself too, whose tiles may lie so near to each other."""
-    outlines: dict[str, shapely.Geometry | None] = {}
-    for scene, own in members.items():
-        windows = [tiles[n].window for n in own]
-        right, bottom = max(w.right for w in windows), max(w.bottom for w in windows)
-        around = Window(0, 0, bottom, right)
-        place = places[scene]
-        ring = reproject(place.points_of(corners_of([around])), place.crs, WGS84) if place.crs else None
-        if ring is None:
-            outlines[scene] = None
-            continue
-        outline = shapely.Polygon(ring)
-        degrees_a_pixel = outline.length / (2 * (right + bottom))
-        outlines[scene] = shapely.buffer(outline, 2 * degrees_a_pixel * (distance + 1))
-    for one, other in combinations_with_replacement(members, 2):
-        a, b = outlines[one], outlines[other]
-        if one == other or (a is not None and b is not None and shapely.intersects(a, b)):
-            yield one, other
+    scenes = list(members)
+    outlines = np.array([_outline([tiles[n].window for n in members[s]], places[s], distance) for s in scenes], object)
+    ones, twos = shapely.STRtree(outlines).query(outlines, predicate="intersects")
+    near = {(one, other) for one, other in zip(ones.tolist(), twos.tolist(), strict=True) if one < other}
+    for one, other in sorted(near | {(n, n) for n in range(len(scenes))}):
+        yield scenes[one], scenes[other]
+
+
+def _outline(windows: Sequence[Window], place: Georeference, distance: float) -> shapely.Geometry | None:
+    """Return what lies around a scene's windows in WGS 84, with room to spare; None where nobody knows."""
+    right, bottom = max(w.right for w in windows), max(w.bottom for w in windows)
+    corners = place.points_of(corners_of([Window(0, 0, bottom, right)]))
+    ring = reproject(corners, place.crs, WGS84) if place.crs else None
+    if ring is None:
+        return None
+    outline = shapely.Polygon(ring)
+    degrees_a_pixel = outline.length / (2 * (right + bottom))
+    return shapely.buffer(outline, 2 * degrees_a_pixel * (distance + 1))

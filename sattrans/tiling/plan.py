@@ -88,6 +88,7 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
     paired = [n for n, source in enumerate(sources) if source.record.map]
     scheme, notices = _scheme(dataset, [scenes[n] for n in paired], [sources[n] for n in paired], choice)
     of_scene = by_scene([scenes[n] for n in paired], choice.seed, choice.fractions or FRACTIONS)
+    order = {number: place for place, number in enumerate(paired)}
     planned: list[Planned] = []
     dropped: Counter[str] = Counter()
     for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
@@ -100,7 +101,7 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
                 [_as_published(cell, source) for cell in cells],
                 source.height,
                 source.width,
-                choice.seed + paired.index(number),
+                choice.seed + order[number],
                 choice.fractions or FRACTIONS,
                 of_scene[scene.id],
             )
