@@ -46,6 +46,11 @@ class Window:
         height, width = min(self.bottom, other.bottom) - row, min(self.right, other.right) - col
         return Window(row, col, height, width) if height > 0 and width > 0 else None
 
+    def union(self, other: "Window") -> "Window":
+        """Return the smallest rectangle that holds both."""
+        row, col = min(self.row, other.row), min(self.col, other.col)
+        return Window(row, col, max(self.bottom, other.bottom) - row, max(self.right, other.right) - col)
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

@@ -74,9 +74,7 @@ def by_block(cells: Sequence[Cell], seed: int, fractions: Fractions = FRACTIONS)
     keys = [(down[cell.window.row], across[cell.window.col]) for cell in cells]
     extent: dict[tuple[int, int], Window] = {}  # what the cells of a block cover
     for key, cell in zip(keys, cells, strict=True):
-        w = cell.window
-        first = extent.setdefault(key, w)
-        extent[key] = Window(first.row, first.col, w.bottom - first.row, w.right - first.col)
+        extent[key] = extent.get(key, cell.window).union(cell.window)
     split_of = dict(zip(sorted(extent), deal(len(extent), seed, fractions), strict=True))
     splits: list[Split | None] = []
     for (row, col), cell in zip(keys, cells, strict=True):

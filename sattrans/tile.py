@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sattrans.dataset import SPLITS, TileSplit
-from sattrans.errors import UsageError
+from sattrans.errors import OptionError, UsageError
 from sattrans.executor import executor
 from sattrans.files import lock, write_bytes
 from sattrans.palette import Palette
@@ -125,8 +125,7 @@ def dry_run(
 
 def _estimate(job: Prepared) -> int:
     """Return about how many bytes all cells would take as tiles, by a few rows of them."""
-    # Percentiles would need all pixels: the range of the type is near enough to tell a size.
-    scale = Scale(0, 10_000) if isinstance(job.scale, Percentiles) else job.scale
+    scale = _near_scale(job, job.scale) if isinstance(job.scale, Percentiles) else job.scale
     rows = list(job.plan.rows(job.sources, _cutting(job, scale), job.folder))
     sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
     try:
@@ -134,6 +133,15 @@ def _estimate(job: Prepared) -> int:
     finally:
         let_go()
     return round(sum(sizes) / len(sizes) * len(job.plan.cells)) if sizes else 0
+
+
+def _near_scale(job: Prepared, asked: Percentiles) -> Scale:
+    """Return about the range that percentiles of all pixels would give, by a part of them."""
+    with executor(1) as pool:
+        try:
+            return find_scale(job.sources, job.palette, asked, pool, SAMPLE_ROWS)
+        except OptionError:  # nothing there: all of them may hold something
+            return find_scale(job.sources, job.palette, asked, pool)
 
 
 def _cutting(job: Prepared, scale: Scale | None) -> Cutting:
@@ -145,7 +153,7 @@ def _cutting(job: Prepared, scale: Scale | None) -> Cutting:
 
 def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
     hashed, differing = known_inputs(begun, job.inputs)
-    stale = {s.record.id for s in job.sources if {s.record.image, s.record.map} & set(differing)}
+    stale = {source.record.id for source in job.sources if set(source.files) & set(differing)}
     notices = [*job.notices, *([f"{len(stale)} scenes have changed and are cut again"] if stale else [])]
     begun.note(job.inputs)
     scale = _scale(job, begun, pool, stale)
@@ -181,7 +189,8 @@ def _scale(job: Prepared, begun: Begun, pool: Executor, stale: set[str]) -> Scal
     if not isinstance(job.scale, Percentiles):
         return job.scale
     kept = begun.extra.get("scale")
-    scale = Scale(*kept) if kept and not stale else find_scale(job.sources, job.palette, job.scale, pool)
+    same = not stale and {item["path"] for item in begun.extra.get("inputs", ())} == {i.path for i in job.inputs}
+    scale = Scale(*kept) if kept and same else find_scale(job.sources, job.palette, job.scale, pool)
     begun.note(job.inputs, scale=[scale.low, scale.high])
     return scale
 

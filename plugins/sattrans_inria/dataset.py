@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sattrans import Cell, Dataset, DatasetNotFound, LandClass, Palette, Scene, Split, paired_scenes
+from sattrans import Cell, Dataset, DatasetNotFound, LandClass, Palette, Scene, Split, paired_scenes, rasters_by_stem
 
 STEM = re.compile(r"([a-z-]+?)(\d+)")
 """City and number; matched against the whole stem, never the path, which may hold digits of its own."""
@@ -20,12 +20,16 @@ VALIDATION_NUMBERS = range(1, 6)
 class Inria(Dataset):
     """`AerialImageDataset/train/images` and `train/gt`, named `<city><number>.tif`; masks of 0 and 255.
 
-    The test cities have no public masks, so there is no test split here.
+    The test cities, `test/images`, have no public masks: their images are unpaired, and there is no test split here.
     """
 
     name = "inria"
     title = "Inria Aerial Image Labeling"
-    layout = "AerialImageDataset/train/images/<city><number>.tif\nAerialImageDataset/train/gt/<city><number>.tif"
+    layout = (
+        "AerialImageDataset/train/images/<city><number>.tif\n"
+        "AerialImageDataset/train/gt/<city><number>.tif\n"
+        "AerialImageDataset/test/images/<city><number>.tif (optional)"
+    )
     licence = "free for research, terms at the home page"
     homepage = "https://project.inria.fr/aerialimagelabeling/"
 
@@ -46,11 +50,18 @@ class Inria(Dataset):
         return Palette((LandClass(0, "not building", (0, 0, 0)), LandClass(255, "building", (255, 255, 255))))
 
     def scenes(self) -> Iterator[Scene]:
-        """Yield the public training scenes; the region is the city."""
+        """Yield the public training scenes, then the test images, without a map; the region is the city."""
         train = self._train(self.root)
+        seen = {}
         for scene in paired_scenes(train / "images", train / "gt"):
             city, _ = self._city_and_number(scene)
+            seen[scene.id] = scene.image
             yield Scene(scene.id, scene.image, scene.map, city)
+        for stem, image in self._test_images().items():
+            if stem in seen:
+                raise DatasetNotFound(f"{image} is named as {seen[stem]} is: which city is it of? Rename it")
+            city, _ = self._city_and_number(Scene(stem, image, None))
+            yield Scene(stem, image, None, city)
 
     def published_split(self, scene: Scene, cell: Cell) -> Split:
         """Scenes 1 to 5 of each city are val, the others train."""
@@ -58,8 +69,13 @@ class Inria(Dataset):
         return "val" if number in VALIDATION_NUMBERS else "train"
 
     def notices(self) -> Iterator[str]:
-        """Say that there is no test split."""
+        """Say that there is no test split, and what becomes of the test images."""
         yield "the Inria test cities have no public masks: there is no test split, evaluate on val (--split val)"
+        if count := len(self._test_images()):
+            yield f"the {count} images of the Inria test cities are taken as unpaired; --no-unpaired leaves them out"
+
+    def _test_images(self) -> dict[str, Path]:
+        return rasters_by_stem(self._train(self.root).with_name("test") / "images")
 
     def _city_and_number(self, scene: Scene) -> tuple[str, int]:
         matched = STEM.fullmatch(scene.id)

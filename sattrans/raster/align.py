@@ -13,7 +13,7 @@ from rasterio.vrt import WarpedVRT
 
 from sattrans.errors import AlignmentError, OptionError, RasterError
 from sattrans.raster.gate import Raster
-from sattrans.raster.georeference import Georeference, corners_of
+from sattrans.raster.georeference import Georeference, corners_of, crs_wkt
 
 TOLERANCE = 0.01
 """How far apart, in pixels, the corners of image and map may lie and still be the same grid."""
@@ -138,11 +138,12 @@ def kernel_of(raster: Raster, grid: Grid, is_map: bool) -> Kernel | None:
 
 
 @contextmanager
-def on_grid(raster: Raster, grid: Grid, kernel: Kernel | None) -> Iterator[Raster]:
+def on_grid(raster: Raster, grid: Grid, kernel: Kernel | None, empty: float | None) -> Iterator[Raster]:
     """Give `raster` as it looks on `grid`, read piece by piece; None as it is.
 
-    What the raster does not cover is nodata, or transparent in an alpha band that is added. Raises `RasterError`
-    where it cannot be warped.
+    `empty` is the value that stands for "nothing here": the declared nodata may be that of a class. What the raster
+    does not cover has it, or is transparent in an alpha band that is added. Raises `RasterError` where it cannot be
+    warped.
     """
     if kernel is None:
         yield raster
@@ -161,8 +162,10 @@ def on_grid(raster: Raster, grid: Grid, kernel: Kernel | None) -> Iterator[Raste
                 height=grid.height,
                 width=grid.width,
                 resampling=RESAMPLING[kernel],
+                src_nodata=empty,
+                nodata=empty,
                 tolerance=1e-3,  # of a pixel; GDAL's default, an eighth, moves nearest neighbours
-                add_alpha=raster.nodata is None and raster.alpha_band is None,
+                add_alpha=empty is None and raster.alpha_band is None,
             )
     except RasterioError as error:
         raise RasterError(f"{raster.path} cannot be warped onto the image's grid ({error})") from error
@@ -170,4 +173,4 @@ def on_grid(raster: Raster, grid: Grid, kernel: Kernel | None) -> Iterator[Raste
         yield replace(raster, src=vrt, georeference=grid.georeference)
 
 
-MERCATOR = "EPSG:3857"
+MERCATOR = crs_wkt("EPSG:3857")

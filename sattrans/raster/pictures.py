@@ -23,6 +23,11 @@ class PictureMap:
     notice: str = ""
 
     @property
+    def empty(self) -> float | None:
+        """The value that stands for "nothing here" where every band has it: the declared nodata."""
+        return self.raster.nodata
+
+    @property
     def partial(self) -> bool:
         """Whether pixels may hold nothing: there is a nodata value, an alpha band, or a transparent colour."""
         clear = self.table is not None and bool((self.table[:, 3] == 0).any())

@@ -1,6 +1,7 @@
 """Deep pixels to 8 bits: one linear range for all bands of all scenes, given or found as percentiles."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ class Scale:
 
     def __call__(self, pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Return pixels as uint8, same shape; what is no number becomes 0."""
-        part = (pixels.astype(np.float32) - np.float32(self.low)) * np.float32(255 / (self.high - self.low))
+        # Enough digits for the pixels: a float32 has 24 bits, and counts no further than 16 million.
+        numbers: NDArray[np.floating[Any]] = pixels.astype(np.float32 if pixels.dtype.itemsize <= 2 else np.float64)
+        part = (numbers - self.low) * (255 / (self.high - self.low))
         whole: NDArray[np.uint8] = np.nan_to_num(part.round(), nan=0.0).clip(0, 255).astype(np.uint8)
         return whole
 
@@ -63,8 +66,10 @@ class Histogram:
         """Count pixels; those that are no numbers are left out."""
         if np.issubdtype(pixels.dtype, np.integer) and high - low == BINS:
             return cls(low, high, np.bincount(pixels.astype(np.int64).reshape(-1) - int(low), minlength=BINS))
-        counts, _ = np.histogram(pixels, BINS, (low, high))
-        return cls(low, high, counts)
+        # Not numpy's histogram, which refuses parts that float32 cannot tell apart: heights of 4000 m, say.
+        width = max((high - low) / BINS, float(np.finfo(float).tiny))
+        place = ((pixels.astype(np.float64) - low) / width).astype(np.int64).clip(0, BINS - 1)
+        return cls(low, high, np.bincount(place.reshape(-1), minlength=BINS))
 
     def __add__(self, other: "Histogram") -> "Histogram":
         return Histogram(self.low, self.high, self.counts + other.counts)
@@ -72,7 +77,8 @@ class Histogram:
     def value_at(self, percent: float) -> float:
         """Return the value that so many per cent of the pixels lie at or below (to a part's width)."""
         below = np.cumsum(self.counts)
-        place = int(np.searchsorted(below, percent / 100 * below[-1], side="left"))
+        # At least one pixel: below the lowest value there are none.
+        place = int(np.searchsorted(below, max(1.0, percent / 100 * below[-1]), side="left"))
         width = (self.high - self.low) / BINS
         return self.low + min(place, BINS - 1) * width
 

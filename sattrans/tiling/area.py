@@ -14,10 +14,13 @@ from shapely.geometry import shape
 
 from sattrans.errors import OptionError, UsageError
 from sattrans.grid import Window
-from sattrans.raster.georeference import WGS84, Georeference, crs_wkt
+from sattrans.raster.georeference import WGS84, Georeference, corners_of, crs_wkt, reproject
 
-SLACK = 0.01
-"""How far, in pixels, a tile may stick out of an area: what a reprojection rounds."""
+SLACK = 0.25
+"""How far, in pixels, a tile may stick out of an area: its footprint, straight in degrees, is bent in a projection."""
+
+DIGIT = 1e-7
+"""Of a degree, about a centimetre: what the coordinates of an area are rounded to, those of our own index too."""
 
 
 @dataclass(frozen=True)
@@ -28,24 +31,34 @@ class Area:
     geometry: shapely.Geometry
     crs: str | None = None
 
-    def holds(self, windows: Sequence[Window], place: Georeference) -> list[bool]:
-        """Say which windows of a scene at `place` lie wholly inside.
+    def holds(self, windows: Sequence[Window], place: Georeference, image: str) -> list[bool]:
+        """Say which windows of a scene at `place` lie wholly inside; `image` is its file.
 
         Raises `OptionError` where the scene has no georeference, or none that relates to the area's.
         """
-
-        def to_pixels(points: NDArray[np.float64]) -> NDArray[np.float64]:
-            pixels = place.pixels_of(points, place.crs if self.crs is None else self.crs)
-            if pixels is None:
-                raise OptionError(f"{self.name} cannot be laid over a scene whose CRS nothing relates to the earth")
-            return pixels
-
+        if not windows:
+            return []
         if not place.known:
-            raise OptionError(f"{self.name} cannot be laid over a scene without georeference")
-        # A straight edge in longitude and latitude is bent in a projection: it is followed in short pieces.
-        west, south, east, north = shapely.bounds(self.geometry)
-        fine = shapely.segmentize(self.geometry, max(east - west, north - south) / 200)
-        inside = shapely.buffer(shapely.transform(fine, to_pixels), SLACK)
+            raise OptionError(f"{self.name} cannot be laid over {image}, which has no georeference: give it one")
+        crs = place.crs if self.crs is None else self.crs
+        right, bottom = max(w.right for w in windows), max(w.bottom for w in windows)
+
+        def there(points: NDArray[np.float64] | None) -> NDArray[np.float64]:
+            if points is None:
+                raise OptionError(f"{self.name} cannot be laid over {image}: nothing relates its CRS to the area's")
+            return points
+
+        around = there(reproject(place.points_of(corners_of([Window(0, 0, bottom, right)])), place.crs, crs))
+
+        # No more than what lies around the scene: not all of the world has a place in its projection. A straight
+        # edge in longitude and latitude is bent there: it is followed in short pieces.
+        (west, south), (east, north) = around.min(axis=0), around.max(axis=0)
+        wide, high = east - west, north - south
+        near = shapely.clip_by_rect(self.geometry, west - wide, south - high, east + wide, north + high)
+        fine = shapely.segmentize(near, max(wide, high) / 64)
+        if crs == WGS84:
+            fine = shapely.buffer(fine, DIGIT)
+        inside = shapely.buffer(shapely.transform(fine, lambda points: there(place.pixels_of(points, crs))), SLACK)
         shapely.prepare(inside)
         boxes = [shapely.box(w.col, w.row, w.right, w.bottom) for w in windows]
         held: list[bool] = shapely.contains(inside, boxes).tolist()
@@ -69,17 +82,20 @@ def read_aoi(path: Path) -> Area:
     Format: RFC 7946; the `crs` member is that of the 2008 specification. Raises `UsageError`.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        geometry = shapely.union_all([shape(part) for part in _geometries(value)])
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        parts = [shape(part) for part in _geometries(value)]
         crs = _crs(value)
     except OSError as error:
         raise UsageError(f"--aoi {path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ShapelyError) as error:
         raise UsageError(f"--aoi {path} is no GeoJSON of polygons ({error}): export it as GeoJSON again") from error
-    if geometry.is_empty or not geometry.area:
+    for part in parts:  # before they are joined, which would mend them in some way or other
+        if not part.is_valid:
+            reason = shapely.is_valid_reason(part)
+            raise UsageError(f"--aoi {path} holds a polygon that crosses itself ({reason}): mend it first")
+    geometry = shapely.union_all(parts)
+    if not geometry.area:
         raise UsageError(f"--aoi {path} holds no polygon: an area is needed")
-    if not geometry.is_valid:
-        raise UsageError(f"--aoi {path} holds a polygon that crosses itself ({shapely.is_valid_reason(geometry)})")
     if crs == WGS84 and np.abs(shapely.bounds(geometry)).max() > 360:
         raise UsageError(f"--aoi {path} holds coordinates that are no degrees: GeoJSON is in longitude and latitude")
     return Area(f"--aoi {path}", geometry, crs)

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -56,8 +56,10 @@ class Row:
     @property
     def key(self) -> str:
         """A hash of all that decides what becomes of the row, but the pixels."""
-        # All of it is frozen and plain, so that its text says all.
-        return hashlib.sha256(repr((self.source, self.cells, self.cutting)).encode()).hexdigest()[:32]
+        nameless = replace(self.source, record=replace(self.source.record, image="", map=None))
+        # All of it is frozen and plain, so that its text says all; files are named the same from any folder.
+        decisive = nameless, self.source.files, self.cells, self.cutting
+        return hashlib.sha256(repr(decisive).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,7 @@ def _work(rows: Sequence[Row], to_hash: Sequence[str]) -> Iterator["partial[Any]
     """Yield the pieces of work: a scene's files are hashed just before they are cut, while they are in memory."""
     waiting = dict.fromkeys(to_hash)
     for row in rows:
-        for path in (row.source.record.image, row.source.record.map):
+        for path in row.source.files:
             if path in waiting:
                 del waiting[path]
                 yield partial(Input.hashed, path)

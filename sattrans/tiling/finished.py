@@ -1,5 +1,8 @@
 """A finished tileset: whether it is what is asked for, or was made from what has changed since."""
 
+from contextlib import suppress
+from pathlib import Path
+
 from sattrans.errors import OutputExists
 from sattrans.files import check_same_options
 from sattrans.tileset import MANIFEST, Tileset
@@ -26,12 +29,19 @@ def finished(job: Prepared) -> Tileset | None:
     return done
 
 
+def _as_typed(path: str) -> str:
+    """Return a file's name from the current folder, where it lies below that."""
+    with suppress(ValueError):
+        return str(Path(path).relative_to(Path.cwd()))
+    return path
+
+
 def _changed_since(done: Tileset, job: Prepared) -> str:
     """Return what has changed since a tileset was finished, in words, or nothing."""
     differing = changed(job.inputs, {item["path"]: Input(**item) for item in done.manifest["inputs"]})
     if differing:
         more = f", and {len(differing) - 1} more" if len(differing) > 1 else ""
-        return f"{differing[0]} has changed since{more}"
+        return f"{_as_typed(differing[0])} has changed since{more}"
     if len(job.inputs) != len(done.manifest["inputs"]):
         return "files are gone since"
     if done.palette != job.palette:

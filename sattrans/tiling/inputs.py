@@ -9,6 +9,11 @@ from sattrans.errors import RasterError
 from sattrans.files import sha256
 
 
+def name_of(path: Path | str) -> str:
+    """Return the one name that a file has as an input, from whichever folder it is named."""
+    return str(Path(path).absolute())
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A file as it was: its size in bytes, the time of its last change in nanoseconds, and its hash once known."""
@@ -27,7 +32,7 @@ class Input:
             raise RasterError(
                 f"{path} cannot be read ({error.strerror}): put it back, then run the same command again"
             ) from error
-        return cls(str(path), stat.st_size, stat.st_mtime_ns)
+        return cls(name_of(path), stat.st_size, stat.st_mtime_ns)
 
     @classmethod
     def hashed(cls, path: str) -> "Input":

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -96,8 +95,11 @@ def find_leaks(tiles: Sequence[Placed], places: Mapping[str, Georeference]) -> l
 
 
 def keep_apart(tiles: Sequence[Placed], places: Mapping[str, Georeference], buffer: int) -> set[int]:
-    """Return which tiles to leave out so that `buffer` pixels lie between any two of different splits."""
-    pairs = [near for near in neighbours(tiles, places, buffer - 0.5) if _unlike(tiles[near.one], tiles[near.other])]
+    """Return which tiles to leave out so that `buffer` pixels lie between any two of different splits.
+
+    Between scenes of unlike resolution these are pixels of the coarser one.
+    """
+    pairs = [near for near in neighbours(tiles, places, buffer - SLACK) if _unlike(tiles[near.one], tiles[near.other])]
     left_out: set[int] = set()
     for split in GIVES_WAY:
         # One split after the other: a train tile has nothing to fear from a val tile that is gone.
@@ -134,7 +136,10 @@ def neighbours(tiles: Sequence[Placed], places: Mapping[str, Georeference], dist
         corners = places[other].points_of(corners_of([tiles[n].window for n in members[other]]))
         there = places[scene].pixels_of(corners, places[other].crs)
         if there is not None:
-            yield from _pairs(own, boxes, members[other], _boxes(there), max(distance, SLACK))
+            first = tiles[members[other][0]].window
+            larger = np.hypot(*(there[2] - there[0])) / np.hypot(first.height, first.width)  # its pixels than these
+            reach = max(distance * max(1.0, float(larger)), SLACK)
+            yield from _pairs(own, boxes, members[other], _boxes(there), reach)
 
 
 def _pairs(
@@ -161,20 +166,21 @@ def _near_scenes(
     distance: float,
 ) -> Iterator[tuple[str, str]]:
     """Yield the pairs of scenes, each with itself too, whose tiles may lie so near to each other."""
-    outlines: dict[str, shapely.Geometry | None] = {}
-    for scene, own in members.items():
-        windows = [tiles[n].window for n in own]
-        right, bottom = max(w.right for w in windows), max(w.bottom for w in windows)
-        around = Window(0, 0, bottom, right)
-        place = places[scene]
-        ring = reproject(place.points_of(corners_of([around])), place.crs, WGS84) if place.crs else None
-        if ring is None:
-            outlines[scene] = None
-            continue
-        outline = shapely.Polygon(ring)
-        degrees_a_pixel = outline.length / (2 * (right + bottom))
-        outlines[scene] = shapely.buffer(outline, 2 * degrees_a_pixel * (distance + 1))
-    for one, other in combinations_with_replacement(members, 2):
-        a, b = outlines[one], outlines[other]
-        if one == other or (a is not None and b is not None and shapely.intersects(a, b)):
-            yield one, other
+    scenes = list(members)
+    outlines = np.array([_outline([tiles[n].window for n in members[s]], places[s], distance) for s in scenes], object)
+    ones, twos = shapely.STRtree(outlines).query(outlines, predicate="intersects")
+    near = {(one, other) for one, other in zip(ones.tolist(), twos.tolist(), strict=True) if one < other}
+    for one, other in sorted(near | {(n, n) for n in range(len(scenes))}):
+        yield scenes[one], scenes[other]
+
+
+def _outline(windows: Sequence[Window], place: Georeference, distance: float) -> shapely.Geometry | None:
+    """Return what lies around a scene's windows in WGS 84, with room to spare; None where nobody knows."""
+    right, bottom = max(w.right for w in windows), max(w.bottom for w in windows)
+    corners = place.points_of(corners_of([Window(0, 0, bottom, right)]))
+    ring = reproject(corners, place.crs, WGS84) if place.crs else None
+    if ring is None:
+        return None
+    outline = shapely.Polygon(ring)
+    degrees_a_pixel = outline.length / (2 * (right + bottom))
+    return shapely.buffer(outline, 2 * degrees_a_pixel * (distance + 1))

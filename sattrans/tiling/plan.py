@@ -88,6 +88,7 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
     paired = [n for n, source in enumerate(sources) if source.record.map]
     scheme, notices = _scheme(dataset, [scenes[n] for n in paired], [sources[n] for n in paired], choice)
     of_scene = by_scene([scenes[n] for n in paired], choice.seed, choice.fractions or FRACTIONS)
+    order = {number: place for place, number in enumerate(paired)}
     planned: list[Planned] = []
     dropped: Counter[str] = Counter()
     for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
@@ -100,7 +101,7 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
                 [_as_published(cell, source) for cell in cells],
                 source.height,
                 source.width,
-                choice.seed + paired.index(number),
+                choice.seed + order[number],
                 choice.fractions or FRACTIONS,
                 of_scene[scene.id],
             )
@@ -132,7 +133,7 @@ def _cells(source: Source, choice: Choice) -> list[Cell]:
     grid = tile_cells(record.height, record.width, choice.size, choice.overlap)
     cells = list(settle(grid, record.height, record.width, choice.edge, choice.overlap))
     for area in choice.areas:
-        held = area.holds([cell.window for cell in cells], record.georeference)
+        held = area.holds([cell.window for cell in cells], record.georeference, record.image)
         cells = [cell for cell, inside in zip(cells, held, strict=True) if inside]
     return cells
 
@@ -168,7 +169,8 @@ def _scheme(
     blocks = any(min(s.record.height, s.record.width) >= 2 * choice.size for s in sources)
     scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES or not blocks else "block"
     shares = "/".join(f"{share * 100:g}" for share in choice.fractions or FRACTIONS)
-    return scheme, [f"no published split: tiles are split by {scheme}, {shares} (--split scene|block|random)"]
+    why = "" if choice.fractions else "no published split: "
+    return scheme, [f"{why}tiles are split by {scheme}, {shares} (--split scene|block|random)"]
 
 
 def _parts(cells: Sequence[tuple[Cell, TileSplit]]) -> Iterator[Sequence[tuple[Cell, TileSplit]]]:

@@ -18,6 +18,7 @@ from sattrans.raster.maps import ClassMap, Coding, class_map
 from sattrans.raster.pictures import PictureMap, picture_map
 from sattrans.raster.read import image_bands
 from sattrans.tileset import SceneRecord
+from sattrans.tiling.inputs import name_of
 
 Direction = Literal["AtoB", "BtoA"]
 """Of a file that holds A and B side by side: which half is the map, and which the image to be made from it."""
@@ -59,6 +60,11 @@ class Source:
         """The grid that tiles are cut from."""
         return Grid(self.record.height, self.record.width, self.record.georeference)
 
+    @property
+    def files(self) -> list[str]:
+        """The names of its files as inputs."""
+        return [name_of(path) for path in dict.fromkeys((self.record.image, self.record.map)) if path]
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -86,10 +92,8 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
             map_ = stack.enter_context(open_raster(scene.map))
         if map_ and not look.align:
             check_aligned(image, map_)
-        if map_ and not image.georeference.known:
-            image = replace(image, georeference=map_.georeference)
-        elif map_ and not map_.georeference.crs:
-            map_ = _placed_like(map_, image, look.align)
+        if map_:
+            image, map_ = _placed_alike(image, map_)
         grid = target_grid(image, look.res)
         record = SceneRecord(
             scene.id,
@@ -100,6 +104,7 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
             grid.width,
             grid.georeference,
         )
+        coding = class_map(map_, palette).coding if map_ and palette else None
         source = Source(
             record,
             image.height,
@@ -107,8 +112,8 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
             image.georeference,
             image_bands(image, look.bidx, look.scaled),
             kernel_of(image, grid, is_map=False),
-            _map_kernel(map_, palette, grid, look) if map_ else None,
-            class_map(map_, palette).coding if map_ and palette else None,
+            _map_kernel(map_, coding, grid, look) if map_ else None,
+            coding,
             halves,
         )
         if map_ and source.map_kernel:
@@ -117,20 +122,33 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
     return source, notices
 
 
-def _map_kernel(map_: Raster, palette: Palette | None, grid: Grid, look: Look) -> Kernel | None:
+def _map_kernel(map_: Raster, coding: Coding | None, grid: Grid, look: Look) -> Kernel | None:
     if not look.align and look.res is None:
         return None  # a hundredth of a pixel is no reason to touch a map
-    return kernel_of(map_, grid, is_map=palette is not None or map_.colormap() is not None)
+    kernel = kernel_of(map_, grid, is_map=coding is not None or map_.colormap() is not None)
+    # Bands are warped one by one, and the commonest red, green and blue together may be no class's colour.
+    return "nearest" if kernel == "mode" and coding == "colors" else kernel
 
 
-def _placed_like(map_: Raster, image: Raster, align: bool) -> Raster:
-    if map_.georeference.affine.is_identity:
-        if align and (map_.height, map_.width) != (image.height, image.width):
+def _placed_alike(image: Raster, map_: Raster) -> tuple[Raster, Raster]:
+    """Return image and map, the one that lies nowhere, or has no CRS, with what the other has.
+
+    Raises `AlignmentError` where they differ in size, so that the other's place does not fit.
+    """
+    own, its = image.georeference, map_.georeference
+    for bare, other in ((image, map_), (map_, image)):
+        if bare.georeference.affine.is_identity and (bare.height, bare.width) != (other.height, other.width):
             raise AlignmentError(
-                f"{map_.path} has no georeference, and another size than {image.path}: it cannot be aligned"
+                f"{bare.path} has no georeference, and another size than {other.path}: it cannot be aligned"
             )
-        return replace(map_, georeference=image.georeference)
-    return replace(map_, georeference=replace(map_.georeference, crs=image.georeference.crs))
+    if own.affine.is_identity and (not own.known or not its.affine.is_identity):
+        return replace(image, georeference=its), map_
+    if its.affine.is_identity:
+        return image, replace(map_, georeference=own)
+    crs = own.crs or its.crs
+    return replace(image, georeference=replace(own, crs=crs)), replace(
+        map_, georeference=replace(its, crs=its.crs or crs)
+    )
 
 
 def _halves(both: Raster, direction: Direction) -> tuple[Raster, Raster]:
@@ -176,16 +194,15 @@ def open_source(source: Source, palette: Palette | None) -> Iterator[Opened]:
             yield Opened(image, _read_as(half, palette, source.coding))
             return
         image = replace(image, georeference=source.place)
-        on_image = stack.enter_context(on_grid(image, source.grid, source.image_kernel))
+        on_image = stack.enter_context(on_grid(image, source.grid, source.image_kernel, image.nodata))
         if source.record.map is None:
             yield Opened(on_image)
             return
         map_ = stack.enter_context(open_raster(Path(source.record.map)))
-        if not map_.georeference.crs:
-            map_ = _placed_like(map_, image, align=False)
+        _, map_ = _placed_alike(image, map_)
         # How its classes are coded is told by the file itself: warping may drop its colour table.
         whole = _read_as(map_, palette, source.coding)
-        warped = stack.enter_context(on_grid(map_, source.grid, source.map_kernel))
+        warped = stack.enter_context(on_grid(map_, source.grid, source.map_kernel, whole.empty))
         yield Opened(on_image, replace(whole, raster=warped))
 
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from makers import make_folder, make_indices, make_inria, write_raster
+from makers import make_folder, make_indices, make_inria, make_picture, write_raster
 
 from sattrans.errors import ClassesError, DatasetNotFound
 from sattrans.grid import tile_cells
 from sattrans.plugins import open_dataset
 from sattrans.raster.gate import open_raster
 from sattrans.raster.maps import class_map
+from sattrans.testing import check_dataset
 from sattrans.tile import TileOptions, tile
 from sattrans_inria.dataset import Inria
 
@@ -112,3 +113,40 @@ def test_the_missing_test_split_is_said(root, tmp_path):
     result = tile(root, tmp_path / "t")
     assert any("no test split" in notice for notice in result.notices)
     assert result.tileset.split("test") == []
+
+
+@pytest.fixture
+def with_test_images(root):
+    """Two images of test cities beside the training scenes, as the archive has them."""
+    for n, city in enumerate(("bellingham1", "tyrol-e36")):
+        path = root / "AerialImageDataset" / "test" / "images" / f"{city}.tif"
+        write_raster(path, make_picture(make_indices(256, 256, 2, seed=n)), "EPSG:32610")
+    return root
+
+
+@pytest.mark.parametrize("below", ["", "AerialImageDataset"])
+def test_images_of_the_test_cities_are_scenes_without_a_map(with_test_images, below):
+    scenes = list(Inria(with_test_images / below).scenes())
+    assert len({scene.id for scene in scenes}) == len(scenes) == 10
+    assert [(s.id, s.map, s.region) for s in scenes if s.map is None] == [
+        ("bellingham1", None, "bellingham"),
+        ("tyrol-e36", None, "tyrol-e"),
+    ]
+    check_dataset(Inria, with_test_images / below)
+
+
+def test_they_become_unpaired_tiles_unless_they_are_left_out(with_test_images, tmp_path):
+    result = tile(with_test_images, tmp_path / "t", options=TileOptions(size=128))
+    unpaired = result.tileset.split("unpaired")
+    assert {t.id for t in unpaired} == {f"{city}_{k}" for city in ("bellingham1", "tyrol-e36") for k in range(4)}
+    assert all(t.map is None and not t.shares for t in unpaired)
+    assert any("2 images of the Inria test cities are taken as unpaired; --no-unpaired" in n for n in result.notices)
+    without = tile(with_test_images, tmp_path / "u", options=TileOptions(size=128, unpaired=False)).tileset
+    assert {t.id for t in without.tiles} == {t.id for t in result.tileset.tiles} - {t.id for t in unpaired}
+
+
+def test_a_test_image_that_is_named_as_a_training_scene_is_refused(with_test_images):
+    test = with_test_images / "AerialImageDataset" / "test" / "images"
+    (test / "bellingham1.tif").rename(test / "austin1.tif")
+    with pytest.raises(DatasetNotFound, match=r"test/images/austin1\.tif is named as .*train/images/austin1\.tif is"):
+        list(Inria(with_test_images).scenes())
