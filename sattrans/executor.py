@@ -1,13 +1,14 @@
 """Where work on many tiles runs: threads of this process, or a Dask cluster."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sattrans.errors import OptionError
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -17,6 +18,16 @@ class InlineExecutor(Executor):
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **_: Any) -> Iterator[T]:
         """Do one after the other."""
         return map(fn, *iterables)
+
+
+def as_done(pool: Executor, function: Callable[[S], T], items: Sequence[S]) -> Iterator[tuple[int, T]]:
+    """Yield (place, result) of each item as it is done, in whichever order; one after the other in this process."""
+    if isinstance(pool, InlineExecutor):
+        yield from enumerate(pool.map(function, items))
+        return
+    places = {pool.submit(function, item): place for place, item in enumerate(items)}
+    for future in as_completed(places):
+        yield places[future], future.result()
 
 
 def processors() -> int:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from sattrans.errors import OptionError
-from sattrans.executor import InlineExecutor, executor
+from sattrans.executor import InlineExecutor, as_done, executor
 
 
 def number_and_process(number):
@@ -108,3 +108,20 @@ def test_an_address_of_no_known_kind_is_refused():
     pytest.importorskip("distributed")
     with pytest.raises(OptionError, match="--workers carrier-pigeon://loft"):
         spread(slow_first, "carrier-pigeon://loft")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_as_they_are_done_with_their_places(workers):
+    with executor(workers) as pool:
+        came = list(as_done(pool, slow_first, range(3)))
+    assert sorted(came) == [(0, 0), (1, 1), (2, 2)]
+    assert came[-1 if workers > 1 else 0] == (0, 0)  # the slow one is waited for by none but itself
+
+
+def test_a_dask_cluster_gives_results_as_they_are_done():
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        executor(cluster.scheduler_address) as pool,
+    ):
+        assert sorted(as_done(pool, slow_first, range(4))) == [(n, n) for n in range(4)]

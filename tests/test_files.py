@@ -18,6 +18,7 @@ from sattrans.files import (
     lock,
     now,
     part_of,
+    put,
     read_manifest,
     remove,
     sha256,
@@ -86,6 +87,19 @@ def test_atomic_says_so_when_nothing_was_written(tmp_path):
 def test_a_part_and_a_begun_manifest_stand_beside_what_they_become(tmp_path):
     assert part_of(tmp_path / "sat.tif") == tmp_path / "sat.tif.part"
     assert begun_of(tmp_path / "tileset.json") == tmp_path / "tileset.json.begun"
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_put_writes_all_with_or_without_a_name_meanwhile_and_replaces_what_is_there(tmp_path, monkeypatch, nameless):
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    path = tmp_path / "deep" / "a"
+    for data in (b"", b"old", bytes(range(256)) * 5000):
+        put(path, data)
+        assert path.read_bytes() == data
+        assert os.listdir(path.parent) == ["a"]  # noqa: PTH208
+    (tmp_path / "b").touch()  # as any other file is made: what the umask leaves
+    assert path.stat().st_mode == (tmp_path / "b").stat().st_mode
 
 
 def test_json_is_utf8_in_its_own_order_and_holds_no_nan(tmp_path):

@@ -31,7 +31,11 @@ from sattrans.raster.georeference import Georeference
 from sattrans.raster.write import write_tile
 target = Path(sys.argv[1])
 path = type(target)
-path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "nameless":
+    os.link = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+else:
+    del os.O_TMPFILE
+    path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 write_tile(target, np.zeros((3, 64, 64), np.uint8), Georeference.of(None, Affine.identity()))
 """
 
@@ -88,10 +92,14 @@ def test_the_same_tile_has_the_same_bytes(tmp_path):
     assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
 
 
-def test_a_process_killed_before_the_last_step_leaves_no_tile(tmp_path):
-    done = subprocess.run([sys.executable, "-c", DIE, str(tmp_path / "a.tif")], check=False, capture_output=True)
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name are Linux's")
+@pytest.mark.parametrize(("way", "left"), [("nameless", []), ("part", ["a.tif.part"])])
+def test_a_process_killed_before_the_last_step_leaves_no_tile(tmp_path, monkeypatch, way, left):
+    done = subprocess.run([sys.executable, "-c", DIE, str(tmp_path / "a.tif"), way], check=False, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert os.listdir(tmp_path) == ["a.tif.part"]  # noqa: PTH208
+    assert os.listdir(tmp_path) == left  # noqa: PTH208
+    if way == "part":
+        monkeypatch.delattr(os, "O_TMPFILE")
     write_tile(tmp_path / "a.tif", PICTURE, PLACE)
     assert os.listdir(tmp_path) == ["a.tif"]  # noqa: PTH208
     with open_raster(tmp_path / "a.tif") as raster:

@@ -11,7 +11,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from sattrans.errors import RasterError
-from sattrans.files import atomic
+from sattrans.files import put
 from sattrans.palette import RGB, Palette
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.quiet import quiet
@@ -69,5 +69,4 @@ def write_tile(
         )
     except RasterioError as error:
         raise RasterError(f"{path} cannot be written: {error}") from error
-    with atomic(path) as part:
-        part.write_bytes(data)
+    put(path, data)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.dataset import TileSplit
-from sattrans.files import atomic
+from sattrans.files import put
 from sattrans.grid import Cell, Window
 from sattrans.palette import UNKNOWN, Palette
 from sattrans.raster.formats import FORMATS, TileFormat
@@ -183,8 +183,7 @@ def _write(piece: Piece, shares: Mapping[str, float], row: Row) -> Tile:
     hashes = {}
     for path, data in files.items():
         hashes[path] = hashlib.sha256(data).hexdigest()
-        with atomic(row.folder / path) as part:
-            part.write_bytes(data)
+        put(row.folder / path, data)
     image, *others = files
     map_ = others[0] if others else image if cutting.layout == "pairs" else None
     valid = 1.0 if piece.valid is None else float(piece.valid.mean())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sattrans.errors import SattransError, UsageError
+from sattrans.executor import as_done
 from sattrans.files import as_json, begun_of, check_same_options, now, part_of, remove, sync
 from sattrans.progress import bar, log
 from sattrans.tileset import (
@@ -169,27 +170,28 @@ def cut_rows(
     kept = [{"row": key, **_cut_to_json(row.known)} for row, key in zip(rows, keys, strict=True) if row.known]
     kept += [{"input": item.to_json()} for item in hashed.values()]
     before = {item.path: item for item in inputs}
-    results: list[CutRow] = []
+    results: dict[str, CutRow] = {}
     with (
         Journal(begun_of(begun.folder / INDEX)).appending(kept) as add,
         bar(total, "tile", "tile", total - left) as progress,
     ):
-        work = list(_work(rows, [item.path for item in inputs if item.path not in hashed]))
-        for item, result in zip(work, pool.map(call, work), strict=True):
+        work = list(_work(rows, keys, [item.path for item in inputs if item.path not in hashed]))
+        # As they are done: what waits for its turn to be noted would be made again after a kill.
+        for place, result in as_done(pool, call, work):
             if isinstance(result, Input):
                 _check_same(before[result.path], result)
                 hashed[result.path] = result
                 add({"input": result.to_json()})
                 continue
-            row, key = item.args[0], keys[len(results)]
-            results.append(result)
+            row, key = work[place].args
+            results[key] = result
             if not row.known:
                 add({"row": key, **_cut_to_json(result)})
                 progress.update(len(row.cells))
     for path, was in before.items():
         _check_same(was, Input.of(Path(path)))
-    tiles = [tile for result in results for tile in result.tiles]
-    dropped = sum((Counter(result.dropped) for result in results), Counter())
+    tiles = [tile for key in keys for tile in results[key].tiles]
+    dropped = sum((Counter(result.dropped) for result in results.values()), Counter())
     return tiles, dropped, [hashed[item.path] for item in inputs]
 
 
@@ -199,17 +201,22 @@ def _check_same(before: Input, after: Input) -> None:
         raise SattransError(f"{before.path} changed while it was being cut: the same command cuts it again")
 
 
-def _work(rows: Sequence[Row], to_hash: Sequence[str]) -> Iterator["partial[Any]"]:
+def _work(rows: Sequence[Row], keys: Sequence[str], to_hash: Sequence[str]) -> Iterator["partial[Any]"]:
     """Yield the pieces of work: a scene's files are hashed just before they are cut, while they are in memory."""
     waiting = dict.fromkeys(to_hash)
-    for row in rows:
+    for row, key in zip(rows, keys, strict=True):
         for path in row.source.files:
             if path in waiting:
                 del waiting[path]
                 yield partial(Input.hashed, path)
-        yield partial(cut_row, row)
+        yield partial(_cut, row, key)
     for path in waiting:
         yield partial(Input.hashed, path)
+
+
+def _cut(row: Row, key: str) -> CutRow:
+    """Cut a row; its key is for who gets the result."""
+    return cut_row(row)
 
 
 def _known(entry: Mapping[str, Any] | None) -> CutRow | None:

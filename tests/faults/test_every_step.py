@@ -11,7 +11,7 @@ import pytest
 from makers import make_folder
 
 # A process that has loaded everything, and forks for each run. It kills a fork just before the n-th time that
-# this opens a file to write, renames, removes, or makes or removes a folder; Python says so by audit events
+# this opens a file to write, names or renames it, removes, or makes or removes a folder; Python says so by audit events
 # (https://docs.python.org/3/library/audit_events.html).
 DRIVER = """
 import json, os, signal, sys
@@ -23,7 +23,7 @@ sys.stdout, answers = open(os.devnull, "w"), sys.stdout
 def changes(event, args):
     if event == "open":
         return isinstance(args[1], str) and args[1][0] in "wax"
-    return event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir")
+    return event in ("os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir")
 
 def run(arguments, last):
     done = 0

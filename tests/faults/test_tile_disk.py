@@ -75,7 +75,7 @@ waiting = True
 def watch(event, args):
     # Once the first tile is written: that is in the middle, whatever the machine's speed.
     global waiting
-    if waiting and event == "os.rename" and str(args[0]).endswith("_0.tif.part"):
+    if waiting and event in ("os.link", "os.rename") and str(args[1]).endswith("_0.tif"):
         waiting = False
         exec(action)
 
