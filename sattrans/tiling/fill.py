@@ -1,9 +1,8 @@
 """Fill a tileset's folder: begin it or go on with it, cut what is missing, and put index and manifest in place."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any
 
 from sattrans.errors import SattransError, UsageError
 from sattrans.executor import as_done
-from sattrans.files import as_json, begun_of, check_same_options, now, part_of, remove, sync
+from sattrans.files import as_json, begun_of, check_same_options, now, part_of, remove, sync, sync_all
 from sattrans.progress import bar, log
 from sattrans.tileset import (
     INDEX,
@@ -171,9 +170,11 @@ def cut_rows(
     kept += [{"input": item.to_json()} for item in hashed.values()]
     before = {item.path: item for item in inputs}
     results: dict[str, CutRow] = {}
+    rows_left = Counter(row.source.record.id for row in rows)
     with (
         Journal(begun_of(begun.folder / INDEX)).appending(kept) as add,
         bar(total, "tile", "tile", total - left) as progress,
+        ThreadPoolExecutor(1) as disk,  # takes up a scene's tiles while the next are cut
     ):
         work = list(_work(rows, keys, [item.path for item in inputs if item.path not in hashed]))
         # As they are done: what waits for its turn to be noted would be made again after a kill.
@@ -188,6 +189,9 @@ def cut_rows(
             if not row.known:
                 add({"row": key, **_cut_to_json(result)})
                 progress.update(len(row.cells))
+            rows_left[row.source.record.id] -= 1
+            if not rows_left[row.source.record.id]:
+                disk.submit(sync_all)
     for path, was in before.items():
         _check_same(was, Input.of(Path(path)))
     tiles = [tile for key in keys for tile in results[key].tiles]
@@ -236,8 +240,7 @@ def tidy(folder: Path, tiles: Sequence[Tile]) -> None:
                 remove(path)
         if part.is_dir():
             sync(part)
-    if hasattr(os, "sync"):
-        os.sync()  # one call for thousands of files: an fsync each would cost 10 ms a tile
+    sync_all()
 
 
 def settle_down(folder: Path) -> None:
