@@ -1,5 +1,6 @@
 """Batches: a tileset's tiles as tensors - read once, jittered and encoded on the training device."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -20,35 +21,47 @@ from sattrans.tileset import Tile, Tileset
 JITTER = 286 / 256
 """pix2pix resizes to 286, then crops 256: the same ratio at any size (512: 572)."""
 
-MOST_KEPT_BYTES = 4 << 30
-"""Tiles are kept in memory once read, up to so many bytes; beyond, they are read again each epoch."""
+KEPT_PART = 0.4
+"""Of the memory that is free on the device, or there is here, for tiles that are kept once they are read."""
 
 
 class TileStore:
     """The tiles of one split as uint8: images (3, S, S), and maps.
 
     Maps are class indices (S, S), `UNKNOWN` where they have their nodata value and so hold nothing; in a tileset
-    without classes they are colours (3, S, S). Images are black where nothing is.
+    without classes they are colours (3, S, S). Images are black where nothing is. Each tile is read once and kept,
+    on the device where all fit, else in memory; where they do not fit there either, tiles are read as needed.
     """
 
-    def __init__(self, tileset: Tileset, tiles: Sequence[Tile]) -> None:
+    def __init__(self, tileset: Tileset, tiles: Sequence[Tile], device: torch.device | None = None) -> None:
         self.tileset = tileset
         self.tiles = list(tiles)
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
-        self._room = MOST_KEPT_BYTES
+        colors = 3 if tileset.palette is None else 1
+        needed = len(self.tiles) * (3 + colors) * tileset.size**2
+        self.device = next((place for place in _places(device) if needed < KEPT_PART * _room(place)), None)
+        self._there: set[int] = set()
+        if self.device is not None:
+            shape = (len(self.tiles), 3, tileset.size, tileset.size)
+            self._images = torch.empty(shape, dtype=torch.uint8, device=self.device)
+            self._maps = torch.empty(
+                shape if colors == 3 else (shape[0], *shape[2:]), dtype=torch.uint8, device=self.device
+            )
 
     def __len__(self) -> int:
         return len(self.tiles)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Return image and map of a tile. Raises `TrainingError`, naming the tile, where it is not as recorded."""
-        if index in self._kept:
-            return self._kept[index]
-        pair = self._read(self.tiles[index])
-        self._room -= sum(tensor.numel() for tensor in pair)
-        if self._room >= 0:
-            self._kept[index] = pair
-        return pair
+        if self.device is None:
+            return self._read(self.tiles[index])
+        self._keep(index)
+        return self._images[index], self._maps[index]
+
+    def _keep(self, index: int) -> None:
+        if index not in self._there:
+            image, map_ = self._read(self.tiles[index])
+            self._images[index], self._maps[index] = image.to(self.device), map_.to(self.device)
+            self._there.add(index)
 
     def _read(self, tile: Tile) -> tuple[Tensor, Tensor]:
         folder, size = self.tileset.folder, self.tileset.size
@@ -74,8 +87,25 @@ class TileStore:
 
     def stack(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return images (N, 3, S, S) and maps (N, S, S) or (N, 3, S, S) of several tiles, uint8."""
-        pairs = [self[index] for index in indices]
-        return torch.stack([image for image, _ in pairs]), torch.stack([map_ for _, map_ in pairs])
+        if self.device is None:
+            pairs = [self._read(self.tiles[index]) for index in indices]
+            return torch.stack([image for image, _ in pairs]), torch.stack([map_ for _, map_ in pairs])
+        for index in indices:
+            self._keep(index)
+        chosen = torch.tensor(list(indices), device=self.device)
+        return self._images[chosen], self._maps[chosen]
+
+
+def _places(device: torch.device | None) -> list[torch.device]:
+    here = torch.device("cpu")
+    return [device, here] if device and device.type == "cuda" else [here]
+
+
+def _room(place: torch.device) -> int:
+    """Return the bytes that are free on a device, or that this machine has."""
+    if place.type == "cuda":
+        return int(torch.cuda.mem_get_info(place)[0])
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def encode_color(maps: Tensor, palette: Palette | None) -> Tensor:
@@ -130,19 +160,28 @@ def enlarge(pixels: Tensor, size: int) -> Tensor:
     return F.interpolate(pixels.float(), size=(size, size), mode="bilinear", align_corners=False)
 
 
-def jitter(images: Tensor, maps: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Enlarge by 286/256, crop at random, flip left to right at random: the same for image and map.
+Place = tuple[int, int, bool]
+"""Of a tile in its enlarged self: first row, first column, and whether it is flipped."""
+
+
+def draw_jitter(count: int, size: int, generator: torch.Generator) -> list[Place]:
+    """Draw where each of `count` tiles of `size` px is cropped from the enlarged one, and whether it is flipped."""
+    beyond = round(size * JITTER) - size
+    rows, cols = torch.randint(0, beyond + 1, (2, count), generator=generator).tolist()
+    flips = torch.randint(0, 2, (count,), generator=generator).tolist()
+    return list(zip(rows, cols, map(bool, flips), strict=True))
+
+
+def jitter(images: Tensor, maps: Tensor, places: Sequence[Place]) -> tuple[Tensor, Tensor]:
+    """Enlarge by 286/256, crop, flip left to right: the same for image and map.
 
     Images are (N, 3, S, S), maps class indices (N, S, S) or colours (N, 3, S, S); see `enlarge`.
     """
     size = images.shape[-1]
-    large = round(size * JITTER)
-    rows, cols = torch.randint(0, large - size + 1, (2, len(images)), generator=generator).tolist()
-    flips = torch.randint(0, 2, (len(images),), generator=generator).tolist()
 
     def cut(pixels: Tensor) -> Tensor:
         pieces = []
-        for whole, row, col, flip in zip(enlarge(pixels, large), rows, cols, flips, strict=True):
+        for whole, (row, col, flip) in zip(enlarge(pixels, round(size * JITTER)), places, strict=True):
             piece = whole[..., row : row + size, col : col + size]
             pieces.append(piece.flip(-1) if flip else piece)
         return torch.stack(pieces)
@@ -151,7 +190,11 @@ def jitter(images: Tensor, maps: Tensor, generator: torch.Generator) -> tuple[Te
 
 
 class Batches:
-    """Batches of a split. The order of an epoch, and what jitter draws, depend on `seed` and the step alone."""
+    """Batches of a split. The order of an epoch, and what jitter draws, depend on `seed` and the step alone.
+
+    Where several `ranks` train together a step's batch is `ranks` times `batch_size`, and each takes its part of
+    it: together they see what one process would see with batches so large.
+    """
 
     def __init__(
         self,
@@ -161,21 +204,37 @@ class Batches:
         device: torch.device,
         seed: int = 0,
         pairing: Pairing = "aligned",
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self.store = store
         self.encoding = encoding
-        self.batch_size = min(batch_size, max(1, len(store)))
+        self.batch_size = min(batch_size, max(1, len(store) // ranks))
         self.device = device
         self.seed = seed
         self.pairing = pairing
+        self.rank, self.ranks = rank, ranks
 
     @property
     def per_epoch(self) -> int:
-        """Batches in an epoch of training; the incomplete last one is left out."""
-        return max(1, len(self.store) // self.batch_size)
+        """Steps in an epoch of training; the incomplete last one is left out."""
+        return max(1, len(self.store) // self._whole)
 
-    def _order(self, epoch: int, stream: int) -> list[int]:
-        return torch.randperm(len(self.store), generator=self._generator(epoch, stream)).tolist()
+    @property
+    def _whole(self) -> int:
+        """Tiles in a step, of all ranks."""
+        return self.batch_size * self.ranks
+
+    @property
+    def _own(self) -> slice:
+        """This rank's part of a step's batch."""
+        return slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+
+    def _drawn(self, step: int, stream: int) -> list[int]:
+        """Return the indices of the tiles of a step's batch, of all ranks, in the order that a stream gives."""
+        epoch, position = divmod(step, self.per_epoch)
+        order = torch.randperm(len(self.store), generator=self._generator(epoch, stream)).tolist()
+        return order[position * self._whole :][: self._whole]
 
     def _generator(self, number: int, stream: int) -> torch.Generator:
         # One number from three: the same step draws the same, however often training was interrupted.
@@ -184,18 +243,16 @@ class Batches:
 
     def tiles_of(self, step: int) -> list[int]:
         """Return the indices of the tiles that make up the batch of a training step, counted from 0."""
-        epoch, position = divmod(step, self.per_epoch)
-        return self._order(epoch, stream=0)[position * self.batch_size :][: self.batch_size]
+        return self._drawn(step, stream=0)[self._own]
 
     def train(self, step: int) -> Batch:
         """Return the jittered batch of a training step."""
         images, maps = self._stack(self.tiles_of(step))
         if self.pairing == "unaligned":
-            epoch, position = divmod(step, self.per_epoch)
-            drawn = self._order(epoch, stream=1)[position * self.batch_size :][: self.batch_size]
-            images, _ = self._stack(drawn)
-        images, maps = jitter(images, maps, self._generator(step, stream=2))
-        return Batch(self.encode(maps), to_target(images))
+            images, _ = self._stack(self._drawn(step, stream=1)[self._own])
+        places = draw_jitter(self._whole, images.shape[-1], self._generator(step, stream=2))
+        images, maps = jitter(images, maps, places[self._own])
+        return self._batch(images, maps)
 
     def plain(self, at_most: int | None = None) -> Iterator[Batch]:
         """Yield the split's tiles in order, as they are; the last batch may be smaller."""
@@ -205,8 +262,12 @@ class Batches:
 
     def pick(self, indices: Sequence[int]) -> Batch:
         """Return certain tiles, as they are."""
-        images, maps = self._stack(indices)
-        return Batch(self.encode(maps), to_target(images))
+        return self._batch(*self._stack(indices))
+
+    def _batch(self, images: Tensor, maps: Tensor) -> Batch:
+        # The layout that convolutions are quickest in, here and on a GPU.
+        source, target = self.encode(maps), to_target(images)
+        return Batch(*(t.contiguous(memory_format=torch.channels_last) for t in (source, target)))
 
     def _stack(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         images, maps = self.store.stack(indices)

@@ -197,6 +197,10 @@ class Model(nn.Module, ABC):
         image: Tensor = self.generator(source)
         return image
 
+    def remarks(self, means: Mapping[str, float]) -> Iterator[str]:
+        """Yield what a user should know after an epoch, a line each; `means` are those of the step's losses and log."""
+        yield from ()
+
     def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return scalars by name, lower is better; in evaluation mode, without gradients, changing nothing.
 

@@ -1,6 +1,7 @@
 """Train a model on a tileset: a tileset and a model plugin in, a run out."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,16 @@ from sattrans.batches import Batches, TileStore, source_channels
 from sattrans.device import choose_device
 from sattrans.errors import OptionError, UsageError
 from sattrans.files import lock, now, remove
-from sattrans.loop import Loop, Precision, Settings
 from sattrans.model import Model, SourceEncoding, TileSpec
 from sattrans.options import resolve
 from sattrans.plugins import fallback_model, model_class
 from sattrans.progress import log
-from sattrans.run import DEFAULT_FOLDER, Run
-from sattrans.tileset import Tileset
+from sattrans.run import DEFAULT_FOLDER, Run, load_checkpoint, under
+from sattrans.tileset import Tile, Tileset
+from sattrans.training.curves import draw_curves
+from sattrans.training.loop import Loop
+from sattrans.training.ranks import ALONE, Ranks, joined
+from sattrans.training.settings import Precision, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,9 @@ class TrainResult:
 class TrainOptions:
     """What `train` may be told; None takes the model's default (`Model.defaults`).
 
-    `epochs` and `steps` exclude each other. `ema` is the decay of the generator's moving average, 0 for none.
+    `epochs` and `steps` exclude each other. `batch_size` is that of each process. `ema` is the decay of the
+    generator's moving average, 0 for none. `init` is a run to begin from: its last weights, not its optimisers.
+    `compile` has PyTorch compile the networks.
     """
 
     epochs: int | None = None
@@ -43,6 +49,8 @@ class TrainOptions:
     ema: float = 0.999
     patience: int | None = None
     monitor: str | None = None
+    init: Path | None = None
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:
@@ -65,17 +73,34 @@ def train(
 ) -> TrainResult:
     """Train `model` on the tileset in `data` (the newest under `tiles/`), into a new run.
 
-    `settings` are the model's own options. The run is `output`, or `runs/<model>-<tileset>-<n>`. Raises
-    `UsageError` for what does not fit, `TrainingError` where training fails, `Interrupted` after a signal.
+    `settings` are the model's own options. The run is `output`, or `runs/<model>-<tileset>-<n>`. Under `torchrun`
+    every process calls this, and they train one run together. Raises `UsageError` for what does not fit,
+    `TrainingError` where training fails, `Interrupted` after a signal.
     """
-    options = options or TrainOptions()
+    chosen = choose_device(device)
+    with joined(chosen) as ranks:
+        if not ranks.leads:
+            log.setLevel(logging.WARNING)
+            return _train(Run.open(ranks.told_folder(None)), chosen, ranks, resume=False)
+        return _begin(data, model, settings or {}, options or TrainOptions(), chosen, output, ranks)
+
+
+def _begin(
+    data: Path | None,
+    model: str | None,
+    settings: Mapping[str, Any],
+    options: TrainOptions,
+    device: torch.device,
+    output: Path | None,
+    ranks: Ranks,
+) -> TrainResult:
     tileset = Tileset.open(data) if data else Tileset.newest()
     kind = model_class(model or fallback_model())
-    model_options = resolve(kind, settings or {})
+    model_options = resolve(kind, settings)
     spec = _spec(tileset, kind, model_options.source)
     count = len(tileset.split("train"))
-    batch_size = min(options.batch_size or kind.defaults.batch_size, count)
-    per_epoch = count // batch_size
+    batch_size = max(1, min(options.batch_size or kind.defaults.batch_size, count // ranks.count))
+    per_epoch = max(1, count // (batch_size * ranks.count))
     resolved = Settings(
         steps=options.steps or (options.epochs or kind.defaults.epochs) * per_epoch,
         batch_size=batch_size,
@@ -85,8 +110,9 @@ def train(
         patience=options.patience or kind.defaults.patience,
         monitor=options.monitor or kind.defaults.monitor,
         schedule=kind.defaults.schedule,
+        processes=ranks.count,
+        compile=options.compile,
     )
-    chosen = choose_device(device)
     folder = output or _new_folder(kind.name, tileset.name)
     if folder.exists():
         raise UsageError(f"{folder} exists: choose another name, or go on with it by --resume {folder}")
@@ -97,8 +123,8 @@ def train(
         count,
         tileset.size,
         resolved.steps,
-        batch_size,
-        chosen,
+        batch_size * ranks.count,
+        device if ranks.count == 1 else f"{ranks.count} × {device}",
         folder,
     )
     with lock(folder):
@@ -115,10 +141,12 @@ def train(
                 "palette": tileset.palette.to_json() if tileset.palette else None,
                 "resolution": list(scene.georeference.resolution),
                 "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
+                "init": str(options.init.resolve()) if options.init else None,
             },
         )
         try:
-            return _train(run, tileset, chosen, resume=False)
+            ranks.told_folder(folder)
+            return _train(run, device, ranks, resume=False)
         except OptionError:  # found before the first step: nothing is lost
             remove(folder)
             raise
@@ -129,10 +157,19 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
     opened = Run.newest(finished=False) if str(run) == "last" else Run.open(Path(run))
     if opened.finished:
         raise UsageError(f"{opened.folder} is finished: begin a new run with sattrans train")
-    tileset = opened.tileset()
-    log.info("going on with %s (%s on %s)", opened.folder, opened.model_name, tileset.folder)
-    with lock(opened.folder):
-        return _train(opened, tileset, choose_device(device), resume=opened.checkpoint("last").is_file())
+    chosen = choose_device(device)
+    with joined(chosen) as ranks:
+        processes = opened.manifest["settings"]["processes"]
+        if processes != ranks.count:
+            raise UsageError(
+                f"{opened.folder} was trained by {processes} processes, {ranks.count} are here: go on with as many"
+            )
+        saved = opened.checkpoint("last").is_file()
+        if not ranks.leads:
+            return _train(opened, chosen, ranks, resume=saved)
+        log.info("going on with %s (%s on %s)", opened.folder, opened.model_name, opened.manifest["data"]["folder"])
+        with lock(opened.folder):
+            return _train(opened, chosen, ranks, resume=saved)
 
 
 def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSpec:
@@ -159,27 +196,56 @@ def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSp
     return TileSpec(tileset.size, channels, classes=len(tileset.palette) if tileset.palette else 0)
 
 
-def _train(run: Run, tileset: Tileset, device: torch.device, resume: bool) -> TrainResult:
-    settings = Settings(**run.manifest["settings"])
-    torch.manual_seed(settings.seed)
-    model = run.build_model().to(device)
-    encoding = run.manifest["options"]["source"]
-
-    def batches(tiles: TileStore) -> Batches:
-        return Batches(tiles, encoding, settings.batch_size, device, settings.seed, model.pairing)
-
-    train_tiles, val_tiles = tileset.split("train"), tileset.split("val")
+def _train(run: Run, device: torch.device, ranks: Ranks, resume: bool) -> TrainResult:
+    loop = build_loop(run, device, ranks, resume)
     notices = []
-    if not val_tiles:
-        notices.append(f"{tileset.folder} has no val tiles: the run is judged on training tiles")
-    training = batches(TileStore(tileset, train_tiles))
-    validation = batches(TileStore(tileset, val_tiles)) if val_tiles else training
-    loop = Loop(model, training, validation, settings, run)
+    if loop.val is loop.train:
+        notices.append(f"{run.manifest['data']['folder']} has no val tiles: the run is judged on training tiles")
     loop.check_monitor()
     if resume:
         loop.load()
     summary = loop.run()
+    if not ranks.leads:
+        return TrainResult(run)
+    draw_curves(run)
     return TrainResult(run.finish(summary), tuple(notices))
+
+
+def build_loop(run: Run, device: torch.device, ranks: Ranks = ALONE, resume: bool = False) -> Loop:
+    """Return the loop that trains a run, at its beginning; what it needs to know stands in the run."""
+    tileset = run.tileset()
+    settings = Settings(**run.manifest["settings"])
+    torch.manual_seed(settings.seed)  # the same weights for all ranks
+    model = run.build_model().to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it, its stubs do not
+    if run.manifest["init"] and not resume:
+        _begin_from(model, Path(run.manifest["init"]), device)
+    torch.manual_seed(settings.seed + ranks.number)  # and unlike dropout
+    if settings.compile:
+        for network in model.children():
+            network.compile()
+    encoding = run.manifest["options"]["source"]
+
+    def batches(tiles: Sequence[Tile], rank: int = 0, count: int = 1) -> Batches:
+        store = TileStore(tileset, tiles, device)
+        return Batches(store, encoding, settings.batch_size, device, settings.seed, model.pairing, rank, count)
+
+    val_tiles = tileset.split("val")
+    training = batches(tileset.split("train"), ranks.number, ranks.count)
+    return Loop(model, training, batches(val_tiles) if val_tiles else training, settings, run, ranks)
+
+
+def _begin_from(model: Model, folder: Path, device: torch.device) -> None:
+    """Take over another run's last weights. Raises `UsageError` where they do not fit."""
+    tensors, _ = load_checkpoint(Run.open(folder).checkpoint("last"), device)
+    try:
+        model.load_state_dict(under("model", tensors))
+    except RuntimeError as error:
+        told = str(error).splitlines()
+        raise UsageError(
+            f"--init {folder}: its weights do not fit this model, tileset and options ({told[-1].strip()}): "
+            "take those it was trained with (sattrans runs show)"
+        ) from error
 
 
 def _new_folder(model: str, tileset: str) -> Path:

@@ -167,7 +167,7 @@ def test_tutorial(folder):
     on_disk = (DOCS / "design.md").read_text(encoding="utf-8")
     for made in ("tiles/landcover-128", "runs/pix2pix-landcover-128-1", "evaluations/pix2pix-landcover-128-1-test"):
         for path in Path(made).rglob("*"):
-            if path.is_file() and path.suffix not in (".tif", ".png"):
+            if path.is_file() and path.suffix not in (".tif", ".png") and path.parent.name != "tensorboard":
                 assert path.name in on_disk, f"design.md does not name {path}"
 
 
@@ -193,6 +193,17 @@ def test_the_page_on_tiling_names_every_option():
     }
     assert len(options) > 20
     assert not [option for option in options if option not in text]
+
+
+def test_the_page_on_training(folder):
+    make_landcover(folder / "landcover")
+    run_line("sattrans tile landcover/ --size 64")
+    run_page(DOCS / "training.md")
+    (run,) = Run.all()
+    told = section(DOCS / "training.md", "What to look at")
+    made = {path.name for path in run.folder.iterdir()} - {"run.json", "checkpoints"}
+    assert made == {"metrics.jsonl", "samples", "losses.png", "tensorboard"}
+    assert not [name for name in made if name not in told]
 
 
 def test_the_python_snippet_of_the_api(folder):

