@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.dataset import IMAGE_SUFFIXES
+from sattrans.dataset import COPY, IMAGE_SUFFIXES, LEGEND
 from sattrans.errors import OptionError, OutputExists, UsageError
 from sattrans.files import check_writable_folder
 from sattrans.legend import check_legend, write_legend
-from sattrans.masks import COPY, LEGEND, find_masks
+from sattrans.masks import find_masks
 from sattrans.palette import UNKNOWN, Palette
 from sattrans.progress import bar
 from sattrans.raster.gate import Raster, open_raster

@@ -13,8 +13,14 @@ from sattrans.palette import Palette
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
+UNPAIRED: Literal["unpaired"] = "unpaired"
+
 TileSplit = Literal["train", "val", "test", "unpaired"]
 """What a tile is for; `unpaired` are those of scenes that have an image and no map."""
+
+COPY = ".color.tif"
+LEGEND = "legend.png"
+"""What colorize's copy of a single mask, and a legend, end in: found in a folder, they are not taken for rasters."""
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
 """Suffixes taken for rasters when a folder is listed; what a file is, its first bytes tell."""
@@ -88,7 +94,8 @@ def rasters_by_stem(folder: Path) -> dict[str, Path]:
     """Return the rasters of a folder by their stem, sorted. Raises `DatasetNotFound` where two share a stem."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
+        ours = path.name.startswith(".") or path.name.endswith((COPY, LEGEND))
+        if path.suffix.lower() in IMAGE_SUFFIXES and not ours:
             if path.stem in found:
                 raise DatasetNotFound(f"{found[path.stem]} and {path.name} share a stem: which is meant? Move one away")
             found[path.stem] = path

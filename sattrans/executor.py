@@ -21,12 +21,18 @@ class InlineExecutor(Executor):
 
 
 def as_done(pool: Executor, function: Callable[[S], T], items: Sequence[S]) -> Iterator[tuple[int, T]]:
-    """Yield (place, result) of each item as it is done, in whichever order; one after the other in this process."""
+    """Yield (place, result) of each item as it is done, in whichever order; one after the other in this process.
+
+    Of several that fail, the first in the order of the items is raised: the same each time.
+    """
     if isinstance(pool, InlineExecutor):
         yield from enumerate(pool.map(function, items))
         return
     places = {pool.submit(function, item): place for place, item in enumerate(items)}
     for future in as_completed(places):
+        if future.exception():
+            before = [other for other, place in places.items() if place < places[future] and not other.cancel()]
+            future = next((other for other in before if other.exception()), future)
         yield places[future], future.result()
 
 

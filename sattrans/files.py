@@ -214,12 +214,21 @@ def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def _said(value: Any) -> str:
+    """Return an option's value as a person would say it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_said(part)}" for key, part in value.items()) or "none"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def check_same_options(where: Path, made_with: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Raise `OutputExists`, naming what differs, unless what stands at `where` was made with the same options."""
     asked = as_json(asked)
     differing = [key for key in {**made_with, **asked} if made_with.get(key) != asked.get(key)]
     if differing:
-        told = "; ".join(f"{key}: {made_with.get(key)} there, {asked.get(key)} now" for key in differing)
+        told = "; ".join(f"{key}: {_said(made_with.get(key))} there, {_said(asked.get(key))} now" for key in differing)
         raise OutputExists(
             f"{where} was made with other options ({told}): choose another output, or --overwrite to replace it"
         )

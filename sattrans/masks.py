@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sattrans.classes import CLASSES_FILE, read_classes
-from sattrans.dataset import IMAGE_SUFFIXES, Dataset
+from sattrans.dataset import COPY, IMAGE_SUFFIXES, LEGEND, Dataset
 from sattrans.errors import OptionError, UsageError
 from sattrans.files import begun_of
 from sattrans.palette import Palette
@@ -12,10 +12,6 @@ from sattrans.plugins import dataset_class, open_dataset
 from sattrans.progress import bar
 from sattrans.raster.inspect import MaskFacts, inspect_mask
 from sattrans.tileset import MANIFEST, Tileset
-
-COPY = ".color.tif"
-LEGEND = "legend.png"
-"""What the copy of a single mask, and a legend, end in: found in a folder, they are not taken for masks."""
 
 
 @dataclass(frozen=True, slots=True)

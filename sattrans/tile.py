@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sattrans.dataset import SPLITS, TileSplit
@@ -14,10 +14,11 @@ from sattrans.executor import executor
 from sattrans.files import lock, write_bytes
 from sattrans.palette import Palette
 from sattrans.preview import write_preview
+from sattrans.raster.georeference import Georeference
 from sattrans.raster.scale import Percentiles, Scale
 from sattrans.tileset import MANIFEST, Tile, Tileset, manifest_body, write_index, write_tileset_manifest
 from sattrans.tiling.cut import Cutting, tile_bytes
-from sattrans.tiling.fill import Begun, claimed, cut_rows, known_inputs, recover, settle_down, tidy
+from sattrans.tiling.fill import Begun, check_free, claimed, cut_rows, known_inputs, recover, settle_down, tidy
 from sattrans.tiling.finished import finished
 from sattrans.tiling.leakage import Leakage, find_leaks
 from sattrans.tiling.plan import absent_splits
@@ -112,6 +113,9 @@ def dry_run(
 ) -> DryRun:
     """Return what `tile` would write, and write nothing; a few tiles are encoded to tell their size."""
     job = prepare(root, output, dataset, options or TileOptions())
+    if finished(job):
+        job = replace(job, notices=(*job.notices, f"{job.folder} is there already: there is nothing to do"))
+    check_free(job.folder)
     number: Counter[tuple[str, TileSplit]] = Counter((cell.scene, cell.split) for cell in job.plan.cells)
     scenes = tuple(
         SceneRow(r.id, r.height, r.width, {s: n for (scene, s), n in number.items() if scene == r.id})
@@ -168,7 +172,7 @@ def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
     records = [source.record for source in job.sources if source.record.id in used]
     places = {record.id: record.georeference for record in records}
     leaks = find_leaks(tiles, places)
-    notices += _gaps(job, tiles)
+    notices += _gaps(job, tiles, dropped, places)
     write_index(job.folder, tiles, {record.id: record for record in records})
     rows_of_leaks = ([tiles[a].id, tiles[a].split, tiles[b].id, tiles[b].split, f"{n:.0f}"] for a, b, n in leaks)
     _write_csv(job.folder / LEAKAGE, ["tile", "split", "other", "other_split", "shared_pixels"], rows_of_leaks)
@@ -195,13 +199,19 @@ def _scale(job: Prepared, begun: Begun, pool: Executor, stale: set[str]) -> Scal
     return scale
 
 
-def _gaps(job: Prepared, tiles: Sequence[Tile]) -> Iterator[str]:
+def _gaps(
+    job: Prepared, tiles: Sequence[Tile], dropped: Counter[str], places: Mapping[str, Georeference]
+) -> Iterator[str]:
     """Yield what is missing: splits without tiles, classes that a split lacks."""
     counts = Counter(tile.split for tile in tiles)
     without = absent_splits(counts, job.plan.scheme, job.choice)
     if without:
         yield f"no tile is left for {' and '.join(without)}: there are too few; try smaller tiles"
     names = job.palette.names if job.palette else ()
+    if job.options.drop_empty and not dropped["empty"]:
+        yield f"--drop-empty left out nothing: no tile holds {names[0]}, the first class, alone"
+    if len({t.scene for t in tiles if not places[t.scene].crs}) > 1:
+        yield "scenes without a CRS are not compared with each other: whether their tiles overlap is not known"
     held = {split: {name for t in tiles if t.split == split for name in t.shares} for split in SPLITS if counts[split]}
     for name in names:
         lacking = [split for split in held if name not in held[split]]

@@ -224,7 +224,7 @@ def test_the_same_options_pass_and_other_ones_are_named(tmp_path):
     with pytest.raises(OutputExists) as refused:
         check_same_options(tmp_path, {"size": 64, "seed": 0}, {"size": 128, "seed": 0, "overlap": 4})
     assert "size: 64 there, 128 now" in str(refused.value)
-    assert "overlap: None there, 4 now" in str(refused.value)
+    assert "overlap: none there, 4 now" in str(refused.value)
     assert "seed" not in str(refused.value)
 
 

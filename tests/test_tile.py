@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from makers import HERE, make_folder, make_inria, make_landcover, write_raster
 
+from sattrans.colorize import colorize
 from sattrans.errors import (
     AlignmentError,
     ClassesError,
@@ -204,6 +205,46 @@ def test_the_leakage_report_counts_the_tiles_next_to_another_split(landcover, tm
         for a in tiles
     )
     assert result.leakage.tiles == by_hand > 0
+
+
+def test_copies_and_legends_of_colorize_among_the_masks_are_no_masks(tmp_path):
+    root = make_folder(tmp_path / "f", classes_toml=True)
+    colorize(root / "masks" / "place0.tif", legend=True)
+    assert len(list((root / "masks").iterdir())) == 5
+    assert len(tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset.scenes) == 3
+
+
+def test_a_tileset_that_lost_a_tile_is_not_taken_for_whole(tmp_path):
+    root = make_folder(tmp_path / "f")
+    tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
+    lost = tileset.tiles[3]
+    lost.map_path(tileset.folder).unlink()
+    with pytest.raises(OutputExists, match=rf"is not whole: {lost.map} is missing; --overwrite"):
+        tile(root, tmp_path / "t", options=TileOptions(size=64))
+    assert tile(root, tmp_path / "t", options=TileOptions(size=64), overwrite=True).made
+
+
+def test_shares_far_from_what_was_asked_are_said(tmp_path):
+    root = make_folder(tmp_path / "f", scenes=2, size=128)
+    few = tile(root, tmp_path / "t", options=TileOptions(size=64, split="block"))
+    assert "tiles come out as 50/25/25 (train/val/test) where 80/10/10 was asked for" in " ".join(few.notices)
+    many = tile(root, tmp_path / "u", options=TileOptions(size=16, split="block"))
+    assert not any("come out as" in notice for notice in many.notices)
+
+
+def test_a_scene_outside_the_area_is_not_dealt_out(tmp_path):
+    root = make_folder(tmp_path / "f", scenes=12, size=256)
+    with rasterio.open(root / "images" / "place4.tif") as src:
+        bounds = ",".join(map(str, src.bounds))
+    result = tile(root, tmp_path / "t", options=TileOptions(size=32, bounds=bounds))
+    assert result.tileset.manifest["options"]["split"] == "block"
+    assert all(result.tileset.split(split) for split in ("train", "val", "test"))
+
+
+def test_drop_empty_says_which_class_it_took_where_it_found_nothing(tmp_path):
+    root = make_folder(tmp_path / "f", classes_toml=True)
+    notices = tile(root, tmp_path / "t", options=TileOptions(size=64, drop_empty=True)).notices
+    assert "--drop-empty left out nothing: no tile holds class10, the first class, alone" in notices
 
 
 # Bad input: one line that says what and where, nothing left behind, nothing lost.

@@ -151,7 +151,7 @@ def test_a_finished_tileset_takes_a_touched_input_and_names_a_changed_one(root, 
     assert "\n" not in str(refused.value) and tree(tmp_path / "t") == before
     for folder in ("images", "masks"):
         (root / folder / "bb.tif").unlink()
-    with pytest.raises(OutputExists, match="files are gone since"):
+    with pytest.raises(OutputExists, match="bb.tif is gone since"):
         tile(root, tmp_path / "t", options=OPTIONS)
 
 

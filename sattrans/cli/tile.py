@@ -121,7 +121,7 @@ def tile(
     ] = 1.0,
     drop_empty: Annotated[
         bool,
-        typer.Option("--drop-empty", help="Leave out tiles of nothing but background.", rich_help_panel=CHOICE),
+        typer.Option("--drop-empty", help="Leave out tiles that hold the first class alone.", rich_help_panel=CHOICE),
     ] = False,
     min_share: Annotated[
         list[str] | None,
@@ -237,8 +237,10 @@ def _shares(texts: list[str]) -> dict[str, float]:
 
 
 def _show_plan(plan: "DryRun") -> None:
+    from sattrans.dataset import SPLITS, UNPAIRED
+
     notify(plan.notices)
-    splits = list(plan.splits)
+    splits = [split for split in (*SPLITS, UNPAIRED) if split in plan.splits]
     rows = [
         [scene.id, f"{scene.width} × {scene.height}", *(str(scene.splits.get(split, 0)) for split in splits)]
         for scene in plan.scenes[:MOST_SCENES]
@@ -278,6 +280,10 @@ def _leaks(leakage: "Leakage") -> str:
     )
 
 
+WHY = {"nodata": "with nodata (--min-valid)", "empty": "empty (--drop-empty)"}
+"""What a reason for leaving cells out is called, and which option asks for it."""
+
+
 def _summarise(result: "TileResult") -> None:
     from sattrans.tile import class_balance
 
@@ -291,10 +297,11 @@ def _summarise(result: "TileResult") -> None:
         shares = (f"{share:.1%}" for share in class_balance(tileset, palette, split)) if palette and paired else ()
         rows.append([split, str(count), *shares])
     show_table(["split", "tiles", *(palette.names if palette else ())], rows, numeric=True)
-    dropped = "".join(f", {count} {reason} left out" for reason, count in result.dropped.items())
+    dropped = "".join(f", {count} {WHY.get(reason, reason)} left out" for reason, count in result.dropped.items())
     done = "" if result.made else " (nothing to do: it was there)"
+    count = len(tileset.tiles)
     scenes = f"{len(tileset.scenes)} scene{'s' * (len(tileset.scenes) != 1)}"
     say(
-        f"{tileset.folder}: {len(tileset.tiles)} tiles of {tileset.size} px from {scenes}"
+        f"{tileset.folder}: {count} tile{'s' * (count != 1)} of {tileset.size} px from {scenes}"
         f"{dropped}; {_leaks(result.leakage)}{done}"
     )

@@ -77,8 +77,7 @@ def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[
     unfinished = read_unfinished(folder)
     if unfinished:
         check_same_options(folder, unfinished["options"], told)
-    elif folder.is_dir() and set(folder.iterdir()) - {part_of(begun_of(folder / MANIFEST))}:
-        raise UsageError(f"{folder} holds other files: choose another output")
+    check_free(folder)
     journal = Journal(begun_of(folder / INDEX))
     extra: dict[str, Any] = (
         {key: unfinished[key] for key in ("inputs", "scale") if key in unfinished} if unfinished else {}
@@ -99,6 +98,15 @@ def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[
                 _discard(folder)
         raise
     _discard(aside)
+
+
+def check_free(folder: Path) -> None:
+    """Raise `UsageError` for a folder of other things than a tileset, begun or finished."""
+    ours = {folder / MANIFEST, begun_of(folder / MANIFEST)}
+    if not folder.is_dir() or any(path.is_file() for path in ours):
+        return
+    if set(folder.iterdir()) - {part_of(begun_of(folder / MANIFEST))}:
+        raise UsageError(f"{folder} holds other files: choose another output")
 
 
 def _goes_on(folder: Path, told: Mapping[str, Any]) -> bool:

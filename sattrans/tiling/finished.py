@@ -14,8 +14,8 @@ from sattrans.tiling.prepare import Prepared
 def finished(job: Prepared) -> Tileset | None:
     """Return the tileset where it is there already; None where it is not.
 
-    Raises `OutputExists` where it was made with other options, or from files, classes, splits or places that have
-    changed since.
+    Raises `OutputExists` where it was made with other options, from files, classes, splits or places that have
+    changed since, or where tiles of it are missing.
     """
     if not (job.folder / MANIFEST).is_file():
         return None
@@ -26,6 +26,10 @@ def finished(job: Prepared) -> Tileset | None:
         raise OutputExists(
             f"{job.folder} was made from other inputs ({what}): choose another output, or --overwrite to replace it"
         )
+    missing = [path for t in done.tiles for path in (t.image, t.map) if path and not (job.folder / path).is_file()]
+    if missing:
+        more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise OutputExists(f"{job.folder} is not whole: {missing[0]} is missing{more}; --overwrite makes it again")
     return done
 
 
@@ -42,8 +46,9 @@ def _changed_since(done: Tileset, job: Prepared) -> str:
     if differing:
         more = f", and {len(differing) - 1} more" if len(differing) > 1 else ""
         return f"{_as_typed(differing[0])} has changed since{more}"
-    if len(job.inputs) != len(done.manifest["inputs"]):
-        return "files are gone since"
+    gone = {item["path"] for item in done.manifest["inputs"]} - {item.path for item in job.inputs}
+    if gone:
+        return f"{_as_typed(min(gone))} is gone since"
     if done.palette != job.palette:
         return f"classes {done.palette} there, {job.palette} now, or other colours"
     places = {source.record.id: source.record.georeference for source in job.sources}
@@ -54,5 +59,5 @@ def _changed_since(done: Tileset, job: Prepared) -> str:
     for tile in done.tiles:
         if tile.split != splits.get(tile.id):
             return f"tile {tile.id} is {tile.split} there, {splits.get(tile.id, 'in no split')} now"
-    listed = [dropped.get(NO_SPLIT, 0) for dropped in (done.manifest["dropped"], job.plan.dropped)]
+    listed = [dropped.get(NO_SPLIT[job.plan.scheme], 0) for dropped in (done.manifest["dropped"], job.plan.dropped)]
     return "" if listed[0] == listed[1] else f"{listed[0]} cells were in no split there, {listed[1]} are now"

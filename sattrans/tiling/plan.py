@@ -8,6 +8,7 @@ from pathlib import Path
 from sattrans.dataset import SPLITS, Dataset, Scene, Split, TileSplit
 from sattrans.errors import OptionError, UsageError
 from sattrans.grid import Cell, Edge, Window, settle, tile_cells
+from sattrans.raster.georeference import corners_of
 from sattrans.splits import (
     FEW_SCENES,
     FRACTIONS,
@@ -85,16 +86,18 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
 
     Raises `OptionError` for a split that is not there, `UsageError` where no cell is left.
     """
-    paired = [n for n, source in enumerate(sources) if source.record.map]
+    cells_of = [_cells(source, choice) for source in sources]
+    # A scene of which no tile is taken is not to be dealt out.
+    paired = [n for n, source in enumerate(sources) if source.record.map and cells_of[n]]
     scheme, notices = _scheme(dataset, [scenes[n] for n in paired], [sources[n] for n in paired], choice)
     of_scene = by_scene([scenes[n] for n in paired], choice.seed, choice.fractions or FRACTIONS)
     order = {number: place for place, number in enumerate(paired)}
     planned: list[Planned] = []
     dropped: Counter[str] = Counter()
     for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
-        cells = _cells(source, choice)
+        cells = cells_of[number]
         splits: Sequence[TileSplit | None] = ["unpaired"] * len(cells)
-        if source.record.map:
+        if number in order:
             grid = SceneGrid(
                 dataset,
                 scene,
@@ -108,7 +111,7 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
             splits = SPLITTERS[scheme](grid)
         for cell, split in zip(cells, splits, strict=True):
             if split is None:
-                dropped[NO_SPLIT] += cell.whole
+                dropped[NO_SPLIT[scheme]] += cell.whole
             else:
                 merged = "train" if choice.merge_val and split == "val" else split
                 planned.append(Planned(number, scene.id, cell, merged))
@@ -118,12 +121,18 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
         dropped["too near another split"] = len(near)
         planned = [item for n, item in enumerate(planned) if n not in near]
     if not planned:
-        raise UsageError(f"no tile of {dataset.root} is left: {_why_none(choice, dropped)}")
+        raise UsageError(f"no tile of {dataset.root} is left: {_why_none(choice, dropped, sources)}")
+    notices += _far_from_asked(planned, scheme, choice)
     return Plan(scheme, tuple(planned), {k: n for k, n in dropped.items() if n}, tuple(notices))
 
 
-NO_SPLIT = "in no split"
-"""Why a cell is left out that the publishers do not list, or that lies in two splits."""
+NO_SPLIT: dict[Scheme, str] = {
+    "published": "in no split",
+    "scene": "in no split",
+    "block": "on blocks of two splits",
+    "random": "in no split",
+}
+"""Why a cell is left out that the publishers do not list, or that lies in two splits, by scheme."""
 
 
 def _cells(source: Source, choice: Choice) -> list[Cell]:
@@ -181,9 +190,34 @@ def _parts(cells: Sequence[tuple[Cell, TileSplit]]) -> Iterator[Sequence[tuple[C
         yield cells[start : start + most]
 
 
-def _why_none(choice: Choice, dropped: Mapping[str, int]) -> str:
+def _far_from_asked(planned: Sequence[Planned], scheme: Scheme, choice: Choice) -> list[str]:
+    """Say where the splits' shares come out far from those asked for: a few blocks or scenes cannot be dealt finely."""
+    counts = Counter(item.split for item in planned if item.split != "unpaired")
+    total = sum(counts.values())
+    asked = choice.fractions or FRACTIONS
+    if scheme == "published" or choice.merge_val or not total:
+        return []
+    came = [counts[split] / total for split in SPLITS]
+    if max(abs(one - other) for one, other in zip(came, asked, strict=True)) < FAR:
+        return []
+    one, other = ("/".join(f"{100 * share:.0f}" for share in shares) for shares in (came, asked))
+    few = "tiles" if scheme == "random" else f"{scheme}s"
+    return [f"tiles come out as {one} (train/val/test) where {other} was asked for: there are few {few} to deal out"]
+
+
+FAR = 0.1
+"""How far a split's share may be from what was asked before a note says so."""
+
+
+def _why_none(choice: Choice, dropped: Mapping[str, int], sources: Sequence[Source]) -> str:
     if choice.areas:
-        return f"none lies wholly within {' and '.join(area.name for area in choice.areas)}"
+        record = sources[0].record
+        corners = record.georeference.points_of(corners_of([Window(0, 0, record.height, record.width)]))
+        (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
+        return (
+            f"none lies wholly within {' and '.join(area.name for area in choice.areas)} "
+            f"(scene {record.id} has {left:.12g},{bottom:.12g},{right:.12g},{top:.12g})"
+        )
     left_out = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
     return left_out or "nothing to train on"
 

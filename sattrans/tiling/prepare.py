@@ -115,7 +115,8 @@ def prepare(root: Path, output: Path | None, dataset: str | None, options: TileO
     if not scenes:
         raise DatasetNotFound(f"{root} has no scene with {'an image' if unpaired else 'both an image and a map'}")
     _check_apart(folder, root, scenes)
-    log.info("dataset %s in %s: %d scenes, tiles of %d px into %s", found.name, root, len(scenes), size, folder)
+    many = "s" if len(scenes) != 1 else ""
+    log.info("dataset %s in %s: %d scene%s, tiles of %d px into %s", found.name, root, len(scenes), many, size, folder)
     inputs = now_at(path for scene in scenes for path in (scene.image, scene.map) if path)
     look = Look(options.bidx, options.align, options.res, options.direction, scale is not None)
     sources, notices = _look(scenes, palette, look)
@@ -250,7 +251,7 @@ def _told(
         "res": options.res,
         "scale": options.scale,
         "bounds": options.bounds,
-        "aoi": {"file": aoi.name, "sha256": sha256(aoi)} if aoi else None,
+        "aoi": f"{aoi.name} ({sha256(aoi)[:16]})" if aoi else None,
         "split": scheme,
         "fractions": list(options.fractions) if options.fractions else None,
         "merge_val": options.merge_val,
