@@ -46,16 +46,28 @@ def load_last(
     average.load_state_dict(under("average", tensors))
     plain = state.pop("optimizers")
     for name, optimizer in optimizers.items():
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         entries = {**under(f"optimizer.{name}", tensors), **plain[name]}
         states: dict[int, dict[str, Any]] = {}
         for key, value in entries.items():
             number, _, item = key.partition(".")
-            states.setdefault(int(number), {})[item] = value
+            states.setdefault(int(number), {})[item] = _laid_out(value, parameters[int(number)])
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["rng.cpu"].cpu())
     if "rng.cuda" in tensors and device.type == "cuda":
         torch.cuda.set_rng_state(tensors["rng.cuda"].cpu(), device)
     return state
+
+
+def _laid_out(value: Any, parameter: Tensor) -> Any:
+    """Return what an optimiser keeps of a parameter in the parameter's own memory layout.
+
+    A file holds every tensor row by row; a fused optimiser goes through weights and what it keeps of them side by
+    side, as they lie, and would mix up the numbers of a channels-last weight.
+    """
+    if isinstance(value, Tensor) and value.shape == parameter.shape:
+        return torch.empty_like(parameter).copy_(value)
+    return value
 
 
 def save_best(run: Run, generator: nn.Module, state: Mapping[str, Any]) -> None:
