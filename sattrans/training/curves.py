@@ -21,6 +21,8 @@ def draw_curves(run: Run) -> None:
     for axes, part, title in ((above, "train", "training, means of epochs"), (below, "val", "validation")):
         for name in lines[0][part]:
             axes.plot(epochs, [line[part].get(name) for line in lines], marker=".", label=name)
+        if all(line[part].get(name, 1.0) > 0 for line in lines for name in line[part]):
+            axes.set_yscale("log")  # so that a small loss is seen beside a large one
         axes.set_title(title, loc="left")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
