@@ -90,12 +90,17 @@ class Dataset(ABC):
         yield from ()
 
 
+def named_as_raster(path: Path) -> bool:
+    """Say whether a file found in a folder is taken for a raster: by its suffix, and not hidden or colorize's own."""
+    ours = path.name.startswith(".") or path.name.endswith((COPY, LEGEND))
+    return path.suffix.lower() in IMAGE_SUFFIXES and not ours
+
+
 def rasters_by_stem(folder: Path) -> dict[str, Path]:
     """Return the rasters of a folder by their stem, sorted. Raises `DatasetNotFound` where two share a stem."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        ours = path.name.startswith(".") or path.name.endswith((COPY, LEGEND))
-        if path.suffix.lower() in IMAGE_SUFFIXES and not ours:
+        if named_as_raster(path):
             if path.stem in found:
                 raise DatasetNotFound(f"{found[path.stem]} and {path.name} share a stem: which is meant? Move one away")
             found[path.stem] = path

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sattrans.classes import CLASSES_FILE, read_classes
-from sattrans.dataset import COPY, IMAGE_SUFFIXES, LEGEND, Dataset
+from sattrans.dataset import Dataset, named_as_raster
 from sattrans.errors import OptionError, UsageError
 from sattrans.files import begun_of
 from sattrans.palette import Palette
@@ -56,11 +56,7 @@ def find_masks(path: Path, dataset: str | None = None, classes: Path | None = No
 
 
 def _rasters(folder: Path) -> list[Path]:
-    def is_mask(path: Path) -> bool:
-        ours = path.name.startswith(".") or path.name.endswith((COPY, LEGEND))
-        return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not ours
-
-    return sorted(path for path in folder.iterdir() if is_mask(path))
+    return sorted(path for path in folder.iterdir() if named_as_raster(path) and path.is_file())
 
 
 def _classes_file(folder: Path) -> Path | None:

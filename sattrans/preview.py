@@ -159,7 +159,7 @@ class _Reader:
                 return image, _fitted(picture_map(raster).read(), averaged)
             indices = class_map(raster, self.tileset.palette).read()
         nothing = indices == UNKNOWN
-        colors = self.tileset.palette.to_rgb(np.where(nothing, 0, indices))
+        colors = self.tileset.palette.to_rgb(indices)
         colors = np.where(nothing, np.array(NOTHING, np.uint8)[:, np.newaxis, np.newaxis], colors)
         return image, _fitted(colors, nearest)
 

@@ -116,13 +116,13 @@ def dry_run(
     if finished(job):
         job = replace(job, notices=(*job.notices, f"{job.folder} is there already: there is nothing to do"))
     check_free(job.folder)
-    number: Counter[tuple[str, TileSplit]] = Counter((cell.scene, cell.split) for cell in job.plan.cells)
-    scenes = tuple(
-        SceneRow(r.id, r.height, r.width, {s: n for (scene, s), n in number.items() if scene == r.id})
-        for r in (source.record for source in job.sources)
-    )
+    counts: dict[str, Counter[TileSplit]] = {source.record.id: Counter() for source in job.sources}
+    for cell in job.plan.cells:
+        counts[cell.scene][cell.split] += 1
+    records = [source.record for source in job.sources]
+    scenes = tuple(SceneRow(r.id, r.height, r.width, counts[r.id]) for r in records)
     splits = Counter(cell.split for cell in job.plan.cells)
-    places = {source.record.id: source.record.georeference for source in job.sources}
+    places = {record.id: record.georeference for record in records}
     leakage = Leakage.of(job.plan.cells, find_leaks(job.plan.cells, places))
     return DryRun(job.folder, job.size, scenes, splits, _estimate(job), leakage, job.notices)
 

@@ -192,9 +192,11 @@ def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneR
     """Write `tiles.geojson` (RFC 7946): a feature a tile, its footprint in WGS 84, null where the CRS is unknown."""
     tiles = list(tiles)
     outline_of: dict[str, Any] = {}
-    for name, scene in scenes.items():  # a scene's tiles at once: setting up a reprojection costs as much as they do
-        own = [tile for tile in tiles if tile.scene == name]
-        outlines = scene.georeference.footprints([tile.window for tile in own])
+    of_scene: dict[str, list[Tile]] = {}
+    for tile in tiles:
+        of_scene.setdefault(tile.scene, []).append(tile)
+    for name, own in of_scene.items():  # a scene's tiles at once: setting up a reprojection costs as much as they do
+        outlines = scenes[name].georeference.footprints([tile.window for tile in own])
         outline_of.update(zip([tile.id for tile in own], outlines, strict=True))
     features = [
         {

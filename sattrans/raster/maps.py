@@ -76,6 +76,11 @@ class ClassMap:
                 self._refuse_values(values, strange)
         return self._cut_out(indices, window)
 
+    def read_with_valid(self, window: Window | None = None) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Return what `read` does, and which pixels hold anything, (H, W), None where all do."""
+        indices = self.read(window)
+        return indices, indices != UNKNOWN if self.partial else None
+
     def valid(self, window: Window | None = None) -> NDArray[np.bool_]:
         """Return which pixels hold anything, (H, W)."""
         valid: NDArray[np.bool_] = self.read(window) != UNKNOWN

@@ -35,9 +35,18 @@ class PictureMap:
 
     def read(self, window: Window | None = None) -> NDArray[np.uint8]:
         """Return red, green, blue, shape (3, H, W), black where the map holds nothing (`partial`)."""
+        return self._read(window)[0]
+
+    def read_with_valid(self, window: Window | None = None) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Return what `read` does, and which pixels hold anything, (H, W), None where all do."""
+        colors, valid = self._read(window)
+        return colors, valid if self.partial else None
+
+    def _read(self, window: Window | None) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         bands = self._bands(window)
         colors = bands if self.table is None else np.moveaxis(self.table[bands[0], :3], -1, 0)
-        return np.where(self._valid(bands, window), colors, np.uint8(0))
+        valid = self._valid(bands, window)
+        return np.where(valid, colors, np.uint8(0)), valid
 
     def valid(self, window: Window | None = None) -> NDArray[np.bool_]:
         """Return which pixels hold anything, (H, W): not transparent, and not nodata in every band."""

@@ -17,8 +17,6 @@ def image_bands(image: Raster, chosen: Sequence[int] | None, scaled: bool = Fals
     A single band stands for all three. Raises `OptionError` for numbers that are not there and `RasterError`
     for pixels that are not 8 bits deep and not to be `scaled`, or are numbers of a colour table.
     """
-    if np.dtype(image.dtype).kind == "c":
-        raise RasterError(f"{image.path} holds {image.dtype} pixels, and an image is of real numbers: take amplitudes")
     if image.dtype != "uint8" and not scaled:
         raise RasterError(
             f"{image.path} holds {image.dtype} pixels, 8-bit ones are needed: say which values become black and "

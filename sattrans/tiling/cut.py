@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.dataset import TileSplit
-from sattrans.files import put
+from sattrans.files import put, sha256
 from sattrans.grid import Cell, Window
 from sattrans.palette import UNKNOWN, Palette
 from sattrans.raster.formats import FORMATS, TileFormat
@@ -121,9 +121,8 @@ def read_pieces(row: Row) -> Iterator[Piece]:
     assert inside
     as_picture = row.cutting.format != "tif"
     rgb, valid = read_image(opened.image, inside, row.source.bands, row.cutting.scale, as_picture)
-    map_ = opened.map.read(inside) if opened.map else None
-    if opened.map and opened.map.partial:
-        there = opened.map.valid(inside)
+    map_, there = opened.map.read_with_valid(inside) if opened.map else (None, None)
+    if there is not None:
         valid = there if valid is None else valid & there
     for cell, split in row.cells:
         part = inside.intersection(cell.window)
@@ -231,12 +230,7 @@ def _drawn(piece: Piece, palette: Palette | None) -> Pixels:
 def _stands(tile: Tile, folder: Path) -> bool:
     """Say whether a tile's files are there, and whole."""
     recorded = {tile.image: tile.image_sha256, tile.map: tile.map_sha256}
-    for path, sha256 in recorded.items():
-        if path is None:
-            continue
-        try:
-            if hashlib.sha256((folder / path).read_bytes()).hexdigest() != sha256:
-                return False
-        except OSError:
-            return False
-    return True
+    try:
+        return all(sha256(folder / path) == hash_ for path, hash_ in recorded.items() if path)
+    except OSError:
+        return False

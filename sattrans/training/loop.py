@@ -103,9 +103,9 @@ class Loop:
             for group, lr in zip(optimizer.param_groups, self.base_lr[name], strict=True):
                 group["lr"] = lr * factor
         shown: dict[str, float] = {}
-        for update in self._updates(self.train.train(self.step)):
+        for update, values in self._updates(self.train.train(self.step)):
             self.optimizers[update.optimizer].step()
-            shown.update(_values(update))
+            shown.update(values)
         self.average.update_parameters(self.model.generator)
         self.step += 1
         self.state["seconds"] += time.perf_counter() - begun
@@ -114,18 +114,22 @@ class Loop:
             self.state["sums"][name] = (total_so_far + value, count + 1)
         return shown
 
-    def _updates(self, batch: Batch) -> Iterator[Update]:
-        """Yield the model's updates, gradients computed and checked; each is to be stepped before the next."""
+    def _updates(self, batch: Batch) -> Iterator[tuple[Update, dict[str, float]]]:
+        """Yield the model's updates with the values of their losses and log, gradients computed and checked.
+
+        Each is to be stepped before the next is asked for.
+        """
         steps = self.model.training_step(batch)
         while (update := self._next(steps)) is not None:
             parameters = self.trainable[update.optimizer]
-            self._check(_values(update))
+            values = {name: float(value.detach()) for name, value in {**update.losses, **update.log}.items()}
+            self._check(values)
             self.optimizers[update.optimizer].zero_grad(set_to_none=True)
             update.total.backward(inputs=parameters)
             self.ranks.average_gradients(parameters)
             gradients = [p.grad for p in parameters if p.grad is not None]
             self._check({f"the gradient of the {update.optimizer}": float(torch.nn.utils.get_total_norm(gradients))})
-            yield update
+            yield update, values
 
     def _next(self, steps: Iterator[Update]) -> Update | None:
         # Autocast is opened here, around each piece of the model's step, so that optimisers step outside it.
@@ -162,7 +166,7 @@ class Loop:
         epoch = math.ceil(self.step / self.train.per_epoch)
         means = {name: total / count for name, (total, count) in self.state["sums"].items()}
         value = self.ranks.lead(self._judge(epoch, means) if self.ranks.leads else 0.0, self.device)
-        better = math.isfinite(value) and (self.state["best"] is None or value < self.state["best"])
+        better = self._is_better(value)
         if not better and self.state["best"] is None:
             raise TrainingError(f"after epoch {epoch} {self.settings.monitor} is {value}: training has diverged")
         self.state["stale"] = 0 if better else self.state["stale"] + 1
@@ -178,12 +182,15 @@ class Loop:
             values = validate(self.model, self.val)
             write_samples(self.model, self.val, self.watch.sheet(epoch))
         value = values[self.settings.monitor]
-        if math.isfinite(value) and (self.state["best"] is None or value < self.state["best"]):
+        if self._is_better(value):
             save_best(self.folder, generator, {"step": self.step, "epoch": epoch, self.settings.monitor: value})
         remarks = list(self.model.remarks(means))
         steps = max(count for _, count in self.state["sums"].values())
         self.watch.end_epoch(epoch, self.step, means, values, steps / max(self.state["seconds"], 1e-9), remarks)
         return value
+
+    def _is_better(self, value: float) -> bool:
+        return math.isfinite(value) and (self.state["best"] is None or value < self.state["best"])
 
     def save(self) -> None:
         """Write the checkpoint `last`: all that going on needs."""
@@ -196,7 +203,3 @@ class Loop:
         state = load_last(self.folder, self.model, self.average, self.optimizers, self.device)
         self.step = state.pop("step")
         self.state = state
-
-
-def _values(update: Update) -> dict[str, float]:
-    return {name: float(value.detach()) for name, value in {**update.losses, **update.log}.items()}
