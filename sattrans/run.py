@@ -110,6 +110,12 @@ class Run:
         """What its networks were built for."""
         return TileSpec(**self.manifest["spec"])
 
+    @property
+    def ground_resolution(self) -> tuple[float, float] | None:
+        """The shortest and the longest side of a pixel it was trained on, in metres; None where that is not known."""
+        told = self.manifest.get("ground_resolution")
+        return (float(told[0]), float(told[1])) if told else None
+
     def build_model(self) -> Model:
         """Return the model with fresh weights. Raises `PluginError` where its plugin is not there."""
         model = model_class(self.model_name)

@@ -15,6 +15,7 @@ from sattrans.files import begun_of, read_manifest, sha256, write_json, write_ma
 from sattrans.grid import Window
 from sattrans.palette import Palette
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.ground import ground_pixel
 
 VERSION = 2
 MANIFEST = "tileset.json"
@@ -115,6 +116,13 @@ class Tileset:
     def side_by_side(self) -> bool:
         """Whether a tile's map and image are one file, left and right: a copy for other tools, not for training."""
         return bool(self.manifest["options"].get("layout") == "pairs")
+
+    @property
+    def ground_resolution(self) -> tuple[float, float] | None:
+        """The shortest and the longest side of a pixel in all scenes, in metres; None where any is not known."""
+        sides = [ground_pixel(s.georeference, s.height, s.width) for s in self.scenes.values()]
+        known = [side for pixel in sides if pixel for side in pixel]
+        return (min(known), max(known)) if known and None not in sides else None
 
     @cached_property
     def scenes(self) -> dict[str, SceneRecord]:

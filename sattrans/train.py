@@ -140,6 +140,7 @@ def _begin(
                 "spec": asdict(spec),
                 "palette": tileset.palette.to_json() if tileset.palette else None,
                 "resolution": list(scene.georeference.resolution),
+                "ground_resolution": tileset.ground_resolution,
                 "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
                 "init": str(options.init.resolve()) if options.init else None,
             },

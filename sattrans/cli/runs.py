@@ -54,6 +54,9 @@ def show(name: Annotated[Path, typer.Argument(help="A run's folder, or its name 
         ["tileset", f"{run.manifest['data']['folder']} ({run.manifest['data']['hash'][:12]})"],
     ]
     rows.append(["classes", str(run.palette or "none: its maps are pictures")])
+    metres = run.ground_resolution
+    if metres:
+        rows.append(["ground resolution", " to ".join(f"{side:.4g} m" for side in dict.fromkeys(metres))])
     parts = {part: run.manifest[part] for part in ("spec", "options", "settings", "versions")}
     parts["summary"] = run.manifest.get("summary", {"state": "unfinished"})
     rows += [[f"{part}.{key}", str(value)] for part, values in parts.items() for key, value in values.items()]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as transform_points
@@ -78,6 +79,12 @@ class Georeference:
         return longer, "degrees" if crs is not None and crs.is_geographic else "map units"
 
     @property
+    def degrees(self) -> bool:
+        """Whether coordinates are longitude and latitude."""
+        crs = self.rasterio_crs
+        return crs is not None and bool(crs.is_geographic)
+
+    @property
     def north_up(self) -> bool:
         """Whether rows run west to east, and from north to south."""
         a, b, _, d, e, _ = self.transform
@@ -120,6 +127,9 @@ class Georeference:
 
 CRS_NAME = re.compile(r"(?:urn:ogc:def:crs:)?(?:EPSG:(?:[\d.]*:)?(?P<epsg>\d+)|OGC:(?:[\d.]*:)?CRS84)")
 
+CRS_CODE = re.compile(r"[A-Z]+:[A-Z0-9]+")
+"""An authority and its code: a name of no file and no address."""
+
 WGS84: str = CRS.from_epsg(4326).to_wkt()
 """Longitude and latitude, in this order, as GeoJSON has them."""
 
@@ -150,6 +160,28 @@ def crs_wkt(name: str) -> str:
         raise ValueError(f"{name} is no CRS that is known here") from error
 
 
+def crs_of(told: str) -> str:
+    """Return the WKT of a CRS told as WKT, or by authority and code, such as "ESRI:102100". Raises `ValueError`."""
+    try:
+        if CRS_CODE.fullmatch(told):
+            return WGS84 if told.endswith(":CRS84") else str(CRS.from_user_input(told).to_wkt())
+        return str(CRS.from_wkt(told).to_wkt())
+    except RasterioError as error:
+        raise ValueError(f"{told[:60]} is no CRS that is known here") from error
+
+
+def utm_of(longitude: float, latitude: float) -> str:
+    """Return the WKT of the UTM zone that a place in degrees lies in."""
+    zone = int((longitude + 180) % 360 // 6) + 1
+    return str(CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone).to_wkt())
+
+
+def name_of_crs(wkt: str) -> str:
+    """Return what a CRS calls itself."""
+    named = re.match(r'\s*\w+\s*\[\s*"([^"]*)"', wkt)
+    return named[1] if named else "a CRS without a name"
+
+
 def same_crs(one: str | None, other: str | None) -> bool:
     """Say whether two CRSs (WKT) have the same parameters, whatever their names."""
     if one == other or one is None or other is None:
@@ -165,7 +197,7 @@ def reproject(points: NDArray[np.float64], crs: str | None, into: str | None) ->
         return None
     try:
         xs, ys = transform_points(CRS.from_wkt(crs), CRS.from_wkt(into), points[:, 0], points[:, 1])[:2]
-    except RasterioError:  # a local CRS that nothing relates to the earth
+    except (RasterioError, CPLE_BaseError):  # a local CRS that nothing relates to the earth, or no place on it
         return None
     moved = np.stack([xs, ys], axis=1)
     return moved if np.isfinite(moved).all() else None

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sattrans.area import Area
 from sattrans.dataset import SPLITS, Dataset, Scene, Split, TileSplit
 from sattrans.errors import OptionError, UsageError
 from sattrans.grid import Cell, Edge, Window, settle, tile_cells
@@ -19,7 +20,6 @@ from sattrans.splits import (
     by_scene,
     has_published,
 )
-from sattrans.tiling.area import Area
 from sattrans.tiling.cut import Cutting, Row
 from sattrans.tiling.leakage import keep_apart
 from sattrans.tiling.source import Source

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sattrans.area import Area, parse_bounds, read_aoi
 from sattrans.dataset import Dataset, Scene
 from sattrans.errors import DatasetNotFound, OptionError, UsageError, did_you_mean
 from sattrans.files import check_writable_folder, sha256
@@ -17,7 +18,6 @@ from sattrans.raster.formats import TileFormat
 from sattrans.raster.scale import Percentiles, Scale, parse_scale
 from sattrans.splits import Fractions, Scheme
 from sattrans.tileset import DEFAULT_FOLDER, SceneRecord
-from sattrans.tiling.area import Area, parse_bounds, read_aoi
 from sattrans.tiling.cut import Layout
 from sattrans.tiling.inputs import Input, now_at
 from sattrans.tiling.plan import Choice, Plan, make_plan

@@ -1,4 +1,4 @@
-"""Areas of interest: the tiles that lie wholly within bounds, or within the polygons of a GeoJSON file."""
+"""Areas of interest, bounds or the polygons of a GeoJSON file: laid over a raster, and asked what lies inside."""
 
 import json
 from collections.abc import Sequence
@@ -38,19 +38,30 @@ class Area:
         """
         if not windows:
             return []
+        right, bottom = max(w.right for w in windows), max(w.bottom for w in windows)
+        inside = shapely.buffer(self.in_pixels(place, bottom, right, image), SLACK)
+        shapely.prepare(inside)
+        boxes = [shapely.box(w.col, w.row, w.right, w.bottom) for w in windows]
+        held: list[bool] = shapely.contains(inside, boxes).tolist()
+        return held
+
+    def in_pixels(self, place: Georeference, height: int, width: int, image: str) -> shapely.Geometry:
+        """Return what of it lies around a raster, `height` × `width` pixels at `place`, with columns and rows for x, y.
+
+        `image` is the raster's file. Raises `OptionError` as `holds` does.
+        """
         if not place.known:
             raise OptionError(f"{self.name} cannot be laid over {image}, which has no georeference: give it one")
         crs = place.crs if self.crs is None else self.crs
-        right, bottom = max(w.right for w in windows), max(w.bottom for w in windows)
 
         def there(points: NDArray[np.float64] | None) -> NDArray[np.float64]:
             if points is None:
                 raise OptionError(f"{self.name} cannot be laid over {image}: nothing relates its CRS to the area's")
             return points
 
-        around = there(reproject(place.points_of(corners_of([Window(0, 0, bottom, right)])), place.crs, crs))
+        around = there(reproject(place.points_of(corners_of([Window(0, 0, height, width)])), place.crs, crs))
 
-        # No more than what lies around the scene: not all of the world has a place in its projection. A straight
+        # No more than what lies around the raster: not all of the world has a place in its projection. A straight
         # edge in longitude and latitude is bent there: it is followed in short pieces.
         (west, south), (east, north) = around.min(axis=0), around.max(axis=0)
         wide, high = east - west, north - south
@@ -58,21 +69,18 @@ class Area:
         fine = shapely.segmentize(near, max(wide, high) / 64)
         if crs == WGS84:
             fine = shapely.buffer(fine, DIGIT)
-        inside = shapely.buffer(shapely.transform(fine, lambda points: there(place.pixels_of(points, crs))), SLACK)
-        shapely.prepare(inside)
-        boxes = [shapely.box(w.col, w.row, w.right, w.bottom) for w in windows]
-        held: list[bool] = shapely.contains(inside, boxes).tolist()
-        return held
+        pixels: shapely.Geometry = shapely.transform(fine, lambda points: there(place.pixels_of(points, crs)))
+        return pixels
 
 
 def parse_bounds(text: str) -> Area:
-    """Read "left,bottom,right,top", in units of the scenes' own CRS. Raises `OptionError`."""
+    """Read "left,bottom,right,top", in units of the CRS of whatever they are laid over. Raises `OptionError`."""
     try:
         left, bottom, right, top = (float(part) for part in text.replace(",", " ").split())
     except ValueError:
         raise OptionError(f"--bounds {text}: four numbers are needed, left,bottom,right,top") from None
     if not (np.isfinite([left, bottom, right, top]).all() and left < right and bottom < top):
-        raise OptionError(f"--bounds {text}: left below right and bottom below top, in units of the scenes' CRS")
+        raise OptionError(f"--bounds {text}: left below right and bottom below top, in units of the CRS")
     return Area(f"--bounds {text}", shapely.box(left, bottom, right, top))
 
 
