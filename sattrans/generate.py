@@ -1,6 +1,6 @@
 """Generate a georeferenced image from a map of any size: overlapping windows, blended, streamed to disk."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,10 @@ from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.errors import ClassesError, OptionError, OutputExists
 from sattrans.files import begun_of, check_same_options, lock, read_manifest, remove, write_manifest
 from sattrans.grid import Window, cover_starts
+from sattrans.mapping.opened import Map, open_map
+from sattrans.mapping.options import MapOptions
 from sattrans.plugins import model_class
 from sattrans.progress import bar, log
-from sattrans.raster.gate import Raster, open_raster
-from sattrans.raster.maps import ClassMap, class_map
-from sattrans.raster.pictures import PictureMap, picture_map
 from sattrans.raster.rows import Layout, RowWriter, is_finished, row_writer
 from sattrans.raster.write import write_tile
 from sattrans.run import Run
@@ -62,11 +61,14 @@ def generate(
     options: GenerateOptions | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    map_options: MapOptions | None = None,
 ) -> GenerateResult:
     """Translate a map into a GeoTIFF (`output` ends in .tif) or a folder of tiles, with the map's georeference.
 
     The map holds class values, a colour table, or the classes' colours; for a run that was trained on pictures it
-    is a picture, in three 8-bit bands or one with a colour table. Where it holds nothing, the image is transparent.
+    is a picture, in three 8-bit bands or one with a colour table. It may also be a vector map, which is drawn by
+    rules. `map_options` say which part of it is meant, which class is which, and at which ground resolution; the
+    run's is taken where nothing is told. Where the map holds nothing, the image is transparent.
     `run` is a run's folder, or the newest finished run under `runs/`. Memory is bounded by the map's width, never by
     its height; what was killed is taken up by the same call. Raises `ClassesError` where map and run know different
     classes, `RasterError` for a map that is no picture where one is needed.
@@ -81,10 +83,10 @@ def generate(
         raise OptionError(f"-o {output}: the image is a GeoTIFF, give a name that ends in .tif, or a folder")
     opened = Run.open(run) if run else Run.newest()
     log.info("run %s (%s)", opened.folder, opened.model_name)
-    with open_raster(map_) as raster:
+    with open_map(map_, map_options or MapOptions(), opened.palette, opened.ground_resolution) as read_map:
         overlap = parse_overlap(options.overlap, opened.spec.size, model_class(opened.model_name).stride)
         told = {
-            "map": _identity(map_, raster),
+            **read_map.identity,
             "run": opened.name,
             "run_created": opened.manifest["created"],
             "overlap": overlap,
@@ -94,31 +96,30 @@ def generate(
         }
         if as_file and output.is_dir():
             raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
-        windows = [len(cover_starts(n, opened.spec.size, overlap)) for n in (raster.height, raster.width)]
+        windows = [len(cover_starts(n, opened.spec.size, overlap)) for n in (read_map.height, read_map.width)]
 
-        def result(notice: str, made: bool) -> GenerateResult:
-            notices = (notice,) if notice else ()
-            return GenerateResult(output, opened, raster.height, raster.width, windows[0] * windows[1], notices, made)
+        def result(notices: Sequence[str], made: bool) -> GenerateResult:
+            size = read_map.height, read_map.width
+            return GenerateResult(output, opened, *size, windows[0] * windows[1], tuple(notices), made)
 
         if output.exists() and Path(map_).exists() and output.samefile(map_):
             raise OutputExists(f"{output} is the map itself: choose another output")
         finished = not overwrite and is_finished(output, told) if as_file else _folder_finished(output, told, overwrite)
         if finished:
-            return result("", made=False)
+            return result((), made=False)
         try:
-            read_map = class_map(raster, opened.palette) if opened.palette else picture_map(raster)
             read_map.check()
         except ClassesError as error:
             raise ClassesError(f"{error} (the classes of run {opened.folder})") from error
         job = _Job(read_map, Translator(opened, device, options.seed), overlap, options.blend, options.batch_size)
         if as_file:
             tags = {"SATTRANS_RUN": opened.name, "SATTRANS_MODEL": opened.model_name, "SATTRANS_VERSION": __version__}
-            layout = Layout(raster.height, raster.width, 3, raster.georeference, read_map.partial, tags=tags)
+            layout = Layout(read_map.height, read_map.width, 3, read_map.georeference, read_map.partial, tags=tags)
             with row_writer(output, layout, told, overwrite) as writer:
                 job.stream(writer)
         else:
             _write_folder(job, output, told, Path(str(map_)).stem, overwrite)
-        return result(read_map.notice, made=True)
+        return result(read_map.notices, made=True)
 
 
 def parse_overlap(text: str, size: int, stride: int = 1) -> int:
@@ -135,17 +136,11 @@ def parse_overlap(text: str, size: int, stride: int = 1) -> int:
     return size - max(stride, (size - pixels) // stride * stride)
 
 
-def _identity(map_: str | Path, raster: Raster) -> list[Any]:
-    path = Path(map_)
-    stat = path.stat() if path.exists() else None
-    return [path.name, raster.width, raster.height, *((stat.st_size, stat.st_mtime_ns) if stat else ())]
-
-
 @dataclass
 class _Job:
     """One map being translated: rows of windows from the top, each in batches of one shape."""
 
-    map: ClassMap | PictureMap
+    map: Map
     translator: Translator
     overlap: int
     blend: Blend
@@ -156,12 +151,12 @@ class _Job:
 
     def __post_init__(self) -> None:
         self.size = self.translator.size
-        self.rows = cover_starts(self.map.raster.height, self.size, self.overlap)
-        self.cols = cover_starts(self.map.raster.width, self.size, self.overlap)
+        self.rows = cover_starts(self.map.height, self.size, self.overlap)
+        self.cols = cover_starts(self.map.width, self.size, self.overlap)
 
     def band(self, row: int) -> NDArray[np.uint8]:
         """Return the map under a row of windows, (…, H, W), mirrored beyond the map's edge."""
-        raster = self.map.raster
+        raster = self.map
         height = min(self.size, raster.height - row)
         pixels = self.map.read(Window(row, 0, height, raster.width))
         below, right = self.size - height, self.cols[-1] + self.size - raster.width
@@ -183,7 +178,7 @@ class _Job:
         missing = writer.missing()
         if not missing:
             return
-        raster, last_row, last_col = self.map.raster, self.rows[-1], self.cols[-1]
+        raster, last_row, last_col = self.map, self.rows[-1], self.cols[-1]
         wanted = {row.row for row in missing}
         first = reaches(self.rows, self.size, missing[0].row)
         blocks = iter([row for row in writer.layout.rows if row.row >= missing[0].row])
@@ -233,7 +228,7 @@ def _folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> 
 
 def _write_folder(job: _Job, folder: Path, told: Mapping[str, Any], stem: str, overwrite: bool) -> None:
     """Write each window as a GeoTIFF of its own, cut at the map's edge: input for `mosaic`."""
-    raster = job.map.raster
+    raster = job.map
     with lock(folder):
         if overwrite:
             remove(folder)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from affine import Affine
+from makers import HERE as PLACE
 from makers import make_folder, make_indices, make_landcover, make_picture, write_raster
+from makers_vectors import make_town, write_geofabrik
 
 UTM = "EPSG:32652"
 HERE = Affine(10, 0, 300_000, 0, -10, 4_100_000)
@@ -25,6 +27,10 @@ def make_bad_input() -> None:
     write_raster(Path("twice/a.png"), indices, None, None, driver="PNG")
     write_raster(Path("corine.tif"), indices + np.uint8(111))
     write_raster(Path("photo.tif"), make_picture(indices))
+    write_raster(Path("far.tif"), indices, transform=PLACE @ Affine.scale(100))
+    write_geofabrik(Path("town.gpkg"), make_town())
+    castles = '[[rule]]\nclass = "building"\nlayer = "*buildings*"\nwhere = { castle = true }\n'
+    Path("castles.toml").write_text(f'background = "background"\n{castles}', encoding="utf-8")
     Path("hidden.tif").write_text('<VRTDataset rasterXSize="1">', encoding="utf-8")
     lake = {"type": "Polygon", "coordinates": [[[8, 47], [9, 47], [9, 48], [8, 47]]]}
     well = {"type": "Point", "coordinates": [8, 47]}

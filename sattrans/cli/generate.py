@@ -2,12 +2,18 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sattrans.cli.frame import guarded, notify, say
 from sattrans.cli.params import Device, Overwrite, RunFolder, Seed
+from sattrans.errors import SattransError
+
+if TYPE_CHECKING:
+    from sattrans.generate import GenerateResult
+
+INPUT = "The map"
 
 
 class BlendName(StrEnum):
@@ -28,13 +34,51 @@ def generate(
         str,
         typer.Argument(
             metavar="MAP",
-            help="A class map, a paletted map, or a map in the classes' colours; a picture, if the run's maps are.",
+            help="A class map, a paletted map, or a map in the classes' colours; a picture, if the run's maps are; a "
+            "vector map (GeoPackage, GeoJSON, shapefiles); a folder of maps.",
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="A GeoTIFF, or a folder to write tiles for mosaic into.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A GeoTIFF, or a folder to write tiles for mosaic into; of a folder of maps, a folder of images.",
+        ),
     ],
     run: RunFolder = None,
+    res: Annotated[
+        str | None,
+        typer.Option(
+            help="Ground resolution to translate at: metres, or native for the map's pixels. "
+            "[dim]Default: as the run was trained.[/dim]",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    bounds: Annotated[
+        str | None,
+        typer.Option(help="Only left,bottom,right,top of the map, in its CRS.", rich_help_panel=INPUT),
+    ] = None,
+    aoi: Annotated[
+        Path | None,
+        typer.Option(help="Only the polygons of a GeoJSON file; the rest is transparent.", rich_help_panel=INPUT),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help="Which class of the run, by value or name, a value of the map is, such as 5=2; or a TOML file of such "
+            "lines. May be given several times.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
+    rules: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a vector map: a file that says which feature makes which class; osm for OpenStreetMap extracts.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     overlap: Annotated[
         str, typer.Option(help="What neighbouring windows share: pixels, or a part of the tile size.")
     ] = "25%",
@@ -50,8 +94,24 @@ def generate(
     """
     from sattrans.generate import GenerateOptions
     from sattrans.generate import generate as make
+    from sattrans.mapping.options import MapOptions
+    from sattrans.mapping.values import parse_classes
+    from sattrans.series import generate_series, is_series
 
-    result = make(map_, output, run, GenerateOptions(overlap, blend.value, batch_size, seed), device, overwrite)
+    options = GenerateOptions(overlap, blend.value, batch_size, seed)
+    map_options = MapOptions(res, bounds, aoi, parse_classes(classes or []), rules)
+    if not is_series(map_):
+        _show(make(map_, output, run, options, device, overwrite, map_options))
+        return
+    series = generate_series(Path(map_), output, run, options, device, overwrite, map_options)
+    for result in series.made:
+        _show(result)
+    if series.failed:
+        told = "; ".join(series.failed.values())
+        raise SattransError(f"{len(series.failed)} of {len(series.failed) + len(series.made)} maps failed: {told}")
+
+
+def _show(result: "GenerateResult") -> None:
     notify(result.notices)
     done = "" if result.made else " (nothing to do: it was there)"
     say(

@@ -138,12 +138,14 @@ def kernel_of(raster: Raster, grid: Grid, is_map: bool) -> Kernel | None:
 
 
 @contextmanager
-def on_grid(raster: Raster, grid: Grid, kernel: Kernel | None, empty: float | None) -> Iterator[Raster]:
+def on_grid(
+    raster: Raster, grid: Grid, kernel: Kernel | None, empty: float | None, within: bool = False
+) -> Iterator[Raster]:
     """Give `raster` as it looks on `grid`, read piece by piece; None as it is.
 
     `empty` is the value that stands for "nothing here": the declared nodata may be that of a class. What the raster
-    does not cover has it, or is transparent in an alpha band that is added. Raises `RasterError` where it cannot be
-    warped.
+    does not cover has it, or is transparent in an alpha band that is added; none is where the grid is told to lie
+    `within` the raster. Raises `RasterError` where it cannot be warped.
     """
     if kernel is None:
         yield raster
@@ -165,7 +167,7 @@ def on_grid(raster: Raster, grid: Grid, kernel: Kernel | None, empty: float | No
                 src_nodata=empty,
                 nodata=empty,
                 tolerance=1e-3,  # of a pixel; GDAL's default, an eighth, moves nearest neighbours
-                add_alpha=empty is None and raster.alpha_band is None,
+                add_alpha=empty is None and raster.alpha_band is None and not within,
             )
     except RasterioError as error:
         raise RasterError(f"{raster.path} cannot be warped onto the image's grid ({error})") from error

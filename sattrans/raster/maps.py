@@ -1,5 +1,6 @@
 """Maps read as class indices, whichever way their classes are coded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,7 +31,8 @@ class ClassMap:
 
     `coding` tells how: `values`, the pixel values are the classes'; `table`, a colour table has the classes'
     colours at values of its own; `colors`, red, green and blue are the classes' colours. `notice` is what a
-    user should know about how the map was taken, or empty.
+    user should know about how the map was taken, or empty. `mappable` is whether whoever asked can say which class a
+    value is (`--map`).
     """
 
     raster: Raster
@@ -38,6 +40,7 @@ class ClassMap:
     coding: Coding
     lookup: NDArray[np.uint8]
     notice: str = ""
+    mappable: bool = False
 
     @property
     def empty(self) -> int | None:
@@ -123,7 +126,10 @@ class ClassMap:
                 f"{self.raster.path} holds {len(between)} values between the classes' ({_listed(between)}): it was "
                 "smoothed or compressed with loss (JPEG?); make it again by nearest neighbour, or threshold it first"
             )
-        raise ClassesError(f"{self.raster.path} holds values {_listed(found)} {expected}; give a map of these classes")
+        remedy = "give a map of these classes"
+        if self.mappable and 0 <= found[0] <= 255:
+            remedy += f", or say which class each value is, such as --map {found[0]}={self.palette.values[0]}"
+        raise ClassesError(f"{self.raster.path} holds values {_listed(found)} {expected}; {remedy}")
 
     def _refuse_colors(self, rgb: NDArray[np.uint8], strange: NDArray[np.bool_]) -> None:
         colors = np.unique(pack_rgb(rgb)[strange])
@@ -155,12 +161,15 @@ def _many(found: int, strange: NDArray[np.bool_], most: float) -> bool:
     return found >= SEVERAL and (bool(strange.mean() < 0.5) or found > most)
 
 
-def class_map(raster: Raster, palette: Palette, coding: Coding | None = None) -> ClassMap:
+def class_map(
+    raster: Raster, palette: Palette, coding: Coding | None = None, values: Mapping[int, int] | None = None
+) -> ClassMap:
     """Find out how a map codes its classes, and return it ready to read.
 
     One band holds values, unless its colour table has the palette's colours elsewhere than at the palette's
     values. Three bands or more hold colours, unless they are all equal and hold the palette's values.
-    To find out may take reading all of it; who has done so before tells the `coding`.
+    To find out may take reading all of it; who has done so before tells the `coding`. `values` are values beside
+    the palette's, or instead of them, with the indices of their classes: then the map holds values, not colours.
     Raises `RasterError` for two bands and for pixels that are not integers.
     """
     if not np.issubdtype(np.dtype(raster.dtype), np.integer):
@@ -168,10 +177,11 @@ def class_map(raster: Raster, palette: Palette, coding: Coding | None = None) ->
             f"{raster.path} holds {raster.dtype} pixels: a map holds integer classes, or colours; where its values are "
             f"whole numbers, write them as such: {AS_BYTES}"
         )
-    told = coding or _coding(raster, palette)
+    told = coding or _coding(raster, palette, values or {})
     if told == "colors" and raster.dtype != "uint8":
         raise RasterError(f"{raster.path} holds {raster.dtype} colours, 8-bit ones are needed")
     lookup = _by_table(raster, palette) if told == "table" else _by_value(palette)
+    lookup[list(values or {})] = list((values or {}).values())
     notice = ""
     if told == "table":
         notice = f"{raster.path}: classes taken by the colours of its colour table"
@@ -180,15 +190,15 @@ def class_map(raster: Raster, palette: Palette, coding: Coding | None = None) ->
     return ClassMap(raster, palette, told, lookup, notice)
 
 
-def _coding(raster: Raster, palette: Palette) -> Coding:
+def _coding(raster: Raster, palette: Palette, told: Mapping[int, int]) -> Coding:
     data_bands = raster.bands - (raster.alpha_band is not None)
     if data_bands >= 3:
-        values = {*palette.values, _empty(raster, _by_value(palette))}
+        values = {*palette.values, *told, _empty(raster, _by_value(palette))}
         return "values" if _holds_only(raster, values, (1, 2, 3)) else "colors"
     if data_bands != 1:
         raise RasterError(f"{raster.path} has {data_bands} bands: a map has one (classes) or three (colours)")
     table = raster.colormap()
-    if table and not _agrees(table, palette):
+    if table and not told and not _agrees(table, palette):
         lookup = _by_table(raster, palette)
         drawn = {value for value in range(256) if lookup[value] != UNKNOWN}
         if _holds_only(raster, {*drawn, _empty(raster, lookup)}, (1,)):

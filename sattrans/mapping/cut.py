@@ -1,0 +1,104 @@
+"""The part of a map that is translated: cut to bounds, and to polygons, outside of which there is nothing."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from sattrans.area import Area, parse_bounds, read_aoi
+from sattrans.errors import UsageError
+from sattrans.files import sha256
+from sattrans.grid import Window
+from sattrans.mapping.options import MapOptions
+from sattrans.raster.align import Grid
+from sattrans.raster.burn import burn
+from sattrans.raster.georeference import corners_of
+
+SLACK = 0.05
+"""Of a pixel: what coordinates that were written down, or reprojected, may be off and still mean a pixel's edge."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A window of a grid, and the outline in the grid's pixels that it is cut to; None for all of the window."""
+
+    window: Window
+    outline: shapely.Geometry | None = None
+
+    def inside(self, window: Window) -> NDArray[np.bool_]:
+        """Return which pixels of a window, counted from this cut's corner, lie within the outline, (H, W)."""
+        if self.outline is None:
+            return np.ones((window.height, window.width), bool)
+        there = Window(self.window.row + window.row, self.window.col + window.col, window.height, window.width)
+        near = shapely.clip_by_rect(self.outline, there.col - 1, there.row - 1, there.right + 1, there.bottom + 1)
+        pixels = np.zeros((window.height, window.width), np.uint8)
+        burn([near], 1, pixels, there)
+        inside: NDArray[np.bool_] = pixels != 0
+        return inside
+
+
+def cut(path: str, grid: Grid, options: MapOptions, crs: str | None, free: bool = False) -> Cut:
+    """Return what `bounds` and `aoi` leave of a map on a grid; `crs` is that of the bounds (WKT).
+
+    Bounds leave the pixels that lie wholly inside; turned against the grid, they are an outline. A `free` grid, on
+    which a map is drawn only now, is cut to the pixels around them instead. Raises `UsageError` where nothing is left.
+    """
+    window, outline = Window(0, 0, grid.height, grid.width), None
+    if options.bounds:
+        told = parse_bounds(options.bounds)
+        shape = _lay(Area(told.name, told.geometry, crs), path, grid)
+        upright = shapely.area(shape) >= (1 - 1e-6) * shapely.area(shapely.envelope(shape))
+        window = _within(window, _pixels(shape, outwards=not upright), told, path)
+        outline = None if upright or free else shape
+    if options.aoi:
+        area = read_aoi(options.aoi)
+        shape = _lay(area, path, grid)
+        window = _within(window, _pixels(shape, outwards=True), area, path)
+        outline = shape if outline is None else shapely.intersection(shape, outline)
+    if outline is not None:
+        whole = Cut(window, outline)
+        if not shapely.intersects(outline, shapely.box(window.col, window.row, window.right, window.bottom)):
+            raise UsageError(f"--bounds and --aoi share nothing of {path}")
+        return whole
+    return Cut(window)
+
+
+def told_area(options: MapOptions) -> dict[str, str | None]:
+    """Return what an output remembers of the options that cut a map."""
+    aoi = options.aoi
+    return {"bounds": options.bounds, "aoi": f"{aoi.name} ({sha256(aoi)[:16]})" if aoi else None}
+
+
+def _lay(area: Area, path: str, grid: Grid) -> shapely.Geometry:
+    shape = area.in_pixels(grid.georeference, grid.height, grid.width, path)
+    if not shapely.area(shapely.clip_by_rect(shape, 0, 0, grid.width, grid.height)):
+        raise UsageError(f"{area.name} misses {path}, which lies in {_extent(grid)}")
+    return shape
+
+
+def _extent(grid: Grid) -> str:
+    points = grid.georeference.points_of(corners_of([Window(0, 0, grid.height, grid.width)]))
+    return ",".join(f"{number:.10g}" for number in (*points.min(axis=0), *points.max(axis=0)))
+
+
+def _pixels(shape: shapely.Geometry, outwards: bool) -> Window:
+    """Return the pixels that a shape covers wholly, or `outwards` all that it touches."""
+    left, top, right, bottom = shapely.bounds(shape).tolist()
+    if outwards:
+        col, row, end, low = (math.floor(left + SLACK), math.floor(top + SLACK), *map(_up, (right, bottom)))
+    else:
+        col, row, end, low = (_up(left), _up(top), math.floor(right + SLACK), math.floor(bottom + SLACK))
+    return Window(row, col, low - row, end - col)
+
+
+def _up(number: float) -> int:
+    return math.ceil(number - SLACK)
+
+
+def _within(window: Window, wanted: Window, area: Area, path: str) -> Window:
+    left = window.intersection(wanted)
+    if left is None:
+        raise UsageError(f"{area.name} holds not a whole pixel of {path}")
+    return left
