@@ -1,8 +1,14 @@
 """A folder of maps: an image a map, each resumable, and a bad map loses none of the others."""
 
+import os
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 import rasterio
+from commands import error_line
 from makers import make_indices, write_raster
 from makers_vectors import box, write_layer
 from test_generate_inputs import PLACE, RULES, VALUES, generate, made, refused, run, write_map
@@ -53,14 +59,39 @@ def test_a_new_map_is_made_and_the_others_are_left_alone(run, maps, tmp_path):
 def test_a_bad_map_is_told_at_the_end_and_the_others_are_made(run, maps, tmp_path):
     write_raster(maps / "bad.tif", np.full((20, 20), 99, np.uint8), "EPSG:32652", PLACE)
     (maps / "damaged.tif").write_bytes((maps / "place1.tif").read_bytes()[:200])
-    told = refused(run, 1, maps, "-o", tmp_path / "out")
-    assert told.startswith("error: 2 of 5 maps failed: ")
-    assert "bad.tif holds values 99" in told and "damaged.tif" in told
+    result = generate(run, maps, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert error_line(result.stderr) == "error: 2 of 5 maps failed: bad.tif, damaged.tif"
+    notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+    assert any("bad.tif holds values 99" in note for note in notes)
+    assert any("damaged.tif" in note and "cut short" in note for note in notes)
     assert names(tmp_path / "out") == ["drawn.tif", "place0.tif", "place1.tif"]
     write_map(maps / "bad.tif")
     (maps / "damaged.tif").unlink()
     made(run, maps, "-o", tmp_path / "out")
     assert "bad.tif" in names(tmp_path / "out")
+
+
+def test_a_killed_series_goes_on_with_the_map_it_was_at(run, tmp_path):
+    folder, output = tmp_path / "maps", tmp_path / "out"
+    write_map(folder / "a.tif", 40, 50)
+    write_map(folder / "b.tif", 3000, 100)
+    command = [sys.executable, "-m", "sattrans", "generate", folder, "-o", output, "--run", run.folder]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not list(output.glob("b.tif.part/row-*.tif")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (output / "b.tif").exists()
+    before = (output / "a.tif").stat().st_mtime_ns
+    kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/row-*.tif")}
+    assert 0 < len(kept) < 6
+    made(run, folder, "-o", output)
+    assert (output / "a.tif").stat().st_mtime_ns == before
+    made(run, folder / "b.tif", "-o", tmp_path / "alone.tif")
+    with rasterio.open(output / "b.tif") as one, rasterio.open(tmp_path / "alone.tif") as other:
+        assert np.array_equal(one.read(), other.read())
 
 
 def test_what_is_wrong_with_the_options_is_said_once(run, maps, tmp_path):
@@ -71,8 +102,9 @@ def test_what_is_wrong_with_the_options_is_said_once(run, maps, tmp_path):
 
 def test_an_area_cuts_the_maps_it_meets(run, maps, tmp_path):
     bounds = "411450,3899300,411700,3899600"  # beyond the smaller map's edge, and a PNG lies nowhere
-    told = refused(run, 1, maps, "-o", tmp_path / "out", "--bounds", bounds)
-    assert "2 of 3 maps failed" in told and "misses" in told and "drawn.png, which has no georeference" in told
+    result = generate(run, maps, "-o", tmp_path / "out", "--bounds", bounds)
+    assert error_line(result.stderr) == "error: 2 of 3 maps failed: drawn.png, place0.tif"
+    assert "misses" in result.stderr and "drawn.png, which has no georeference" in result.stderr
     assert names(tmp_path / "out") == ["place1.tif"]
 
 
@@ -113,6 +145,9 @@ def test_vector_maps_in_a_folder_and_a_folder_of_shapefiles(run, tmp_path):
         how = {"driver": "ESRI Shapefile", "geometry_type": "Polygon"}
         write_layer(shapes / f"{name}.shp", [box(x, 0, 400, 300)], **how, kind=["wood"])
     assert not is_series(shapes) and is_series(folder)
+    (shapes / "photo.jpg").write_bytes(b"")
+    assert is_series(shapes)
+    (shapes / "photo.jpg").unlink()
     made(run, shapes, "-o", tmp_path / "one.tif", "--rules", tmp_path / "rules.toml")
     with rasterio.open(tmp_path / "one.tif") as out:
         assert (out.height, out.width) == (30, 80)

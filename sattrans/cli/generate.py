@@ -107,8 +107,9 @@ def generate(
     for result in series.made:
         _show(result)
     if series.failed:
-        told = "; ".join(series.failed.values())
-        raise SattransError(f"{len(series.failed)} of {len(series.failed) + len(series.made)} maps failed: {told}")
+        notify(series.failed.values())
+        names = ", ".join(path.name for path in series.failed)
+        raise SattransError(f"{len(series.failed)} of {len(series.failed) + len(series.made)} maps failed: {names}")
 
 
 def _show(result: "GenerateResult") -> None:

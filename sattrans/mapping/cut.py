@@ -33,8 +33,9 @@ class Cut:
             return np.ones((window.height, window.width), bool)
         there = Window(self.window.row + window.row, self.window.col + window.col, window.height, window.width)
         near = shapely.clip_by_rect(self.outline, there.col - 1, there.row - 1, there.right + 1, there.bottom + 1)
+        parts = shapely.get_parts(near)
         pixels = np.zeros((window.height, window.width), np.uint8)
-        burn([near], 1, pixels, there)
+        burn(parts[shapely.get_dimensions(parts) == 2], 1, pixels, there)
         inside: NDArray[np.bool_] = pixels != 0
         return inside
 

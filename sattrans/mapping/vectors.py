@@ -17,6 +17,9 @@ from sattrans.raster.georeference import crs_of
 MAGIC = {b"SQLite format 3\0": "GPKG", b"\0\0\x27\x0a": "ESRI Shapefile"}
 """First bytes of a file, and the driver that then opens it; GeoJSON, a text, opens with a brace."""
 
+OTHER_MAPS = (".gpkg", ".geojson", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
+"""Names that maps end in which are no shapefiles."""
+
 AT_A_TIME = 50_000
 """Features that are read at once where all are looked at."""
 
@@ -65,8 +68,7 @@ def vector_files(path: Path) -> list[Path]:
     """
     if path.is_dir():
         shapes = sorted(path.glob("*.shp"))
-        others = [other for other in path.iterdir() if other.suffix.lower() in (".gpkg", ".geojson", ".tif", ".png")]
-        return [] if others else shapes
+        return [] if any(other.suffix.lower() in OTHER_MAPS for other in path.iterdir()) else shapes
     if path.is_fifo() or path.is_socket():
         return []
     return [path] if driver_of(path) else []
