@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 from makers import make_landcover
+from mapped import opened
 
 from sattrans.generate import GenerateOptions, generate
 from sattrans.tile import TileOptions, tile
@@ -65,7 +66,8 @@ def run(tmp_path_factory):
 def test_a_landcoverai_mask_keeps_its_unusual_crs_in_bounded_memory(run, tmp_path):
     mask = DATA / "landcoverai" / "masks" / "N-33-60-D-c-4-2.tif"
     command = [sys.executable, "-m", "sattrans", "generate", mask, "-o", tmp_path / "sat.tif", "--run", run.folder]
-    subprocess.run([*command, "--overlap", "0", "--batch-size", "16"], check=True, capture_output=True)
+    native = ["--res", "native"]  # the run was trained at a quarter of a metre, the mask has half a metre
+    subprocess.run([*command, *native, "--overlap", "0", "--batch-size", "16"], check=True, capture_output=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     assert peak < 1500, f"{peak:.0f} MiB"
     with rasterio.open(tmp_path / "sat.tif") as image, rasterio.open(mask) as map_:
@@ -73,6 +75,25 @@ def test_a_landcoverai_mask_keeps_its_unusual_crs_in_bounded_memory(run, tmp_pat
         assert image.transform == map_.transform
         assert image.crs == map_.crs
         assert image.overviews(1)
+
+
+@pytest.mark.parametrize("metres", [0.25, 1.0])
+def test_a_landcoverai_mask_keeps_its_classes_at_another_resolution(metres):
+    mask = DATA / "landcoverai" / "masks" / "N-33-60-D-c-4-2.tif"
+    native, _ = opened(mask)
+    pixels, told = opened(mask, (metres, metres))
+    assert pixels.shape == tuple(int(side * 0.5 / metres) for side in native.shape)
+    shares = [np.bincount(map_.ravel(), minlength=5) / map_.size for map_ in (native, pixels)]
+    assert np.abs(shares[0] - shares[1]).max() < 1e-3
+    assert not told.partial
+
+
+def test_the_buildings_of_banepa_are_as_large_at_the_resolution_of_another_run():
+    """Its Web Mercator stretches the ground by an eighth: half a metre there is 3.8 of its pixels, not 3.3."""
+    mask = DATA / "banepa" / "masks" / "banepa_train_6x8.tif"
+    native, _ = opened(mask)
+    pixels, _ = opened(mask, (0.5, 0.5))
+    assert (native == 1).sum() * 0.1324 * 0.1317 == pytest.approx((pixels == 1).sum() * 0.25, rel=0.01)
 
 
 def test_three_equal_bands_without_a_crs_are_taken_with_a_notice(run, tmp_path):

@@ -143,7 +143,7 @@ class FeatureStore:
         place = self.grid.georeference
         edge = shapely.get_coordinates(
             shapely.segmentize(
-                shapely.box(window.col, window.row, window.right, window.bottom), max(window.height, window.width) / 16
+                shapely.box(window.col, window.row, window.right, window.bottom), max(window.height, window.width) / 64
             )
         )
         points = reproject(place.points_of(edge), place.crs, layer.crs)
