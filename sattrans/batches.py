@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import torch
@@ -189,6 +191,11 @@ def jitter(images: Tensor, maps: Tensor, places: Sequence[Place]) -> tuple[Tenso
     return cut(images), cut(maps)
 
 
+@cache
+def _reader() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "tiles")
+
+
 class Batches:
     """Batches of a split. The order of an epoch, and what jitter draws, depend on `seed` and the step alone.
 
@@ -214,6 +221,7 @@ class Batches:
         self.seed = seed
         self.pairing = pairing
         self.rank, self.ranks = rank, ranks
+        self._ahead: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -246,8 +254,14 @@ class Batches:
         return self._drawn(step, stream=0)[self._own]
 
     def train(self, step: int) -> Batch:
-        """Return the jittered batch of a training step."""
-        images, maps = self._stack(self.tiles_of(step))
+        """Return the jittered batch of a training step. Tiles that are not kept are read one step ahead."""
+        ahead, self._ahead = self._ahead, None
+        if self.store.device is None and self.pairing == "aligned":
+            self._ahead = (step + 1, _reader().submit(self.store.stack, self.tiles_of(step + 1)))
+        if ahead and ahead[0] == step:
+            images, maps = (pixels.to(self.device) for pixels in ahead[1].result())
+        else:
+            images, maps = self._stack(self.tiles_of(step))
         if self.pairing == "unaligned":
             images, _ = self._stack(self._drawn(step, stream=1)[self._own])
         places = draw_jitter(self._whole, images.shape[-1], self._generator(step, stream=2))

@@ -141,9 +141,9 @@ def _write(
         nodata=nodata,
     )
     with row_writer(target, layout, options, overwrite) as writer:
-        for row in writer.missing():
-            indices = map_.read(row)
-            writer.write(row, _colors(indices, map_) if rgb else _values(indices, map_.palette, nodata))
+        for piece in writer.missing():
+            indices = map_.read(piece)
+            writer.write(piece, _colors(indices, map_) if rgb else _values(indices, map_.palette, nodata))
 
 
 def _nodata(classes: ClassMap) -> int:

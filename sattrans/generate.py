@@ -174,12 +174,11 @@ class _Job:
             yield from zip(cols, pixels, strict=False)
 
     def stream(self, writer: RowWriter) -> None:
-        """Translate what the writer misses, and hand it over in rows of blocks."""
+        """Translate what the writer misses, and hand it over in pieces."""
         missing = writer.missing()
         if not missing:
             return
         raster, last_row, last_col = self.map, self.rows[-1], self.cols[-1]
-        wanted = {row.row for row in missing}
         first = reaches(self.rows, self.size, missing[0].row)
         blocks = iter([row for row in writer.layout.rows if row.row >= missing[0].row])
         block = next(blocks)
@@ -196,8 +195,11 @@ class _Job:
                 finished = raster.height if row == last_row else self.rows[position + 1]
                 while block.bottom <= finished:
                     mean, _ = rolling.take(block.height)
-                    if block.row in wanted:
-                        writer.write(block, self._with_alpha(to_uint8(mean), block))
+                    wanted = [piece for piece in missing if piece.row == block.row]
+                    if wanted:
+                        finished_row = self._with_alpha(to_uint8(mean), block)
+                        for piece in wanted:
+                            writer.write(piece, finished_row[..., piece.col : piece.right])
                     following = next(blocks, None)
                     if following is None:
                         break

@@ -79,9 +79,10 @@ def mosaic(tiles: Path, output: Path, blend: Method | None = None, overwrite: bo
     layout = Layout(height, width, kind.bands, origin, alpha, kind.colormap, nodata, tags)
     with row_writer(output, layout, options, overwrite) as writer:
         missing = writer.missing()
-        with bar(len(layout.rows), "mosaic", "row", len(layout.rows) - len(missing)) as progress:
-            for row in missing:
-                writer.write(row, _join(row, pieces, layout, method))
+        total = len(layout.pieces)
+        with bar(total, "mosaic", "piece", total - len(missing)) as progress:
+            for piece in missing:
+                writer.write(piece, _join(piece, pieces, layout, method))
                 progress.update()
     return MosaicResult(output, height, width, len(pieces), gap, made=True)
 
@@ -180,20 +181,23 @@ def _lay_out(places: Sequence[_Place]) -> tuple[Georeference, list[_Piece], int,
     return reference.at(Window(top, left, height, width)), moved, height, width
 
 
-def _join(row: Window, pieces: Sequence[_Piece], layout: Layout, method: Method) -> NDArray[np.uint8]:
-    joiner = JOINERS[method](layout.count, row.height, row.width)
-    for piece in pieces:
-        part = piece.window.intersection(row)
+def _join(piece: Window, tiles: Sequence[_Piece], layout: Layout, method: Method) -> NDArray[np.uint8]:
+    joiner = JOINERS[method](layout.count, piece.height, piece.width)
+    for tile in tiles:
+        part = tile.window.intersection(piece)
         if part is None:
             continue
-        inside = Window(part.row - piece.window.row, part.col - piece.window.col, part.height, part.width)
-        with open_raster(piece.path) as raster:
+        inside = Window(part.row - tile.window.row, part.col - tile.window.col, part.height, part.width)
+        with open_raster(tile.path) as raster:
             pixels = raster.read(inside, range(1, layout.count + 1)).astype(np.uint8, copy=False)
             valid = read_valid(raster, inside, pixels)
-        weight = WEIGHTS[method](piece.window, part)
+        weight = WEIGHTS[method](tile.window, part)
         if valid is not None:
             weight = weight * valid
-        place = (slice(part.row - row.row, part.bottom - row.row), slice(part.col, part.right))
+        place = (
+            slice(part.row - piece.row, part.bottom - piece.row),
+            slice(part.col - piece.col, part.right - piece.col),
+        )
         joiner.feed(place, pixels, weight)
     joined, filled = joiner.joined()
     if layout.nodata is not None:

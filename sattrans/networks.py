@@ -3,6 +3,10 @@
 from torch import Tensor, full_like, nn
 from torch.nn import functional as F
 
+from sattrans.convolutions import Conv2d, ConvTranspose2d, join
+
+__all__ = ["Conv2d", "ConvTranspose2d", "bce_against", "init_normal", "join"]
+
 
 def init_normal(network: nn.Module, std: float = 0.02) -> nn.Module:
     """Draw a network's weights as pix2pix does, and return it.

@@ -1,7 +1,11 @@
-"""A model's options: `--set name=value` over an options file over the model's defaults."""
+"""A model's options: `--set name=value` over an options file over the model's defaults.
+
+An options file is TOML: a line a model's option, and where it is a whole recipe a table `[train]` with `model` and what
+every training shares (`epochs`, `batch_size`, …).
+"""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +26,25 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
     return parsed
 
 
-def read_options(path: Path) -> dict[str, Any]:
-    """Read an options file: TOML, a line an option."""
+def read_options(path: Path, training: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read an options file: the model's options, and what its table `[train]` says, whose names are `training`.
+
+    Raises `OptionError` for a file that is none, and for unknown names in the table.
+    """
+    own = _read(path)
+    shared = own.pop("train", {})
+    if not isinstance(shared, dict):
+        raise OptionError(f"--options {path}: [train] is to be a table")
+    for name in shared:
+        if name not in training:
+            known = ", ".join(training)
+            raise OptionError(
+                f"--options {path}: [train] has no '{name}'{did_you_mean(name, training)}; it has {known}"
+            )
+    return own, shared
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -68,7 +68,8 @@ class Run:
         folders = {
             path.parent for name in (MANIFEST, begun_of(Path(MANIFEST)).name) for path in under.glob(f"*/{name}")
         }
-        return sorted((cls.open(folder) for folder in folders), key=lambda run: str(run.manifest["created"]))
+        runs = [cls.open(folder) for folder in sorted(folders)]
+        return sorted(runs, key=lambda run: str(run.manifest["created"]))
 
     @classmethod
     def newest(cls, under: Path = DEFAULT_FOLDER, finished: bool = True) -> "Run":

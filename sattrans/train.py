@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from sattrans.batches import Batches, TileStore, source_channels
 from sattrans.device import choose_device
@@ -63,6 +64,17 @@ class TrainOptions:
             raise OptionError(f"--ema {self.ema}: a decay from 0 (no average) to below 1 is needed")
 
 
+def train_options(told: Mapping[str, Any]) -> TrainOptions:
+    """Return options from names and values as a file or a command line has them. Raises `OptionError`."""
+    try:
+        return TypeAdapter(TrainOptions).validate_python(dict(told))
+    except ValidationError as error:
+        first = error.errors()[0]
+        own = first.get("ctx", {}).get("error")  # what TrainOptions itself found, in its words
+        name = ".".join(map(str, first["loc"]))
+        raise OptionError(str(own) if own else f"{name}={first['input']}: {first['msg']}") from error
+
+
 def train(
     data: Path | None = None,
     model: str | None = None,
@@ -114,7 +126,7 @@ def _begin(
         compile=options.compile,
     )
     folder = output or _new_folder(kind.name, tileset.name)
-    if folder.exists():
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):  # an empty one a kill may have left
         raise UsageError(f"{folder} exists: choose another name, or go on with it by --resume {folder}")
     log.info(
         "model %s on %s (%d training tiles of %d px), %d steps of %d on %s, into %s",

@@ -1,5 +1,6 @@
-"""sattrans tile as a user runs it, and what it says where it refuses."""
+"""sattrans as a user runs it, and what tile says where it refuses."""
 
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,15 @@ from sattrans.cli import app
 from sattrans.tileset import Tileset
 
 
+def sattrans(*arguments: Any, cwd: Path | str = ".") -> Result:
+    """Run a command in a folder."""
+    with chdir(cwd):
+        return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200"})
+
+
 def tile(*arguments: Any) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(app, ["tile", *map(str, arguments)])
+    """Run `sattrans tile`."""
+    return sattrans("tile", *arguments)
 
 
 def refused(output: Path, *arguments: Any, code: int = 1) -> str:

@@ -189,13 +189,13 @@ def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
     whole = generate(map_, tmp_path / "whole.tif", run.folder).output
     command = [sys.executable, "-m", "sattrans", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not list(tmp_path.glob("sat.tif.part/row-*.tif")):
+    while not list(tmp_path.glob("sat.tif.part/piece-*.tif")):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "sat.tif").exists()
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/row-*.tif")}
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/piece-*.tif")}
     assert 0 < len(kept) < 6
     assert generate(map_, tmp_path / "sat.tif", run.folder).made
     assert np.array_equal(read(tmp_path / "sat.tif"), read(whole))

@@ -42,8 +42,19 @@ def test_a_setting_without_a_value_is_refused():
 def test_a_file_of_options_is_toml(tmp_path):
     path = tmp_path / "o.toml"
     path.write_text('lr = 0.001\nblend = "mix"\nskip = true\nweights = [1, 2.5]\n')
-    options = resolve(Toy, read_options(path))
+    options = resolve(Toy, read_options(path, [])[0])
     assert (options.lr, options.blend, options.skip, options.weights) == (0.001, "mix", True, (1.0, 2.5))
+
+
+def test_a_recipe_has_a_table_of_what_every_training_shares(tmp_path):
+    path = tmp_path / "o.toml"
+    path.write_text('lr = 0.001\n\n[train]\nmodel = "toy"\nepochs = 3\n')
+    assert read_options(path, ["model", "epochs"]) == ({"lr": 0.001}, {"model": "toy", "epochs": 3})
+    with pytest.raises(OptionError, match=r"o\.toml: \[train\] has no 'epochs'; did you mean 'epoch'"):
+        read_options(path, ["model", "epoch"])
+    path.write_text("train = 3\n")
+    with pytest.raises(OptionError, match=r"\[train\] is to be a table"):
+        read_options(path, [])
 
 
 @pytest.mark.parametrize(
@@ -55,12 +66,12 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(content, message, tmp_pat
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(OptionError, match=rf"o\.toml:? {message}"):
-        read_options(path)
+        read_options(path, [])
 
 
 def test_a_folder_of_options_is_refused(tmp_path):
     with pytest.raises(OptionError, match="is no TOML"):
-        read_options(tmp_path)
+        read_options(tmp_path, [])
 
 
 def test_text_becomes_what_the_option_is():

@@ -2,11 +2,14 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from makers import HERE, POLAND, make_indices, make_picture, write_raster
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
@@ -14,9 +17,10 @@ from rio_cogeo.cogeo import cog_validate
 
 from sattrans.errors import LockedError, OutputExists, RasterError
 from sattrans.files import part_of
+from sattrans.grid import Window
 from sattrans.raster.gate import open_raster
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.rows import BLOCK, OPTIONS_TAG, Layout, is_finished, row_writer
+from sattrans.raster.rows import BLOCK, OPTIONS_TAG, PANEL, Layout, is_finished, row_writer
 
 PLACE = Georeference.of(CRS.from_user_input(POLAND), HERE)
 HEIGHT, WIDTH = 1300, 700
@@ -29,16 +33,16 @@ COLORS = {0: (0, 0, 0), 1: (97, 74, 74), 2: (38, 115, 0), 3: (0, 197, 255)}
 
 def write(output, layout=LAYOUT, pixels=PICTURE, options=OPTIONS, overwrite=False):
     with row_writer(output, layout, options, overwrite) as writer:
-        for row in writer.missing():
-            writer.write(row, pixels[:, row.row : row.bottom])
+        for piece in writer.missing():
+            writer.write(piece, pixels[:, *piece.slices])
     return output
 
 
 def write_some(output, count=1, options=OPTIONS, error=ValueError):
     """Write so many rows, then stop with an error."""
     with row_writer(output, LAYOUT, options, overwrite=False) as writer:
-        for row in writer.missing()[:count]:
-            writer.write(row, PICTURE[:, row.row : row.bottom])
+        for piece in writer.missing()[:count]:
+            writer.write(piece, PICTURE[:, *piece.slices])
         raise error("stopped")
 
 
@@ -128,15 +132,42 @@ def test_overviews_of_classes_hold_classes_that_are_there_and_no_mean_of_two(tmp
         assert set(np.unique(src.read(out_shape=(1, HEIGHT // 2, WIDTH // 2)))) == {0, 200}
 
 
-def test_rows_may_come_in_any_order(tmp_path):
+def test_pieces_may_come_in_any_order(tmp_path):
     with row_writer(tmp_path / "out.tif", LAYOUT, OPTIONS, overwrite=False) as writer:
-        rows = writer.missing()
-        assert [(row.row, row.height, row.width) for row in rows] == [(0, 512, 700), (512, 512, 700), (1024, 276, 700)]
-        for row in (rows[2], rows[0], rows[1]):
-            assert row in writer.missing()
-            writer.write(row, PICTURE[:, row.row : row.bottom])
-            assert row not in writer.missing()
+        pieces = writer.missing()
+        assert pieces == [Window(0, 0, 512, 700), Window(512, 0, 512, 700), Window(1024, 0, 276, 700)]
+        for piece in (pieces[2], pieces[0], pieces[1]):
+            assert piece in writer.missing()
+            writer.write(piece, PICTURE[:, *piece.slices])
+            assert piece not in writer.missing()
     assert (pixels_of(tmp_path / "out.tif") == PICTURE).all()
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 3 * PANEL), st.integers(1, 2 * BLOCK + 1))
+def test_pieces_are_whole_blocks_and_cover_each_pixel_once(width, height):
+    pieces = Layout(height, width, 3, PLACE).pieces
+    covered = np.zeros((height, -(-width // BLOCK)), int)
+    for piece in pieces:
+        assert piece.row % BLOCK == piece.col % PANEL == 0
+        assert piece.width <= PANEL and (piece.width == PANEL or piece.right == width)
+        assert piece.height == BLOCK or piece.bottom == height
+        covered[piece.row : piece.bottom, piece.col // BLOCK : -(-piece.right // BLOCK)] += 1
+    assert (covered == 1).all()
+    assert pieces == sorted(pieces)
+
+
+def test_a_wide_raster_is_written_in_panels_from_many_threads(tmp_path):
+    width = 2 * PANEL + 300
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 700, width), np.uint8)
+    layout = Layout(700, width, 1, PLACE)
+    with row_writer(tmp_path / "out.tif", layout, OPTIONS, overwrite=False) as writer:
+        assert len(writer.missing()) == 6
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda piece: writer.write(piece, pixels[:, *piece.slices]), reversed(writer.missing())))
+        assert writer.missing() == []
+    assert (pixels_of(tmp_path / "out.tif") == pixels).all()
+    assert_is_a_cog(tmp_path / "out.tif")
 
 
 def test_a_row_that_is_missing_at_the_end_is_an_error_and_no_output(tmp_path):
@@ -151,13 +182,13 @@ def test_a_row_that_is_missing_at_the_end_is_an_error_and_no_output(tmp_path):
 # Taking up what was stopped.
 
 
-def test_an_error_keeps_the_rows_and_leaves_no_output(tmp_path):
+def test_an_error_keeps_the_pieces_and_leaves_no_output(tmp_path):
     output = tmp_path / "out.tif"
     with pytest.raises(ValueError, match="stopped"):
         write_some(output, 2)
     assert not output.exists()
     with row_writer(output, LAYOUT, OPTIONS, overwrite=False) as writer:
-        assert [row.row for row in writer.missing()] == [1024]
+        assert [piece.row for piece in writer.missing()] == [1024]
         writer.write(writer.missing()[0], PICTURE[:, 1024:])
     assert (pixels_of(output) == PICTURE).all()
 
@@ -170,7 +201,7 @@ def test_rows_made_with_other_options_are_refused_and_kept(tmp_path):
         write(output, options={**OPTIONS, "overlap": 32})
     with pytest.raises(ValueError, match="stopped"):
         write_some(output, 0)
-    assert len(list(part_of(output).glob("row-*.tif"))) == 2
+    assert len(list(part_of(output).glob("piece-*.tif"))) == 2
 
 
 def test_overwrite_begins_anew_and_replaces_only_when_all_is_there(tmp_path):
@@ -182,18 +213,18 @@ def test_overwrite_begins_anew_and_replaces_only_when_all_is_there(tmp_path):
     inverse, options = 255 - PICTURE, {**OPTIONS, "overlap": 0}
     with row_writer(output, LAYOUT, options, overwrite=True) as writer:
         assert len(writer.missing()) == 3
-        for row in writer.missing():
-            writer.write(row, inverse[:, row.row : row.bottom])
+        for piece in writer.missing():
+            writer.write(piece, inverse[:, *piece.slices])
             assert output.read_bytes() == before
     assert (pixels_of(output) == inverse).all()
 
 
 def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path):
     with row_writer(tmp_path / "out.tif", LAYOUT, OPTIONS, overwrite=False) as writer:
-        for row in writer.missing():
+        for piece in writer.missing():
             with pytest.raises(LockedError, match=f"process {os.getpid()}"):
                 write(tmp_path / "out.tif", overwrite=True)
-            writer.write(row, PICTURE[:, row.row : row.bottom])
+            writer.write(piece, PICTURE[:, *piece.slices])
     assert (pixels_of(tmp_path / "out.tif") == PICTURE).all()
 
 
@@ -231,11 +262,11 @@ if kind.isdecimal():
         copy(*args, **options)
     rows.raster_copy = limited
 with rows.row_writer(output, t.LAYOUT, t.OPTIONS, overwrite=False) as writer:
-    for row in writer.missing():
-        if kind == "between rows" and row.row == 1024:
+    for piece in writer.missing():
+        if kind == "between rows" and piece.row == 1024:
             print("two rows", flush=True)
             time.sleep(60)
-        writer.write(row, t.PICTURE[:, row.row : row.bottom])
+        writer.write(piece, t.PICTURE[:, *piece.slices])
 """
 
 
@@ -259,14 +290,14 @@ def test_a_killed_process_leaves_no_output_and_the_same_options_go_on_without_wr
     assert process.returncode == -signal.SIGKILL, errors
     assert not output.exists()
     assert not is_finished(output, OPTIONS)
-    rows = sorted(part_of(output).glob("row-*.tif"))
+    rows = sorted(part_of(output).glob("piece-*.tif"))
     times = [row.stat().st_mtime_ns for row in rows]
     assert len(rows) == written
     with pytest.raises(OutputExists, match="run: resse-korea-1 there, another now"):
         write(output, options={**OPTIONS, "run": "another"})
     with row_writer(output, LAYOUT, OPTIONS, overwrite=False) as writer:
-        for row in writer.missing():
-            writer.write(row, PICTURE[:, row.row : row.bottom])
+        for piece in writer.missing():
+            writer.write(piece, PICTURE[:, *piece.slices])
         assert [row.stat().st_mtime_ns for row in rows] == times
     assert (pixels_of(output) == PICTURE).all()
     assert_is_a_cog(output)
@@ -280,7 +311,7 @@ def test_a_disk_that_fills_up_at_the_end_keeps_the_rows_and_leaves_no_output(tmp
     output = tmp_path / "out.tif"
     process = child(output, str(size - short_by))
     _, errors = process.communicate(timeout=60)
-    assert "RasterError" in errors and "is the disk full? Its rows are kept in" in errors
+    assert "RasterError" in errors and "is the disk full? Its pieces are kept in" in errors
     assert not output.exists()
     assert not list(part_of(output).glob("cog*"))
     with row_writer(output, LAYOUT, OPTIONS, overwrite=False) as writer:

@@ -11,6 +11,7 @@ import torch
 from makers import make_folder
 from safetensors.torch import load_file
 
+from sattrans import batches
 from sattrans.batches import Batches, TileStore, draw_jitter, jitter
 from sattrans.errors import NothingToUse, OptionError, TrainingError, UsageError
 from sattrans.run import Run
@@ -129,6 +130,15 @@ def test_bf16_trains_to_finite_losses(tiles, tmp_path):
     assert all(value == value for value in run.metrics()[0]["train"].values())
 
 
+def test_tiles_that_are_not_kept_are_read_ahead_and_train_the_same(tiles, tmp_path, monkeypatch):
+    weights = []
+    for name, part in (("kept", 0.4), ("read", 0.0)):
+        monkeypatch.setattr(batches, "KEPT_PART", part)
+        run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(epochs=2, batch_size=2), output=tmp_path / name).run
+        weights.append(load_file(run.checkpoint("last")))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 def test_a_run_without_val_tiles_is_judged_on_training_tiles_and_says_so(tmp_path):
     tileset = tile(make_folder(tmp_path / "f", scenes=1, size=64), tmp_path / "t", options=TileOptions(size=64)).tileset
     result = train(tileset.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "r")
@@ -175,8 +185,8 @@ def test_the_linear_schedule_is_constant_for_half_and_then_falls_to_zero():
 
 def test_each_epoch_sees_each_tile_once_in_another_order(tiles):
     store = TileStore(tiles, tiles.split("train"))
-    batches = Batches(store, "color", 1, torch.device("cpu"), seed=5)
-    epochs = [[batches.tiles_of(e * batches.per_epoch + i)[0] for i in range(batches.per_epoch)] for e in range(2)]
+    drawn = Batches(store, "color", 1, torch.device("cpu"), seed=5)
+    epochs = [[drawn.tiles_of(e * drawn.per_epoch + i)[0] for i in range(drawn.per_epoch)] for e in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(len(store)))
     assert epochs[0] != epochs[1]
 

@@ -5,6 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sattrans.networks import Conv2d, ConvTranspose2d, join
+
 Upsampling = Literal["transposed", "resize"]
 
 DROPOUT_STAGES = 3
@@ -49,7 +51,7 @@ class UNet(nn.Module):
     def down(self, entering: int, leaving: int, first: bool, innermost: bool) -> nn.Module:
         """Return an encoder stage: half the size."""
         layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
-        layers.append(nn.Conv2d(entering, leaving, 4, 2, 1, bias=False))
+        layers.append(Conv2d(entering, leaving, 4, 2, 1, bias=False))
         if not first and not innermost:
             layers.append(nn.BatchNorm2d(leaving))
         return nn.Sequential(*layers)
@@ -58,9 +60,9 @@ class UNet(nn.Module):
         """Return a decoder stage: twice the size."""
         layers: list[nn.Module] = [nn.ReLU()]
         if upsampling == "transposed":
-            layers.append(nn.ConvTranspose2d(entering, leaving, 4, 2, 1, bias=outermost))
+            layers.append(ConvTranspose2d(entering, leaving, 4, 2, 1, bias=outermost))
         else:
-            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(entering, leaving, 3, 1, 1, bias=outermost)]
+            layers += [nn.Upsample(scale_factor=2), Conv2d(entering, leaving, 3, 1, 1, bias=outermost)]
         layers.append(nn.Tanh() if outermost else nn.BatchNorm2d(leaving))
         if dropout:
             layers.append(nn.Dropout(0.5))
@@ -73,7 +75,7 @@ class UNet(nn.Module):
             features.append(down(features[-1]))  # (N, C, H/2, W/2)
         decoded = self.ups[-1](features[-1])
         for stage in range(len(self.ups) - 2, -1, -1):
-            decoded = self.ups[stage](torch.cat([decoded, features[stage + 1]], dim=1))
+            decoded = self.ups[stage](join(decoded, features[stage + 1]))
         image: Tensor = decoded
         return image
 
@@ -97,7 +99,7 @@ class PatchDiscriminator(nn.Module):
 
     def stage(self, entering: int, leaving: int, stride: int, norm: bool) -> nn.Module:
         """Return one stage: a convolution, a norm, LeakyReLU."""
-        layers: list[nn.Module] = [nn.Conv2d(entering, leaving, 4, stride, 1, bias=not norm)]
+        layers: list[nn.Module] = [Conv2d(entering, leaving, 4, stride, 1, bias=not norm)]
         if norm:
             layers.append(nn.BatchNorm2d(leaving))
         return nn.Sequential(*layers, nn.LeakyReLU(0.2))

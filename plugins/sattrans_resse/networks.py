@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from sattrans.networks import Conv2d
 from sattrans_pix2pix.networks import PatchDiscriminator, UNet, Upsampling
 
 
@@ -39,7 +40,7 @@ class ResidualSE(nn.Module):
         super().__init__()
 
         def convolve() -> list[nn.Module]:
-            convolution = nn.Conv2d(channels, channels, 3, 1, 1, bias=not norm)
+            convolution = Conv2d(channels, channels, 3, 1, 1, bias=not norm)
             return [convolution, nn.BatchNorm2d(channels)] if norm else [convolution]
 
         self.residual = nn.Sequential(*convolve(), nn.ReLU(), *convolve(), SqueezeExcitation(channels))

@@ -1,11 +1,17 @@
 """sattrans runs."""
 
+from __future__ import annotations
+
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sattrans.cli.frame import guarded, say, show_table
+
+if TYPE_CHECKING:
+    from sattrans.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,13 +40,40 @@ def list_runs(under: Annotated[Path, typer.Argument(help="Where runs lie.")] = P
             f"{summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}" if summary else "unfinished"
         )
         epochs = str(summary["epochs"]) if summary else str(len(run.metrics()))
-        rows.append(
-            [run.name, run.model_name, run.manifest["data"]["name"], epochs, state, run.manifest["created"][:16]]
-        )
+        rows.append([run.name, run.model_name, run.manifest["data"]["name"], epochs, state, _age(run), _options(run)])
     if not rows:
         say(f"no runs in {under}/: sattrans train makes one")
         return
-    show_table(["run", "model", "tileset", "epochs", "best", "begun (UTC)"], rows)
+    show_table(["run", "model", "tileset", "epochs", "best", "age", "options"], rows)
+
+
+def _age(run: Run) -> str:
+    """Return the time since a run was begun, in its largest whole unit."""
+    passed = datetime.now(UTC) - datetime.fromisoformat(run.manifest["created"])
+    seconds = max(0, int(passed.total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def _options(run: Run) -> str:
+    """Return the options that are not the model's defaults; all of them where the model is not installed."""
+    from sattrans.errors import SattransError
+    from sattrans.plugins import model_class
+
+    told = {**run.manifest["options"], **{name: run.manifest["settings"][name] for name in SHOWN}}
+    try:
+        kind = model_class(run.model_name)
+    except SattransError:
+        usual = {}
+    else:
+        usual = {**kind.Options().model_dump(), **SHOWN, "batch_size": kind.defaults.batch_size}
+    return " ".join(f"{name}={value}" for name, value in told.items() if usual.get(name, ...) != value)
+
+
+SHOWN = {"batch_size": 1, "precision": "32", "seed": 0}
+"""Of what every training shares, what tells runs apart, and its defaults; the model's own goes before."""
 
 
 def show(name: Annotated[Path, typer.Argument(help="A run's folder, or its name under runs/.")]) -> None:

@@ -44,7 +44,10 @@ def train(
         list[str] | None,
         typer.Option("--set", help="A model's option, name=value; repeatable (sattrans models show NAME)."),
     ] = None,
-    options: Annotated[Path | None, typer.Option("--options", help="A TOML file of the model's options.")] = None,
+    options: Annotated[
+        Path | None,
+        typer.Option("--options", help="A TOML file of the model's options; in a table [train], of these here."),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Times each tile is seen. [dim]Default: the model's.[/dim]")
     ] = None,
@@ -78,9 +81,11 @@ def train(
 
     Example: sattrans train --model resse
     """
+    from dataclasses import fields
+
     from sattrans.errors import OptionError
     from sattrans.options import parse_settings, read_options
-    from sattrans.train import TrainOptions
+    from sattrans.train import TrainOptions, train_options
     from sattrans.train import resume as go_on
     from sattrans.train import train as run
 
@@ -118,8 +123,14 @@ def train(
             raise OptionError(f"--resume goes on with the run's own options: leave out --{others[0].replace('_', '-')}")
         result = go_on(resume, device)
     else:
-        own = {**(read_options(options) if options else {}), **parse_settings(settings or [])}
-        result = run(data, model, own, TrainOptions(**given), device, output)
+        names = ["model", *(field.name for field in fields(TrainOptions))]
+        own, shared = read_options(options, names) if options else ({}, {})
+        if {"epochs", "steps"} & given.keys():  # the one told replaces whichever the file has
+            shared = {name: value for name, value in shared.items() if name not in ("epochs", "steps")}
+        model = model or shared.pop("model", None)
+        shared.pop("model", None)
+        own |= parse_settings(settings or [])
+        result = run(data, model, own, train_options({**shared, **given}), device, output)
     if not result.run.finished:  # one of several processes; the first tells
         return
     notify(result.notices)

@@ -1,7 +1,7 @@
-"""A large GeoTIFF written from the top in rows of blocks, each an atomic file, so that a kill loses one at most.
+"""A large GeoTIFF written in pieces of whole blocks, each an atomic file, so that a kill loses few at most.
 
 A tiled GeoTIFF that is killed while it is written opens cleanly and reads zeros: it cannot tell what it has.
-So the rows stand in `<output>.part/` until all are there; then the cloud-optimised GeoTIFF is built from them.
+So the pieces stand in `<output>.part/` until all are there; then the cloud-optimised GeoTIFF is built from them.
 """
 
 import json
@@ -38,7 +38,10 @@ from sattrans.raster.georeference import Georeference
 from sattrans.raster.write import encode
 
 BLOCK = 512
-"""Side of a block, and height of a row of them, in pixels."""
+"""Side of a block, and height of a piece, in pixels."""
+
+PANEL = 16 * BLOCK
+"""Width of a piece, in pixels: what is held in memory grows no wider than that."""
 
 VERSION = 1
 
@@ -62,39 +65,48 @@ class Layout:
         return [Window(top, 0, min(BLOCK, self.height - top), self.width) for top in range(0, self.height, BLOCK)]
 
     @property
+    def pieces(self) -> list[Window]:
+        """What is written at a time: whole blocks, one high and up to `PANEL` px wide, row by row from the top left."""
+        return [
+            Window(row.row, left, row.height, min(PANEL, self.width - left))
+            for row in self.rows
+            for left in range(0, self.width, PANEL)
+        ]
+
+    @property
     def bands(self) -> int:
         """All bands, the alpha band included."""
         return self.count + self.alpha
 
 
 class RowWriter:
-    """Takes the rows of blocks of a raster, in any order, and knows which it has."""
+    """Takes the pieces of a raster, in any order and from any thread, and knows which it has."""
 
     def __init__(self, folder: Path, layout: Layout, options: Mapping[str, Any]) -> None:
         self.folder = folder
         self.layout = layout
         self.tags = {**layout.tags, OPTIONS_TAG: json.dumps(dict(options))}
 
-    def _row_path(self, row: Window) -> Path:
-        return self.folder / f"row-{row.row:08d}.tif"
+    def _path(self, piece: Window) -> Path:
+        return self.folder / f"piece-{piece.row:08d}-{piece.col:08d}.tif"
 
     def missing(self) -> list[Window]:
-        """Return the rows not written yet."""
-        return [row for row in self.layout.rows if not self._row_path(row).exists()]
+        """Return the pieces not written yet."""
+        return [piece for piece in self.layout.pieces if not self._path(piece).exists()]
 
-    def write(self, row: Window, pixels: NDArray[np.uint8]) -> None:
-        """Write one row of blocks: `pixels` is (bands, row height, width)."""
+    def write(self, piece: Window, pixels: NDArray[np.uint8]) -> None:
+        """Write one piece: `pixels` is (bands, piece height, piece width)."""
         predictor = 1 if self.layout.colormap else 2
         data = encode(pixels, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, predictor=predictor, BIGTIFF="IF_SAFER")
-        write_bytes(self._row_path(row), data)
+        write_bytes(self._path(piece), data)
 
     def finish(self, output: Path) -> None:
-        """Build the cloud-optimised GeoTIFF from the rows, with overviews, and put it in place.
+        """Build the cloud-optimised GeoTIFF from the pieces, with overviews, and put it in place.
 
         A colour table, nodata and tags are set on the way; a class map's overviews are by nearest neighbour.
         """
         sync(self.folder)
-        vrt = self.folder / "rows.vrt"
+        vrt = self.folder / "pieces.vrt"
         vrt.write_text(self._vrt(), encoding="utf-8")
         resampling = "NEAREST" if self.layout.colormap else "AVERAGE"
         whole = self.folder / "cog.tif"
@@ -115,8 +127,8 @@ class RowWriter:
         except (RasterioError, CPLE_BaseError, RasterError) as error:
             whole.unlink(missing_ok=True)
             raise RasterError(
-                f"{output} cannot be written ({error}): is the disk full? Its rows are kept in {self.folder}, and the "
-                "same command goes on"
+                f"{output} cannot be written ({error}): is the disk full? Its pieces are kept in {self.folder}, and "
+                "the same command goes on"
             ) from error
         sync(whole)
         whole.replace(output)
@@ -125,13 +137,13 @@ class RowWriter:
     def _verify(self, whole: Path) -> None:
         """Read all of it back: that the disk was full when GDAL closed it, nobody says."""
         with open_raster(whole) as made:
-            for row in self.layout.rows:
-                with open_raster(self._row_path(row)) as part:
-                    if not np.array_equal(made.read(row), part.read()):
-                        raise RasterError(f"{whole}: rows {row.row} to {row.bottom} are not what they should be")
+            for piece in self.layout.pieces:
+                with open_raster(self._path(piece)) as part:
+                    if not np.array_equal(made.read(piece), part.read()):
+                        raise RasterError(f"{whole}: rows {piece.row} to {piece.bottom} are not what they should be")
 
     def _vrt(self) -> str:
-        """Return a GDAL VRT that stacks the rows (format: https://gdal.org/en/stable/drivers/raster/vrt.html)."""
+        """Return a GDAL VRT that joins the pieces (format: https://gdal.org/en/stable/drivers/raster/vrt.html)."""
         layout = self.layout
         place = layout.georeference
         lines = [f'<VRTDataset rasterXSize="{layout.width}" rasterYSize="{layout.height}">']
@@ -153,12 +165,12 @@ class RowWriter:
                 lines.append("<ColorTable>")
                 lines += ['<Entry c1="{}" c2="{}" c3="{}" c4="255"/>'.format(*entry) for entry in entries]
                 lines.append("</ColorTable>")
-            for row in layout.rows:
-                size = f'xSize="{row.width}" ySize="{row.height}"'
+            for piece in layout.pieces:
+                size = f'xSize="{piece.width}" ySize="{piece.height}"'
                 lines.append(
-                    f'<SimpleSource><SourceFilename relativeToVRT="1">{self._row_path(row).name}</SourceFilename>'
+                    f'<SimpleSource><SourceFilename relativeToVRT="1">{self._path(piece).name}</SourceFilename>'
                     f'<SourceBand>{band}</SourceBand><SrcRect xOff="0" yOff="0" {size}/>'
-                    f'<DstRect xOff="0" yOff="{row.row}" {size}/></SimpleSource>'
+                    f'<DstRect xOff="{piece.col}" yOff="{piece.row}" {size}/></SimpleSource>'
                 )
             lines.append("</VRTRasterBand>")
         lines.append("</VRTDataset>")
@@ -204,7 +216,7 @@ def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
 def row_writer(output: Path, layout: Layout, options: Mapping[str, Any], overwrite: bool) -> Iterator[RowWriter]:
     """Give a `RowWriter` for `output` and, when the block is left without an error, build the output.
 
-    `options` decide the bytes: rows that a killed run left are taken up where they are the same, and
+    `options` decide the bytes: pieces that a killed run left are taken up where they are the same, and
     refused (`OutputExists`) where they are not, unless `overwrite`. One writer at a time (`LockedError`).
     """
     folder = part_of(output)

@@ -50,14 +50,8 @@ def test_the_scale_is_applied_to_the_residual_before_the_sum():
     torch.manual_seed(0)
     block, features = ResidualSE(8), torch.randn(2, 8, 6, 6)
     layers = list(block.residual)
-    assert [type(layer) for layer in layers] == [
-        nn.Conv2d,
-        nn.BatchNorm2d,
-        nn.ReLU,
-        nn.Conv2d,
-        nn.BatchNorm2d,
-        SqueezeExcitation,
-    ]
+    expected = [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.BatchNorm2d, SqueezeExcitation]
+    assert all(isinstance(layer, kind) for layer, kind in zip(layers, expected, strict=True))
     residual = features
     for layer in layers[:-1]:
         residual = layer(residual)
