@@ -1,1 +1,1 @@
-"""Metrics of image pairs, a family a file. All take uint8 images (3, H, W) as torch tensors, generated and real."""
+"""Metrics of generated images, a family a file: pure functions of uint8 images (3, H, W), or of sums over a set."""

@@ -1,4 +1,7 @@
-"""Structural similarity."""
+"""Structural similarity: SSIM, and MS-SSIM over five scales."""
+
+from collections.abc import Iterator
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -9,29 +12,101 @@ from sattrans.errors import UsageError
 WINDOW = 11
 SIGMA = 1.5
 K1, K2, RANGE = 0.01, 0.03, 255.0
+C1, C2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
 
+BAND = 2**15
+"""Pixels of a channel that are worked on at once."""
 
-def _gaussian() -> Tensor:
-    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    return weights / weights.sum()
+SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Weights of the five scales, the finest first (Wang et al. 2003, section 3.2)."""
+
+MS_SSIM_SIZE = WINDOW * 2 ** (len(SCALES) - 1)
+"""Pixels that the shorter side needs: the window lies inside at the coarsest scale."""
 
 
 def ssim(fake: Tensor, real: Tensor) -> float:
     """Mean structural similarity, -1 to 1, over the three channels (Wang et al. 2004, equation 13).
 
     Gaussian window 11×11 with σ 1.5, K 0.01 and 0.03, population covariance, and only where the window lies
-    wholly inside: as scikit-image with `gaussian_weights=True, use_sample_covariance=False`.
+    wholly inside: as scikit-image with `gaussian_weights=True, use_sample_covariance=False`. Libraries that average
+    a padded border, too, or scikit-image's own default window, give other numbers for the same images.
     """
     if min(fake.shape[-2:]) < WINDOW:
         raise UsageError(f"SSIM needs images of {WINDOW} px at least, not {fake.shape[-1]} × {fake.shape[-2]}")
+    total = 0.0
+    for x, y in _bands(fake, real):
+        luminance, contrast = _terms(x, y)
+        total += float((luminance * contrast).sum())
+    channels, height, width = fake.shape
+    return total / (channels * (height - WINDOW + 1) * (width - WINDOW + 1))
+
+
+def ms_ssim(fake: Tensor, real: Tensor) -> float:
+    """Mean structural similarity over five scales, 0 to 1 (Wang, Simoncelli and Bovik 2003, equation 7).
+
+    Each scale is the one before averaged over 2×2 pixels; an odd last row or column is left out. Contrast and
+    structure enter at every scale, luminance at the coarsest; negative terms count as 0; the mean of the channels.
+    Raises `UsageError` for an image with a side under 176 px.
+    """
+    if min(fake.shape[-2:]) < MS_SSIM_SIZE:
+        raise UsageError(f"MS-SSIM needs images of {MS_SSIM_SIZE} px at least, not {fake.shape[-1]} × {fake.shape[-2]}")
     x, y = fake.double(), real.double()
-    stacked = torch.stack([x, y, x * x, y * y, x * y])  # (5, 3, H, W)
-    kernel = _gaussian().to(x.device)
-    smooth = F.conv2d(stacked.flatten(0, 1)[:, None], kernel[None, None, :, None])
-    smooth = F.conv2d(smooth, kernel[None, None, None, :])
-    mx, my, xx, yy, xy = smooth[:, 0].unflatten(0, (5, -1))
-    c1, c2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
-    similarity = (2 * mx * my + c1) * (2 * (xy - mx * my) + c2)
-    similarity /= (mx**2 + my**2 + c1) * (xx - mx**2 + yy - my**2 + c2)
-    return float(similarity.mean())
+    product = torch.ones(x.shape[0], dtype=torch.float64)
+    for scale, weight in enumerate(SCALES):
+        if scale:
+            x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+        sums = torch.zeros_like(product)
+        for number, (one, other) in enumerate(_bands(x, y)):
+            luminance, contrast = _terms(one, other)
+            sums[number % len(sums)] += (contrast * luminance if scale == len(SCALES) - 1 else contrast).sum().cpu()
+        pixels = (x.shape[1] - WINDOW + 1) * (x.shape[2] - WINDOW + 1)
+        product *= (sums / pixels).clamp(min=0) ** weight
+    return float(product.mean())
+
+
+def _bands(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield two images (C, H, W) as bands of rows in double, channel after channel, that overlap by a window less one.
+
+    A band stays in a core's cache, and is too small for PyTorch to share among threads: that takes longer than it
+    saves, by far where another process has the other core.
+    """
+    channels, height, width = x.shape
+    rows = max(WINDOW, BAND // width - WINDOW + 1)
+    for top in range(0, height - WINDOW + 1, rows):
+        part = slice(top, top + rows + WINDOW - 1)
+        for channel in range(channels):
+            yield x[channel : channel + 1, part].double(), y[channel : channel + 1, part].double()
+
+
+def _terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the luminance term, and contrast times structure, of (C, H, W) in double: (C, H - 10, W - 10) each."""
+    # x·y and x² + y² are all that the formula needs of the second moments: four smoothings instead of five.
+    mx, my, xy, squares = (_smooth(plane) for plane in (x, y, x * y, (x * x).addcmul_(y, y)))
+    product = mx * my
+    means = (mx * mx).addcmul_(my, my)
+    contrast = xy.sub_(product).mul_(2).add_(C2).div_(squares.sub_(means).add_(C2))
+    return product.mul_(2).add_(C1).div_(means.add_(C1)), contrast
+
+
+def _smooth(planes: Tensor) -> Tensor:
+    """Return the Gaussian mean of (C, H, W) where the window lies inside."""
+    height, width = planes.shape[-2:]
+    rows = _weighted(planes, -2, height - WINDOW + 1)
+    return _weighted(rows, -1, width - WINDOW + 1)
+
+
+def _weighted(planes: Tensor, dim: int, size: int) -> Tensor:
+    # The window is symmetric: two slices a weight, one multiplication for both.
+    half, weights = WINDOW // 2, _gaussian()
+    total = planes.narrow(dim, half, size) * weights[half]
+    for place in range(half):
+        both = planes.narrow(dim, place, size) + planes.narrow(dim, WINDOW - 1 - place, size)
+        total.add_(both, alpha=weights[place])
+    return total
+
+
+@cache
+def _gaussian() -> tuple[float, ...]:
+    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
+    weights = torch.exp(-(offsets**2) / (2 * SIGMA**2))
+    return tuple((weights / weights.sum()).tolist())

@@ -1,0 +1,47 @@
+"""Agreement of two class maps: confusion and intersection over union."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sattrans.palette import UNKNOWN
+
+
+def confusion(predicted: Tensor, truth: Tensor, classes: int) -> NDArray[np.int64]:
+    """Return (classes, classes) how many pixels of class *row* are predicted as class *column*.
+
+    Both are class indices of one shape. Pixels whose truth is `UNKNOWN` are left out: an ignored class and maps that
+    were resized move the scores of other papers. Matrices of several images are added up.
+    """
+    told = truth.flatten() != UNKNOWN
+    pairs = truth.flatten()[told].long() * classes + predicted.flatten()[told].long()
+    counts: NDArray[np.int64] = torch.bincount(pairs, minlength=classes**2).reshape(classes, classes).cpu().numpy()
+    return counts
+
+
+def iou(confusion: NDArray[np.number]) -> NDArray[np.float64]:
+    """Return each class's intersection over union (…, classes), 0 to 1, of confusions (…, classes, classes).
+
+    NaN for a class that is neither there nor predicted.
+    """
+    counts = confusion.astype(np.float64)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    union = counts.sum(-1) + counts.sum(-2) - hits
+    return np.where(union > 0, hits / np.where(union > 0, union, 1), np.nan)
+
+
+def mean_iou(confusion: NDArray[np.number]) -> NDArray[np.float64]:
+    """Return the mean of the classes' intersection over union (…): 0.6 for [[3, 1], [1, 3]].
+
+    Over the whole set's confusion, not the mean over images; classes that are nowhere are left out.
+    """
+    return nanmean(iou(confusion))
+
+
+def nanmean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the last axis of what is there; NaN, without a warning, where nothing is."""
+    there = np.isfinite(values)
+    count = there.sum(-1)
+    mean: NDArray[np.float64] = np.where(there, values, 0).sum(-1) / np.where(count > 0, count, np.nan)
+    return mean

@@ -1,0 +1,50 @@
+"""Images that get worse step by step: blur, noise, a hue that turns, a checkerboard, and another contrast."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def blur(image: Tensor, sigma: float, number: int = 0) -> Tensor:
+    """Smooth with a Gaussian of `sigma` px."""
+    reach = int(4 * sigma + 0.5)
+    weights = torch.exp(-(torch.arange(-reach, reach + 1, dtype=torch.float64) ** 2) / (2 * sigma**2))
+    weights /= weights.sum()
+    planes = F.pad(image.double()[:, None], (reach,) * 4, mode="reflect")
+    planes = F.conv2d(F.conv2d(planes, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
+    return _bytes(planes[:, 0])
+
+
+def noise(image: Tensor, sigma: float, number: int = 0) -> Tensor:
+    """Add white noise of `sigma` grey levels."""
+    drawn = np.random.default_rng(number).standard_normal(tuple(image.shape))
+    return _bytes(image.double() + sigma * torch.from_numpy(drawn))
+
+
+def hue(image: Tensor, degrees: float, number: int = 0) -> Tensor:
+    """Turn colours around the grey axis."""
+    turn = np.deg2rad(degrees)
+    axis = np.full(3, 3**-0.5)
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    matrix = np.cos(turn) * np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * np.outer(axis, axis)
+    return _bytes(torch.einsum("ij,jhw->ihw", torch.from_numpy(matrix), image.double()))
+
+
+def checkerboard(image: Tensor, amplitude: float, number: int = 0) -> Tensor:
+    """Add fields of 2×2 px, one lighter, the next darker by `amplitude` grey levels: they repeat after 4 px."""
+    height, width = image.shape[-2:]
+    board = (torch.arange(height)[:, None] // 2 + torch.arange(width)[None] // 2) % 2 * 2 - 1
+    return _bytes(image.double() + amplitude * board)
+
+
+def _bytes(pixels: Tensor) -> Tensor:
+    return pixels.round().clamp(0, 255).byte()
+
+
+LADDERS = {
+    "blur, σ px": (blur, (0.5, 1, 2, 4)),
+    "noise, σ grey levels": (noise, (4, 8, 16, 32)),
+    "hue, degrees": (hue, (5, 10, 20, 40)),
+    "checkerboard, grey levels": (checkerboard, (2, 4, 8, 16)),
+}
