@@ -1,72 +1,61 @@
-"""Evaluate runs: generate a split's tiles and compare them with the real ones, image by image."""
+"""Evaluate runs: generate a split's tiles and compare them with the real ones, alone or run beside run."""
 
-import csv
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from sattrans.batches import TileStore, to_picture
-from sattrans.blend import to_uint8
 from sattrans.dataset import Split
 from sattrans.errors import UsageError
-from sattrans.files import lock, write_bytes, write_manifest
-from sattrans.metrics.pixel import l1_sum, l2_norm, mae, psnr, rmse
-from sattrans.metrics.structure import ssim
-from sattrans.progress import bar, log
+from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split
+from sattrans.evaluating.family import Metric, Setting
+from sattrans.evaluating.gather import values
+from sattrans.evaluating.scoring import Scored, Scoring
+from sattrans.evaluating.training_tiles import read_training_tiles
+from sattrans.evaluating.written import write_scores, write_table
+from sattrans.files import lock
+from sattrans.progress import log
 from sattrans.run import Run
 from sattrans.sheet import write_sheet
-from sattrans.tileset import Tile, Tileset
+from sattrans.tileset import Tileset
 from sattrans.translator import Translator
 
 DEFAULT_FOLDER = Path("evaluations")
-VERSION = 1
 SHEET_TILES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """A score of one image pair. `better` says in which direction, `unit` in what."""
-
-    name: str
-    title: str
-    unit: str
-    better: Literal["lower", "higher"]
-    score: Callable[[Tensor, Tensor], float | None]
-
-
-METRICS: tuple[Metric, ...] = (
-    Metric("mae", "MAE", "grey levels", "lower", mae),
-    Metric("rmse", "RMSE", "grey levels", "lower", rmse),
-    Metric("psnr", "PSNR", "dB", "higher", psnr),
-    Metric("ssim", "SSIM", "", "higher", ssim),
-    Metric("l1_sum", "L1 sum", "of [-1, 1]", "lower", l1_sum),
-    Metric("l2_norm", "L2 norm", "of [-1, 1]", "lower", l2_norm),
-)
-
-
-@dataclass(frozen=True, slots=True)
 class RunScores:
-    """The scores of one run: each image's by tile id and metric, and their means; `equal` images have no PSNR."""
+    """The scores of one run, all told in `scored`."""
 
     run: Run
-    images: Mapping[str, Mapping[str, float | None]]
-    means: Mapping[str, float | None]
-    equal: int
+    scored: Scored
+
+    @property
+    def images(self) -> Mapping[str, Mapping[str, float | None]]:
+        """Each image's scores by tile id and metric; None where it has none: equal images have no PSNR."""
+        return self.scored.images
+
+    @property
+    def means(self) -> Mapping[str, float | None]:
+        """The set's scores by metric."""
+        return values(self.scored.scores)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What `evaluate` found and wrote: `scores.csv`, `scores.json` and `sheet.png` in `folder`."""
+    """What `evaluate` found and wrote: `scores.csv`, `scores.json` and `sheet.png` in `folder`.
+
+    `metrics` are those asked for, in order; `missing` says of some why they cannot be had. `floors` are scored sets
+    that no run made: `real`, and `class_colors` where there are classes.
+    """
 
     folder: Path
     split: Split
     scores: tuple[RunScores, ...]
+    floors: Mapping[str, Scored]
+    metrics: tuple[Metric, ...]
+    missing: Mapping[str, str]
     notices: tuple[str, ...]
 
 
@@ -77,112 +66,61 @@ def evaluate(
     batch_size: int = 8,
     device: str = "auto",
     seed: int = 0,
+    metrics: Sequence[str] = (),
 ) -> Evaluation:
     """Score runs (the newest finished one) on a split of the tileset they were trained on.
 
-    `split` is `test`, or `val` where there are no test tiles. Several runs must share a tileset. Raises
-    `UsageError` for what cannot be compared.
+    `split` is `test`, or `val` where there are no test tiles. Several runs must share a tileset. `metrics` are
+    names of those wanted, all that can be had where none is named. Raises `UsageError` for what cannot be compared,
+    and for a metric that was named and cannot be had.
     """
+    check_names(metrics)
     opened = [Run.open(path) for path in runs] or [Run.newest()]
-    tilesets = [run.tileset() for run in opened]
-    tileset = tilesets[0]
-    for run, other in zip(opened, tilesets, strict=True):
-        if other.hash != tileset.hash:
-            raise UsageError(
-                f"{run.folder} was trained on {other.folder}, {opened[0].folder} on {tileset.folder}: "
-                "only runs of one tileset can be compared"
-            )
-    chosen, notices = _choose(tileset, split)
+    tileset = _shared_tileset(opened)
+    chosen, notices = choose_split(tileset, split)
     tiles = tileset.split(chosen)
     log.info(
         "%s on the %d %s tiles of %s", ", ".join(str(run.folder) for run in opened), len(tiles), chosen, tileset.folder
     )
-    names = [run.name for run in opened]
-    folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(names)}-{chosen}"
+    folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(run.name for run in opened)}-{chosen}"
     with lock(folder):
-        results = []
+        train = read_training_tiles(tileset, tileset.split("train"))
+        tools = {"train": train.thumbnails} if train else {}
+        classes = tileset.palette.names if tileset.palette else ()
+        families, missing = choose_families(Setting(tileset.size, len(tiles), classes, tools), metrics)
+        scoring = Scoring(tileset, tiles, families, seed)
         pictures: dict[int, list[Any]] = {place: [] for place in Tileset.telling(tiles, SHEET_TILES)}
-        for run in opened:
-            results.append(_score(run, tileset, tiles, batch_size, device, seed, pictures))
-        _write(folder, tileset, chosen, results, list(pictures.values()), seed)
-    return Evaluation(folder, chosen, tuple(results), tuple(notices))
-
-
-def _choose(tileset: Tileset, split: Split | None) -> tuple[Split, list[str]]:
-    if split:
-        if not tileset.split(split):
-            raise UsageError(f"{tileset.folder} has no {split} tiles: choose another split")
-        return split, []
-    if tileset.split("test"):
-        return "test", []
-    if tileset.split("val"):
-        return "val", [f"{tileset.folder} has no test tiles: scored on val, which also chose the checkpoint"]
-    raise UsageError(f"{tileset.folder} has neither test nor val tiles to score on: --split train scores the others")
-
-
-def _score(
-    run: Run,
-    tileset: Tileset,
-    tiles: Sequence[Tile],
-    batch_size: int,
-    device: str,
-    seed: int,
-    pictures: dict[int, list[Any]],
-) -> RunScores:
-    translator = Translator(run, device, seed)
-    store = TileStore(tileset, tiles)
-    images: dict[str, dict[str, float | None]] = {}
-    with bar(len(tiles), f"evaluate {run.name}", "image") as progress:
-        for start in range(0, len(tiles), batch_size):
-            numbers = range(start, min(start + batch_size, len(tiles)))
-            real, maps = store.stack(numbers)
-            origins = [(tiles[n].window.row, tiles[n].window.col) for n in numbers]
-            fake = torch.from_numpy(to_uint8(translator(maps.numpy(), origins)))
-            for n, one, other in zip(numbers, fake, real, strict=True):
-                images[tiles[n].id] = {metric.name: metric.score(one, other) for metric in METRICS}
-                if n in pictures:
-                    if not pictures[n]:
-                        pictures[n] = [to_picture(maps[n - start], tileset.palette), other.numpy()]
-                    pictures[n].insert(-1, one.numpy())
-                progress.update()
-    means: dict[str, float | None] = {}
-    for metric in METRICS:
-        values = [value for scores in images.values() if (value := scores[metric.name]) is not None]
-        means[metric.name] = fmean(values) if values else None
-    return RunScores(run, images, means, sum(scores["psnr"] is None for scores in images.values()))
-
-
-def _write(
-    folder: Path,
-    tileset: Tileset,
-    split: Split,
-    results: Sequence[RunScores],
-    pictures: Sequence[Sequence[Any]],
-    seed: int,
-) -> None:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["run", "tile", *(metric.name for metric in METRICS)])
-    for result in results:
-        for tile_id, scores in result.images.items():
-            values = (scores[metric.name] for metric in METRICS)
-            table.writerow([result.run.name, tile_id, *("" if v is None else f"{v:.6g}" for v in values)])
-    write_bytes(folder / "scores.csv", text.getvalue().encode())
-    names = [result.run.name for result in results]
-    write_sheet(folder / "sheet.png", pictures, ["map", *names, "real"])
-    write_manifest(
-        folder / "scores.json",
-        "scores",
-        VERSION,
-        {
+        results = [RunScores(run, scoring.run(Translator(run, device, seed), batch_size, pictures)) for run in opened]
+        floors = {"real": scoring.real_floor(tileset.split("train"))}
+        if train and train.colors is not None:
+            floors["class_colors"] = scoring.color_floor(train)
+        had = [metric for family in families for metric in family.metrics]
+        named = {f"{place}-{r.run.name}" if _twice(r, results) else r.run.name: r for place, r in enumerate(results, 1)}
+        write_table(folder / "scores.csv", had, {name: result.scored for name, result in named.items()})
+        write_sheet(folder / "sheet.png", list(pictures.values()), ["map", *named, "real"])
+        about = {
             "tileset": {"name": tileset.name, "hash": tileset.hash},
-            "split": split,
+            "split": chosen,
             "seed": seed,
-            "images": len(results[0].images),
-            "metrics": {m.name: {"title": m.title, "unit": m.unit, "better": m.better} for m in METRICS},
-            "runs": [
-                {"run": r.run.name, "model": r.run.model_name, "means": dict(r.means), "equal_images": r.equal}
-                for r in results
-            ],
-        },
-    )
+            "images": len(tiles),
+        }
+        told = [({"run": name, "model": r.run.model_name}, r.scored) for name, r in named.items()]
+        write_scores(folder / "scores.json", about, had, missing, told, floors)
+    shown = tuple(m for m in METRICS if m in had or m.name in missing)
+    return Evaluation(folder, chosen, tuple(results), floors, shown, missing, tuple(notices))
+
+
+def _twice(result: RunScores, results: Sequence[RunScores]) -> bool:
+    """Return whether another run's folder has the same name."""
+    return sum(result.run.name == other.run.name for other in results) > 1
+
+
+def _shared_tileset(runs: Sequence[Run]) -> Tileset:
+    tilesets = [run.tileset() for run in runs]
+    for run, other in zip(runs, tilesets, strict=True):
+        if other.hash != tilesets[0].hash:
+            raise UsageError(
+                f"{run.folder} was trained on {other.folder}, {runs[0].folder} on {tilesets[0].folder}: "
+                "only runs of one tileset can be compared"
+            )
+    return tilesets[0]

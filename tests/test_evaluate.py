@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from commands import sattrans
 from makers import make_folder
 from PIL import Image
 
@@ -92,3 +93,48 @@ def test_what_cannot_be_compared_is_refused(place, tmp_path, monkeypatch):
     tile(tmp_path / "f", tmp_path / "t", options=TileOptions(size=128), overwrite=True)
     with pytest.raises(UsageError, match="made again"):
         evaluate([tmp_path / "r"])
+
+
+def test_floors_stand_beside_the_scores(place, tmp_path):
+    result = evaluate([place / "a", place / "b"], output=tmp_path / "e")
+    told = json.loads((tmp_path / "e" / "scores.json").read_text())
+    assert told["floors"]["real"]["mae"] == 0
+    assert told["floors"]["real"]["ssim"] == pytest.approx(1)
+    assert 0 < told["floors"]["class_colors"]["mae"] < told["runs"][1]["means"]["mae"]  # better than an untrained run
+    assert told["floors"]["real"]["class_color"] < told["floors"]["real"]["nearest"]
+    for run in told["runs"]:
+        for name, (low, high) in run["intervals"].items():
+            assert low - 1e-9 <= run["means"][name] <= high + 1e-9 or name in ("swd", "spectrum", "class_spread")
+    trained = result.scores[0].scored
+    assert trained.tells_pairs("swd") is None
+    assert "swd" not in told["runs"][0]["shuffled"]
+    apart = told["runs"][1]["apart_from_first"]["mae"]
+    assert apart["apart"]
+    assert apart["interval"][0] > 0
+
+
+def test_scores_do_not_depend_on_the_batch_size(place, tmp_path):
+    one, other = (
+        evaluate([place / "a"], output=tmp_path / str(size), batch_size=size).scores[0].means for size in (1, 5)
+    )
+    for name, value in one.items():
+        assert other[name] == pytest.approx(value, rel=1e-3), name  # a byte may round the other way
+
+
+def test_metrics_by_name(place, tmp_path):
+    result = evaluate([place / "a"], output=tmp_path / "e", metrics=["ssim", "swd"])
+    assert set(result.scores[0].means) == {"ssim", "swd"}
+    with pytest.raises(UsageError, match="did you mean 'ssim'"):
+        evaluate([place / "a"], output=tmp_path / "x", metrics=["sim"])
+    with pytest.raises(UsageError, match="ms_ssim cannot be had: needs tiles of 176 px"):
+        evaluate([place / "a"], output=tmp_path / "x", metrics=["ms_ssim"])
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_table_says_what_is_missing(place, tmp_path):
+    done = sattrans("evaluate", place / "a", "-o", tmp_path / "e")
+    assert done.exit_code == 0, done.output
+    rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    assert "needs tiles of 176 px" in rows["MS-SSIM"]
+    assert " to " in rows["MAE ↓"]
+    assert rows["SWD × 10³ ↓"].split()[-3] == "="

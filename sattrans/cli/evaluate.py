@@ -2,12 +2,17 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sattrans.cli.frame import guarded, notify, say, show_table
 from sattrans.cli.params import Device, Seed
+
+if TYPE_CHECKING:
+    from sattrans.evaluate import Evaluation
+    from sattrans.evaluating.gather import Score
+    from sattrans.evaluating.scoring import Scored
 
 
 class SplitName(StrEnum):
@@ -39,6 +44,9 @@ def evaluate(
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Tiles translated at once.")] = 8,
+    metrics: Annotated[
+        str | None, typer.Option(help="Names of scores, as in mae,ssim. [dim]Default: all that can be had.[/dim]")
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -46,27 +54,56 @@ def evaluate(
 
     Example: sattrans evaluate runs/a runs/b
     """
-    from sattrans.evaluate import METRICS
     from sattrans.evaluate import evaluate as score
 
-    result = score(runs or (), split.value if split else None, output, batch_size, device, seed)
+    names = [name.strip() for name in metrics.split(",")] if metrics else []
+    result = score(runs or (), split.value if split else None, output, batch_size, device, seed, names)
     notify(result.notices)
-    arrows = {"lower": "↓", "higher": "↑"}
-    rows = [
-        [
-            scored.run.name,
-            scored.run.model_name,
-            *(
-                "–"
-                if (mean := scored.means[m.name]) is None
-                else f"{mean:.4g}"
-                if m.name != "l1_sum"
-                else f"{mean:.0f}"
-                for m in METRICS
-            ),
-        ]
-        for scored in result.scores
-    ]
-    show_table(["run", "model", *(f"{m.title} {arrows[m.better]}" for m in METRICS)], rows, numeric=True)
+    show_table(*_table(result), numeric=True)
     images = len(result.scores[0].images)
-    say(f"{result.folder}: means over {images} {result.split} tiles; scores.csv has each tile's, sheet.png shows some")
+    say("(in brackets: 95 % interval over tiles; ~ cannot tell pairs from shuffled ones; = compares sets, not pairs)")
+    say(f"{result.folder}: {images} {result.split} tiles; scores.csv has each tile's, sheet.png shows some")
+
+
+def _table(result: "Evaluation") -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows: a metric a row, a run a column, and the floors beside it."""
+    arrows = {"lower": "↓", "higher": "↑", "real": "→ real"}
+    columns = ["score", *(scored.run.name for scored in result.scores), "shuffled", *FLOORS.values()]
+    rows = []
+    for metric in result.metrics:
+        if metric.name in result.missing:
+            rows.append([metric.title, result.missing[metric.name]])
+            continue
+        own = [scored.scored.scores[metric.name] for scored in result.scores]
+        shuffled = [_shuffled(scored.scored, metric.name) for scored in result.scores]
+        floors = [_number(f.scores[metric.name].value if metric.name in f.scores else None) for f in _floors(result)]
+        title = f"{metric.title} {arrows[metric.better]}"
+        rows.append([title, *map(_with_interval, own), " / ".join(dict.fromkeys(shuffled)), *floors])
+    return columns, [row + [""] * (len(columns) - len(row)) for row in rows]
+
+
+FLOORS = {"real": "real", "class_colors": "class colours"}
+
+
+def _floors(result: "Evaluation") -> "list[Scored]":
+    from sattrans.evaluating.scoring import Scored
+
+    return [result.floors.get(name, Scored({})) for name in FLOORS]
+
+
+def _with_interval(score: "Score") -> str:
+    if score.interval is None:
+        return _number(score.value)
+    return f"{_number(score.value)} ({_number(score.interval.low)} to {_number(score.interval.high)})"
+
+
+def _shuffled(scored: "Scored", name: str) -> str:
+    if name not in scored.shuffled:
+        return "="
+    return _number(scored.shuffled[name].value) + ("" if scored.tells_pairs(name) else " ~")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"

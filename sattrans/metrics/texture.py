@@ -17,7 +17,7 @@ DIRECTIONS = 128
 PATCHES = 128
 """Patches of an image at each scale, where there are not too many images."""
 
-MOST = 2**15
+MOST = 2**13
 """Patches of a set at each scale: with more images there are fewer of each, so that memory has a bound."""
 
 

@@ -1,0 +1,52 @@
+"""Choosing: the split that is scored, and the families that can be had and were asked for."""
+
+from collections.abc import Mapping, Sequence
+
+from sattrans.dataset import Split
+from sattrans.errors import OptionError, UsageError, did_you_mean
+from sattrans.evaluating.families import FAMILIES
+from sattrans.evaluating.family import Family, Metric, Setting, Unavailable
+from sattrans.tileset import Tileset
+
+METRICS: tuple[Metric, ...] = tuple(metric for family in FAMILIES for metric in family.metrics)
+"""Every metric there is, in the order of the table."""
+
+
+def choose_split(tileset: Tileset, split: Split | None) -> tuple[Split, list[str]]:
+    """Return the split to score on, and what to tell of it. Raises `UsageError` where it has no tiles."""
+    if split:
+        if not tileset.split(split):
+            raise UsageError(f"{tileset.folder} has no {split} tiles: choose another split")
+        return split, []
+    if tileset.split("test"):
+        return "test", []
+    if tileset.split("val"):
+        return "val", [f"{tileset.folder} has no test tiles: scored on val, which also chose the checkpoint"]
+    raise UsageError(f"{tileset.folder} has neither test nor val tiles to score on: --split train scores the others")
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise `OptionError` for a metric that there is not."""
+    known = [metric.name for metric in METRICS]
+    for name in names:
+        if name not in known:
+            raise OptionError(f"there is no metric '{name}'{did_you_mean(name, known)}")
+
+
+def choose_families(setting: Setting, names: Sequence[str]) -> tuple[list[Family], Mapping[str, str]]:
+    """Return the families that can be had, and why the metrics of others cannot, by name.
+
+    With `names` only families that have one of these; one of them that cannot be had raises `UsageError`.
+    """
+    families, missing = [], {}
+    for kind in FAMILIES:
+        asked = [metric.name for metric in kind.metrics if metric.name in names]
+        if names and not asked:
+            continue
+        try:
+            families.append(kind(setting))
+        except Unavailable as why:
+            if asked:
+                raise UsageError(f"{asked[0]} cannot be had: {why}") from None
+            missing.update({metric.name: str(why) for metric in kind.metrics})
+    return families, missing

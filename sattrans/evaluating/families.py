@@ -1,0 +1,218 @@
+"""Families that need nothing but the images and their maps."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sattrans.evaluating.family import Family, Metric, Pair, Setting, Statistics, Unavailable, Weights, mean_of
+from sattrans.metrics import memorising, spectrum, texture
+from sattrans.metrics.color import MOMENTS, black_pixels, class_moments, color_distances, sam
+from sattrans.metrics.pixel import l1_sum, l2_norm, mae, psnr, rmse
+from sattrans.metrics.segmentation import nanmean
+from sattrans.metrics.structure import MS_SSIM_SIZE, WINDOW, ms_ssim, ssim
+
+
+class Pixels(Family):
+    """Scores of one pair each, and their means: NaN where a pair has none."""
+
+    metrics = (
+        Metric("mae", "MAE", "grey levels", "lower"),
+        Metric("rmse", "RMSE", "grey levels", "lower"),
+        Metric("psnr", "PSNR", "dB", "higher"),
+        Metric("l1_sum", "L1 sum", "of [-1, 1]", "lower"),
+        Metric("l2_norm", "L2 norm", "of [-1, 1]", "lower"),
+        Metric("sam", "SAM", "degrees", "lower"),
+    )
+    scores: ClassVar[tuple[Callable[[Tensor, Tensor], float | None], ...]] = (mae, rmse, psnr, l1_sum, l2_norm, sam)
+
+    def measure(self, pair: Pair) -> Statistics:
+        """Return each score, then how many pixels are black."""
+        values = [np.nan if (v := score(pair.fake, pair.real)) is None else v for score in self.scores]
+        return np.array([*values, black_pixels(pair.fake, pair.real)])
+
+    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        """Return the mean of a score over the pairs that have one."""
+        column = statistics[:, [m.name for m in self.metrics].index(metric)]
+        there = np.isfinite(column)
+        counted = weights @ there.astype(np.float64)
+        mean: NDArray[np.float64] = weights @ np.where(there, column, 0) / np.where(counted > 0, counted, np.nan)
+        return mean
+
+    def details(self, statistics: Statistics) -> dict[str, Any]:
+        """Return the images without a PSNR, and the pixels without an angle."""
+        psnr = statistics[:, [m.name for m in self.metrics].index("psnr")]
+        return {"equal_images": int(np.isnan(psnr).sum()), "black_pixels": int(statistics[:, -1].sum())}
+
+
+class Structure(Family):
+    """SSIM."""
+
+    metrics = (Metric("ssim", "SSIM", "", "higher"),)
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        if setting.size < WINDOW:
+            raise Unavailable(f"needs tiles of {WINDOW} px")
+
+    def measure(self, pair: Pair) -> Statistics:
+        """Return the similarity."""
+        return np.array([ssim(pair.fake, pair.real)])
+
+    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        """Return the mean."""
+        return mean_of(statistics, weights)[:, 0]
+
+
+class StructureAtScales(Structure):
+    """MS-SSIM."""
+
+    metrics = (Metric("ms_ssim", "MS-SSIM", "", "higher"),)
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        if setting.size < MS_SSIM_SIZE:
+            raise Unavailable(f"needs tiles of {MS_SSIM_SIZE} px")
+
+    def measure(self, pair: Pair) -> Statistics:
+        """Return the similarity."""
+        return np.array([ms_ssim(pair.fake, pair.real)])
+
+
+class ClassColors(Family):
+    """The colours inside each class, over the whole set."""
+
+    metrics = (
+        Metric("class_color", "class colour", "grey levels", "lower"),
+        Metric("class_spread", "class spread", "grey levels", "lower"),
+    )
+    others = True
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        if not setting.classes:
+            raise Unavailable("needs maps of classes; these are pictures")
+
+    def measure(self, pair: Pair) -> Statistics:
+        """Return the moments of both images in each class."""
+        assert pair.fake_map is not None
+        assert pair.real_map is not None
+        classes = len(self.setting.classes)
+        fake, real = (class_moments(*of, classes) for of in ((pair.fake, pair.fake_map), (pair.real, pair.real_map)))
+        return np.stack([fake, real]).ravel()
+
+    def _distances(self, statistics: Statistics, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        moments = mean_of(statistics, weights).reshape(len(weights), 2, len(self.setting.classes), MOMENTS)
+        return color_distances(moments[:, 0], moments[:, 1])
+
+    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        """Return the mean distance of the classes that both have."""
+        means, spreads = self._distances(statistics, weights)
+        return nanmean(means if metric == "class_color" else spreads)
+
+    def details(self, statistics: Statistics) -> dict[str, Any]:
+        """Return the distances of each class; None where it is not there."""
+        both = self._distances(statistics, np.ones((1, len(statistics))))
+        return {
+            metric.name: {
+                name: float(value) if np.isfinite(value) else None
+                for name, value in zip(self.setting.classes, distances[0], strict=True)
+            }
+            for metric, distances in zip(self.metrics, both, strict=True)
+        }
+
+
+class Texture(Family):
+    """The sliced Wasserstein distance."""
+
+    metrics = (Metric("swd", "SWD × 10³", "deviations", "lower", each=False),)
+    sets = others = True
+    draws = 100
+
+    def measure(self, pair: Pair) -> Statistics:
+        """Return patches of both, in single precision."""
+        count = texture.patches_each(self.setting.images)
+        both = [texture.patches(image, count, pair.number) for image in (pair.fake, pair.real)]
+        return np.stack(both).ravel()
+
+    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        """Return the mean over scales."""
+        levels = texture.scales(self.setting.size, self.setting.size)
+        patches = statistics.reshape(len(statistics), 2, levels, -1, 3 * texture.PATCH**2)
+        per_level = [
+            texture.sliced_distance(patches[:, 0, level], patches[:, 1, level], weights) for level in range(levels)
+        ]
+        mean: NDArray[np.float64] = 1000 * np.mean(per_level, axis=0)
+        return mean
+
+
+class Spectrum(Family):
+    """The distance of radial power spectra."""
+
+    metrics = (Metric("spectrum", "spectrum", "dB", "lower", each=False),)
+    sets = others = True
+
+    def measure(self, pair: Pair) -> Statistics:
+        """Return the radial power of both."""
+        return np.concatenate([spectrum.radial_power(pair.fake), spectrum.radial_power(pair.real)])
+
+    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        """Return the distance of the mean spectra."""
+        fake, real = np.split(mean_of(statistics, weights), 2, axis=1)
+        return spectrum.spectrum_distance(fake, real)
+
+
+class Checkerboard(Family):
+    """Peaks of the generated images' spectrum."""
+
+    metrics = (Metric("checkerboard", "checkerboard", "dB", "real", each=False),)
+    sets = True
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        if setting.size < spectrum.PEAKS_SIZE:
+            raise Unavailable(f"needs tiles of {spectrum.PEAKS_SIZE} px")
+
+    def measure(self, pair: Pair) -> Statistics:
+        """Return the power at peaks and around them."""
+        return spectrum.peaks(pair.fake).ravel()
+
+    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        """Return how far the mean peaks stand out."""
+        return spectrum.checkerboard(mean_of(statistics, weights).reshape(len(weights), 2, -1))
+
+
+class Memorising(Family):
+    """The distance of generated images to the nearest training tile. Tool `train`: thumbnails (M, 3072)."""
+
+    metrics = (Metric("nearest", "nearest tile", "grey levels", "real"),)
+    sets = True
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        if "train" not in setting.tools:
+            raise Unavailable("needs training tiles")
+        known = setting.tools["train"]
+        self._known = np.concatenate([known, memorising.flipped(known)])
+
+    def measure(self, pair: Pair) -> Statistics:
+        """Return the distance."""
+        return memorising.nearest(memorising.thumbnail(pair.fake)[np.newaxis], self._known)[0]
+
+    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        """Return the mean."""
+        return mean_of(statistics, weights)[:, 0]
+
+
+FAMILIES: tuple[type[Family], ...] = (
+    Pixels,
+    Structure,
+    StructureAtScales,
+    ClassColors,
+    Texture,
+    Spectrum,
+    Checkerboard,
+    Memorising,
+)

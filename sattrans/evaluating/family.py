@@ -1,0 +1,101 @@
+"""Family: scores that share what is measured of a pair of images, and how a set of pairs becomes one number."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sattrans.metrics.bootstrap import DRAWS
+
+Better = Literal["lower", "higher", "real"]
+"""Which way is better; `real`: near what real images have."""
+
+Statistics = NDArray[Any]
+"""What a family measured of each pair: (N, K)."""
+
+Weights = NDArray[np.float64]
+"""How often each of N pairs counts, in B ways: (B, N)."""
+
+
+class Unavailable(Exception):
+    """A family cannot be had here; the message says what is missing, and where to put it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A score. `unit` says in what it is, `each` whether a single image has one."""
+
+    name: str
+    title: str
+    unit: str
+    better: Better
+    each: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A generated image beside a real one, both (3, H, W) uint8, the pair at place `number` of its set.
+
+    `fake_map` is what the image was made from, `real_map` what belongs to the real one: class indices (H, W), None
+    where maps are pictures. They are one, unless an image of another place stands in for a generated one.
+    """
+
+    fake: Tensor
+    real: Tensor
+    number: int
+    fake_map: Tensor | None = None
+    real_map: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is scored: `images` tiles of `size` px with these `classes` (none where maps are pictures).
+
+    `tools` holds what some families need beside the images, by name.
+    """
+
+    size: int
+    images: int
+    classes: tuple[str, ...] = ()
+    tools: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Family(ABC):
+    """Some metrics: `measure` a pair at a time, then `combine` all pairs, each as often as its weight says.
+
+    So images are never held: what is kept of each is a row of numbers. It also makes intervals cheap: to draw the
+    images again is to combine the same rows with other weights.
+    """
+
+    metrics: ClassVar[tuple[Metric, ...]]
+    sets: ClassVar[bool] = False
+    """Whether it compares two sets of images, so that which is paired with which does not matter."""
+    others: ClassVar[bool] = False
+    """Whether real against real takes real images of other places; else each is beside itself."""
+    draws: ClassVar[int] = DRAWS
+    """Draws for an interval; 0 where a set that was drawn again has a biased score."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+
+    @abstractmethod
+    def measure(self, pair: Pair) -> Statistics:
+        """Return what is kept of a pair, (K,)."""
+
+    @abstractmethod
+    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        """Return a metric (B,) of statistics (N, K) with weights (B, N); NaN where it has no value."""
+
+    def details(self, statistics: Statistics) -> dict[str, Any]:
+        """Return what else is worth keeping of a set: scores of single classes, counts."""
+        return {}
+
+
+def mean_of(statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+    """Return the weighted means (B, K) of statistics (N, K)."""
+    mean: NDArray[np.float64] = weights @ statistics / weights.sum(1, keepdims=True)
+    return mean
