@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sattrans.dataset import Split
+from sattrans.device import choose_device
 from sattrans.errors import UsageError
 from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split
 from sattrans.evaluating.family import Metric, Setting
@@ -16,6 +17,7 @@ from sattrans.evaluating.written import write_scores, write_table
 from sattrans.files import lock
 from sattrans.progress import log
 from sattrans.run import Run
+from sattrans.segmenter import Segmenter, segmenter_path, train_segmenter
 from sattrans.sheet import write_sheet
 from sattrans.tileset import Tileset
 from sattrans.translator import Translator
@@ -67,12 +69,16 @@ def evaluate(
     device: str = "auto",
     seed: int = 0,
     metrics: Sequence[str] = (),
+    segmenter: str | None = None,
 ) -> Evaluation:
     """Score runs (the newest finished one) on a split of the tileset they were trained on.
 
     `split` is `test`, or `val` where there are no test tiles. Several runs must share a tileset. `metrics` are
     names of those wanted, all that can be had where none is named. Raises `UsageError` for what cannot be compared,
     and for a metric that was named and cannot be had.
+
+    `segmenter` is `train`, for one that is trained on the tileset's real images and kept in `evaluations/segmenters`,
+    or the path of a kept one.
     """
     check_names(metrics)
     opened = [Run.open(path) for path in runs] or [Run.newest()]
@@ -85,7 +91,10 @@ def evaluate(
     folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(run.name for run in opened)}-{chosen}"
     with lock(folder):
         train = read_training_tiles(tileset, tileset.split("train"))
-        tools = {"train": train.thumbnails} if train else {}
+        tools: dict[str, Any] = {"train": train.thumbnails} if train else {}
+        if segmenter:
+            tools["segmenter"] = _segmenter(segmenter, tileset, device)
+            log.info("segmenter %s", tools["segmenter"].path)
         classes = tileset.palette.names if tileset.palette else ()
         families, missing = choose_families(Setting(tileset.size, len(tiles), classes, tools), metrics)
         scoring = Scoring(tileset, tiles, families, seed)
@@ -98,12 +107,14 @@ def evaluate(
         named = {f"{place}-{r.run.name}" if _twice(r, results) else r.run.name: r for place, r in enumerate(results, 1)}
         write_table(folder / "scores.csv", had, {name: result.scored for name, result in named.items()})
         write_sheet(folder / "sheet.png", list(pictures.values()), ["map", *named, "real"])
-        about = {
+        about: dict[str, Any] = {
             "tileset": {"name": tileset.name, "hash": tileset.hash},
             "split": chosen,
             "seed": seed,
             "images": len(tiles),
         }
+        if segmenter:
+            about["segmenter"] = {**tools["segmenter"].about, "sha256": tools["segmenter"].hash}
         told = [({"run": name, "model": r.run.model_name}, r.scored) for name, r in named.items()]
         write_scores(folder / "scores.json", about, had, missing, told, floors)
     shown = tuple(m for m in METRICS if m in had or m.name in missing)
@@ -113,6 +124,13 @@ def evaluate(
 def _twice(result: RunScores, results: Sequence[RunScores]) -> bool:
     """Return whether another run's folder has the same name."""
     return sum(result.run.name == other.run.name for other in results) > 1
+
+
+def _segmenter(told: str, tileset: Tileset, device: str) -> Segmenter:
+    place = choose_device(device)
+    if told == "train":
+        return train_segmenter(segmenter_path(DEFAULT_FOLDER / "segmenters", tileset), tileset, place)
+    return Segmenter.open(Path(told), tileset, place)
 
 
 def _shared_tileset(runs: Sequence[Run]) -> Tileset:

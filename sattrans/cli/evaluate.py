@@ -47,6 +47,10 @@ def evaluate(
     metrics: Annotated[
         str | None, typer.Option(help="Names of scores, as in mae,ssim. [dim]Default: all that can be had.[/dim]")
     ] = None,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(help="For mIoU: train, to train one on the real tiles once and keep it; or a kept one's file."),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -57,7 +61,7 @@ def evaluate(
     from sattrans.evaluate import evaluate as score
 
     names = [name.strip() for name in metrics.split(",")] if metrics else []
-    result = score(runs or (), split.value if split else None, output, batch_size, device, seed, names)
+    result = score(runs or (), split.value if split else None, output, batch_size, device, seed, names, segmenter)
     notify(result.notices)
     show_table(*_table(result), numeric=True)
     images = len(result.scores[0].images)

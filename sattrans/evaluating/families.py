@@ -11,7 +11,7 @@ from sattrans.evaluating.family import Family, Metric, Pair, Setting, Statistics
 from sattrans.metrics import memorising, spectrum, texture
 from sattrans.metrics.color import MOMENTS, black_pixels, class_moments, color_distances, sam
 from sattrans.metrics.pixel import l1_sum, l2_norm, mae, psnr, rmse
-from sattrans.metrics.segmentation import nanmean
+from sattrans.metrics.segmentation import confusion, iou, mean_iou, nanmean
 from sattrans.metrics.structure import MS_SSIM_SIZE, WINDOW, ms_ssim, ssim
 
 
@@ -206,6 +206,42 @@ class Memorising(Family):
         return mean_of(statistics, weights)[:, 0]
 
 
+class Consistency(Family):
+    """What a segmenter of real images sees in the generated ones. Tool `segmenter`: image to class indices."""
+
+    metrics = (Metric("miou", "mIoU", "", "higher", each=False),)
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        if not setting.classes:
+            raise Unavailable("needs maps of classes; these are pictures")
+        if "segmenter" not in setting.tools:
+            raise Unavailable("needs a segmenter: --segmenter train, or a file of one")
+
+    def measure(self, pair: Pair) -> Statistics:
+        """Return the confusion of the map of the real image with what is seen in the generated one."""
+        assert pair.real_map is not None
+        seen = self.setting.tools["segmenter"](pair.fake)
+        return confusion(seen, pair.real_map, len(self.setting.classes)).ravel()
+
+    def _confusion(self, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        return mean_of(statistics, weights).reshape(len(weights), *[len(self.setting.classes)] * 2)
+
+    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+        """Return the mean over classes of the set's intersection over union."""
+        return mean_iou(self._confusion(statistics, weights))
+
+    def details(self, statistics: Statistics) -> dict[str, Any]:
+        """Return that of each class; None where it is nowhere."""
+        each = iou(self._confusion(statistics, np.ones((1, len(statistics)))))[0]
+        return {
+            "iou": {
+                name: float(value) if np.isfinite(value) else None
+                for name, value in zip(self.setting.classes, each, strict=True)
+            }
+        }
+
+
 FAMILIES: tuple[type[Family], ...] = (
     Pixels,
     Structure,
@@ -215,4 +251,5 @@ FAMILIES: tuple[type[Family], ...] = (
     Spectrum,
     Checkerboard,
     Memorising,
+    Consistency,
 )

@@ -99,7 +99,7 @@ class Scoring:
                     others.add(Pair(other, image, number, other_map, map_))
                 progress.update()
         scores = {**beside.scores(intervals=False), **(others.scores(intervals=False) if train else {})}
-        return Scored(scores)
+        return Scored(scores, details=beside.details())
 
     def color_floor(self, train: TrainingTiles) -> Scored:
         """Score maps painted with each class's mean colour."""

@@ -42,7 +42,7 @@ def write_scores(
         **about,
         "metrics": {m.name: {"title": m.title, "unit": m.unit, "better": m.better} for m in metrics},
         "missing": dict(missing),
-        "floors": {name: _values(floor.scores) for name, floor in floors.items()},
+        "floors": {name: {**_values(floor.scores), **_seen(floor)} for name, floor in floors.items()},
         "runs": [
             {
                 **told,
@@ -52,6 +52,7 @@ def write_scores(
                 "tells_pairs": {name: scored.tells_pairs(name) for name in scored.shuffled},
                 "apart_from_first": {} if scored is first else _apart(scored, first),
                 **scored.details,
+                **_ratio(scored, floors["real"]),
             }
             for told, scored in runs
         ],
@@ -66,6 +67,18 @@ def _apart(scored: Scored, first: Scored) -> dict[str, Any]:
         apart = difference(score.redrawn, first.scores[name].redrawn)
         found[name] = {"interval": _pair(apart), "apart": tells_apart(apart)}
     return found
+
+
+def _seen(floor: Scored) -> dict[str, Any]:
+    return {"iou": floor.details["iou"]} if "iou" in floor.details else {}
+
+
+def _ratio(scored: Scored, real: Scored) -> dict[str, float]:
+    """Return a run's mIoU over that of the real images, its ceiling."""
+    if "miou" not in scored.scores:
+        return {}
+    own, ceiling = scored.scores["miou"].value, real.scores["miou"].value
+    return {"miou_ratio": own / ceiling} if own is not None and ceiling else {}
 
 
 def _values(scores: Mapping[str, Score]) -> dict[str, float | None]:
