@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sattrans.dataset import Split
 from sattrans.device import choose_device
 from sattrans.errors import UsageError
-from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split
+from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split, choose_weights
 from sattrans.evaluating.family import Metric, Setting
 from sattrans.evaluating.gather import values
 from sattrans.evaluating.scoring import Scored, Scoring
@@ -70,6 +72,7 @@ def evaluate(
     seed: int = 0,
     metrics: Sequence[str] = (),
     segmenter: str | None = None,
+    weights: Mapping[str, Path] | None = None,
 ) -> Evaluation:
     """Score runs (the newest finished one) on a split of the tileset they were trained on.
 
@@ -78,9 +81,12 @@ def evaluate(
     and for a metric that was named and cannot be had.
 
     `segmenter` is `train`, for one that is trained on the tileset's real images and kept in `evaluations/segmenters`,
-    or the path of a kept one.
+    or the path of a kept one. `weights` are the files of published weights, `vgg19` and `inception`; they may lie in
+    the folder `SATTRANS_WEIGHTS`, too.
     """
     check_names(metrics)
+    place = choose_device(device)
+    loaded = choose_weights(weights or {}, metrics, place)
     opened = [Run.open(path) for path in runs] or [Run.newest()]
     tileset = _shared_tileset(opened)
     chosen, notices = choose_split(tileset, split)
@@ -91,9 +97,9 @@ def evaluate(
     folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(run.name for run in opened)}-{chosen}"
     with lock(folder):
         train = read_training_tiles(tileset, tileset.split("train"))
-        tools: dict[str, Any] = {"train": train.thumbnails} if train else {}
+        tools: dict[str, Any] = {**loaded, "train": train.thumbnails} if train else {**loaded}
         if segmenter:
-            tools["segmenter"] = _segmenter(segmenter, tileset, device)
+            tools["segmenter"] = _segmenter(segmenter, tileset, place)
             log.info("segmenter %s", tools["segmenter"].path)
         classes = tileset.palette.names if tileset.palette else ()
         families, missing = choose_families(Setting(tileset.size, len(tiles), classes, tools), metrics)
@@ -112,6 +118,7 @@ def evaluate(
             "split": chosen,
             "seed": seed,
             "images": len(tiles),
+            "weights": {name: {"file": w.path.name, "sha256": w.hash} for name, w in loaded.items()},
         }
         if segmenter:
             about["segmenter"] = {**tools["segmenter"].about, "sha256": tools["segmenter"].hash}
@@ -126,8 +133,7 @@ def _twice(result: RunScores, results: Sequence[RunScores]) -> bool:
     return sum(result.run.name == other.run.name for other in results) > 1
 
 
-def _segmenter(told: str, tileset: Tileset, device: str) -> Segmenter:
-    place = choose_device(device)
+def _segmenter(told: str, tileset: Tileset, place: torch.device) -> Segmenter:
     if told == "train":
         return train_segmenter(segmenter_path(DEFAULT_FOLDER / "segmenters", tileset), tileset, place)
     return Segmenter.open(Path(told), tileset, place)

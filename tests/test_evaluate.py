@@ -126,7 +126,7 @@ def test_metrics_by_name(place, tmp_path):
     assert set(result.scores[0].means) == {"ssim", "swd"}
     with pytest.raises(UsageError, match="did you mean 'ssim'"):
         evaluate([place / "a"], output=tmp_path / "x", metrics=["sim"])
-    with pytest.raises(UsageError, match="ms_ssim cannot be had: needs tiles of 176 px"):
+    with pytest.raises(UsageError, match="ms_ssim cannot be had: it needs tiles of 176 px"):
         evaluate([place / "a"], output=tmp_path / "x", metrics=["ms_ssim"])
     assert not (tmp_path / "x").exists()
 

@@ -8,6 +8,7 @@ import typer
 
 from sattrans.cli.frame import guarded, notify, say, show_table
 from sattrans.cli.params import Device, Seed
+from sattrans.errors import OptionError
 
 if TYPE_CHECKING:
     from sattrans.evaluate import Evaluation
@@ -51,6 +52,12 @@ def evaluate(
         str | None,
         typer.Option(help="For mIoU: train, to train one on the real tiles once and keep it; or a kept one's file."),
     ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="vgg19=FILE, inception=FILE: for VGG19, FID, KID. [dim]Else those in $SATTRANS_WEIGHTS.[/dim]"
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -61,12 +68,22 @@ def evaluate(
     from sattrans.evaluate import evaluate as score
 
     names = [name.strip() for name in metrics.split(",")] if metrics else []
-    result = score(runs or (), split.value if split else None, output, batch_size, device, seed, names, segmenter)
+    files = dict(_named_file(text) for text in weights or ())
+    result = score(
+        runs or (), split.value if split else None, output, batch_size, device, seed, names, segmenter, files
+    )
     notify(result.notices)
     show_table(*_table(result), numeric=True)
     images = len(result.scores[0].images)
     say("(in brackets: 95 % interval over tiles; ~ cannot tell pairs from shuffled ones; = compares sets, not pairs)")
     say(f"{result.folder}: {images} {result.split} tiles; scores.csv has each tile's, sheet.png shows some")
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    name, sign, path = text.partition("=")
+    if not (name and sign and path):
+        raise OptionError(f"--weights {text}: NAME=FILE is needed, as in vgg19=vgg19-dcbb9e9d.pth")
+    return name, Path(path)
 
 
 def _table(result: "Evaluation") -> tuple[list[str], list[list[str]]]:

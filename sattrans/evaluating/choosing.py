@@ -1,14 +1,21 @@
 """Choosing: the split that is scored, and the families that can be had and were asked for."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
 
 from sattrans.dataset import Split
 from sattrans.errors import OptionError, UsageError, did_you_mean
 from sattrans.evaluating.families import FAMILIES
 from sattrans.evaluating.family import Family, Metric, Setting, Unavailable
+from sattrans.evaluating.learned import LEARNED
+from sattrans.metrics.weights import PUBLISHED, Weights, find_weights, load_weights
 from sattrans.tileset import Tileset
 
-METRICS: tuple[Metric, ...] = tuple(metric for family in FAMILIES for metric in family.metrics)
+ALL = (*FAMILIES, *LEARNED)
+
+METRICS: tuple[Metric, ...] = tuple(metric for family in ALL for metric in family.metrics)
 """Every metric there is, in the order of the table."""
 
 
@@ -33,13 +40,20 @@ def check_names(names: Sequence[str]) -> None:
             raise OptionError(f"there is no metric '{name}'{did_you_mean(name, known)}")
 
 
+def choose_weights(told: Mapping[str, Path], names: Sequence[str], device: torch.device) -> dict[str, Weights]:
+    """Load the weights that there are for the metrics that are wanted, all where none is named."""
+    wanted = {kind.weights for kind in LEARNED if not names or {m.name for m in kind.metrics} & set(names)}
+    found = find_weights(told)
+    return {name: load_weights(name, found[name], device) for name in PUBLISHED if name in found and name in wanted}
+
+
 def choose_families(setting: Setting, names: Sequence[str]) -> tuple[list[Family], Mapping[str, str]]:
     """Return the families that can be had, and why the metrics of others cannot, by name.
 
     With `names` only families that have one of these; one of them that cannot be had raises `UsageError`.
     """
     families, missing = [], {}
-    for kind in FAMILIES:
+    for kind in ALL:
         asked = [metric.name for metric in kind.metrics if metric.name in names]
         if names and not asked:
             continue
@@ -47,6 +61,6 @@ def choose_families(setting: Setting, names: Sequence[str]) -> tuple[list[Family
             families.append(kind(setting))
         except Unavailable as why:
             if asked:
-                raise UsageError(f"{asked[0]} cannot be had: {why}") from None
+                raise UsageError(", ".join(filter(None, (f"{asked[0]} cannot be had: it {why}", why.more)))) from None
             missing.update({metric.name: str(why) for metric in kind.metrics})
     return families, missing

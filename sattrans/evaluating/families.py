@@ -216,7 +216,7 @@ class Consistency(Family):
         if not setting.classes:
             raise Unavailable("needs maps of classes; these are pictures")
         if "segmenter" not in setting.tools:
-            raise Unavailable("needs a segmenter: --segmenter train, or a file of one")
+            raise Unavailable("needs --segmenter train", "or --segmenter FILE for a kept one")
 
     def measure(self, pair: Pair) -> Statistics:
         """Return the confusion of the map of the real image with what is seen in the generated one."""

@@ -22,7 +22,11 @@ Weights = NDArray[np.float64]
 
 
 class Unavailable(Exception):
-    """A family cannot be had here; the message says what is missing, and where to put it."""
+    """A family cannot be had here; the message says what is missing in few words, `more` what else would do."""
+
+    def __init__(self, message: str, more: str = "") -> None:
+        super().__init__(message)
+        self.more = more
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,9 @@ def _within(x: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.
     """Return the mean kernel of two different images of a set."""
     itself = (np.square(x).sum(1) / x.shape[1] + 1) ** 3
     squares = np.square(weights)
-    mean: NDArray[np.float64] = (_sum(x, x, weights, weights) - squares @ itself) / (
-        weights.sum(1) ** 2 - squares.sum(1)
-    )
+    pairs = weights.sum(1) ** 2 - squares.sum(1)
+    total = _sum(x, x, weights, weights) - squares @ itself
+    mean: NDArray[np.float64] = total / np.where(pairs > 0, pairs, np.nan)  # one image, drawn alone, has no pair
     return mean
 
 
