@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from sattrans.errors import SattransError, UsageError
 from sattrans.files import lock, sha256, write_bytes
 from sattrans.palette import UNKNOWN
 from sattrans.progress import bar
-from sattrans.tileset import Tileset
+from sattrans.tileset import Tile, Tileset
 
 WIDTH = 16
 LEVELS = 3
 STEPS = 500
-BATCH = 8
+BATCH = 12
 RATE = 2e-3
-SIDE = 128
+SIDE = 64
 """Pixels of the crops it is trained on, at most: a larger tile shows a part at each step."""
 
 
@@ -104,13 +104,20 @@ def segmenter_path(folder: Path, tileset: Tileset) -> Path:
 def train_segmenter(path: Path, tileset: Tileset, device: torch.device, seed: int = 0, steps: int = STEPS) -> Segmenter:
     """Train a segmenter on the real images of the train split, and keep it at `path`; one that is there is reused.
 
-    Cross-entropy on jittered tiles, Adam, the rate falling by a cosine. Pixels of no class are left out. The same
-    seed gives the same bytes on the CPU. Raises `UsageError` where there are no classes or no training tiles.
+    Cross-entropy on crops of jittered tiles, rare classes weighted up, Adam, the rate falling by a cosine. Pixels of
+    no class are left out. The same seed gives the same bytes on the CPU. Raises `UsageError` where there are no
+    classes or no training tiles.
     """
     with lock(path):
         if not path.is_file():
             _train(path, tileset, device, seed, steps)
         return Segmenter.open(path, tileset, device)
+
+
+def _class_weights(names: Sequence[str], tiles: Sequence[Tile]) -> Tensor:
+    """Return one over the root of each class's share, (classes,): else a class of 1 % is never worth predicting."""
+    shares = torch.tensor([sum(tile.shares.get(name, 0) for tile in tiles) / len(tiles) for name in names])
+    return (shares + 1e-3).rsqrt()
 
 
 def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps: int) -> None:
@@ -126,6 +133,7 @@ def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps:
         torch.manual_seed(seed)
         network = SmallUNet(len(palette)).to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), RATE)
+    weights = _class_weights(palette.names, tiles).to(device)
     loss = torch.zeros(())
     with bar(steps, "segmenter", "step") as progress:
         for step in range(steps):
@@ -138,7 +146,7 @@ def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps:
             told = maps.long().to(device)
             if (told == UNKNOWN).all():
                 continue
-            loss = F.cross_entropy(network(to_target(images.to(device))), told, ignore_index=UNKNOWN)
+            loss = F.cross_entropy(network(to_target(images.to(device))), told, weights, ignore_index=UNKNOWN)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
