@@ -78,14 +78,14 @@ def test_a_killed_series_goes_on_with_the_map_it_was_at(run, tmp_path):
     write_map(folder / "b.tif", 3000, 100)
     command = [sys.executable, "-m", "sattrans", "generate", folder, "-o", output, "--run", run.folder]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not list(output.glob("b.tif.part/row-*.tif")):
+    while not list(output.glob("b.tif.part/piece-*.tif")):
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
     process.wait()
     assert not (output / "b.tif").exists()
     before = (output / "a.tif").stat().st_mtime_ns
-    kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/row-*.tif")}
+    kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/piece-*.tif")}
     assert 0 < len(kept) < 6
     made(run, folder, "-o", output)
     assert (output / "a.tif").stat().st_mtime_ns == before
