@@ -84,8 +84,9 @@ def mosaic(
     _check(output, options)
     paths = find(tiles, output)
     workers = min(processors(), MOST_WORKERS) if options.workers is None else options.workers
-    with executor(workers) as pool, Shelf() as shelf:
-        found = look(paths, tiles, shelf, pool, options.res)
+    with Shelf() as shelf:  # outermost: what threads still read must not be closed
+        with executor(workers) as pool:
+            found = look(paths, tiles, shelf, pool, options.res)
         kind, method = found[0].kind, _method(found[0].kind, options.blend)
         # Values of one band that are laid over each other may be classes: they are never mixed.
         is_map = kind.bands == 1 and method in ("first", "last")
@@ -98,7 +99,8 @@ def mosaic(
         told = {"tiles": _identity(paths, found), "blend": method, "res": options.res, "bounds": options.bounds}
         if not overwrite and is_finished(output, told, creation):
             return result(made=False)
-        layout = _layout(plan, found, kind, is_map, shelf, pool)
+        with executor(workers) as pool:
+            layout = _layout(plan, found, kind, is_map, shelf, pool)
         whole = not any(tile.alpha or tile.kind.nodata is not None for tile in found)
         whole &= not any(tile.warp for tile in plan.tiles)
         work = Work(plan, layout, method, shelf, whole)
@@ -108,7 +110,7 @@ def mosaic(
         check_room(output, need.disk)
         with row_writer(output, layout, told, overwrite, creation) as writer:
             missing, total = writer.missing(), len(layout.pieces)
-            with bar(total, "mosaic", "piece", total - len(missing)) as progress:
+            with executor(workers) as pool, bar(total, "mosaic", "piece", total - len(missing)) as progress:
                 for _ in as_done(pool, partial(work.write, writer), missing):
                     progress.update()
             if _identity(paths, found) != told["tiles"]:

@@ -51,7 +51,7 @@ def test_pictures_with_world_files(tmp_path, suffix):
 @pytest.mark.parametrize("kind", ["png", "tif", "jpg"])
 def test_a_tileset_of_any_format_by_its_index(tmp_path, kind):
     root = make_folder(tmp_path / "place", scenes=1, size=256)
-    arguments = [root, "--size", 64, "--overlap", 16, "--edge", "pad", "--format", kind, "-o", tmp_path / "t"]
+    arguments = [root, "--size", 64, "--overlap", 16, "--split", "random", "--format", kind, "-o", tmp_path / "t"]
     assert tile(*arguments).exit_code == 0
     result = mosaic(tmp_path / "t", tmp_path / "m.tif")
     with rasterio.open(root / "images" / "place0.tif") as scene, rasterio.open(result.output) as made:
@@ -121,7 +121,9 @@ def test_a_tile_off_the_grid_is_put_on_it_where_res_says_so(tmp_path):
     assert (result.height, result.width) == (300, 400)
     assert result.gap == 0 and image.shape[0] == 3
     assert np.abs(image[:, 5:-5, 205:-5].astype(int) - PICTURE[:, 5:-5, 205:-5]).mean() < 15
-    assert image[:, :, 200:].min() > 0  # nothing black at its edges
+    write_raster(folder / "z.tif", np.full_like(right, 100), UTM, PLACE @ Affine.translation(200.3, 0.2))
+    image = read(mosaic(folder, tmp_path / "n.tif", MosaicOptions(res=10)).output)
+    assert (image[:, :, 200:] == 100).all()  # nothing black at its edges
 
 
 def test_nodata_is_not_mixed_into_what_is_resampled(tmp_path):
