@@ -144,7 +144,7 @@ def generate(
     if workers < 1:
         raise OptionError(f"--workers {workers}: at least 1 is needed")
     as_file = output.suffix.lower() in RASTER_SUFFIXES
-    if not as_file and (update or preview or creation):
+    if not as_file and output.suffix.lower() not in IMAGE_SUFFIXES and (update or preview or creation):
         raise OptionError(f"-o {output}: --update, --preview and --co are for one image, give a name that ends in .tif")
     with _task(map_, output, run, options, where[0], map_options) as task:
         if not as_file:

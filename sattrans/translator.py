@@ -1,6 +1,7 @@
 """Translator: a trained run, ready to turn windows of a map into images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sattrans.batches import ENCODINGS
 from sattrans.device import choose_device, quick_at_bf16
@@ -47,7 +49,8 @@ class Translator:
         self.seed = seed
         self.device = choose_device(device) if isinstance(device, str) else device
         self.precision = resolve_precision(precision, self.device)
-        model = run.build_model()
+        with undrawn():
+            model = run.build_model()
         tensors, self.checkpoint = load_checkpoint(run.checkpoint("best"), torch.device("cpu"))
         try:
             model.generator.load_state_dict(under("generator", tensors))
@@ -61,6 +64,8 @@ class Translator:
         self.model = model.to(self.device).eval()
         if stats == "tile":
             _take_tiles_statistics(model.generator)
+        else:
+            _fold_norms(model.generator)
         # The layout that convolutions are quickest in, here and on a GPU.
         model.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
         if self.precision == "bf16":
@@ -80,9 +85,35 @@ class Translator:
             maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
             source = self._encode(maps, self.palette).contiguous(memory_format=torch.channels_last)
             images = self.model.translate(source, Noise(self.seed, origins, self.size, self.device))
-            levels = ((images.float() + 1) * 127.5).clamp(0, 255)
+            levels = images.float().add(1).mul_(127.5).clamp_(0, 255)
             pixels: NDArray[np.float32] = levels.cpu().contiguous().numpy()
         return pixels
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Let modules be built without drawing the weights that they are to be given anyway: that takes half a second."""
+    names = [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]
+    drawn = {name: getattr(nn.init, name) for name in names}
+    try:
+        for name in names:
+            setattr(nn.init, name, lambda tensor, *_, **__: tensor)
+        yield
+    finally:
+        for name, function in drawn.items():
+            setattr(nn.init, name, function)
+
+
+def _fold_norms(network: nn.Module) -> None:
+    """Let convolutions do what the batch norms behind them do: with a run's statistics both are linear."""
+    for block in network.modules():
+        if isinstance(block, nn.Sequential):
+            for place in range(len(block) - 1):
+                layer, norm = block[place], block[place + 1]
+                if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
+                    transposed = isinstance(layer, nn.ConvTranspose2d)
+                    block[place] = fuse_conv_bn_eval(layer, norm, transposed)
+                    block[place + 1] = nn.Identity()
 
 
 def _cast_weights(network: nn.Module) -> None:

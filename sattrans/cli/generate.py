@@ -145,7 +145,7 @@ def generate(
     blended: Any = blend.value if blend else None
     options = GenerateOptions(overlap, blended, batch_size, seed, precision.value, stats.value, compile_)
     map_options = MapOptions(res, bounds, aoi, parse_classes(classes or []), rules)
-    encoding = parse_creation(creation or [])
+    encoding = parse_creation(creation) if creation else None
     where: dict[str, Any] = {"devices": devices, "workers": workers}
     if not is_series(map_):
         if dry_run:

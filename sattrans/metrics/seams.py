@@ -18,6 +18,10 @@ PERIOD = 32
 """Pixels after which the grid of a generator's own repeats: of its last five doublings."""
 
 
+FEWEST = 1000
+"""Pixels along boundaries that a score is taken from; of fewer it says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seams:
     """Both are 1 for an image without seams.
@@ -65,7 +69,7 @@ class _Axis:
         for boundary in boundaries:
             shared[max(0, boundary - middle - 1) : boundary + overlap - middle + 1] = True
         inside = ~shared if not shared.all() else ~here  # windows that share everything
-        if not self.counts[here].any() or not self.counts[inside].any():
+        if self.counts[here].sum() < FEWEST or not self.counts[inside].any():
             return None
         gradient = self._against(self.first, here, inside, phase)
         detail = self._against(self.second, shared, inside, phase)
@@ -93,7 +97,8 @@ def seams(
     """Return the seam score of an image of `size` (height, width), over some `parts` of it; both axes count alike.
 
     `boundaries` are the rows and the columns at which a new window's texture begins, `overlap` how many pixels two
-    windows share. `valid` says which pixels hold anything. None where no two windows meet, or nothing differs.
+    windows share. `valid` says which pixels hold anything. None where no two windows meet, where too few pixels lie
+    there, or where nothing differs.
     """
     height, width = size
     down, across = _Axis.of(height), _Axis.of(width)
