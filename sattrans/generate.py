@@ -46,7 +46,7 @@ MOST_SCORED = 400
 class GenerateOptions:
     """What decides an image beside map and run.
 
-    `overlap` is a number of pixels, or a part of the tile size such as "25%". `blend` None takes `bands`, or `none`
+    `overlap` is a number of pixels, or a part of the tile size such as "25%". `blend` None takes `hann`, or `none`
     for a model of finite view, which needs no blending. `precision` `auto` is bf16 where the device is quick at it.
     `stats` says whose statistics batch norms take: those of the run, or each tile's own.
     """
@@ -205,7 +205,7 @@ def _task(
     log.info("run %s (%s)", opened.folder, opened.model_name)
     kind, spec = model_class(opened.model_name), opened.spec
     precision = resolve_precision(options.precision, device)
-    blend = options.blend or ("bands" if kind.margin is None else "none")
+    blend = options.blend or ("hann" if kind.margin is None else "none")
     overlap = parse_overlap(options.overlap, spec.size, kind.stride, kind.margin)
     with open_map(map_, map_options or MapOptions(), opened.palette, opened.ground_resolution) as read_map:
         told = {
