@@ -128,7 +128,7 @@ def encode_onehot(maps: Tensor, palette: Palette | None) -> Tensor:
 def _looked_up(indices: Tensor, rows: Tensor) -> Tensor:
     """Put a row of `rows` (classes, C) in place of each class index (N, H, W), zeros for `UNKNOWN`: (N, C, H, W)."""
     table = F.pad(rows, (0, 0, 0, 256 - len(rows))).to(indices.device)
-    return table[indices.long()].permute(0, 3, 1, 2).contiguous()
+    return F.embedding(indices.int(), table).permute(0, 3, 1, 2)  # laid out channels last, as convolutions like it
 
 
 ENCODINGS: dict[SourceEncoding, Callable[[Tensor, Palette | None], Tensor]] = {

@@ -1,4 +1,8 @@
-"""Joining overlapping windows: weights, and the rolling rows that hold what is not finished yet."""
+"""Joining overlapping windows: what each weighs where they overlap, and the sums that finished rows are taken from.
+
+Weights along rows and columns are apart: a pixel's weight is the product of two. They are divided by their sum over all
+windows, so that what is summed is a mean. The blend `bands` sums twice, with two weights: see `Bands`.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -6,97 +10,149 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Blend = Literal["none", "linear", "hann"]
+Blend = Literal["none", "linear", "hann", "bands"]
+
+Floats = NDArray[np.float32]
+Ramp = Callable[[int], Floats]
+"""How a window's weight rises over an overlap, (overlap,); with its mirror image it sums to 1 at every pixel."""
 
 
-def _flat(overlap: int) -> NDArray[np.float32]:
+def _flat(overlap: int) -> Floats:
     # The middle of an overlap is a hard edge: each pixel comes from the window whose centre is nearer.
     return (np.arange(overlap) >= (overlap + 1) // 2).astype(np.float32)
 
 
-def _linear(overlap: int) -> NDArray[np.float32]:
+def _linear(overlap: int) -> Floats:
     return ((np.arange(overlap) + 0.5) / max(1, overlap)).astype(np.float32)
 
 
-def _hann(overlap: int) -> NDArray[np.float32]:
+def _hann(overlap: int) -> Floats:
     return (0.5 - 0.5 * np.cos(np.pi * (np.arange(overlap) + 0.5) / max(1, overlap))).astype(np.float32)
 
 
-RAMPS: dict[str, Callable[[int], NDArray[np.float32]]] = {"none": _flat, "linear": _linear, "hann": _hann}
-"""How a window's weight rises over the overlap; with its mirror image it sums to 1 at every pixel."""
+def _within(ramp: Ramp, inset: int, overlap: int) -> Floats:
+    """Let a ramp rise `inset` pixels away from both ends of the overlap."""
+    whole = np.zeros(overlap, np.float32)
+    whole[overlap - inset :] = 1
+    whole[inset : overlap - inset] = ramp(overlap - 2 * inset)
+    return whole
 
 
-def window_weight(
-    size: int, overlap: int, blend: Blend, top: bool, left: bool, bottom: bool, right: bool
-) -> NDArray[np.float32]:
-    """Return a window's weights, (size, size); a side at the raster's edge (True) has no neighbour and keeps 1.
+def coarseness(overlap: int) -> int:
+    """Return the side in pixels of the cells that `bands` takes for coarse, for an overlap: a power of two up to 16."""
+    return 1 << min(4, max(0, (overlap // 16).bit_length() - 1))
 
-    The overlap may be over half the window: the weights then are those of the window's own ramps, and whoever
-    sums them divides by their sum.
+
+FINE_CELLS = 2
+"""Over how many cells fine texture goes from one window to the next."""
+
+
+def _coarse(overlap: int) -> Floats:
+    # A window's outermost cells say nothing about the coarse part: so a filter of that reach keeps within the window.
+    inset = 3 * coarseness(overlap)
+    return _within(_hann, inset, overlap) if 2 * inset < overlap else _fine(overlap)
+
+
+def _fine(overlap: int) -> Floats:
+    return _within(_linear, max(0, overlap - FINE_CELLS * coarseness(overlap)) // 2, overlap)
+
+
+RAMPS: dict[Blend, tuple[Ramp, ...]] = {
+    "none": (_flat,),
+    "linear": (_linear,),
+    "hann": (_hann,),
+    "bands": (_fine, _coarse),
+}
+"""The ramps of a blend: one, or one for fine texture and one for what is coarse."""
+
+
+def axis_weights(starts: Sequence[int], size: int, overlap: int, ramp: Ramp) -> Floats:
+    """Return what each window weighs along one axis, (windows, size); at every pixel they sum to 1.
+
+    The first has no neighbour before it and the last none behind: there they weigh 1.
     """
-
-    def side(first: bool, last: bool) -> NDArray[np.float32]:
-        weight = np.ones(size, np.float32)
-        ramp = RAMPS[blend](overlap)
-        if not first:
-            weight[:overlap] *= ramp
-        if not last:
-            weight[size - overlap :] *= ramp[::-1] if blend != "none" else 1 - ramp
-        return weight
-
-    return np.outer(side(top, bottom), side(left, right))
+    up = ramp(overlap)
+    weights = np.ones((len(starts), size), np.float32)
+    weights[1:, :overlap] *= up
+    weights[:-1, size - overlap :] *= 1 - up
+    total = np.zeros(starts[-1] + size, np.float32)
+    for start, weight in zip(starts, weights, strict=True):
+        total[start : start + size] += weight
+    for start, weight in zip(starts, weights, strict=True):
+        weight /= total[start : start + size]
+    return weights
 
 
 class RollingRows:
-    """Sums weighted windows of one row of windows after the other, and gives rows away when they are finished.
+    """Sums rows of windows from the top, and lets go of what is finished: memory is width × (rows not finished)."""
 
-    Memory is width × (rows not finished), whatever the raster's height.
-    """
-
-    def __init__(self, bands: int, height: int, width: int, first_row: int = 0) -> None:
-        self.height = height
-        self.width = width
+    def __init__(self, bands: int, width: int, first_row: int = 0) -> None:
         self.top = first_row
-        self._bands = bands
         self._sum = np.zeros((bands, 0, width), np.float32)
-        self._weight = np.zeros((0, width), np.float32)
 
-    def add(self, row: int, col: int, pixels: NDArray[np.float32], weight: NDArray[np.float32]) -> None:
-        """Add a window whose top left is (`row`, `col`): `pixels` (bands, h, w), `weight` (h, w).
-
-        What lies outside the raster, or above the rows already given away, is left out.
-        """
-        above = max(0, self.top - row)
-        bottom, right = min(row + weight.shape[0], self.height), min(col + weight.shape[1], self.width)
-        if bottom <= row + above or right <= col:
+    def add(self, row: int, pixels: Floats, weights: Floats) -> None:
+        """Add pixels (bands, h, width) from `row` down, weighed by `weights` (bands, h); rows let go are left out."""
+        above, height = max(0, self.top - row), pixels.shape[1]
+        if above >= height:
             return
-        self._grow(bottom)
-        inside = (slice(above, bottom - row), slice(0, right - col))
-        place = (slice(row + above - self.top, bottom - self.top), slice(col, right))
-        self._sum[:, *place] += pixels[:, *inside] * weight[inside]
-        self._weight[place] += weight[inside]
+        self._grow(row + height)
+        place = self._sum[:, row + above - self.top : row + height - self.top]
+        place += pixels[:, above:] * weights[:, above:, np.newaxis]
 
     def _grow(self, bottom: int) -> None:
-        missing = bottom - self.top - self._weight.shape[0]
+        bands, height, width = self._sum.shape
+        missing = bottom - self.top - height
         if missing > 0:
-            self._sum = np.concatenate([self._sum, np.zeros((self._bands, missing, self.width), np.float32)], axis=1)
-            self._weight = np.concatenate([self._weight, np.zeros((missing, self.width), np.float32)])
+            self._sum = np.concatenate([self._sum, np.zeros((bands, missing, width), np.float32)], axis=1)
 
-    def take(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Give away the next `rows` rows: their weighted means (bands, rows, W), and where there was anything."""
-        self._grow(self.top + rows)
-        total, weight = self._sum[:, :rows], self._weight[:rows]
-        mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
-        self._sum, self._weight = self._sum[:, rows:].copy(), self._weight[rows:].copy()
-        self.top += rows
-        return mean, weight > 0
+    def look(self, top: int, bottom: int) -> Floats:
+        """Return the sums of some rows, (bands, rows, width)."""
+        self._grow(bottom)
+        return self._sum[:, top - self.top : bottom - self.top]
+
+    def let_go(self, until: int) -> None:
+        """Forget the rows above `until`."""
+        if until > self.top:
+            self._grow(until)
+            self._sum = self._sum[:, until - self.top :].copy()
+            self.top = until
 
 
-def to_uint8(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+def to_uint8(pixels: Floats) -> NDArray[np.uint8]:
     """Round to grey levels 0 to 255."""
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
-def reaches(starts: Sequence[int], size: int, row: int) -> int:
-    """Return the position in `starts` of the first window that reaches `row` or lies below it."""
-    return next((i for i, start in enumerate(starts) if start + size > row), len(starts))
+def smoothed(pixels: Floats, cell: int) -> Floats:
+    """Return what is coarse in pixels (bands, H, W), whose sides are multiples of `cell`.
+
+    Means of cells, weighed 1 2 1 with their neighbours and drawn out linearly: a pixel reaches less than three
+    cells far. Beyond an edge is what lies at it. Sums run in one order, so a part gives the bytes of the whole.
+    """
+    rows: Floats = np.sum([pixels[:, row::cell] for row in range(cell)], axis=0, dtype=np.float32)
+    cells: Floats = np.sum([rows[..., col::cell] for col in range(cell)], axis=0, dtype=np.float32)
+    cells /= np.float32(cell**2)
+    return _drawn_out(_drawn_out(cells, cell, axis=1), cell, axis=2)
+
+
+def _drawn_out(cells: Floats, cell: int, axis: int) -> Floats:
+    before, at, behind = _neighbours(cells, axis)
+    before, at, behind = _neighbours(0.25 * before + 0.5 * at + 0.25 * behind, axis)
+    shape = [1, 1, 1, 1]
+    shape[axis + 1] = cell
+    # From a cell's middle, in cells.
+    place: Floats = ((np.arange(cell) + 0.5) / cell - 0.5).astype(np.float32).reshape(shape)
+    before, at, behind = (np.expand_dims(part, axis + 1) for part in (before, at, behind))
+    other = np.where(place < 0, before, behind)
+    drawn = (at + np.abs(place) * (other - at)).astype(np.float32)
+    size = list(cells.shape)
+    size[axis] *= cell
+    return drawn.reshape(size)
+
+
+def _neighbours(cells: Floats, axis: int) -> tuple[Floats, Floats, Floats]:
+    """Return the cells before, at and behind each, along an axis; beyond an edge is the cell at it."""
+    padded = np.pad(cells, [(1, 1) if a == axis else (0, 0) for a in range(cells.ndim)], mode="edge")
+    count = cells.shape[axis]
+    before, at, behind = (np.take(padded, range(first, first + count), axis=axis) for first in range(3))
+    return before, at, behind

@@ -1,48 +1,77 @@
 """Generate a georeferenced image from a map of any size: overlapping windows, blended, streamed to disk."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from sattrans.blend import RAMPS, Blend, RollingRows, reaches, to_uint8, window_weight
+from sattrans.blend import RAMPS, Blend
 from sattrans.dataset import IMAGE_SUFFIXES
-from sattrans.errors import ClassesError, OptionError, OutputExists
-from sattrans.files import begun_of, check_same_options, lock, read_manifest, remove, write_manifest
-from sattrans.grid import Window, cover_starts
+from sattrans.device import several
+from sattrans.errors import ClassesError, OptionError, OutputExists, UsageError
+from sattrans.generating.change import Change
+from sattrans.generating.folder import folder_finished, write_folder
+from sattrans.generating.look import write_preview
+from sattrans.generating.need import Need, memory_of
+from sattrans.generating.plan import Plan, parse_overlap
+from sattrans.generating.record import TAG, digests, read_record, seal, write_record
+from sattrans.generating.stream import Stream
 from sattrans.mapping.opened import Map, open_map
 from sattrans.mapping.options import MapOptions
+from sattrans.metrics.seams import Seams, seams
 from sattrans.plugins import model_class
-from sattrans.progress import bar, log
+from sattrans.progress import log
+from sattrans.raster.creation import Creation
+from sattrans.raster.gate import open_raster
+from sattrans.raster.room import check_room, room_needed
 from sattrans.raster.rows import Layout, RowWriter, is_finished, row_writer
-from sattrans.raster.write import write_tile
 from sattrans.run import Run
-from sattrans.translator import Translator
+from sattrans.translator import Precision, Stats, Translator, resolve_precision
 from sattrans.version import __version__
 
 RASTER_SUFFIXES = (".tif", ".tiff")
-FOLDER_MANIFEST = "generated.json"
-FOLDER_VERSION = 1
+
+ENCODED = 0.9
+"""What encoding leaves of a generated image, at the most."""
+
+MOST_SCORED = 400
+"""Pieces of an image that its seam score is taken from; of more, so many at even distances."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateOptions:
-    """What `generate` may be told. `overlap` is a number of pixels, or a part of the tile size such as "25%"."""
+    """What decides an image beside map and run.
+
+    `overlap` is a number of pixels, or a part of the tile size such as "25%". `blend` None takes `hann`, or `none`
+    for a model of finite view, which needs no blending. `precision` `auto` is bf16 where the device is quick at it.
+    `stats` says whose statistics batch norms take: those of the run, or each tile's own.
+    """
 
     overlap: str = "25%"
-    blend: Blend = "hann"
+    blend: Blend | None = None
     batch_size: int = 4
     seed: int = 0
+    precision: Precision = "auto"
+    stats: Stats = "run"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise OptionError(f"--batch-size {self.batch_size}: at least 1 is needed")
+        if self.blend is not None and self.blend not in RAMPS:
+            raise OptionError(f"--blend {self.blend}: one of {', '.join(RAMPS)} is needed")
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateResult:
     """The output, the run that made it, its size in pixels, and what a user should know.
 
-    `made` is False where the output was there already.
+    `made` is False where the output was there already; `seams` is None there, and where no two windows meet.
+    `windows` counts all that the map has, not those that an update made anew.
     """
 
     output: Path
@@ -52,6 +81,34 @@ class GenerateResult:
     windows: int
     notices: tuple[str, ...]
     made: bool
+    seams: Seams | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A map that was opened for a run, and how it will be translated."""
+
+    run: Run
+    map: Map
+    plan: Plan
+    precision: Precision
+    told: dict[str, Any]
+
+    def result(self, output: Path, notices: Sequence[str], made: bool, found: Seams | None = None) -> GenerateResult:
+        plan = self.plan
+        return GenerateResult(output, self.run, plan.height, plan.width, plan.windows, tuple(notices), made, found)
+
+    @property
+    def layout(self) -> Layout:
+        run, map_ = self.run, self.map
+        tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
+        return Layout(map_.height, map_.width, 3, map_.georeference, map_.partial, tags=tags)
+
+    def check_map(self) -> None:
+        try:
+            self.map.check()
+        except ClassesError as error:
+            raise ClassesError(f"{error} (the classes of run {self.run.folder})") from error
 
 
 def generate(
@@ -62,6 +119,12 @@ def generate(
     device: str = "auto",
     overwrite: bool = False,
     map_options: MapOptions | None = None,
+    *,
+    devices: int = 1,
+    workers: int = 1,
+    update: Path | None = None,
+    preview: Path | None = None,
+    creation: Creation | None = None,
 ) -> GenerateResult:
     """Translate a map into a GeoTIFF (`output` ends in .tif) or a folder of tiles, with the map's georeference.
 
@@ -69,180 +132,154 @@ def generate(
     is a picture, in three 8-bit bands or one with a colour table. It may also be a vector map, which is drawn by
     rules. `map_options` say which part of it is meant, which class is which, and at which ground resolution; the
     run's is taken where nothing is told. Where the map holds nothing, the image is transparent.
-    `run` is a run's folder, or the newest finished run under `runs/`. Memory is bounded by the map's width, never by
-    its height; what was killed is taken up by the same call. Raises `ClassesError` where map and run know different
-    classes, `RasterError` for a map that is no picture where one is needed.
+
+    `run` is a run's folder, or the newest finished run under `runs/`. Memory is bounded, whatever the map's size;
+    what was killed is taken up by the same call. `update` is an image that was generated from the map before it
+    was changed: only what the change touches is made anew. `workers` threads write. `preview` is a PNG of map and
+    image. Raises `ClassesError` where map and run know different classes, `RasterError` for a map that is no
+    picture where one is needed.
     """
     options = options or GenerateOptions()
-    if options.batch_size < 1:
-        raise OptionError(f"--batch-size {options.batch_size}: at least 1 is needed")
-    if options.blend not in RAMPS:
-        raise OptionError(f"--blend {options.blend}: one of {', '.join(RAMPS)} is needed")
+    where = several(device, devices)
+    if workers < 1:
+        raise OptionError(f"--workers {workers}: at least 1 is needed")
+    as_file = output.suffix.lower() in RASTER_SUFFIXES
+    if not as_file and output.suffix.lower() not in IMAGE_SUFFIXES and (update or preview or creation):
+        raise OptionError(f"-o {output}: --update, --preview and --co are for one image, give a name that ends in .tif")
+    with _task(map_, output, run, options, where[0], map_options) as task:
+        if not as_file:
+            finished = folder_finished(output, task.told, overwrite)
+        else:
+            finished = not (overwrite or _same_file(update, output)) and is_finished(output, task.told, creation)
+        if finished:
+            if preview:
+                write_preview(preview, task.map, task.run.palette, output)
+            return task.result(output, (), made=False)
+        task.check_map()
+        settings = options.seed, task.precision, options.stats, options.compile
+        translators = [Translator(task.run, one, *settings) for one in where]
+        stream = Stream(task.map, task.plan, translators, options.batch_size, workers)
+        if not as_file:
+            write_folder(stream, output, task.told, Path(str(map_)).stem, overwrite)
+            return task.result(output, task.map.notices, made=True)
+        found = _write_image(task, stream, output, overwrite, update, creation)
+        if preview:
+            write_preview(preview, task.map, task.run.palette, output)
+        return task.result(output, task.map.notices, made=True, found=found)
+
+
+def plan_generate(
+    map_: str | Path,
+    output: Path,
+    run: Path | None = None,
+    options: GenerateOptions | None = None,
+    device: str = "auto",
+    map_options: MapOptions | None = None,
+    creation: Creation | None = None,
+) -> tuple[GenerateResult, Need]:
+    """Return what `generate` would make, and what it would need; nothing is written."""
+    options = options or GenerateOptions()
+    with _task(map_, output, run, options, several(device, 1)[0], map_options) as task:
+        task.check_map()
+        return task.result(output, task.map.notices, made=False), _need(task, options, creation)
+
+
+@contextmanager
+def _task(
+    map_: str | Path,
+    output: Path,
+    run: Path | None,
+    options: GenerateOptions,
+    device: torch.device,
+    map_options: MapOptions | None,
+) -> Iterator[_Task]:
+    """Open map and run, and check that they fit together and may become the output."""
     as_file = output.suffix.lower() in RASTER_SUFFIXES
     if not as_file and output.suffix.lower() in IMAGE_SUFFIXES:
         raise OptionError(f"-o {output}: the image is a GeoTIFF, give a name that ends in .tif, or a folder")
+    if as_file and output.is_dir():
+        raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
+    if _same_file(output, Path(map_)):
+        raise OutputExists(f"{output} is the map itself: choose another output")
     opened = Run.open(run) if run else Run.newest()
     log.info("run %s (%s)", opened.folder, opened.model_name)
+    kind, spec = model_class(opened.model_name), opened.spec
+    precision = resolve_precision(options.precision, device)
+    blend = options.blend or ("hann" if kind.margin is None else "none")
+    overlap = parse_overlap(options.overlap, spec.size, kind.stride, kind.margin)
     with open_map(map_, map_options or MapOptions(), opened.palette, opened.ground_resolution) as read_map:
-        overlap = parse_overlap(options.overlap, opened.spec.size, model_class(opened.model_name).stride)
         told = {
             **read_map.identity,
             "run": opened.name,
             "run_created": opened.manifest["created"],
             "overlap": overlap,
-            "blend": options.blend,
+            "blend": blend,
             "seed": options.seed,
             "batch_size": options.batch_size,
+            "precision": precision,
+            "stats": options.stats,
+            "compile": options.compile,
         }
-        if as_file and output.is_dir():
-            raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
-        windows = [len(cover_starts(n, opened.spec.size, overlap)) for n in (read_map.height, read_map.width)]
-
-        def result(notices: Sequence[str], made: bool) -> GenerateResult:
-            size = read_map.height, read_map.width
-            return GenerateResult(output, opened, *size, windows[0] * windows[1], tuple(notices), made)
-
-        if output.exists() and Path(map_).exists() and output.samefile(map_):
-            raise OutputExists(f"{output} is the map itself: choose another output")
-        finished = not overwrite and is_finished(output, told) if as_file else _folder_finished(output, told, overwrite)
-        if finished:
-            return result((), made=False)
-        try:
-            read_map.check()
-        except ClassesError as error:
-            raise ClassesError(f"{error} (the classes of run {opened.folder})") from error
-        job = _Job(read_map, Translator(opened, device, options.seed), overlap, options.blend, options.batch_size)
-        if as_file:
-            tags = {"SATTRANS_RUN": opened.name, "SATTRANS_MODEL": opened.model_name, "SATTRANS_VERSION": __version__}
-            layout = Layout(read_map.height, read_map.width, 3, read_map.georeference, read_map.partial, tags=tags)
-            with row_writer(output, layout, told, overwrite) as writer:
-                job.stream(writer)
-        else:
-            _write_folder(job, output, told, Path(str(map_)).stem, overwrite)
-        return result(read_map.notices, made=True)
+        plan = Plan(read_map.height, read_map.width, spec.size, overlap, blend)
+        yield _Task(opened, read_map, plan, precision, told)
 
 
-def parse_overlap(text: str, size: int, stride: int = 1) -> int:
-    """Return an overlap in pixels, from "64" or "25%" of the tile size. Raises `OptionError`.
-
-    It is made larger until windows start at multiples of the model's `stride`.
-    """
-    try:
-        pixels = round(float(text[:-1]) / 100 * size) if text.endswith("%") else int(text)
-    except (ValueError, OverflowError):
-        raise OptionError(f"--overlap {text}: a number of pixels or a part such as 25% is needed") from None
-    if not 0 <= pixels <= size * 3 // 4:
-        raise OptionError(f"--overlap {text} is {pixels} px: 0 to {size * 3 // 4} fit the run's tiles of {size} px")
-    return size - max(stride, (size - pixels) // stride * stride)
+def _same_file(one: Path | None, other: Path) -> bool:
+    return one is not None and one.exists() and other.exists() and one.samefile(other)
 
 
-@dataclass
-class _Job:
-    """One map being translated: rows of windows from the top, each in batches of one shape."""
-
-    map: Map
-    translator: Translator
-    overlap: int
-    blend: Blend
-    batch_size: int
-    size: int = field(init=False)
-    rows: range = field(init=False)
-    cols: range = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.size = self.translator.size
-        self.rows = cover_starts(self.map.height, self.size, self.overlap)
-        self.cols = cover_starts(self.map.width, self.size, self.overlap)
-
-    def band(self, row: int) -> NDArray[np.uint8]:
-        """Return the map under a row of windows, (…, H, W), mirrored beyond the map's edge."""
-        raster = self.map
-        height = min(self.size, raster.height - row)
-        pixels = self.map.read(Window(row, 0, height, raster.width))
-        below, right = self.size - height, self.cols[-1] + self.size - raster.width
-        bands = [(0, 0)] * (pixels.ndim - 2)
-        return np.pad(pixels, (*bands, (0, below), (0, max(0, right))), mode="symmetric")
-
-    def translated(self, row: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield (column, pixels) of each window in a row. The last batch is filled up: one shape throughout."""
-        band = self.band(row)
-        for start in range(0, len(self.cols), self.batch_size):
-            cols = list(self.cols[start : start + self.batch_size])
-            filled = cols + [cols[-1]] * (self.batch_size - len(cols))
-            windows = np.stack([band[..., col : col + self.size] for col in filled])
-            pixels = self.translator(windows, [(row, col) for col in filled])
-            yield from zip(cols, pixels, strict=False)
-
-    def stream(self, writer: RowWriter) -> None:
-        """Translate what the writer misses, and hand it over in pieces."""
-        missing = writer.missing()
-        if not missing:
-            return
-        raster, last_row, last_col = self.map, self.rows[-1], self.cols[-1]
-        first = reaches(self.rows, self.size, missing[0].row)
-        blocks = iter([row for row in writer.layout.rows if row.row >= missing[0].row])
-        block = next(blocks)
-        rolling = RollingRows(3, raster.height, raster.width, block.row)
-        total = len(self.rows) * len(self.cols)
-        with bar(total, "generate", "window", first * len(self.cols)) as progress:
-            for position, row in enumerate(self.rows[first:], first):
-                for col, pixels in self.translated(row):
-                    weight = window_weight(
-                        self.size, self.overlap, self.blend, row == 0, col == 0, row == last_row, col == last_col
-                    )
-                    rolling.add(row, col, pixels, weight)
-                    progress.update()
-                finished = raster.height if row == last_row else self.rows[position + 1]
-                while block.bottom <= finished:
-                    mean, _ = rolling.take(block.height)
-                    wanted = [piece for piece in missing if piece.row == block.row]
-                    if wanted:
-                        finished_row = self._with_alpha(to_uint8(mean), block)
-                        for piece in wanted:
-                            writer.write(piece, finished_row[..., piece.col : piece.right])
-                    following = next(blocks, None)
-                    if following is None:
-                        break
-                    block = following
-
-    def _with_alpha(self, pixels: NDArray[np.uint8], block: Window) -> NDArray[np.uint8]:
-        if not self.map.partial:
-            return pixels
-        alpha = np.where(self.map.valid(block), 255, 0).astype(np.uint8)
-        return np.concatenate([np.where(alpha, pixels, 0), alpha[np.newaxis]]).astype(np.uint8)
+def _need(task: _Task, options: GenerateOptions, creation: Creation | None) -> Need:
+    with torch.device("meta"):
+        weights = sum(parameter.numel() for parameter in task.run.build_model().generator.parameters())
+    width = int(task.run.manifest["options"]["width"])
+    memory = memory_of(task.plan, task.layout.bands, weights, options.batch_size, width)
+    return Need(memory, room_needed(task.layout, ENCODED, creation))
 
 
-def _folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> bool:
-    """Say whether the tiles are all there. Raises `OutputExists` for other things, and for other options' tiles."""
-    if folder.exists() and not folder.is_dir():
-        raise OutputExists(f"{folder} is a file: give a name that ends in .tif, or a folder")
-    finished = folder / FOLDER_MANIFEST
-    manifest = next((path for path in (finished, begun_of(finished)) if path.is_file()), None)
-    if manifest is None:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise OutputExists(f"{folder} holds other files: choose an empty folder")
-        return False
-    if overwrite:
-        return False
-    check_same_options(folder, read_manifest(manifest, "generated", FOLDER_VERSION)["options"], told)
-    return manifest == finished
+def _write_image(
+    task: _Task, stream: Stream, output: Path, overwrite: bool, update: Path | None, creation: Creation | None
+) -> Seams | None:
+    """Write the GeoTIFF, and its record beside it."""
+    check_room(output, room_needed(task.layout, ENCODED, creation))
+    found = digests(task.map, task.plan)
+    replaces = overwrite or _same_file(update, output)
+    with ExitStack() as stack:
+        change = stack.enter_context(_change(task, update, found)) if update else None
+        writer = stack.enter_context(row_writer(output, task.layout, task.told, replaces, creation))
+        stream.write(writer, change)
+        score = _score(task, writer)
+        if score:
+            writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
+        writer.tags[TAG] = seal(found)
+        write_record(output, task.told, task.plan, found)
+    return score
 
 
-def _write_folder(job: _Job, folder: Path, told: Mapping[str, Any], stem: str, overwrite: bool) -> None:
-    """Write each window as a GeoTIFF of its own, cut at the map's edge: input for `mosaic`."""
-    raster = job.map
-    with lock(folder):
-        if overwrite:
-            remove(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_manifest(begun_of(folder / FOLDER_MANIFEST), "generated", FOLDER_VERSION, {"options": dict(told)})
-        with bar(len(job.rows) * len(job.cols), "generate", "window") as progress:
-            for row in job.rows:
-                paths = {col: folder / f"{stem}_{row:06d}_{col:06d}.tif" for col in job.cols}
-                if not all(path.exists() for path in paths.values()):
-                    for col, pixels in job.translated(row):
-                        height, width = min(job.size, raster.height - row), min(job.size, raster.width - col)
-                        window = Window(row, col, height, width)
-                        write_tile(paths[col], to_uint8(pixels[:, :height, :width]), raster.georeference.at(window))
-                progress.update(len(job.cols))
-        begun_of(folder / FOLDER_MANIFEST).replace(folder / FOLDER_MANIFEST)
+@contextmanager
+def _change(task: _Task, before: Path, found: np.ndarray[Any, np.dtype[np.uint64]]) -> Iterator[Change]:
+    """Compare with the record of an image made before. Raises `UsageError` where that is none of this map."""
+    if not before.is_file():
+        raise UsageError(f"--update {before}: there is no such image")
+    with open_raster(before) as image:
+        old = read_record(before, image.tags(), task.plan, task.told, frozenset({"map"}))
+        if image.bands != task.layout.bands:
+            bands = f"{image.bands} bands, not {task.layout.bands}"
+            raise UsageError(f"--update {before}: it has {bands}: generate it anew")
+        changed = old != found
+        log.info("%d of %d windows changed", int(changed.sum()), changed.size)
+        yield Change(task.plan, changed, lambda window: image.read(window).astype(np.uint8, copy=False))
+
+
+def _score(task: _Task, writer: RowWriter) -> Seams | None:
+    pieces = writer.layout.pieces
+    step = max(1, len(pieces) // MOST_SCORED)
+
+    plan, partial = task.plan, task.map.partial
+    return seams(
+        lambda window: writer.read(window)[:3],
+        (lambda window: writer.read(window)[3] > 0) if partial else None,
+        pieces[::step],
+        (plan.height, plan.width),
+        plan.boundaries(),
+        plan.overlap,
+    )

@@ -31,6 +31,10 @@ class Window:
         """Rows, columns: to index an array of the whole raster."""
         return slice(self.row, self.bottom), slice(self.col, self.right)
 
+    def moved(self, down: int, right: int) -> "Window":
+        """Return a rectangle of the same size, so many pixels further down and to the right."""
+        return Window(self.row + down, self.col + right, self.height, self.width)
+
     def contains(self, other: "Window") -> bool:
         """Say whether `other` lies wholly inside."""
         return (

@@ -1,6 +1,7 @@
 """What a mosaic does where tiles overlap: small objects that are fed tiles and give the joined pixels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
@@ -10,63 +11,192 @@ from sattrans.blend import to_uint8
 from sattrans.grid import Window
 
 Method = Literal["first", "last", "mean", "feather"]
+Pixels = NDArray[np.uint8]
+Valid = NDArray[np.bool_] | None
+
+MOST_CELLS = 1 << 14
+"""Of a piece that tiles cut into more rectangles, no part is looked at by itself."""
 
 
 class Joiner(Protocol):
-    """Joins tiles on one piece of the mosaic. `feed` takes them in their order."""
+    """Joins tiles on one piece of the mosaic. Windows count from the piece's top left; a tile may stick out."""
 
-    def feed(self, place: tuple[slice, slice], pixels: NDArray[np.uint8], weight: NDArray[np.float32]) -> None:
-        """Take (bands, h, w) pixels for a place; a weight (h, w) of 0 says that there is nothing."""
+    order: Sequence[int]
+    """The numbers of the tiles as they are to be fed."""
 
-    def joined(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def wanted(self, number: int) -> Window | None:
+        """Return the part of a tile that is needed, within the piece; None where nothing of it will be seen."""
+
+    def feed(self, number: int, part: Window, pixels: Pixels, valid: Valid) -> None:
+        """Take the pixels (bands, h, w) of a wanted part, and which hold anything (h, w), None where all do."""
+
+    def joined(self) -> tuple[Pixels, NDArray[np.bool_]]:
         """Return the pixels (bands, H, W), and where there is anything (H, W)."""
 
 
-class Overlay:
-    """Keeps the first tile at each pixel, or the last."""
+class Cells:
+    """The rectangles that the edges of windows cut a piece into."""
 
-    def __init__(self, bands: int, height: int, width: int, keep_first: bool) -> None:
+    def __init__(self, windows: Sequence[Window]) -> None:
+        self._rows = np.unique([edge for w in windows for edge in (w.row, w.bottom)])
+        self._cols = np.unique([edge for w in windows for edge in (w.col, w.right)])
+        self.shape = max(0, len(self._rows) - 1), max(0, len(self._cols) - 1)
+
+    def span(self, window: Window) -> tuple[slice, slice]:
+        """Return the rows and columns of the cells in a window, one of those that made them."""
+        top, bottom = np.searchsorted(self._rows, (window.row, window.bottom))
+        left, right = np.searchsorted(self._cols, (window.col, window.right))
+        return slice(int(top), int(bottom)), slice(int(left), int(right))
+
+    def runs(self, chosen: NDArray[np.bool_], span: tuple[slice, slice]) -> Iterator[Window]:
+        """Yield the chosen cells within a span as windows, as few and large as is easily had."""
+        rows, cols = span
+        inside = chosen[span]
+        top = 0
+        for bottom in range(1, len(inside) + 1):
+            if bottom < len(inside) and np.array_equal(inside[bottom], inside[top]):
+                continue
+            changes = np.flatnonzero(np.diff(inside[top], prepend=False, append=False))
+            for left, right in zip(changes[::2], changes[1::2], strict=True):
+                row, col = int(self._rows[rows.start + top]), int(self._cols[cols.start + left])
+                end, side = int(self._rows[rows.start + bottom]), int(self._cols[cols.start + right])
+                yield Window(row, col, end - row, side - col)
+            top = bottom
+
+
+def _within(tiles: Sequence[Window], height: int, width: int) -> list[Window]:
+    """Return the parts of tiles within a piece; all of them reach into it."""
+    parts = [tile.intersection(Window(0, 0, height, width)) for tile in tiles]
+    return [part for part in parts if part is not None]
+
+
+class Overlay:
+    """Keeps the first tile at each pixel, or the last: what is to be seen is laid over the rest."""
+
+    def __init__(
+        self, bands: int, height: int, width: int, tiles: Sequence[Window], whole: bool, keep_first: bool
+    ) -> None:
         self._pixels = np.zeros((bands, height, width), np.uint8)
         self._filled = np.zeros((height, width), bool)
-        self._keep_first = keep_first
+        self._parts = _within(tiles, height, width)
+        self.order: Sequence[int] = range(len(tiles))[:: -1 if keep_first else 1]
+        self._cells = Cells(self._parts)
+        self._seen: NDArray[np.int64] | None = None
+        if whole:
+            self._seen = np.full(self._cells.shape, -1)
+            for number in self.order:
+                self._seen[self._cells.span(self._parts[number])] = number
 
-    def feed(self, place: tuple[slice, slice], pixels: NDArray[np.uint8], weight: NDArray[np.float32]) -> None:
+    def wanted(self, number: int) -> Window | None:
+        """Return what will be seen of a tile; all of it, where tiles have holes."""
+        part = self._parts[number]
+        if self._seen is None:
+            return part
+        seen = list(self._cells.runs(self._seen == number, self._cells.span(part)))
+        around = seen[0] if seen else None
+        for run in seen[1:]:
+            around = run.union(around) if around else run
+        return around
+
+    def feed(self, number: int, part: Window, pixels: Pixels, valid: Valid) -> None:
         """Take a tile."""
-        wanted = weight > 0
-        if self._keep_first:
-            wanted &= ~self._filled[place]
-        np.copyto(self._pixels[:, *place], pixels, where=wanted)
-        self._filled[place] |= wanted
+        place = part.slices
+        if valid is None:
+            self._pixels[:, *place] = pixels
+            self._filled[place] = True
+        else:
+            np.copyto(self._pixels[:, *place], pixels, where=valid)
+            self._filled[place] |= valid
 
-    def joined(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def joined(self) -> tuple[Pixels, NDArray[np.bool_]]:
         """Return what was joined."""
         return self._pixels, self._filled
 
 
-class Weighted:
-    """The mean of the tiles at each pixel, by their weights."""
+class _Sums:
+    """The weighted sums of tiles in a window that they share."""
 
-    def __init__(self, bands: int, height: int, width: int) -> None:
-        self._sum = np.zeros((bands, height, width), np.float32)
-        self._weight = np.zeros((height, width), np.float32)
+    def __init__(self, bands: int, window: Window) -> None:
+        self.window = window
+        self._sum = np.zeros((bands, window.height, window.width), np.float32)
+        self._weight = np.zeros((window.height, window.width), np.float32)
 
-    def feed(self, place: tuple[slice, slice], pixels: NDArray[np.uint8], weight: NDArray[np.float32]) -> None:
-        """Take a tile."""
+    def add(self, run: Window, pixels: Pixels, weight: NDArray[np.float32]) -> None:
+        place = _inside(run, self.window)
         self._sum[:, *place] += pixels * weight
         self._weight[place] += weight
 
-    def joined(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Return what was joined."""
+    def mean(self) -> tuple[Pixels, NDArray[np.bool_]]:
         filled = self._weight > 0
-        return to_uint8(np.divide(self._sum, self._weight, out=np.zeros_like(self._sum), where=filled)), filled
+        mean = np.divide(self._sum, self._weight, out=self._sum, where=filled)
+        return to_uint8(mean), filled
 
 
-JOINERS: dict[Method, Callable[[int, int, int], Joiner]] = {
-    "first": lambda bands, height, width: Overlay(bands, height, width, keep_first=True),
-    "last": lambda bands, height, width: Overlay(bands, height, width, keep_first=False),
-    "mean": Weighted,
-    "feather": Weighted,
-}
+class Weighted:
+    """The mean of the tiles at each pixel, by their weights. Where there is one, its pixels are taken as they are."""
+
+    def __init__(
+        self,
+        bands: int,
+        height: int,
+        width: int,
+        tiles: Sequence[Window],
+        whole: bool,
+        weight: Callable[[Window, Window], NDArray[np.float32]],
+    ) -> None:
+        self._pixels = np.zeros((bands, height, width), np.uint8)
+        self._filled = np.zeros((height, width), bool)
+        self._tiles, self._parts = tiles, _within(tiles, height, width)
+        self._weigh = weight
+        self.order: Sequence[int] = range(len(tiles))
+        self._alone, shared = self._split(Window(0, 0, height, width))
+        self._shared = [_Sums(bands, run) for run in shared]
+
+    def _split(self, piece: Window) -> tuple[list[Window], list[Window]]:
+        """Return where there is one tile, and where there are more."""
+        cells = Cells(self._parts)
+        if cells.shape[0] * cells.shape[1] > MOST_CELLS:
+            return [], [piece]
+        count = np.zeros(cells.shape, int)
+        for part in self._parts:
+            count[cells.span(part)] += 1
+        everywhere = slice(0, cells.shape[0]), slice(0, cells.shape[1])
+        return list(cells.runs(count == 1, everywhere)), list(cells.runs(count > 1, everywhere))
+
+    def wanted(self, number: int) -> Window | None:
+        """Return all of a tile."""
+        return self._parts[number]
+
+    def feed(self, number: int, part: Window, pixels: Pixels, valid: Valid) -> None:
+        """Take a tile."""
+        for alone in self._alone:
+            if run := alone.intersection(part):
+                self._copy(run, pixels[:, *_inside(run, part)], None if valid is None else valid[_inside(run, part)])
+        for shared in self._shared:
+            if run := shared.window.intersection(part):
+                weight = self._weigh(self._tiles[number], run)
+                if valid is not None:
+                    weight = weight * valid[_inside(run, part)]
+                shared.add(run, pixels[:, *_inside(run, part)], weight)
+
+    def joined(self) -> tuple[Pixels, NDArray[np.bool_]]:
+        """Return what was joined."""
+        for shared in self._shared:
+            self._copy(shared.window, *shared.mean())
+        return self._pixels, self._filled
+
+    def _copy(self, run: Window, pixels: Pixels, valid: Valid) -> None:
+        if valid is None:
+            self._pixels[:, *run.slices] = pixels
+            self._filled[run.slices] = True
+        else:
+            np.copyto(self._pixels[:, *run.slices], pixels, where=valid)
+            self._filled[run.slices] = valid
+
+
+def _inside(run: Window, part: Window) -> tuple[slice, slice]:
+    """Return where a run lies in an array of a part."""
+    return Window(run.row - part.row, run.col - part.col, run.height, run.width).slices
 
 
 def even(tile: Window, part: Window) -> NDArray[np.float32]:
@@ -84,10 +214,10 @@ def by_distance(tile: Window, part: Window) -> NDArray[np.float32]:
     return nearest
 
 
-WEIGHTS: dict[Method, Callable[[Window, Window], NDArray[np.float32]]] = {
-    "first": even,
-    "last": even,
-    "mean": even,
-    "feather": by_distance,
+JOINERS: dict[Method, Callable[[int, int, int, Sequence[Window], bool], Joiner]] = {
+    "first": partial(Overlay, keep_first=True),
+    "last": partial(Overlay, keep_first=False),
+    "mean": partial(Weighted, weight=even),
+    "feather": partial(Weighted, weight=by_distance),
 }
-"""The weights of the pixels in a part of a tile, (part height, part width)."""
+"""Made from a piece's bands, height and width, the tiles on it, and whether all pixels of all tiles hold anything."""

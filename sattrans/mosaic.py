@@ -1,219 +1,180 @@
-"""Join georeferenced tiles that overlap into one tiled GeoTIFF, by rows of blocks."""
+"""Join georeferenced tiles that overlap into one cloud-optimised GeoTIFF, piece by piece."""
 
+import hashlib
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from shapely import area, box, union_all
 
-from sattrans.dataset import IMAGE_SUFFIXES
-from sattrans.errors import OptionError, OutputExists, RasterError, UsageError
+from sattrans.errors import OptionError, RasterError, UsageError
+from sattrans.executor import as_done, executor, processors
 from sattrans.files import fingerprint
 from sattrans.grid import Window
-from sattrans.join import JOINERS, WEIGHTS, Method
-from sattrans.palette import RGB
+from sattrans.join import JOINERS, Method
+from sattrans.joining.need import Need, need_of
+from sattrans.joining.piece import Work
+from sattrans.joining.plan import Plan, lay_out
+from sattrans.joining.shelf import Shelf
+from sattrans.joining.tiles import Kind, Tile, find, look
 from sattrans.progress import bar
-from sattrans.raster.gate import Raster, open_raster
-from sattrans.raster.georeference import Georeference
-from sattrans.raster.read import read_valid
-from sattrans.raster.rows import Layout, is_finished, is_ours, row_writer
+from sattrans.raster.creation import parse_creation
+from sattrans.raster.gate import session
+from sattrans.raster.room import check_room
+from sattrans.raster.rows import Layout, is_finished, row_writer
 from sattrans.version import __version__
 
-OFF_GRID = 0.05
-"""How far, in pixels, a tile may lie off the mosaic's grid."""
+MOST_WORKERS = 8
+"""Threads where nobody says how many: each holds a piece in memory, and the disk keeps up with no more."""
 
-MOST_SIDE = 500_000
-"""The widest or highest mosaic, in pixels: a larger one is a misplaced tile, and a row of it would not fit."""
+
+@dataclass(frozen=True, slots=True)
+class MosaicOptions:
+    """What `mosaic` may be told.
+
+    `blend` is first, last, mean or feather (None: feather, for class maps first), `res` the side of a pixel in units
+    of the tiles' CRS, `bounds` "left,bottom,right,top" in that CRS, `creation` options of GDAL's COG driver as
+    "NAME=VALUE", `workers` a number of threads.
+    """
+
+    blend: Method | None = None
+    res: float | None = None
+    bounds: str | None = None
+    creation: Sequence[str] = ()
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MosaicResult:
-    """The output, its size in pixels, how many tiles went in, and the share of it that no tile covers."""
+    """The output, its size in pixels, how many tiles went in, and what no tile covers.
+
+    `gap` is the share of it, 0 to 1; `gaps` the windows around its parts, the largest first. `made` is False where
+    the output was there already, or was only asked about; then `need` says what it will take.
+    """
 
     output: Path
     height: int
     width: int
     tiles: int
     gap: float
+    gaps: tuple[Window, ...]
     made: bool
+    need: Need | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A tile and its place on the mosaic's grid."""
-
-    path: Path
-    window: Window
-
-
-def mosaic(tiles: Path, output: Path, blend: Method | None = None, overwrite: bool = False) -> MosaicResult:
+def mosaic(
+    tiles: Path,
+    output: Path,
+    options: MosaicOptions | None = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+) -> MosaicResult:
     """Join the rasters in a folder (or a tileset's `images`) into `output`, a cloud-optimised GeoTIFF.
 
-    The tiles share a CRS, a resolution and a grid; their sizes may differ. Where they overlap, `blend` takes
-    the first or the last (by name), the mean, or the mean weighted by the distance to each tile's edge
-    (`feather`, the default for images; class maps take `first`). Pixels that no tile covers are transparent.
-    Raises `UsageError` and `RasterError` for tiles that do not fit together.
+    The tiles share a CRS; without `res`, a resolution and a grid, too. Where they overlap, `blend` takes the first
+    or the last (by name), the mean, or the mean weighted by the distance to each tile's edge. Pixels that no tile
+    covers are transparent, or have the tiles' nodata value; those of class maps have a value that no tile holds.
+    What was killed is taken up by the same call. With `dry_run` nothing is written. Raises `UsageError` and
+    `RasterError` for tiles that do not fit together, and where the disk has no room.
     """
-    paths = _find(tiles, output)
+    options = options or MosaicOptions()
+    creation = parse_creation(options.creation)
+    _check(output, options)
+    paths = find(tiles, output)
+    workers = min(processors(), MOST_WORKERS) if options.workers is None else options.workers
+    with Shelf() as shelf:  # outermost: what threads still read must not be closed
+        with executor(workers) as pool:
+            found = look(paths, tiles, shelf, pool, options.res)
+        kind, method = found[0].kind, _method(found[0].kind, options.blend)
+        # Values of one band that are laid over each other may be classes: they are never mixed.
+        is_map = kind.bands == 1 and method in ("first", "last")
+        plan = lay_out(found, is_map, options.res, options.bounds)
+        height, width = plan.grid.height, plan.grid.width
+
+        def result(made: bool, need: Need | None = None) -> MosaicResult:
+            return MosaicResult(output, height, width, len(plan.tiles), plan.gap, tuple(plan.gaps), made, need)
+
+        told = {"tiles": _identity(paths, found), "blend": method, "res": options.res, "bounds": options.bounds}
+        if not overwrite and is_finished(output, told, creation):
+            return result(made=False)
+        with executor(workers) as pool:
+            layout = _layout(plan, found, kind, is_map, shelf, pool)
+        whole = not any(tile.alpha or tile.kind.nodata is not None for tile in found)
+        whole &= not any(tile.warp for tile in plan.tiles)
+        work = Work(plan, layout, method, shelf, whole)
+        need = need_of(work, output, creation, workers)
+        if dry_run:
+            return result(made=False, need=need)
+        check_room(output, need.disk)
+        with row_writer(output, layout, told, overwrite, creation) as writer:
+            missing, total = writer.missing(), len(layout.pieces)
+            with executor(workers) as pool, bar(total, "mosaic", "piece", total - len(missing)) as progress:
+                for _ in as_done(pool, partial(work.write, writer), missing):
+                    progress.update()
+            if _identity(paths, found) != told["tiles"]:
+                raise RasterError(f"{tiles}: tiles changed while they were joined; --overwrite joins them anew")
+    return result(made=True)
+
+
+def _check(output: Path, options: MosaicOptions) -> None:
     if output.suffix.lower() not in (".tif", ".tiff"):
         raise OptionError(f"-o {output}: the mosaic is a GeoTIFF, give a name that ends in .tif")
-    places, kind = _look(paths)
-    origin, pieces, height, width = _lay_out(places)
+    if output.is_dir():
+        raise OptionError(f"-o {output} is a folder: give the name of a file")
+    if options.blend is not None and options.blend not in JOINERS:
+        raise OptionError(f"--blend {options.blend}: one of {', '.join(JOINERS)} is needed")
+    if options.res is not None and not 0 < options.res < float("inf"):
+        raise OptionError(f"--res {options.res:g}: the side of a pixel is needed, in units of the tiles' CRS")
+
+
+def _method(kind: Kind, blend: Method | None) -> Method:
     method = blend or ("first" if kind.bands == 1 else "feather")
-    if method not in JOINERS:
-        raise OptionError(f"--blend {method}: one of {', '.join(JOINERS)} is needed")
     if kind.colormap and method not in ("first", "last"):
         raise OptionError(f"--blend {method} would mix class values: class maps take first or last")
-    outlines = [box(p.window.col, p.window.row, p.window.right, p.window.bottom) for p in pieces]
-    gap = 1 - float(area(union_all(outlines))) / (height * width)
-    options = {"tiles": fingerprint(paths), "blend": method}
-    if not overwrite and is_finished(output, options):
-        return MosaicResult(output, height, width, len(pieces), gap, made=False)
-    nodata = kind.nodata
-    if nodata is None and not kind.alpha and gap > 0 and kind.bands == 1:
-        nodata = _free_value(paths)
-    alpha = kind.alpha or (gap > 0 and nodata is None)
-    tags = {"SATTRANS_VERSION": __version__}
-    layout = Layout(height, width, kind.bands, origin, alpha, kind.colormap, nodata, tags)
-    with row_writer(output, layout, options, overwrite) as writer:
-        missing = writer.missing()
-        total = len(layout.pieces)
-        with bar(total, "mosaic", "piece", total - len(missing)) as progress:
-            for piece in missing:
-                writer.write(piece, _join(piece, pieces, layout, method))
-                progress.update()
-    return MosaicResult(output, height, width, len(pieces), gap, made=True)
+    return method
 
 
-def _find(tiles: Path, output: Path) -> list[Path]:
-    if not tiles.is_dir():
-        raise UsageError(f"{tiles}: no such folder of tiles")
-    folder = tiles / "images" if (tiles / "tileset.json").is_file() else tiles
-    own = output.resolve()
-    found = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")]
-    paths = [p for p in found if p.resolve() != own]
-    if len(paths) < len(found) and not is_ours(output):
-        raise OutputExists(f"{output} is one of the tiles: choose another output")
-    if not paths:
-        raise UsageError(f"{tiles} holds no rasters: make tiles with sattrans generate MAP -o {tiles}")
-    return paths
+def _identity(paths: Sequence[Path], tiles: Sequence[Tile]) -> str:
+    """Return what tells these tiles, in these places, from others: a changed one is noticed, unread."""
+    try:
+        files = fingerprint(paths)
+    except FileNotFoundError as error:
+        raise RasterError(f"{error.filename} has gone while tiles were joined: put it back") from error
+    places = repr([tile.grid.georeference.transform for tile in tiles])
+    return f"{len(paths)} ({hashlib.sha256((files + places).encode()).hexdigest()[:12]})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What all tiles of a mosaic have in common."""
-
-    bands: int
-    alpha: bool
-    nodata: float | None
-    colormap: dict[int, RGB] | None
-
-    @classmethod
-    def of(cls, raster: Raster) -> "_Kind":
-        if raster.dtype != "uint8":
-            raise RasterError(f"{raster.path} holds {raster.dtype} pixels: tiles of 8 bits are joined")
-        alpha = raster.alpha_band is not None
-        bands = raster.bands - alpha
-        if bands not in (1, 3):
-            raise RasterError(
-                f"{raster.path} has {bands} bands: tiles of one (classes, grey) or three (colours) are joined"
-            )
-        return cls(bands, alpha, raster.nodata, raster.colormap() if bands == 1 else None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A tile as it was found."""
-
-    path: Path
-    georeference: Georeference
-    height: int
-    width: int
+def _layout(plan: Plan, tiles: Sequence[Tile], kind: Kind, is_map: bool, shelf: Shelf, pool: Executor) -> Layout:
+    grid, nodata = plan.grid, kind.nodata
+    alpha = any(tile.alpha for tile in tiles)
+    if plan.gap > 0 and nodata is None and not alpha:
+        if is_map:
+            nodata = _free_value([tile.path for tile in tiles], shelf, pool)
+        else:
+            alpha = True
+    return Layout(
+        grid.height,
+        grid.width,
+        kind.bands,
+        grid.georeference,
+        alpha,
+        kind.colormap,
+        nodata,
+        {"SATTRANS_VERSION": __version__},
+        overviews="nearest" if is_map else "average",
+    )
 
 
-def _look(paths: Sequence[Path]) -> tuple[list[_Place], _Kind]:
-    places: list[_Place] = []
-    kind: _Kind | None = None
-    for path in paths:
-        with open_raster(path) as raster:
-            here, own = raster.georeference, _Kind.of(raster)
-            places.append(_Place(path, here, raster.height, raster.width))
-        if not here.north_up:
-            raise RasterError(f"{path} has no georeference with north up: warp it first (rio warp)")
-        if kind is None:
-            kind = own
-            continue
-        first = places[0]
-        if here.rasterio_crs != first.georeference.rasterio_crs:
-            raise UsageError(
-                f"{path} and {first.path} have different coordinate reference systems: reproject one first"
-            )
-        if not np.allclose(here.resolution, first.georeference.resolution, rtol=1e-6):
-            raise UsageError(
-                f"{path} has pixels of {here.resolution[0]:g}, {first.path} of "
-                f"{first.georeference.resolution[0]:g}: resample one first"
-            )
-        if own != kind:
-            raise UsageError(f"{path} and {first.path} differ in bands, colour table or nodata: they cannot be joined")
-    assert kind is not None
-    return places, kind
-
-
-def _lay_out(places: Sequence[_Place]) -> tuple[Georeference, list[_Piece], int, int]:
-    """Return the mosaic's georeference, the tiles on its grid, its height and its width."""
-    reference = places[0].georeference
-    pieces = []
-    for place in places:
-        col, row = ~reference.affine @ (place.georeference.transform[2], place.georeference.transform[5])
-        if max(abs(col - round(col)), abs(row - round(row))) > OFF_GRID:
-            raise UsageError(
-                f"{place.path} is off the grid of {places[0].path} by {col - round(col):+.2f} columns and "
-                f"{row - round(row):+.2f} rows: resample one onto the other's grid first"
-            )
-        pieces.append((place.path, Window(round(row), round(col), place.height, place.width)))
-    top, left = min(w.row for _, w in pieces), min(w.col for _, w in pieces)
-    height, width = max(w.bottom for _, w in pieces) - top, max(w.right for _, w in pieces) - left
-    if max(height, width) > MOST_SIDE:
-        raise UsageError(f"the tiles span {width} wide × {height} high: is one of them misplaced?")
-    moved = [_Piece(path, Window(w.row - top, w.col - left, w.height, w.width)) for path, w in pieces]
-    return reference.at(Window(top, left, height, width)), moved, height, width
-
-
-def _join(piece: Window, tiles: Sequence[_Piece], layout: Layout, method: Method) -> NDArray[np.uint8]:
-    joiner = JOINERS[method](layout.count, piece.height, piece.width)
-    for tile in tiles:
-        part = tile.window.intersection(piece)
-        if part is None:
-            continue
-        inside = Window(part.row - tile.window.row, part.col - tile.window.col, part.height, part.width)
-        with open_raster(tile.path) as raster:
-            pixels = raster.read(inside, range(1, layout.count + 1)).astype(np.uint8, copy=False)
-            valid = read_valid(raster, inside, pixels)
-        weight = WEIGHTS[method](tile.window, part)
-        if valid is not None:
-            weight = weight * valid
-        place = (
-            slice(part.row - piece.row, part.bottom - piece.row),
-            slice(part.col - piece.col, part.right - piece.col),
-        )
-        joiner.feed(place, pixels, weight)
-    joined, filled = joiner.joined()
-    if layout.nodata is not None:
-        joined[:, ~filled] = int(layout.nodata)
-    if layout.alpha:
-        joined = np.concatenate([joined, np.where(filled, 255, 0).astype(np.uint8)[np.newaxis]])
-    return joined
-
-
-def _free_value(paths: Sequence[Path]) -> int:
+def _free_value(paths: Sequence[Path], shelf: Shelf, pool: Executor) -> int:
     """Return the highest value that no tile holds: what stands for a gap between class maps."""
-    free = np.ones(256, bool)
-    for path in paths:
-        with open_raster(path) as raster:
-            for window in raster.bands_of_rows():
-                free[np.unique(raster.read(window))] = False
-    if not free.any():
+
+    def held(path: Path) -> set[int]:
+        with session(files_only=True), shelf.opened(path) as raster:
+            return {int(value) for window in raster.bands_of_rows() for value in np.unique(raster.read(window))}
+
+    free = set(range(256)).difference(*pool.map(held, paths))
+    if not free:
         raise UsageError("the tiles leave gaps and hold every value from 0 to 255: give them a nodata value")
-    return int(np.flatnonzero(free)[-1])
+    return max(free)

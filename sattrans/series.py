@@ -53,6 +53,9 @@ def generate_series(
     device: str = "auto",
     overwrite: bool = False,
     map_options: MapOptions | None = None,
+    *,
+    devices: int = 1,
+    workers: int = 1,
 ) -> SeriesResult:
     """Translate each map in `folder` into `output/<name>.tif`, all by one run; the options are those of `generate`.
 
@@ -71,7 +74,8 @@ def generate_series(
         for path in maps:
             target = output / f"{path.stem}.tif"
             try:
-                made.append(generate(path, target, opened.folder, options, device, overwrite, map_options))
+                common = opened.folder, options, device, overwrite, map_options
+                made.append(generate(path, target, *common, devices=devices, workers=workers))
             except (Interrupted, LockedError):
                 raise
             except SattransError as error:

@@ -17,6 +17,7 @@ import pytest
 import torch
 from makers import make_folder, make_indices, make_landcover, write_raster
 from makers_bad_input import change_what_was_tiled, make_bad_input
+from makers_tiles import make_bad_tiles, make_tiles
 from typer.testing import CliRunner, Result
 
 from sattrans import hookspecs
@@ -195,6 +196,28 @@ def test_the_page_on_tiling_names_every_option():
     assert not [option for option in options if option not in text]
 
 
+def test_the_page_on_joining_and_that_it_names_every_option(folder):
+    make_tiles()
+    page = DOCS / "mosaic.md"
+    ran = 0
+    for block in blocks(page):
+        told = [line for line in block.text.splitlines() if not line.startswith("sattrans generate")]
+        if block.language == "bash":
+            ran += len([run_line(line) for line in told])
+        elif block.language == "console":
+            printed, expected = run_line(told[0].removeprefix("$ ")), "\n".join(told[1:])
+            assert levelled(printed)[0].startswith(levelled(expected)[0].removesuffix(" …"))
+            assert len(levelled(printed)) == len(levelled(expected))
+            ran += 1
+    assert ran == 7
+    text = page.read_text(encoding="utf-8")
+    options = set(
+        re.findall(r"^\* `(?:-\w, )?(--[a-z-]+)", section(DOCS / "cli.md", "`sattrans mosaic`"), re.MULTILINE)
+    )
+    assert len(options) > 8
+    assert not [option for option in options - {"--output", "--help"} if option not in text]
+
+
 def test_the_page_on_training(folder):
     make_landcover(folder / "landcover")
     run_line("sattrans tile landcover/ --size 64")
@@ -229,6 +252,7 @@ def test_the_fifteen_minutes(folder, monkeypatch):
 def test_error_lines(folder):
     """Each command of the page fails with the line that the page prints."""
     make_bad_input()
+    make_bad_tiles()
     for line in (
         "sattrans tile landcover/ --size 128",
         "sattrans train --data tiles/landcover-128 --set width=1 --steps 1",

@@ -13,9 +13,12 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import COLORS, make_folder, make_indices, write_raster
+from PIL import Image
 
 from sattrans.errors import ClassesError, NothingToUse, OptionError, OutputExists, UsageError
-from sattrans.generate import GenerateOptions, generate, parse_overlap
+from sattrans.generate import GenerateOptions, generate, plan_generate
+from sattrans.generating.plan import parse_overlap
+from sattrans.generating.record import record_path
 from sattrans.mosaic import mosaic
 from sattrans.palette import Palette
 from sattrans.run import Run
@@ -87,7 +90,7 @@ def test_every_coding_of_one_map_gives_the_same_image(run, tmp_path):
         assert np.array_equal(image, images[0])
 
 
-@pytest.mark.parametrize("blend", ["none", "linear", "hann"])
+@pytest.mark.parametrize("blend", ["none", "linear", "hann", "bands"])
 def test_what_lies_outside_a_windows_reach_changes_nothing(run, tmp_path, blend):
     one = read(write_map(tmp_path / "a.tif", 128, 256))[0]
     changed = one.copy()
@@ -235,3 +238,99 @@ def test_overlap_in_percent_is_that_part_of_the_tile(size, percent):
 def test_an_overlap_that_cannot_be_is_refused(text):
     with pytest.raises(OptionError, match="--overlap"):
         parse_overlap(text, 256)
+
+
+def test_an_update_makes_anew_what_the_map_changed_and_leaves_every_other_pixel(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 200, 260)
+    first = generate(map_, tmp_path / "sat.tif", run.folder)
+    before = read(first.output)
+    values = read(map_)
+    values[:, :30, :30] = 50
+    write_raster(map_, values, "EPSG:32652", PLACE)
+    after = read(generate(map_, tmp_path / "new.tif", run.folder, update=first.output).output)
+    assert np.array_equal(after[:, 64:], before[:, 64:])
+    assert np.array_equal(after[:, :, 64:], before[:, :, 64:])
+    assert not np.array_equal(after, before)
+    anew = read(generate(map_, tmp_path / "anew.tif", run.folder).output)
+    assert np.array_equal(after, anew)
+    # In place: the same, and the map as it now is needs no further update.
+    generate(map_, first.output, run.folder, update=first.output)
+    assert np.array_equal(read(first.output), anew)
+    assert not generate(map_, first.output, run.folder).made
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_an_update_is_refused_where_it_would_mix_images(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 100, 130)
+    old = generate(map_, tmp_path / "sat.tif", run.folder).output
+
+    def refused(message, **how):
+        with pytest.raises(UsageError, match=message):
+            generate(how.pop("map", map_), tmp_path / "new.tif", run.folder, how.pop("options", None), update=old)
+        assert not (tmp_path / "new.tif").exists()
+
+    refused("made with seed 0, not 7", options=GenerateOptions(seed=7))
+    refused("100 high, the map now 131", map=write_map(tmp_path / "other.tif", 100, 131))
+    generate(write_map(tmp_path / "third.tif", 100, 130, seed=4), tmp_path / "third.out.tif", run.folder)
+    record_path(tmp_path / "third.out.tif").replace(record_path(old))
+    refused("is not the record of this image")
+    record_path(old).unlink()
+    refused("which says what it was made from")
+    old.unlink()
+    refused("no such image")
+
+
+def test_a_plan_says_what_is_needed_and_writes_nothing(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 300, 400)
+    there = sorted(tmp_path.iterdir())
+    result, need = plan_generate(map_, tmp_path / "sat.tif", run.folder)
+    assert (result.height, result.width, result.windows, result.made) == (300, 400, 6 * 8, False)
+    assert need.disk > 300 * 400 * 3
+    assert 0.5e9 < need.memory < 2e9
+    assert sorted(tmp_path.iterdir()) == there
+
+
+def test_bf16_differs_little_and_is_never_taken_up_by_a_run_in_float32(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 120, 120)
+    full = read(generate(map_, tmp_path / "a.tif", run.folder, GenerateOptions(precision="32")).output).astype(int)
+    reduced = generate(map_, tmp_path / "b.tif", run.folder, GenerateOptions(precision="bf16"))
+    assert np.abs(full - read(reduced.output)).mean() < 1
+    with pytest.raises(UsageError, match="precision"):
+        generate(map_, reduced.output, run.folder, GenerateOptions(precision="32"))
+
+
+def test_statistics_of_the_tile_make_another_image_whatever_the_batch(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 120, 120)
+    images = [
+        read(generate(map_, tmp_path / f"{n}.tif", run.folder, GenerateOptions(stats=stats, batch_size=n)).output)
+        for n, stats in ((1, "run"), (2, "tile"), (3, "tile"))
+    ]
+    assert not np.array_equal(images[0], images[1])
+    assert np.abs(images[1].astype(int) - images[2]).max() <= 1
+
+
+def test_the_image_says_how_seamless_it_is(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 300, 300)
+    result = generate(map_, tmp_path / "sat.tif", run.folder)
+    with rasterio.open(result.output) as out:
+        tag = out.tags()["SATTRANS_SEAMS"]
+    assert tag == f"gradient={result.seams.gradient:.4f} detail={result.seams.detail:.4f}"
+    small = generate(write_map(tmp_path / "small.tif", 50, 50), tmp_path / "small.out.tif", run.folder)
+    assert small.seams is None
+
+
+def test_a_preview_shows_map_and_image(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 90, 2100)
+    result = generate(map_, tmp_path / "sat.tif", run.folder, preview=tmp_path / "look.png")
+    picture = np.asarray(Image.open(tmp_path / "look.png"))
+    colors = run.palette.to_rgb(run.palette.from_values(read(map_)[0]))
+    shown = picture[24 : 24 + 30, 6 : 6 + 700]
+    assert np.abs(shown.astype(float) - cells(colors, 3)).max() <= 1
+    assert np.abs(picture[24 : 24 + 30, 712 : 712 + 700].astype(float) - cells(read(result.output), 3)).max() <= 1
+
+
+def cells(rgb, factor):
+    """The means of cells, (H, W, 3)."""
+    bands, height, width = rgb.shape
+    means = rgb.reshape(bands, height // factor, factor, width // factor, factor).mean(axis=(2, 4))
+    return np.moveaxis(means, 0, -1).round()

@@ -10,7 +10,7 @@ from makers import write_raster
 from rio_cogeo import cog_validate
 
 from sattrans.errors import OptionError, OutputExists, RasterError, UsageError
-from sattrans.mosaic import mosaic
+from sattrans.mosaic import MosaicOptions, mosaic
 
 PLACE = Affine(0.5, 0, 200_000, 0, -0.5, 700_000)
 CRS = "EPSG:2180"
@@ -36,7 +36,7 @@ def read(path):
 def test_tiles_cut_from_one_raster_join_to_it_exactly(tmp_path, blend):
     image = picture(700, 900)
     windows = [(0, 0, 400, 500), (0, 450, 400, 450), (350, 0, 350, 600), (300, 550, 400, 350)]
-    result = mosaic(cut(tmp_path / "t", image, windows), tmp_path / "m.tif", blend)
+    result = mosaic(cut(tmp_path / "t", image, windows), tmp_path / "m.tif", MosaicOptions(blend))
     with rasterio.open(result.output) as out:
         assert np.array_equal(out.read(), image)
         assert out.transform == PLACE
@@ -56,7 +56,9 @@ def test_any_cover_joins_to_the_raster(tmp_path_factory, data):
         row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
         windows.append((row, col, data.draw(st.integers(1, height - row)), data.draw(st.integers(1, width - col))))
     blend = data.draw(st.sampled_from(["first", "last", "mean", "feather"]))
-    assert np.array_equal(read(mosaic(cut(folder / "t", image, windows), folder / "m.tif", blend).output), image)
+    assert np.array_equal(
+        read(mosaic(cut(folder / "t", image, windows), folder / "m.tif", MosaicOptions(blend)).output), image
+    )
 
 
 def flat(folder, name, value, col, width=100, **how):
@@ -68,7 +70,7 @@ def flat(folder, name, value, col, width=100, **how):
 def test_an_overlap_takes_what_the_blend_says(tmp_path, blend, expected):
     flat(tmp_path / "t", "a.tif", 100, 0)
     flat(tmp_path / "t", "b.tif", 200, 60)
-    image = read(mosaic(tmp_path / "t", tmp_path / "m.tif", blend).output)
+    image = read(mosaic(tmp_path / "t", tmp_path / "m.tif", MosaicOptions(blend)).output)
     assert (image[:, :, :60] == 100).all()
     assert (image[:, :, 60:100] == expected).all()
     assert (image[:, :, 100:] == 200).all()
@@ -77,7 +79,7 @@ def test_an_overlap_takes_what_the_blend_says(tmp_path, blend, expected):
 def test_feathering_goes_over_by_the_distance_to_the_edges(tmp_path):
     flat(tmp_path / "t", "a.tif", 100, 0, width=100)
     flat(tmp_path / "t", "b.tif", 200, 60, width=100)
-    row = read(mosaic(tmp_path / "t", tmp_path / "m.tif", "feather").output)[0, 20]
+    row = read(mosaic(tmp_path / "t", tmp_path / "m.tif", MosaicOptions("feather")).output)[0, 20]
     # At column 70 tile a's edge is 29.5 px away, but the top is 20.5: weights min(29.5, 19.5) and min(10.5, 19.5).
     assert row[70] == round((100 * 19.5 + 200 * 10.5) / 30)
     assert (np.diff(row[60:100].astype(int)) >= 0).all()
@@ -98,7 +100,7 @@ def test_gaps_are_transparent_and_told(tmp_path):
 def test_nodata_lets_the_tile_below_through(tmp_path):
     flat(tmp_path / "t", "a.tif", 7, 0, nodata=7)
     flat(tmp_path / "t", "b.tif", 200, 50, nodata=7)
-    image = read(mosaic(tmp_path / "t", tmp_path / "m.tif", "first").output)
+    image = read(mosaic(tmp_path / "t", tmp_path / "m.tif", MosaicOptions("first")).output)
     assert (image[:, :, :50] == 7).all()
     assert (image[:, :, 50:] == 200).all()
     with rasterio.open(tmp_path / "m.tif") as out:
@@ -114,7 +116,7 @@ def test_class_maps_keep_values_and_colour_table_and_are_never_mixed(tmp_path):
         assert np.array_equal(out.read(1), values)
         assert {value: out.colormap(1)[value][:3] for value in table} == table
     with pytest.raises(OptionError, match="first or last"):
-        mosaic(folder, tmp_path / "n.tif", "feather")
+        mosaic(folder, tmp_path / "n.tif", MosaicOptions("feather"))
 
 
 def test_a_finished_mosaic_is_left_alone_and_another_refused(tmp_path):
@@ -161,11 +163,11 @@ def test_tiles_that_do_not_fit_are_refused_in_words(tmp_path):
     rgb = np.ones((3, 40, 40), np.uint8)
     wrong = [
         (lambda: other(rgb, "EPSG:32634"), UsageError, "coordinate reference"),
-        (lambda: other(rgb, place=PLACE @ Affine.scale(2)), UsageError, "pixels of 1, .*of 0.5"),
-        (lambda: other(rgb, place=PLACE @ Affine.translation(0.5, 0)), UsageError, "off the grid"),
+        (lambda: other(rgb, place=PLACE @ Affine.scale(2)), UsageError, "pixels of 1 × 1, .*of 0.5 × 0.5: .*--res 0.5"),
+        (lambda: other(rgb, place=PLACE @ Affine.translation(0.5, 0)), UsageError, "off the grid.*--res 0.5"),
         (lambda: other(rgb[:1]), UsageError, "differ in bands"),
         (lambda: other(rgb, place=PLACE @ Affine.rotation(10)), RasterError, "north up"),
-        (lambda: other(rgb, None, None), RasterError, "north up"),
+        (lambda: other(rgb, None, None), RasterError, "no georeference, no world file"),
         (lambda: other(rgb.astype(np.uint16)), RasterError, "uint16"),
         (lambda: other(rgb, place=PLACE @ Affine.translation(1e9, 0)), UsageError, "misplaced"),
         (lambda: (tmp_path / "t" / "b.tif").write_text("no raster"), RasterError, "b.tif"),

@@ -154,7 +154,8 @@ def test_the_sheet_shows_the_maps_own_colours_and_scores_are_those_of_generate(r
     result = evaluate([run.folder], output=tmp_path / "e")
     shown = tiles.split("test")[0]
     assert np.array_equal(first_picture(tmp_path / "e" / "sheet.png", 64), read(shown.map_path(tiles.folder)))
-    made = generate(shown.map_path(tiles.folder), tmp_path / "sat.tif", run.folder, GenerateOptions(batch_size=8))
+    options = GenerateOptions(batch_size=8, precision="32")  # as evaluate does
+    made = generate(shown.map_path(tiles.folder), tmp_path / "sat.tif", run.folder, options)
     real = read(shown.image_path(tiles.folder)).astype(float)
     expected = np.abs(read(made.output) - real).mean()
     assert result.scores[0].images[shown.id]["mae"] == pytest.approx(expected, abs=0.02)

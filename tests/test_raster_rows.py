@@ -233,34 +233,33 @@ import os, resource, signal, sys, time
 from pathlib import Path
 sys.path[:0] = [sys.argv[2]]
 import test_raster_rows as t
-from sattrans.raster import rows
+from sattrans.raster import pieces, rows
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 kind, output = sys.argv[3], Path(sys.argv[1])
 if kind == "in a row":
-    whole = rows.write_bytes
+    whole = pieces.put
     def half(path, data):
         if "1024" in path.name:
             path.with_name(path.name + ".part").write_bytes(data[: len(data) // 2])
             die()
         whole(path, data)
-    rows.write_bytes = half
+    pieces.put = half
 if kind == "at the end":
-    def half_copy(vrt, cog, **_):
-        Path(cog).write_bytes(b"II*\\0" + bytes(1000))
-        die()
-    rows.raster_copy = half_copy
+    written = iter(range(9))
+    write_block = rows.write_block
+    rows.write_block = lambda file, block: write_block(file, block) if next(written) < 5 else die()
 if kind == "before the last step":
     Path.replace, replace = (lambda self, to: die() if to == output else replace(self, to)), Path.replace
 if kind.isdecimal():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    copy = rows.raster_copy
-    def limited(*args, **options):
+    write_head = rows.write_head
+    def limited(*args):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(kind), int(kind)))
-        copy(*args, **options)
-    rows.raster_copy = limited
+        write_head(*args)
+    rows.write_head = limited
 with rows.row_writer(output, t.LAYOUT, t.OPTIONS, overwrite=False) as writer:
     for piece in writer.missing():
         if kind == "between rows" and piece.row == 1024:

@@ -32,7 +32,7 @@ def maps(tmp_path):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".tif.json"))  # records apart
 
 
 def test_each_map_becomes_an_image_and_again_there_is_nothing_to_do(run, maps, tmp_path):
@@ -48,10 +48,10 @@ def test_each_map_becomes_an_image_and_again_there_is_nothing_to_do(run, maps, t
 
 def test_a_new_map_is_made_and_the_others_are_left_alone(run, maps, tmp_path):
     made(run, maps, "-o", tmp_path / "out")
-    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.tif")}
     write_map(maps / "another.tif", 20, 20)
     made(run, maps, "-o", tmp_path / "out")
-    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.tif")}
     assert after.keys() - before.keys() == {"another.tif"}
     assert all(after[name] == time for name, time in before.items())
 
@@ -78,14 +78,14 @@ def test_a_killed_series_goes_on_with_the_map_it_was_at(run, tmp_path):
     write_map(folder / "b.tif", 3000, 100)
     command = [sys.executable, "-m", "sattrans", "generate", folder, "-o", output, "--run", run.folder]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not list(output.glob("b.tif.part/row-*.tif")):
+    while not list(output.glob("b.tif.part/piece-*.tif")):
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
     process.wait()
     assert not (output / "b.tif").exists()
     before = (output / "a.tif").stat().st_mtime_ns
-    kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/row-*.tif")}
+    kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/piece-*.tif")}
     assert 0 < len(kept) < 6
     made(run, folder, "-o", output)
     assert (output / "a.tif").stat().st_mtime_ns == before

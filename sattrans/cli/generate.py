@@ -2,18 +2,20 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sattrans.cli.frame import guarded, notify, say
-from sattrans.cli.params import Device, Overwrite, RunFolder, Seed
-from sattrans.errors import SattransError
+from sattrans.cli.params import CreationOptions, Device, Overwrite, RunFolder, Seed
+from sattrans.errors import OptionError, SattransError
 
 if TYPE_CHECKING:
     from sattrans.generate import GenerateResult
+    from sattrans.generating.need import Need
 
 INPUT = "The map"
+SPEED = "Speed"
 
 
 class BlendName(StrEnum):
@@ -22,6 +24,22 @@ class BlendName(StrEnum):
     none = "none"
     linear = "linear"
     hann = "hann"
+    bands = "bands"
+
+
+class PrecisionName(StrEnum):
+    """The numbers the networks compute in."""
+
+    auto = "auto"
+    full = "32"
+    bf16 = "bf16"
+
+
+class StatsName(StrEnum):
+    """Whose mean and variance batch norms take."""
+
+    run = "run"
+    tile = "tile"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -82,34 +100,83 @@ def generate(
     overlap: Annotated[
         str, typer.Option(help="What neighbouring windows share: pixels, or a part of the tile size.")
     ] = "25%",
-    blend: Annotated[BlendName, typer.Option(help="How they are joined.")] = BlendName.hann,
+    blend: Annotated[
+        BlendName | None,
+        typer.Option(help="How they are joined. [dim]Default: hann; none where the model needs no blending.[/dim]"),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Windows translated at once.")] = 4,
+    stats: Annotated[
+        StatsName, typer.Option(help="Whose statistics batch norms take: the run's, or each tile's own.")
+    ] = StatsName.run,
+    update: Annotated[
+        Path | None,
+        typer.Option(help="An image made before from this map: only what has changed since is made anew."),
+    ] = None,
+    preview: Annotated[Path | None, typer.Option(help="Write map and image side by side as a PNG.")] = None,
+    creation: CreationOptions = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the size, and the memory and disk it needs; write nothing.")
+    ] = False,
     seed: Seed = 0,
     device: Device = "auto",
+    devices: Annotated[int, typer.Option(help="GPUs that translate at the same time.", rich_help_panel=SPEED)] = 1,
+    precision: Annotated[
+        PrecisionName,
+        typer.Option(help="auto is bf16 where the device is quick at it, else 32.", rich_help_panel=SPEED),
+    ] = PrecisionName.auto,
+    compile_: Annotated[
+        bool,
+        typer.Option("--compile", help="Have PyTorch compile the generator: for large maps.", rich_help_panel=SPEED),
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Threads that encode and write.", rich_help_panel=SPEED)] = 1,
     overwrite: Overwrite = False,
 ) -> None:
     """Generate a georeferenced image from a map of any size.
 
     Example: sattrans generate map.tif -o sat.tif
     """
-    from sattrans.generate import GenerateOptions
+    from sattrans.generate import GenerateOptions, plan_generate
     from sattrans.generate import generate as make
     from sattrans.mapping.options import MapOptions
     from sattrans.mapping.values import parse_classes
+    from sattrans.raster.creation import parse_creation
     from sattrans.series import generate_series, is_series
 
-    options = GenerateOptions(overlap, blend.value, batch_size, seed)
+    blended: Any = blend.value if blend else None
+    options = GenerateOptions(overlap, blended, batch_size, seed, precision.value, stats.value, compile_)
     map_options = MapOptions(res, bounds, aoi, parse_classes(classes or []), rules)
+    encoding = parse_creation(creation) if creation else None
+    where: dict[str, Any] = {"devices": devices, "workers": workers}
     if not is_series(map_):
-        _show(make(map_, output, run, options, device, overwrite, map_options))
+        if dry_run:
+            _show_need(*plan_generate(map_, output, run, options, device, map_options, encoding))
+            return
+        where |= {"update": update, "preview": preview, "creation": encoding}
+        _show(make(map_, output, run, options, device, overwrite, map_options, **where))
         return
-    series = generate_series(Path(map_), output, run, options, device, overwrite, map_options)
+    if update or preview or dry_run or creation:
+        raise OptionError("--update, --preview, --co and --dry-run are for one map, not for a folder of maps")
+    series = generate_series(Path(map_), output, run, options, device, overwrite, map_options, **where)
     for result in series.made:
         _show(result)
     if series.failed:
         notify(series.failed.values())
         names = ", ".join(path.name for path in series.failed)
         raise SattransError(f"{len(series.failed)} of {len(series.failed) + len(series.made)} maps failed: {names}")
+
+
+def _show_need(result: "GenerateResult", need: "Need") -> None:
+    from sattrans.raster.room import room_left, said
+
+    notify(result.notices)
+    say(
+        f"{result.output}: would be {result.width} wide × {result.height} high, in {result.windows} windows by "
+        f"{result.run.folder} ({result.run.model_name})"
+    )
+    say(
+        f"would need about {said(need.memory)} of memory, and up to {said(need.disk)} of disk while it is written; "
+        f"the disk has {said(room_left(result.output))}"
+    )
 
 
 def _show(result: "GenerateResult") -> None:
@@ -119,3 +186,8 @@ def _show(result: "GenerateResult") -> None:
         f"{result.output}: {result.width} wide × {result.height} high in {result.windows} windows by "
         f"{result.run.folder} ({result.run.model_name}){done}"
     )
+    if result.seams:
+        say(
+            f"seams: {result.seams.gradient:.3f} of the gradient inside windows, {result.seams.detail:.3f} of their "
+            "detail (1 and 1 is seamless)"
+        )

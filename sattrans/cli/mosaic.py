@@ -2,12 +2,15 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.frame import guarded, say
+from sattrans.cli.frame import guarded, notify, say
 from sattrans.cli.params import Overwrite
+
+if TYPE_CHECKING:
+    from sattrans.mosaic import MosaicResult
 
 
 class MethodName(StrEnum):
@@ -30,15 +33,49 @@ def mosaic(
     blend: Annotated[
         MethodName | None, typer.Option(help="Where tiles overlap. [dim]Default: feather; first for class maps.[/dim]")
     ] = None,
+    res: Annotated[
+        float | None,
+        typer.Option(help="Side of a pixel, in units of the tiles' CRS: other tiles are resampled."),
+    ] = None,
+    bounds: Annotated[str | None, typer.Option(help="Only left,bottom,right,top, in the tiles' CRS.")] = None,
+    co: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of GDAL's COG driver, such as COMPRESS=DEFLATE."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads. [dim]Default: one a processor, up to 8.[/dim]")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the size, and the memory and disk it needs; write nothing.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Join georeferenced tiles into one GeoTIFF.
 
     Example: sattrans mosaic parts/ -o mosaic.tif
     """
+    from sattrans.mosaic import MosaicOptions
     from sattrans.mosaic import mosaic as join
 
-    result = join(tiles, output, blend.value if blend else None, overwrite)
-    gap = f"; {result.gap:.1%} of it is covered by no tile" if result.gap > 0 else ""
-    done = "" if result.made else " (nothing to do: it was there)"
-    say(f"{result.output}: {result.width} wide × {result.height} high from {result.tiles} tiles{gap}{done}")
+    options = MosaicOptions(blend.value if blend else None, res, bounds, tuple(co or ()), workers)
+    result = join(tiles, output, options, overwrite, dry_run)
+    if result.gaps:
+        notify([_gaps(result)])
+    size = f"{result.output}: {result.width} wide × {result.height} high from {result.tiles} tiles"
+    if result.need:
+        from sattrans.raster.room import said
+
+        need = result.need
+        say(
+            f"{size} would need about {said(need.memory)} of memory, and {said(need.disk)} of disk while it is written "
+            f"({said(need.free)} are free)"
+        )
+        return
+    say(size + ("" if result.made else " (nothing to do: it was there)"))
+
+
+def _gaps(result: "MosaicResult") -> str:
+    largest, many = result.gaps[0], len(result.gaps)
+    places = "one place" if many == 1 else f"{many} places, the largest"
+    return (
+        f"{result.gap:.2%} of it is covered by no tile: {places}, {largest.width} wide × {largest.height} high at row "
+        f"{largest.row}, column {largest.col}"
+    )

@@ -15,3 +15,9 @@ DatasetName = Annotated[
     str | None,
     typer.Option("--dataset", help="The dataset's name (sattrans datasets). [dim]Default: recognised.[/dim]"),
 ]
+CreationOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--co", metavar="NAME=VALUE", help="An option of GDAL's COG driver, such as COMPRESS=DEFLATE; repeatable."
+    ),
+]

@@ -1,8 +1,9 @@
 """The gate every raster passes: a file is opened as what its first bytes say it is, and as nothing else."""
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,15 +58,33 @@ CACHE_MEGABYTES = 64
 memory would fill up and serve nobody."""
 
 
+_in_session = threading.local()
+
+
 @contextmanager
-def session() -> Iterator[None]:
+def session(files_only: bool = False) -> Iterator[None]:
     """Do much with rasters at a time: GDAL is set up once, and its cache is bounded unless the user said otherwise.
 
-    The cache belongs to the process and is bounded by the first session; the rest holds for one thread.
+    The cache belongs to the process and is bounded by the first session; the rest holds for one thread. With
+    `files_only` every raster in it is a file that was found, a `Path`: GDAL is told once how to treat those.
     """
     bounds = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_MEGABYTES}
-    with rasterio.Env(**bounds):
-        yield
+    settings = {**STRICT_GDAL, **ALONE_GDAL} if files_only else {}
+    with rasterio.Env(**bounds, **settings):
+        before = getattr(_in_session, "settings", None)
+        _in_session.settings = settings if files_only else before
+        try:
+            yield
+        finally:
+            _in_session.settings = before
+
+
+def _under(settings: Mapping[str, str]) -> AbstractContextManager[object]:
+    """Have GDAL do as `settings` say: nothing needs to be done where the session does already."""
+    if getattr(_in_session, "settings", None) == settings:
+        return nullcontext()
+    env: AbstractContextManager[object] = rasterio.Env(**settings)
+    return env
 
 
 @dataclass(frozen=True)
@@ -162,7 +181,7 @@ class Raster:
         left, top = (self.part.col, self.part.row) if self.part else (0, 0)
         place = RasterioWindow(left + window.col, top + window.row, window.width, window.height)
         try:
-            with rasterio.Env(**self.settings):
+            with _under(self.settings):
                 shape = window.height, window.width, len(numbers)
                 room = np.empty(shape, self.dtype).transpose(2, 0, 1) if interleaved else None
                 pixels: NDArray[np.generic] = self.src.read(numbers, window=place, out=room)
@@ -206,7 +225,7 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
 @contextmanager
 def _opened(name: str, driver: str | None, settings: Mapping[str, str]) -> Iterator["DatasetReader"]:
     try:
-        with rasterio.Env(**settings), quiet():
+        with _under(settings), quiet():
             src = rasterio.open(name, driver=driver)
     except UnicodeEncodeError:
         raise RasterError(f"{name}: its name is not UTF-8; rename it") from None

@@ -1,7 +1,8 @@
 """A large GeoTIFF written in pieces of whole blocks, each an atomic file, so that a kill loses few at most.
 
 A tiled GeoTIFF that is killed while it is written opens cleanly and reads zeros: it cannot tell what it has.
-So the pieces stand in `<output>.part/` until all are there; then the cloud-optimised GeoTIFF is built from them.
+So the pieces, and those of the overviews, stand in `<output>.part/` until all are there. Then their blocks, as they
+are, are put together to a cloud-optimised GeoTIFF.
 """
 
 import json
@@ -9,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import rasterio
@@ -24,31 +25,38 @@ from sattrans.files import (
     as_json,
     check_same_options,
     lock,
+    naming,
     part_of,
     read_manifest,
     remove,
     sync,
-    write_bytes,
     write_manifest,
 )
 from sattrans.grid import Window
 from sattrans.palette import RGB
+from sattrans.raster.cog import Level, block_sizes, blocks_of, needs_big, write_block, write_head
+from sattrans.raster.creation import Creation
 from sattrans.raster.gate import open_raster
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.halve import Overviews, halve
+from sattrans.raster.pieces import Pieces, decode
+from sattrans.raster.pyramid import BLOCK, PANEL, Piece, Pyramid, pieces_of
 from sattrans.raster.write import encode
 
-BLOCK = 512
-"""Side of a block, and height of a piece, in pixels."""
+__all__ = ["BLOCK", "PANEL", "Layout", "RowWriter", "is_finished", "is_ours", "row_writer"]
 
-PANEL = 16 * BLOCK
-"""Width of a piece, in pixels: what is held in memory grows no wider than that."""
+VERSION = 2
 
-VERSION = 1
+MOST_HALVES = 96
+"""Halves of pieces, of 1.6 MB each, that wait for their neighbours in memory; of more, some are read at the end."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a large raster is: its size, bands (1 or 3, and one more for `alpha`), place and tags."""
+    """What a large raster is: its size, bands (1 or 3, and one more for `alpha`), place and tags.
+
+    `overviews` says how they are made; None takes the nearest pixel with a colour table, else the mean.
+    """
 
     height: int
     width: int
@@ -58,6 +66,7 @@ class Layout:
     colormap: Mapping[int, RGB] | None = None
     nodata: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    overviews: Overviews | None = None
 
     @property
     def rows(self) -> list[Window]:
@@ -67,11 +76,7 @@ class Layout:
     @property
     def pieces(self) -> list[Window]:
         """What is written at a time: whole blocks, one high and up to `PANEL` px wide, row by row from the top left."""
-        return [
-            Window(row.row, left, row.height, min(PANEL, self.width - left))
-            for row in self.rows
-            for left in range(0, self.width, PANEL)
-        ]
+        return pieces_of(self.height, self.width)
 
     @property
     def bands(self) -> int:
@@ -79,102 +84,161 @@ class Layout:
         return self.count + self.alpha
 
 
+MOST_DECODED = 5
+"""Decoded pieces that are kept for who reads what was written."""
+
+
 class RowWriter:
     """Takes the pieces of a raster, in any order and from any thread, and knows which it has."""
 
-    def __init__(self, folder: Path, layout: Layout, options: Mapping[str, Any]) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, layout: Layout, options: Mapping[str, Any], creation: Creation | None = None
+    ) -> None:
         self.layout = layout
+        self._pyramid = Pyramid(layout.height, layout.width)
+        self._pieces = Pieces(folder)
+        self._creation = creation or Creation()
         self.tags = {**layout.tags, OPTIONS_TAG: json.dumps(dict(options))}
+        otherwise = layout.overviews or ("nearest" if layout.colormap else "average")
+        self._how = self._creation.overviews(otherwise)
+        self._profile = self._creation.profile(photo=layout.colormap is None)
+        self._turn = Lock()
+        self._halves: dict[Piece, NDArray[np.uint8]] = {}
+        self._decoded: dict[Piece, NDArray[np.uint8]] = {}
+        self._sizes: dict[Piece, list[int]] = {}
 
-    def _path(self, piece: Window) -> Path:
-        return self.folder / f"piece-{piece.row:08d}-{piece.col:08d}.tif"
+    def take_up(self) -> None:
+        """Look at what a writer before left: what is damaged, by a machine that lost its power, is not there."""
+        overviews = list(self._pyramid.overviews())
+        below = {piece: self._pyramid.below(piece) for piece in overviews}
+        self._pieces.keep_whole([*self._pyramid.pieces(0), *overviews], below)
 
     def missing(self) -> list[Window]:
         """Return the pieces not written yet."""
-        return [piece for piece in self.layout.pieces if not self._path(piece).exists()]
+        return [piece.window for piece in self._pyramid.pieces(0) if not self._pieces.has(piece)]
 
     def write(self, piece: Window, pixels: NDArray[np.uint8]) -> None:
         """Write one piece: `pixels` is (bands, piece height, piece width)."""
-        predictor = 1 if self.layout.colormap else 2
-        data = encode(pixels, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, predictor=predictor, BIGTIFF="IF_SAFER")
-        write_bytes(self._path(piece), data)
+        self._write(Piece(0, piece), pixels)
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Return a part of what was written, (bands, H, W). What was read last is kept: read from the top."""
+        pixels = np.empty((self.layout.bands, window.height, window.width), np.uint8)
+        for piece in self._pyramid.pieces(0):
+            part = piece.window.intersection(window)
+            if part is None:
+                continue
+            decoded = self._decoded.pop(piece, None)
+            self._decoded[piece] = decode(self._pieces.get(piece)) if decoded is None else decoded
+            if len(self._decoded) > MOST_DECODED:
+                del self._decoded[next(iter(self._decoded))]
+            inside = part.moved(-piece.window.row, -piece.window.col)
+            place = part.moved(-window.row, -window.col)
+            pixels[:, *place.slices] = self._decoded[piece][:, *inside.slices]
+        return pixels
+
+    def _write(self, piece: Piece, pixels: NDArray[np.uint8]) -> None:
+        data = self._encode(pixels)
+        self._pieces.put(piece, data)
+        self._sizes[piece] = block_sizes(data)
+        above = self._pyramid.above(piece)
+        if above is None:
+            return
+        half = self._halve(pixels)
+        below = self._pyramid.below(above)
+        with self._turn:
+            self._halves[piece] = half
+            if not all(part in self._halves for part in below):
+                if len(self._halves) > MOST_HALVES:
+                    del self._halves[next(iter(self._halves))]
+                return
+            halves = {part: self._halves.pop(part) for part in below}
+        self._write(above, self._joined(above, halves))
+
+    def _encode(self, pixels: NDArray[np.uint8]) -> bytes:
+        return encode(pixels, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, **self._profile)
+
+    def _halve(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return halve(pixels, self._how, self.layout.nodata, self.layout.alpha)
+
+    def _joined(self, piece: Piece, halves: Mapping[Piece, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        window = piece.window
+        pixels = np.empty((self.layout.bands, window.height, window.width), np.uint8)
+        for part, half in halves.items():
+            top, left = part.window.row // 2 - window.row, part.window.col // 2 - window.col
+            pixels[:, top : top + half.shape[1], left : left + half.shape[2]] = half
+        return pixels
 
     def finish(self, output: Path) -> None:
-        """Build the cloud-optimised GeoTIFF from the pieces, with overviews, and put it in place.
-
-        A colour table, nodata and tags are set on the way; a class map's overviews are by nearest neighbour.
-        """
-        sync(self.folder)
-        vrt = self.folder / "pieces.vrt"
-        vrt.write_text(self._vrt(), encoding="utf-8")
-        resampling = "NEAREST" if self.layout.colormap else "AVERAGE"
-        whole = self.folder / "cog.tif"
+        """Put the cloud-optimised GeoTIFF together, with overviews, and put it in place."""
+        folder = self._pieces.folder
+        whole, encoded = folder / "cog.tif", folder / "encoded.tif"
         try:
-            with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", GDAL_CACHEMAX=256):
-                raster_copy(
-                    str(vrt),
-                    str(whole),
-                    driver="COG",
-                    COMPRESS="ZSTD",
-                    LEVEL="1",
-                    PREDICTOR="NO" if self.layout.colormap else "YES",
-                    BLOCKSIZE=str(BLOCK),
-                    OVERVIEW_RESAMPLING=resampling,
-                    BIGTIFF="IF_SAFER",
-                )
-            self._verify(whole)
-        except (RasterioError, CPLE_BaseError, RasterError) as error:
+            self._make_overviews()
+            with naming(whole), whole.open("wb") as file:
+                self._put_together(file)
+                file.flush()
+            if self._creation.by_gdal:
+                self._encode_anew(whole, encoded)
+                encoded.replace(whole)
+            sync(whole)
+            whole.replace(output)
+        except (OSError, RasterioError, CPLE_BaseError) as error:
             whole.unlink(missing_ok=True)
+            encoded.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or error
             raise RasterError(
-                f"{output} cannot be written ({error}): is the disk full? Its pieces are kept in {self.folder}, and "
+                f"{output} cannot be written ({reason}): is the disk full? Its pieces are kept in {folder}, and "
                 "the same command goes on"
             ) from error
-        sync(whole)
-        whole.replace(output)
         sync(output.parent)
 
-    def _verify(self, whole: Path) -> None:
-        """Read all of it back: that the disk was full when GDAL closed it, nobody says."""
-        with open_raster(whole) as made:
-            for piece in self.layout.pieces:
-                with open_raster(self._path(piece)) as part:
-                    if not np.array_equal(made.read(piece), part.read()):
-                        raise RasterError(f"{whole}: rows {piece.row} to {piece.bottom} are not what they should be")
+    def _make_overviews(self) -> None:
+        """Make those that a writer before, or a full memory, left out."""
+        for piece in self._pyramid.overviews():
+            if not self._pieces.has(piece):
+                below = self._pyramid.below(piece)
+                halves = {part: self._halves.pop(part, None) for part in below}
+                made = {
+                    part: self._halve(decode(self._pieces.get(part))) if half is None else half
+                    for part, half in halves.items()
+                }
+                self._write(piece, self._joined(piece, made))
 
-    def _vrt(self) -> str:
-        """Return a GDAL VRT that joins the pieces (format: https://gdal.org/en/stable/drivers/raster/vrt.html)."""
+    def _put_together(self, file: Any) -> None:
         layout = self.layout
-        place = layout.georeference
-        lines = [f'<VRTDataset rasterXSize="{layout.width}" rasterYSize="{layout.height}">']
-        if place.crs:
-            lines.append(f"<SRS>{escape(place.crs)}</SRS>")
-        if place.known:
-            lines.append(f"<GeoTransform>{', '.join(map(repr, place.affine.to_gdal()))}</GeoTransform>")
-        lines.append("<Metadata>")
-        lines += [f"<MDI key={quoteattr(key)}>{escape(value)}</MDI>" for key, value in self.tags.items()]
-        lines.append("</Metadata>")
-        meanings = {1: ["Palette" if layout.colormap else "Gray"], 3: ["Red", "Green", "Blue"]}[layout.count]
-        for band, meaning in enumerate([*meanings, *(["Alpha"] if layout.alpha else [])], 1):
-            lines.append(f'<VRTRasterBand dataType="Byte" band="{band}"><ColorInterp>{meaning}</ColorInterp>')
-            if layout.nodata is not None:
-                lines.append(f"<NoDataValue>{layout.nodata:g}</NoDataValue>")
-            if layout.colormap:
-                table = layout.colormap
-                entries = (table.get(value, (0, 0, 0)) for value in range(max(table) + 1))
-                lines.append("<ColorTable>")
-                lines += ['<Entry c1="{}" c2="{}" c3="{}" c4="255"/>'.format(*entry) for entry in entries]
-                lines.append("</ColorTable>")
-            for piece in layout.pieces:
-                size = f'xSize="{piece.width}" ySize="{piece.height}"'
-                lines.append(
-                    f'<SimpleSource><SourceFilename relativeToVRT="1">{self._path(piece).name}</SourceFilename>'
-                    f'<SourceBand>{band}</SourceBand><SrcRect xOff="0" yOff="0" {size}/>'
-                    f'<DstRect xOff="{piece.col}" yOff="{piece.row}" {size}/></SimpleSource>'
-                )
-            lines.append("</VRTRasterBand>")
-        lines.append("</VRTDataset>")
-        return "\n".join(lines)
+        levels = []
+        for number, (height, width) in enumerate(self._pyramid.sizes):
+            sizes = (self._sizes.get(p) or block_sizes(self._pieces.get(p)) for p in self._pyramid.pieces(number))
+            levels.append(Level(height, width, [size for of_piece in sizes for size in of_piece]))
+        template = encode(
+            (layout.bands, layout.height, layout.width),
+            layout.colormap,
+            self.tags,
+            tiled=True,
+            blockxsize=BLOCK,
+            blockysize=BLOCK,
+            crs=layout.georeference.rasterio_crs,
+            transform=layout.georeference.affine if layout.georeference.known else None,
+            nodata=layout.nodata,
+            photometric="RGB" if layout.count == 3 else "MINISBLACK",
+            **({"ALPHA": "YES"} if layout.alpha else {}),
+            SPARSE_OK="TRUE",
+            **self._profile,
+        )
+        write_head(file, template, levels, self._creation.big(needs_big(levels)))
+        for number in reversed(range(len(levels))):
+            for piece in self._pyramid.pieces(number):
+                for block in blocks_of(self._pieces.get(piece)):
+                    write_block(file, block)
+
+    def _encode_anew(self, whole: Path, encoded: Path) -> None:
+        """Let GDAL encode it as the user asked, and read all of it: that the disk was full, it does not say."""
+        with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", GDAL_CACHEMAX=64):
+            raster_copy(str(whole), str(encoded), driver="COG", **{"BLOCKSIZE": BLOCK, **self._creation.for_gdal})
+        with open_raster(encoded) as made:
+            for piece in self.layout.pieces:
+                made.read(piece)
 
 
 OPTIONS_TAG = "SATTRANS_OPTIONS"
@@ -194,7 +258,7 @@ def is_ours(output: Path) -> bool:
     return output.exists() and _options_of(output) is not None
 
 
-def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
+def is_finished(output: Path, options: Mapping[str, Any], creation: Creation | None = None) -> bool:
     """Say whether `output` stands there, made with these options.
 
     Raises `OutputExists` where it was made with others, or by something else.
@@ -204,7 +268,7 @@ def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
     made_with = _options_of(output)
     if made_with is None:
         raise OutputExists(f"{output} exists and was not made by sattrans: choose another name, or --overwrite")
-    check_same_options(output, made_with, options)
+    check_same_options(output, made_with, (creation or Creation()).added_to(options))
     folder = part_of(output)
     if folder.exists():  # killed between the last rename and the clean-up
         with lock(folder):
@@ -213,13 +277,17 @@ def is_finished(output: Path, options: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def row_writer(output: Path, layout: Layout, options: Mapping[str, Any], overwrite: bool) -> Iterator[RowWriter]:
+def row_writer(
+    output: Path, layout: Layout, options: Mapping[str, Any], overwrite: bool, creation: Creation | None = None
+) -> Iterator[RowWriter]:
     """Give a `RowWriter` for `output` and, when the block is left without an error, build the output.
 
-    `options` decide the bytes: pieces that a killed run left are taken up where they are the same, and
-    refused (`OutputExists`) where they are not, unless `overwrite`. One writer at a time (`LockedError`).
+    `options`, and `creation` (the encoding) with them, decide the bytes: pieces that a killed run left are taken up
+    where they are the same, and refused (`OutputExists`) where they are not, unless `overwrite`. One writer at a time
+    (`LockedError`).
     """
     folder = part_of(output)
+    options = (creation or Creation()).added_to(options)
     asked = as_json(options)
     with lock(folder):
         manifest = folder / "rows.json"
@@ -232,7 +300,9 @@ def row_writer(output: Path, layout: Layout, options: Mapping[str, Any], overwri
         else:
             folder.mkdir(parents=True, exist_ok=True)
             write_manifest(manifest, "rows", VERSION, {"options": asked})
-        writer = RowWriter(folder, layout, options)
+        writer = RowWriter(folder, layout, options, creation)
+        if begun is not None:
+            writer.take_up()
         yield writer
         writer.finish(output)
         remove(folder)

@@ -21,23 +21,25 @@ LOSSLESS = {"compress": "zstd", "zstd_level": 1}
 
 
 def encode(
-    pixels: NDArray[np.uint8],
+    pixels: NDArray[np.uint8] | tuple[int, int, int],
     colormap: Mapping[int, RGB] | None = None,
     tags: Mapping[str, str] | None = None,
     **profile: Any,
 ) -> bytes:
-    """Return the bytes of a lossless GeoTIFF of `pixels` (bands, H, W).
+    """Return the bytes of a lossless GeoTIFF of `pixels` (bands, H, W), or of one of this shape without any.
 
     They are for Python to write: GDAL, or rasterio, does not say that the disk was full when a file is closed,
     and a small tile is only written then.
     """
-    count, height, width = pixels.shape
+    shape = pixels if isinstance(pixels, tuple) else pixels.shape
+    count, height, width = shape
     profile = {**profile, "driver": "GTiff", "dtype": "uint8", "count": count, "height": height, "width": width}
     with MemoryFile() as memory:
         with quiet() if profile.get("transform") is None else nullcontext():
-            dst = memory.open(**{"interleave": "pixel", **profile, **LOSSLESS})
+            dst = memory.open(**{"interleave": "pixel", **LOSSLESS, **profile})
         with dst:
-            dst.write(pixels)
+            if not isinstance(pixels, tuple):
+                dst.write(pixels)
             if colormap:
                 dst.write_colormap(1, dict(colormap))
             if tags:

@@ -26,11 +26,11 @@ from pathlib import Path
 from sattrans.training import loop
 loop.SAVE_SECONDS = 0.05
 from sattrans.train import TrainOptions, resume, train
-tiles, run, model = sys.argv[1:]
+tiles, run, model, epochs = sys.argv[1:]
 if list(Path(run).glob("run.json*")):
     resume(run)
 else:
-    train(Path(tiles), model, {"width": 8}, TrainOptions(epochs=8, batch_size=2, seed=5), output=Path(run))
+    train(Path(tiles), model, {"width": 8}, TrainOptions(epochs=int(epochs), batch_size=2, seed=5), output=Path(run))
 """
 
 
@@ -40,24 +40,29 @@ def test_train_survives_kills_at_random_moments(tmp_path, model):
     tiles = tile(place, tmp_path / "t", options=TileOptions(size=64)).tileset.folder
 
     def start(run):
-        return subprocess.Popen([sys.executable, "-c", DRIVER, tiles, run, model], stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", DRIVER, tiles, run, model, str(4 + 2 * KILLS)]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
     begun = time.monotonic()
     whole = start(tmp_path / "whole")
+    while whole.poll() is None and not (tmp_path / "whole/checkpoints/last.safetensors").exists():
+        time.sleep(0.01)
+    starting = time.monotonic() - begun
     assert whole.wait() == 0, whole.stderr.read()
-    length = time.monotonic() - begun
+    training = time.monotonic() - begun - starting
     chance = random.Random(model)
     run, kills = tmp_path / "run", 0
-    while kills < KILLS:
+    for _ in range(KILLS):
         process = start(run)
-        # From before its start on; most of what a short training takes is starting.
-        time.sleep(chance.uniform(0.3, 1.0) * length * 0.8)
+        # While it starts, or some steps later: each goes on a little, so that the last kill still finds a run.
+        time.sleep(starting * chance.uniform(0.4, 1.2) + training / KILLS * chance.uniform(0, 1))
         process.kill()
         process.wait()
         assert process.returncode in (0, -9), process.stderr.read()
-        kills += 1
-        if process.returncode == 0 or Run.open(run).finished:
+        kills += process.returncode == -9
+        if process.returncode == 0:
             break
+    assert kills >= KILLS - 1
     if not Run.open(run).finished:
         last = start(run)
         assert last.wait() == 0, last.stderr.read()

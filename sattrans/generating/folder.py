@@ -1,0 +1,56 @@
+"""A folder of tiles, each window a GeoTIFF of its own: what `mosaic` joins."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sattrans.blend import to_uint8
+from sattrans.errors import OutputExists
+from sattrans.files import begun_of, check_same_options, lock, read_manifest, remove, write_manifest
+from sattrans.generating.stream import Stream
+from sattrans.grid import Window
+from sattrans.progress import bar
+from sattrans.raster.write import write_tile
+
+MANIFEST = "generated.json"
+VERSION = 1
+
+
+def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> bool:
+    """Say whether the tiles are all there. Raises `OutputExists` for other things, and for other options' tiles."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputExists(f"{folder} is a file: give a name that ends in .tif, or a folder")
+    finished = folder / MANIFEST
+    manifest = next((path for path in (finished, begun_of(finished)) if path.is_file()), None)
+    if manifest is None:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise OutputExists(f"{folder} holds other files: choose an empty folder")
+        return False
+    if overwrite:
+        return False
+    check_same_options(folder, read_manifest(manifest, "generated", VERSION)["options"], told)
+    return manifest == finished
+
+
+def write_folder(stream: Stream, folder: Path, told: Mapping[str, Any], stem: str, overwrite: bool) -> None:
+    """Write each window as a tile, cut at the map's edge; those that are there already are left."""
+    map_, plan = stream.map, stream.plan
+
+    def path_of(row: int, col: int) -> Path:
+        return folder / f"{stem}_{plan.rows[row]:06d}_{plan.cols[col]:06d}.tif"
+
+    with lock(folder):
+        if overwrite:
+            remove(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_manifest(begun_of(folder / MANIFEST), "generated", VERSION, {"options": dict(told)})
+        places = [(row, col) for row in range(len(plan.rows)) for col in range(len(plan.cols))]
+        missing = [place for place in places if not path_of(*place).exists()]
+        with bar(len(places), "generate", "window", len(places) - len(missing)) as progress:
+            for (row, col), pixels in stream.translated(missing):
+                top, left = plan.rows[row], plan.cols[col]
+                height, width = min(plan.size, map_.height - top), min(plan.size, map_.width - left)
+                place = map_.georeference.at(Window(top, left, height, width))
+                write_tile(path_of(row, col), to_uint8(pixels[:, :height, :width]), place)
+                progress.update()
+        begun_of(folder / MANIFEST).replace(folder / MANIFEST)

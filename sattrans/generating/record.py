@@ -1,0 +1,89 @@
+"""The record beside a generated image: what each window's map was, so that a change of the map is found."""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sattrans.errors import UsageError
+from sattrans.files import read_manifest, write_manifest
+from sattrans.generating.plan import Plan
+from sattrans.generating.stream import read_band
+from sattrans.mapping.opened import Map
+from sattrans.progress import bar
+
+VERSION = 1
+DIGEST = 8
+"""Bytes of a window's hash: of a million windows two differ unseen once in 10^7 times."""
+
+Digests = NDArray[np.uint64]
+"""The hash of each window's map, (rows, columns)."""
+
+
+def record_path(output: Path) -> Path:
+    """Return where the record of an image stands: `sat.tif.json` beside `sat.tif`."""
+    return output.with_name(output.name + ".json")
+
+
+def digests(map_: Map, plan: Plan) -> Digests:
+    """Read the map once, and return the hash of what lies under each window."""
+    found = np.zeros((len(plan.rows), len(plan.cols)), np.uint64)
+    with bar(len(plan.rows), "read the map", "row") as progress:
+        for row in range(len(plan.rows)):
+            band = read_band(map_, plan, row, 0, len(plan.cols) - 1)
+            for col, left in enumerate(plan.cols):
+                window = np.ascontiguousarray(band[..., left : left + plan.size])
+                digest = blake2b(window.data, digest_size=DIGEST).digest()
+                found[row, col] = int.from_bytes(digest, "big")
+            progress.update()
+    return found
+
+
+TAG = "SATTRANS_WINDOWS"
+"""Of the image: the hash of all its windows' hashes, by which a record that is another image's is known."""
+
+
+def seal(found: Digests) -> str:
+    """Return what stands in the image's tag."""
+    return blake2b(found.astype(">u8").tobytes(), digest_size=DIGEST).hexdigest()
+
+
+def write_record(output: Path, told: Mapping[str, Any], plan: Plan, found: Digests) -> None:
+    """Write the record of an image that was made with the options `told`."""
+    rows = ["".join(f"{int(value):016x}" for value in row) for row in found]
+    body = {"options": dict(told), "size": [plan.height, plan.width], "seal": seal(found), "windows": rows}
+    write_manifest(record_path(output), "windows", VERSION, body)
+
+
+def read_record(
+    output: Path, tags: Mapping[str, str], plan: Plan, told: Mapping[str, Any], ours: frozenset[str]
+) -> Digests:
+    """Return the hashes that an image, which has these `tags`, was made from.
+
+    Raises `UsageError` where there is no record of it, or where it was made otherwise: of another size, or with
+    options that differ, but for those in `ours`, which tell one map's file from another's.
+    """
+    path = record_path(output)
+    if not path.is_file():
+        raise UsageError(f"--update {output}: {path} is not there, which says what it was made from: generate it anew")
+    record = read_manifest(path, "windows", VERSION)
+    if record["seal"] != tags.get(TAG):
+        raise UsageError(f"--update {output}: {path} is not the record of this image: generate it anew")
+    if record["size"] != [plan.height, plan.width]:
+        high, wide = record["size"]
+        raise UsageError(
+            f"--update {output}: it is {wide} wide × {high} high, the map now {plan.width} × {plan.height}: "
+            "generate it anew"
+        )
+    for name, value in told.items():
+        if name not in ours and record["options"].get(name) != value:
+            raise UsageError(
+                f"--update {output}: it was made with {name} {record['options'].get(name)}, not {value}: "
+                "take the same options, or generate it anew"
+            )
+    return np.array(
+        [[int(row[at : at + 16], 16) for at in range(0, len(row), 16)] for row in record["windows"]], np.uint64
+    )

@@ -1,0 +1,216 @@
+"""The stream: windows read ahead, translated in batches of one shape, blended, and written behind."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sattrans.blend import Floats, RollingRows, smoothed, to_uint8
+from sattrans.generating.change import Change
+from sattrans.generating.plan import Plan, panels
+from sattrans.grid import Window
+from sattrans.mapping.opened import Map
+from sattrans.progress import bar
+from sattrans.raster.rows import RowWriter
+
+Translate = Callable[[NDArray[np.uint8], Sequence[tuple[int, int]]], Floats]
+"""Maps of windows and their places in the whole map to red, green, blue: a `Translator`."""
+
+Place = tuple[int, int]
+"""Of a window: its row and its column among the windows, counted from 0."""
+
+BANDS = 3
+BEHIND = 2
+"""How many pieces may wait to be written; more would be held in memory."""
+
+
+@dataclass
+class Stream:
+    """A map being translated. With several `translators`, one a device, each has its own batches at the same time."""
+
+    map: Map
+    plan: Plan
+    translators: Sequence[Translate]
+    batch_size: int
+    workers: int = 1
+    _reader: ThreadPoolExecutor = field(default_factory=lambda: _pool(1), init=False)
+
+    def write(self, writer: RowWriter, change: Change | None = None) -> None:
+        """Translate what the writer misses and hand it over, panel by panel, each from the top.
+
+        With a `change` only what it touches is made, the rest comes from the image it stands for.
+        """
+        missing = writer.missing()
+        if change:
+            for piece in missing:
+                if not change.touches(piece):
+                    writer.write(piece, change.before(piece))
+            missing = [piece for piece in missing if change.touches(piece)]
+        todo = list(panels(missing))
+        total = sum(len(list(self._places(pieces, change))) for pieces in todo)
+        with ExitStack() as stack:
+            writers = stack.enter_context(_pool(self.workers))
+            progress = stack.enter_context(bar(total, "generate", "window"))
+            waiting: deque[Future[None]] = deque()
+            for pieces in todo:
+                for piece, pixels in self._pieces(pieces, change, progress.update):
+                    waiting.append(writers.submit(self._finish, writer, piece, pixels, change))
+                    while len(waiting) > BEHIND + self.workers:
+                        waiting.popleft().result()
+            while waiting:
+                waiting.popleft().result()
+
+    def _finish(self, writer: RowWriter, piece: Window, pixels: NDArray[np.uint8], change: Change | None) -> None:
+        if self.map.partial:
+            valid = self._reader.submit(self.map.valid, piece).result()
+            pixels = np.concatenate([np.where(valid, pixels, 0), np.where(valid, 255, 0)[np.newaxis]]).astype(np.uint8)
+        if change:
+            pixels = np.where(change.within(piece), pixels, change.before(piece))
+        writer.write(piece, pixels)
+
+    def _places(self, pieces: Sequence[Window], change: Change | None) -> Iterator[Place]:
+        """Yield the windows that a panel's pieces need, row by row."""
+        needed: set[int] = set()
+        for piece in pieces:
+            needed.update(self.plan.touching(self.plan.around(piece))[0])
+        for row in sorted(needed):
+            for col in self.plan.touching(self.plan.around(pieces[0]))[1]:
+                if change is None or change.needs(row, col):
+                    yield row, col
+
+    def _pieces(
+        self, pieces: Sequence[Window], change: Change | None, told: Callable[[], object]
+    ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+        """Yield a panel's pieces as they are finished."""
+        plan, todo = self.plan, deque(pieces)
+        area = plan.around(pieces[0])
+        sums = RollingRows(BANDS * plan.layers, area.width, area.row)
+        strip = np.zeros((BANDS * plan.layers, plan.size, area.width), np.float32)
+
+        def finished(until: int) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+            while todo and plan.around(todo[0]).bottom <= until:
+                piece = todo.popleft()
+                yield piece, self._joined(piece, sums)
+                if todo:
+                    sums.let_go(plan.around(todo[0]).row)
+
+        current: int | None = None
+        for (row, col), pixels in self.translated(list(self._places(pieces, change))):
+            if row != current:
+                if current is not None:
+                    self._add(sums, strip, current)
+                current = row
+                yield from finished(plan.rows[row])
+            self._lay(strip, plan.cols[col] - area.col, col, pixels)
+            told()
+        if current is not None:
+            self._add(sums, strip, current)
+        yield from finished(plan.extent[0])
+
+    def _lay(self, strip: Floats, left: int, col: int, pixels: Floats) -> None:
+        """Add a window to its row, weighed across; what lies beyond the panel is left out."""
+        begin, end = max(0, -left), min(self.plan.size, strip.shape[2] - left)
+        for layer, weights in enumerate(self.plan.col_weights):
+            place = strip[BANDS * layer : BANDS * (layer + 1), :, left + begin : left + end]
+            place += pixels[:, :, begin:end] * weights[col, begin:end]
+
+    def _add(self, sums: RollingRows, strip: Floats, row: int) -> None:
+        """Add a row of windows, weighed down, and empty it."""
+        down = np.stack([weights[row] for weights in self.plan.row_weights])  # (layers, size)
+        sums.add(self.plan.rows[row], strip, np.repeat(down, BANDS, axis=0))
+        strip[:] = 0
+
+    def _joined(self, piece: Window, sums: RollingRows) -> NDArray[np.uint8]:
+        """Return a piece's pixels, (3, H, W)."""
+        plan, area = self.plan, self.plan.around(piece)
+        inside = (
+            slice(None),
+            slice(piece.row - area.row, piece.bottom - area.row),
+            slice(piece.col - area.col, piece.right - area.col),
+        )
+        parts = sums.look(area.row, area.bottom)
+        if plan.layers == 1:
+            return to_uint8(parts[inside])
+        fine, coarse = parts[:BANDS], parts[BANDS:]
+        return to_uint8(fine[inside] + smoothed(coarse - fine, plan.cell)[inside])
+
+    def translated(self, places: Sequence[Place]) -> Iterator[tuple[Place, Floats]]:
+        """Yield windows and their images, (3, size, size), in order. Every batch has one shape; the last is filled."""
+        with ExitStack() as stack:
+            devices = [stack.enter_context(_pool(1)) for _ in self.translators]
+            running: deque[tuple[Sequence[Place], Future[Floats]]] = deque()
+            for number, (batch, windows) in enumerate(self._batches(places)):
+                filled = [*batch, *[batch[-1]] * (self.batch_size - len(batch))]
+                origins = [(self.plan.rows[row], self.plan.cols[col]) for row, col in filled]
+                turn = number % len(devices)
+                running.append((batch, devices[turn].submit(self.translators[turn], windows, origins)))
+                if len(running) > len(devices):
+                    yield from _results(running)
+            while running:
+                yield from _results(running)
+
+    def _batches(self, places: Sequence[Place]) -> Iterator[tuple[list[Place], NDArray[np.uint8]]]:
+        """Yield windows and their maps, `batch_size` of these."""
+        batch: list[Place] = []
+        windows: list[NDArray[np.uint8]] = []
+        for row, cols, band in self._bands(places):
+            for col in cols:
+                left = self.plan.cols[col] - self.plan.cols[cols[0]]
+                batch.append((row, col))
+                windows.append(band[..., left : left + self.plan.size])
+                if len(batch) == self.batch_size:
+                    yield batch, np.stack(windows)
+                    batch, windows = [], []
+        if batch:
+            yield batch, np.stack(windows + [windows[-1]] * (self.batch_size - len(batch)))
+
+    def _bands(self, places: Sequence[Place]) -> Iterator[tuple[int, list[int], NDArray[np.uint8]]]:
+        """Yield the rows of windows with the map under them, read one row ahead."""
+        rows: dict[int, list[int]] = {}
+        for row, col in places:
+            rows.setdefault(row, []).append(col)
+        ahead: deque[tuple[int, list[int], Future[NDArray[np.uint8]]]] = deque()
+        for row, cols in rows.items():
+            ahead.append((row, cols, self._reader.submit(read_band, self.map, self.plan, row, cols[0], cols[-1])))
+            if len(ahead) > 1:
+                done = ahead.popleft()
+                yield done[0], done[1], done[2].result()
+        for row, cols, band in ahead:
+            yield row, cols, band.result()
+
+
+def read_band(map_: Map, plan: Plan, row: int, first: int, last: int) -> NDArray[np.uint8]:
+    """Return the map under a row of windows, from column `first` to `last`, (…, size, width); mirrored at its edge."""
+    down = _mirrored(plan.rows[row], plan.rows[row] + plan.size, map_.height)
+    across = _mirrored(plan.cols[first], plan.cols[last] + plan.size, map_.width)
+    top, left = int(down.min()), int(across.min())
+    pixels = map_.read(Window(top, left, int(down.max()) + 1 - top, int(across.max()) + 1 - left))
+    if pixels.shape[-2:] == (len(down), len(across)):
+        return pixels
+    return pixels[..., down - top, :][..., across - left]
+
+
+def _mirrored(start: int, end: int, length: int) -> NDArray[np.int64]:
+    """Return which of `length` pixels stand at the positions from `start` to `end`, mirrored beyond the last."""
+    turn = np.arange(start, end) % (2 * length)
+    return np.minimum(turn, 2 * length - 1 - turn)
+
+
+def _results(running: "deque[tuple[Sequence[Place], Future[Floats]]]") -> Iterator[tuple[Place, Floats]]:
+    batch, images = running.popleft()
+    yield from zip(batch, images.result(), strict=False)
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return _Pool(threads, "generate")
+
+
+class _Pool(ThreadPoolExecutor):
+    """Does not do, after an error, what was not begun."""
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown(cancel_futures=True)

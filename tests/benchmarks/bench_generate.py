@@ -1,0 +1,116 @@
+"""generate against MONAI's `sliding_window_inference`: the same pix2pix, map and overlap, medians in one run.
+
+MONAI is given the encoded map as a tensor and returns one, as its users run it; `generate` reads a GeoTIFF,
+checks it, and writes a COG with overviews, a record of its windows and a seam score. Beside both the bare network.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from makers import make_folder, make_indices, write_raster
+from monai.inferers import sliding_window_inference
+
+from sattrans.batches import encode_color
+from sattrans.generate import GenerateOptions, generate
+from sattrans.mapping.options import MapOptions
+from sattrans.tile import TileOptions, tile
+from sattrans.train import TrainOptions, train
+from sattrans.translator import Translator
+
+ROUNDS, SIDE, TILE, BATCH, OVERLAP = 5, int(os.environ.get("SATTRANS_SIDE", "2048")), 256, 4, 0.25
+# Tests run on one thread a process; a network has the machine.
+torch.set_num_threads(len(os.sched_getaffinity(0)))
+VALUES = np.array([10, 30, 50], np.uint8)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    place = make_folder(folder / "place", scenes=2, size=256, classes_toml=True)
+    tiles = tile(place, folder / "t", options=TileOptions(size=TILE, split="random")).tileset
+    return train(tiles.folder, "pix2pix", options=TrainOptions(steps=1), output=folder / "r").run
+
+
+def seconds(work):
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def monai(translator, indices):
+    """The map as colours, and MONAI's way over it."""
+    source = encode_color(torch.from_numpy(indices)[None], translator.palette).contiguous()
+    network = translator.model.generator.to(memory_format=torch.contiguous_format)
+    with torch.no_grad():
+        return sliding_window_inference(source, (TILE, TILE), BATCH, network, overlap=OVERLAP, mode="gaussian")
+
+
+def bare(translator, windows):
+    """As many windows as the map has, one after the other, through the network alone."""
+    source = encode_color(torch.zeros(BATCH, TILE, TILE, dtype=torch.uint8), translator.palette)
+    source = source.contiguous(memory_format=torch.channels_last)
+    reduced = torch.autocast("cpu", torch.bfloat16, enabled=translator.precision == "bf16")
+    with torch.inference_mode(), reduced:
+        for _ in range(windows // BATCH):
+            translator.model.generator(source)
+
+
+def test_generate_against_monai(run, tmp_path):
+    indices = make_indices(SIDE, SIDE, 3)
+    map_ = write_raster(tmp_path / "map.tif", VALUES[indices])
+    threads = len(os.sched_getaffinity(0))
+
+    def ours(precision):
+        options = GenerateOptions(overlap=f"{OVERLAP:.0%}", batch_size=BATCH, precision=precision)
+        native = MapOptions(res="native")
+        return generate(map_, tmp_path / "sat.tif", run.folder, options, overwrite=True, map_options=native).windows
+
+    windows = ours("32")
+    plain, full, reduced = (Translator(run, precision=p) for p in ("32", "32", "bf16"))
+    contestants = {
+        "MONAI, float32, gaussian": partial(monai, plain, indices),
+        "generate, float32": partial(ours, "32"),
+        "generate, bf16": partial(ours, "bf16"),
+        "the bare network, float32": partial(bare, full, windows),
+        "the bare network, bf16": partial(bare, reduced, windows),
+    }
+    for work in contestants.values():
+        work()
+    rounds = [{name: seconds(work) for name, work in contestants.items()} for _ in range(ROUNDS)]
+    taken = {name: statistics.median(r[name] for r in rounds) for name in contestants}
+    base = taken["MONAI, float32, gaussian"]
+    print(f"\n{SIDE}² px, {windows} windows of {TILE} px, pix2pix of width 64, {threads} threads")
+    for name, time_ in taken.items():
+        print(f"{name:28}{time_:7.2f} s{SIDE**2 / time_ / 1e6:7.3f} Mpx/s{base / time_:7.2f} ×")
+    for precision, bar in (("float32", 1.15), ("bf16", 2.5)):
+        ratio = base / taken[f"generate, {precision}"]
+        share = taken[f"the bare network, {precision}"] / taken[f"generate, {precision}"]
+        print(f"{precision}: {ratio:.2f} × MONAI (bar {bar}); {share:.2f} of the bare network's windows/s (bar 0.9)")
+
+
+def test_memory_does_not_grow_with_the_map(tmp_path):
+    """A map of 20,000 px square, and one four times as high, by a tiny network; the peak of a process each."""
+    place = make_folder(tmp_path / "place", scenes=2, size=256, classes_toml=True)
+    tiles = tile(place, tmp_path / "t", options=TileOptions(size=TILE, split="random")).tileset
+    run = train(tiles.folder, "pix2pix", {"width": 1}, TrainOptions(steps=1), output=tmp_path / "r").run
+    width = int(os.environ.get("SATTRANS_WIDE", "20000"))
+    peaks = []
+    for height in (width, 4 * width):
+        map_ = tmp_path / f"{height}.tif"
+        write_raster(map_, np.full((height, width), 10, np.uint8), compress="zstd", tiled=True)
+        command = [sys.executable, "-m", "sattrans", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder]
+        code = (
+            "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        )
+        command += ["--res", "native", "--overwrite", "--overlap", "0", "--batch-size", "16"]
+        done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+        peaks.append(int(done.stdout) / 1e6)
+    print(f"\npeak memory: {peaks[0]:.2f} GB for {width}², {peaks[1]:.2f} GB four times as high (bar 1.5 GB, 10 %)")

@@ -1,0 +1,256 @@
+"""mosaic is killed, stopped, runs out of disk, or loses its tiles: it says so in a line, and the same command goes on.
+
+`SATTRANS_KILLS` says how many kills it has to stand.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import rasterio
+from commands import error_line
+from makers import make_indices, make_picture
+from makers_tiles import cut_tiles, grid_of
+from rio_cogeo import cog_validate
+
+KILLS = int(os.environ.get("SATTRANS_KILLS", "8"))
+SATTRANS = [sys.executable, "-m", "sattrans"]
+HEIGHT, WIDTH = 2600, 4700
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    picture = make_picture(make_indices(HEIGHT, WIDTH, 5))
+    return cut_tiles(tmp_path_factory.mktemp("tiles") / "t", picture, grid_of(HEIGHT, WIDTH, 512, 448))
+
+
+def command(tiles, output, *more):
+    return [*SATTRANS, "mosaic", str(tiles), "-o", str(output), "--workers", "2", *more]
+
+
+def run(arguments, **how):
+    return subprocess.run(arguments, capture_output=True, text=True, check=False, **how)
+
+
+@pytest.fixture(scope="module")
+def whole(tiles, tmp_path_factory):
+    output = tmp_path_factory.mktemp("whole") / "m.tif"
+    assert run(command(tiles, output)).returncode == 0
+    return output
+
+
+def assert_same(output, whole):
+    """Same bytes; and, so that these mean something, the same pixels, tags and overviews of a valid COG."""
+    assert output.read_bytes() == whole.read_bytes()
+    assert cog_validate(output, quiet=True)[0]
+    with rasterio.open(output) as one, rasterio.open(whole) as other:
+        assert one.overviews(1) == other.overviews(1) == [2, 4, 8, 16]
+        assert one.tags() == other.tags() and "SATTRANS_OPTIONS" in one.tags()
+        assert np.array_equal(one.read(), other.read())
+
+
+def test_kills_at_random_moments(tiles, whole, tmp_path):
+    output = tmp_path / "out" / "m.tif"
+    output.parent.mkdir()
+    begin = time.monotonic()
+    assert run(command(tiles, output)).returncode == 0
+    length = time.monotonic() - begin
+    output.unlink()
+    chance, went_on = random.Random("mosaic"), 0
+    for _ in range(KILLS):
+        process = subprocess.Popen(command(tiles, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.1, 1.05) * length)
+        process.kill()
+        process.wait()
+        if output.exists():
+            assert_same(output, whole)
+            output.unlink()
+        went_on += (output.parent / "m.tif.part").exists()
+    assert run(command(tiles, output)).returncode == 0
+    assert_same(output, whole)
+    assert went_on or KILLS < 3
+    assert [path.name for path in output.parent.iterdir()] == ["m.tif"]  # no lock, no pieces
+
+
+def test_a_piece_that_did_not_reach_the_disk_whole_is_made_again(tiles, whole, tmp_path):
+    output = tmp_path / "m.tif"
+    process = subprocess.Popen(command(tiles, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(pieces := list(tmp_path.glob("m.tif.part/*.tif"))) < 4:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    pieces[0].write_bytes(b"")
+    pieces[1].write_bytes(pieces[1].read_bytes()[:-100] + bytes(100))
+    assert run(command(tiles, output)).returncode == 0
+    assert_same(output, whole)
+
+
+def test_ctrl_c_is_told_in_a_line_and_the_same_command_goes_on(tiles, whole, tmp_path):
+    process = subprocess.Popen(command(tiles, tmp_path / "m.tif"), stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("m.tif.part/piece-*.tif")):
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    assert error_line(told) == "error: stopped; the same command goes on where it was"
+    assert run(command(tiles, tmp_path / "m.tif")).returncode == 0
+    assert_same(tmp_path / "m.tif", whole)
+
+
+def test_a_second_writer_is_told_who_the_first_is(tiles, whole, tmp_path):
+    first = subprocess.Popen(command(tiles, tmp_path / "m.tif"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("m.tif.part/*.tif")):
+        assert first.poll() is None
+        time.sleep(0.002)
+    first.send_signal(signal.SIGSTOP)
+    second = run(command(tiles, tmp_path / "m.tif", "--overwrite"))
+    assert second.returncode == 1
+    assert f"is being written by process {first.pid} on " in error_line(second.stderr)
+    first.send_signal(signal.SIGCONT)
+    assert first.wait() == 0
+    assert_same(tmp_path / "m.tif", whole)
+
+
+# A full disk
+
+LIMITED = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+most = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+from sattrans.cli import app
+app()
+"""
+
+
+@pytest.mark.parametrize("most", [0, 5_000, 1_000_000, -100])
+def test_a_file_that_may_not_grow(tiles, whole, tmp_path, most):
+    """From no byte at all, over a piece, to all but the last of the whole."""
+    output = tmp_path / "out" / "m.tif"
+    most = most if most >= 0 else whole.stat().st_size + most
+    done = run([sys.executable, "-c", LIMITED, str(most), *command(tiles, output)[3:]])
+    assert done.returncode == 1
+    line = error_line(done.stderr)
+    assert line.startswith(f"error: {output.parent}") and "File too large" in line
+    assert not output.exists()
+    kept = {path: path.stat().st_mtime_ns for path in output.parent.glob("m.tif.part/*-*.tif")}
+    if most > 5_000_000:
+        assert len(kept) > 12  # all of them: 12 pieces, and those of the overviews
+    assert run(command(tiles, output)).returncode == 0
+    assert_same(output, whole)
+
+
+FULL = """
+set -e
+mount -t tmpfs -o size=$1 none "$2"
+disk=$2
+out=$3
+shift 3
+status=0
+"$@" || status=$?
+[ $status = 1 ]
+[ ! -e "$out" ]
+mount -o remount,size=256m "$disk"
+"$@"
+cp "$out" "$disk/../copy.tif"
+"""
+
+NO_LOOK = "import sattrans.mosaic as m; m.check_room = lambda *_: None; from sattrans.cli import app; app()"
+"""The command without a look at the disk: as when another fills it in between."""
+
+
+@pytest.mark.parametrize("room", ["16k", "3m", "9m", "20m"])
+def test_a_disk_that_fills_up(tiles, whole, tmp_path, room):
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    tried = ["unshare", "-m", "mount", "-t", "tmpfs", "none", mounted]
+    if not shutil.which("unshare") or subprocess.run(tried, capture_output=True, check=False).returncode:
+        pytest.skip("only root, where it may, can mount a small disk")
+    output = mounted / "m.tif"
+    arguments = [sys.executable, "-c", NO_LOOK, *command(tiles, output)[3:]]
+    done = run(["unshare", "-m", "sh", "-c", FULL, "sh", room, mounted, output, *arguments])
+    assert done.returncode == 0, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and errors[0].startswith(f"error: {mounted}")
+    assert "No space left on device" in errors[0] and "same command" in errors[0]
+    assert "Traceback" not in done.stderr
+    assert_same(tmp_path / "copy.tif", whole)
+
+
+def test_a_disk_without_room_is_told_before(tiles, tmp_path):
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    tried = ["unshare", "-m", "mount", "-t", "tmpfs", "none", mounted]
+    if not shutil.which("unshare") or subprocess.run(tried, capture_output=True, check=False).returncode:
+        pytest.skip("only root, where it may, can mount a small disk")
+    script = 'mount -t tmpfs -o size=9m none "$1"; shift; exec "$@"'
+    done = run(["unshare", "-m", "sh", "-c", script, "sh", mounted, *command(tiles, mounted / "m.tif")])
+    assert done.returncode == 1
+    assert "m.tif needs about " in error_line(done.stderr) and "its disk has 9." in error_line(done.stderr)
+
+
+# Tiles that change
+
+
+def stopped(tiles, output):
+    """Begin, and be killed after a few pieces."""
+    process = subprocess.Popen(command(tiles, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(list(output.parent.glob("m.tif.part/*.tif"))) < 3:
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+
+
+def test_tiles_that_changed_since_it_was_killed_are_refused(tiles, tmp_path):
+    own = shutil.copytree(tiles, tmp_path / "t")
+    stopped(own, tmp_path / "m.tif")
+    (own / "t000.tif").touch()
+    done = run(command(own, tmp_path / "m.tif"))
+    assert done.returncode == 2
+    assert "was made with other options (tiles: 66 (" in error_line(done.stderr)
+    assert run(command(own, tmp_path / "m.tif", "--overwrite")).returncode == 0
+
+
+WATCHED = """
+import os, sys
+from pathlib import Path
+from sattrans.cli import app
+action = sys.argv.pop(1)
+waiting = True
+
+def watch(event, args):
+    # Once the first piece is written: that is in the middle, whatever the machine's speed.
+    global waiting
+    if waiting and event in ("os.link", "os.rename") and "piece-" in str(args[1]):
+        waiting = False
+        exec(action)
+
+sys.addaudithook(watch)
+app()
+"""
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        ("Path({!r}).touch()", "tiles changed while they were joined"),
+        ("Path({!r}).unlink()", "t065.tif"),
+        ("Path({!r}).write_bytes(b'II*\\0')", "t"),
+    ],
+)
+def test_a_tile_that_changes_or_goes_while_it_is_joined(tiles, tmp_path, action, told):
+    own = shutil.copytree(tiles, tmp_path / "t")
+    last = own / "t065.tif"
+    done = run([sys.executable, "-c", WATCHED, action.format(str(last)), *command(own, tmp_path / "m.tif")[3:]])
+    assert done.returncode == 1, done.stderr
+    assert told in error_line(done.stderr)
+    assert not (tmp_path / "m.tif").exists()
