@@ -26,7 +26,7 @@ from sattrans.metrics.seams import Seams, seams
 from sattrans.plugins import model_class
 from sattrans.progress import log
 from sattrans.raster.creation import Creation
-from sattrans.raster.gate import open_raster
+from sattrans.raster.gate import open_raster, session
 from sattrans.raster.room import check_room, room_needed
 from sattrans.raster.rows import Layout, RowWriter, is_finished, row_writer
 from sattrans.run import Run
@@ -38,7 +38,7 @@ RASTER_SUFFIXES = (".tif", ".tiff")
 ENCODED = 0.9
 """What encoding leaves of a generated image, at the most."""
 
-MOST_SCORED = 400
+MOST_SCORED = 64
 """Pieces of an image that its seam score is taken from; of more, so many at even distances."""
 
 
@@ -158,7 +158,8 @@ def generate(
         task.check_map()
         settings = options.seed, task.precision, options.stats, options.compile
         translators = [Translator(task.run, one, *settings) for one in where]
-        stream = Stream(task.map, task.plan, translators, options.batch_size, workers)
+        ahead = len(where) > 1 or where[0].type != "cpu"
+        stream = Stream(task.map, task.plan, translators, options.batch_size, workers, ahead)
         if not as_file:
             write_folder(stream, output, task.told, Path(str(map_)).stem, overwrite)
             return task.result(output, task.map.notices, made=True)
@@ -207,7 +208,8 @@ def _task(
     precision = resolve_precision(options.precision, device)
     blend = options.blend or ("hann" if kind.margin is None else "none")
     overlap = parse_overlap(options.overlap, spec.size, kind.stride, kind.margin)
-    with open_map(map_, map_options or MapOptions(), opened.palette, opened.ground_resolution) as read_map:
+    given = map_options or MapOptions()
+    with session(), open_map(map_, given, opened.palette, opened.ground_resolution) as read_map:
         told = {
             **read_map.identity,
             "run": opened.name,

@@ -12,10 +12,13 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sattrans.batches import ENCODINGS
+from sattrans.convolutions import subpixel
 from sattrans.device import choose_device, quick_at_bf16
 from sattrans.errors import OptionError, SattransError
 from sattrans.model import Noise
 from sattrans.run import Run, load_checkpoint, under
+
+FEW_CHANNELS = 4
 
 Precision = Literal["auto", "32", "bf16"]
 Stats = Literal["run", "tile"]
@@ -66,6 +69,8 @@ class Translator:
             _take_tiles_statistics(model.generator)
         else:
             _fold_norms(model.generator)
+        if self.device.type == "cpu":
+            _quicken_last(model.generator)
         # The layout that convolutions are quickest in, here and on a GPU.
         model.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
         if self.precision == "bf16":
@@ -114,6 +119,14 @@ def _fold_norms(network: nn.Module) -> None:
                     transposed = isinstance(layer, nn.ConvTranspose2d)
                     block[place] = fuse_conv_bn_eval(layer, norm, transposed)
                     block[place + 1] = nn.Identity()
+
+
+def _quicken_last(network: nn.Module) -> None:
+    """Put something quicker, and equal, in the place of transposed convolutions that have an image's channels."""
+    for block in network.modules():
+        for name, layer in block.named_children():
+            if isinstance(layer, nn.ConvTranspose2d) and layer.out_channels <= FEW_CHANNELS:
+                block._modules[name] = subpixel(layer) or layer
 
 
 def _cast_weights(network: nn.Module) -> None:

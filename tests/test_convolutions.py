@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from sattrans import convolutions
-from sattrans.convolutions import Conv2d, ConvTranspose2d, join
+from sattrans.convolutions import Conv2d, ConvTranspose2d, join, subpixel
 
 LAYERS = [
     (Conv2d, nn.Conv2d, {"kernel_size": 4, "stride": 2, "padding": 1}),
@@ -90,3 +92,20 @@ def test_joining_is_concatenating_with_gradients_in_one_piece():
     assert torch.equal(one.grad, laid[:, :3])
     assert torch.equal(other.grad, laid[:, 3:])
     assert given[0].is_contiguous(memory_format=layout)
+
+
+SIDES = st.integers(1, 7)
+
+
+@given(inside=st.integers(1, 9), outside=st.integers(1, 4), height=SIDES, width=SIDES, bias=st.booleans())
+def test_a_transposed_convolution_of_stride_2_is_a_convolution_and_a_shuffle(inside, outside, height, width, bias):
+    layer = nn.ConvTranspose2d(inside, outside, 4, 2, 1, bias=bias)
+    same = subpixel(layer)
+    maps = torch.randn(2, inside, height, width)
+    with torch.no_grad():
+        assert torch.allclose(same(maps), layer(maps), atol=1e-5)
+
+
+def test_another_transposed_convolution_stays_as_it_is():
+    assert subpixel(nn.ConvTranspose2d(8, 3, 3, 2, 1)) is None
+    assert subpixel(nn.ConvTranspose2d(8, 3, 4, 2, 1, output_padding=1)) is None

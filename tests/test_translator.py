@@ -7,6 +7,7 @@ from makers import make_folder
 from torch import nn
 
 from sattrans.errors import OptionError
+from sattrans.run import load_checkpoint, under
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
 from sattrans.translator import Translator
@@ -24,6 +25,12 @@ def runs(tmp_path_factory):
         model: train(tiles.folder, model, {"width": 8}, options, output=folder / model).run
         for model in ("pix2pix", "resse", "wgan")
     }
+
+
+def plain_generator(run):
+    generator = run.build_model().generator
+    generator.load_state_dict(under("generator", load_checkpoint(run.checkpoint("best"), torch.device("cpu"))[0]))
+    return generator
 
 
 def windows(seed, count=4):
@@ -47,10 +54,7 @@ def test_it_gives_the_generators_image(runs, model):
     """Loaded, folded and laid out for speed, it is the averaged generator of the checkpoint."""
     run = runs[model]
     translator = Translator(run)
-    plain = Translator(run, stats="tile").model.generator  # neither folded nor cast
-    for module in plain.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.__class__ = nn.BatchNorm2d
+    plain = plain_generator(run).eval()
     source = translator._encode(torch.from_numpy(windows(3)), run.palette)
     with torch.no_grad():
         expected = (plain(source) + 1) * 127.5
@@ -62,9 +66,7 @@ def test_statistics_of_the_tile_are_those_of_a_batch_of_one_in_training(runs):
     run = runs["pix2pix"]
     translator = Translator(run, stats="tile")
     images = translator(windows(4), ORIGINS)
-    network = Translator(run).run.build_model().generator
-    network.load_state_dict(translator.model.generator.state_dict())
-    network.train()
+    network = plain_generator(run).train()
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.eval()

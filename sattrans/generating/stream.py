@@ -30,13 +30,17 @@ BEHIND = 2
 
 @dataclass
 class Stream:
-    """A map being translated. With several `translators`, one a device, each has its own batches at the same time."""
+    """A map being translated. With several `translators`, one a device, each has its own batches at the same time.
+
+    With `ahead` they translate the next batch while the one before is blended.
+    """
 
     map: Map
     plan: Plan
     translators: Sequence[Translate]
     batch_size: int
     workers: int = 1
+    ahead: bool = True
     _reader: ThreadPoolExecutor = field(default_factory=lambda: _pool(1), init=False)
 
     def write(self, writer: RowWriter, change: Change | None = None) -> None:
@@ -139,19 +143,31 @@ class Stream:
         return to_uint8(fine[inside] + smoothed(coarse - fine, plan.cell)[inside])
 
     def translated(self, places: Sequence[Place]) -> Iterator[tuple[Place, Floats]]:
-        """Yield windows and their images, (3, size, size), in order. Every batch has one shape; the last is filled."""
+        """Yield windows and their images, (3, size, size), in order. Every batch has one shape; the last is filled.
+
+        A device works while this thread blends; not where both are the same processor: a network's threads wait for
+        each other, and so for whatever else has one of their cores.
+        """
+        if not self.ahead:
+            for batch, windows in self._batches(places):
+                yield from zip(batch, self.translators[0](windows, self._origins(batch)), strict=False)
+            return
         with ExitStack() as stack:
             devices = [stack.enter_context(_pool(1)) for _ in self.translators]
             running: deque[tuple[Sequence[Place], Future[Floats]]] = deque()
             for number, (batch, windows) in enumerate(self._batches(places)):
-                filled = [*batch, *[batch[-1]] * (self.batch_size - len(batch))]
-                origins = [(self.plan.rows[row], self.plan.cols[col]) for row, col in filled]
                 turn = number % len(devices)
-                running.append((batch, devices[turn].submit(self.translators[turn], windows, origins)))
+                task = devices[turn].submit(self.translators[turn], windows, self._origins(batch))
+                running.append((batch, task))
                 if len(running) > len(devices):
                     yield from _results(running)
             while running:
                 yield from _results(running)
+
+    def _origins(self, batch: Sequence[Place]) -> list[tuple[int, int]]:
+        """Return where a batch's windows lie in the whole map; the last one's place is filled up with."""
+        filled = [*batch, *[batch[-1]] * (self.batch_size - len(batch))]
+        return [(self.plan.rows[row], self.plan.cols[col]) for row, col in filled]
 
     def _batches(self, places: Sequence[Place]) -> Iterator[tuple[list[Place], NDArray[np.uint8]]]:
         """Yield windows and their maps, `batch_size` of these."""

@@ -58,6 +58,8 @@ CACHE_MEGABYTES = 64
 memory would fill up and serve nobody."""
 
 
+BAND_PIXELS = 1 << 22
+
 _in_session = threading.local()
 
 
@@ -163,8 +165,12 @@ class Raster:
         """Return the raster's metadata items."""
         return dict(self.src.tags())
 
-    def bands_of_rows(self, height: int = 1024) -> Iterator[Window]:
-        """Yield windows of so many whole rows, from the top: to read all of a large raster."""
+    def bands_of_rows(self, height: int | None = None) -> Iterator[Window]:
+        """Yield windows of so many whole rows, from the top: to read all of a large raster.
+
+        By default 256 to 1024, fewer in a wide one: whoever reads them may need eight bytes a pixel.
+        """
+        height = height or min(1024, max(256, BAND_PIXELS // max(self.width, 1) // 256 * 256))
         for top in range(0, self.height, height):
             yield Window(top, 0, min(height, self.height - top), self.width)
 

@@ -47,7 +47,7 @@ __all__ = ["BLOCK", "PANEL", "Layout", "RowWriter", "is_finished", "is_ours", "r
 
 VERSION = 2
 
-MOST_HALVES = 96
+MOST_HALVES = 16
 """Halves of pieces, of 1.6 MB each, that wait for their neighbours in memory; of more, some are read at the end."""
 
 
