@@ -1,7 +1,7 @@
 """Evaluate runs: generate a split's tiles and compare them with the real ones, alone or run beside run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,136 +11,207 @@ from sattrans.dataset import Split
 from sattrans.device import choose_device
 from sattrans.errors import UsageError
 from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split, choose_weights
-from sattrans.evaluating.family import Metric, Setting
-from sattrans.evaluating.gather import values
+from sattrans.evaluating.columns import Column, columns_of
+from sattrans.evaluating.family import Setting
+from sattrans.evaluating.folders import FolderReference, FolderSubject
+from sattrans.evaluating.kept import Kept
+from sattrans.evaluating.ranking import agreement
+from sattrans.evaluating.reference import Reference, TileReference
 from sattrans.evaluating.scoring import Scored, Scoring
+from sattrans.evaluating.shown import ShownRow, shown_rows, table_of
+from sattrans.evaluating.subject import RunSubject, Subject
 from sattrans.evaluating.training_tiles import read_training_tiles
-from sattrans.evaluating.written import write_scores, write_table
-from sattrans.files import lock
+from sattrans.evaluating.written import write_markdown, write_scores, write_table
+from sattrans.files import lock, part_of, remove
+from sattrans.metrics.weights import Weights
 from sattrans.progress import log
+from sattrans.report.build import build_page
+from sattrans.report.looks import look_at, write_sheet_of
+from sattrans.report.render import write_report
 from sattrans.run import Run
 from sattrans.segmenter import Segmenter, segmenter_path, train_segmenter
-from sattrans.sheet import write_sheet
 from sattrans.tileset import Tileset
-from sattrans.translator import Translator
 
 DEFAULT_FOLDER = Path("evaluations")
-SHEET_TILES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class RunScores:
-    """The scores of one run, all told in `scored`."""
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How to score.
 
-    run: Run
-    scored: Scored
+    `split` is `test`, or `val` where there are no test tiles. `metrics` are names of those wanted, all that can be
+    had where none is named. `segmenter` is `train`, for one that is trained on the tileset's real images and kept
+    in `evaluations/segmenters`, or the path of a kept one. `weights` are the files of published weights, `vgg19`
+    and `inception`; they may lie in the folder `SATTRANS_WEIGHTS`, too. `data` is the tileset, where it is no
+    longer where the runs were trained. `seed` draws intervals, partners, and the noise of models that have any.
+    """
 
-    @property
-    def images(self) -> Mapping[str, Mapping[str, float | None]]:
-        """Each image's scores by tile id and metric; None where it has none: equal images have no PSNR."""
-        return self.scored.images
-
-    @property
-    def means(self) -> Mapping[str, float | None]:
-        """The set's scores by metric."""
-        return values(self.scored.scores)
+    split: Split | None = None
+    batch_size: int = 8
+    device: str = "auto"
+    seed: int = 0
+    metrics: Sequence[str] = ()
+    segmenter: str | None = None
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    data: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What `evaluate` found and wrote: `scores.csv`, `scores.json` and `sheet.png` in `folder`.
+    """What `evaluate` found, and wrote to `folder`.
 
-    `metrics` are those asked for, in order; `missing` says of some why they cannot be had. `floors` are scored sets
-    that no run made: `real`, and `class_colors` where there are classes.
+    `columns` are what was scored, side by side: a run each, or several of one recipe. `floors` are scored sets that
+    no run made: `real`, and `class_colors` where there are classes. `rows` are the table, `notes` what to know of it.
     """
 
     folder: Path
-    split: Split
-    scores: tuple[RunScores, ...]
+    split: str
+    images: int
+    columns: Sequence[Column]
     floors: Mapping[str, Scored]
-    metrics: tuple[Metric, ...]
-    missing: Mapping[str, str]
-    notices: tuple[str, ...]
+    rows: Sequence[ShownRow]
+    notes: Sequence[str]
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Return heads and lines of the table."""
+        return table_of(self.rows, self.columns, self.floors)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is compared with what, before anything is measured."""
+
+    reference: Reference
+    subjects: Sequence[Subject]
+    tileset: Tileset | None = None
+    train: TileReference | None = None
+    split: str = "pairs"
 
 
 def evaluate(
     runs: Sequence[Path] = (),
-    split: Split | None = None,
+    options: EvaluateOptions = EvaluateOptions(),
     output: Path | None = None,
-    batch_size: int = 8,
-    device: str = "auto",
-    seed: int = 0,
-    metrics: Sequence[str] = (),
-    segmenter: str | None = None,
-    weights: Mapping[str, Path] | None = None,
 ) -> Evaluation:
     """Score runs (the newest finished one) on a split of the tileset they were trained on.
 
-    `split` is `test`, or `val` where there are no test tiles. Several runs must share a tileset. `metrics` are
-    names of those wanted, all that can be had where none is named. Raises `UsageError` for what cannot be compared,
-    and for a metric that was named and cannot be had.
-
-    `segmenter` is `train`, for one that is trained on the tileset's real images and kept in `evaluations/segmenters`,
-    or the path of a kept one. `weights` are the files of published weights, `vgg19` and `inception`; they may lie in
-    the folder `SATTRANS_WEIGHTS`, too.
+    Several runs must share a tileset; those that differ by their seeds alone are shown as one. Raises `UsageError`
+    for what cannot be compared, and for a metric that was named and cannot be had.
     """
-    check_names(metrics)
-    place = choose_device(device)
-    loaded = choose_weights(weights or {}, metrics, place)
+    check_names(options.metrics)
+    place = choose_device(options.device)
     opened = [Run.open(path) for path in runs] or [Run.newest()]
-    tileset = _shared_tileset(opened)
-    chosen, notices = choose_split(tileset, split)
-    tiles = tileset.split(chosen)
+    tileset = _shared_tileset(opened, options.data)
+    split, notices = choose_split(tileset, options.split)
+    reference = TileReference(tileset, tileset.split(split))
+    train = TileReference(tileset, tileset.split("train"))
+    subjects = [RunSubject(run, reference, place, options.seed, options.batch_size) for run in opened]
     log.info(
-        "%s on the %d %s tiles of %s", ", ".join(str(run.folder) for run in opened), len(tiles), chosen, tileset.folder
+        "%s on the %d %s tiles of %s",
+        ", ".join(str(run.folder) for run in opened),
+        len(reference),
+        split,
+        tileset.folder,
     )
-    folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(run.name for run in opened)}-{chosen}"
+    task = _Task(reference, _named_apart(subjects), tileset, train if len(train) else None, split)
+    return _evaluate(task, options, place, output, notices)
+
+
+def evaluate_pairs(
+    real: Path,
+    others: Sequence[Path],
+    options: EvaluateOptions = EvaluateOptions(),
+    output: Path | None = None,
+) -> Evaluation:
+    """Score images from anywhere: those of other folders against the real ones of the same names.
+
+    There are no classes and no training tiles, so scores that need these cannot be had. Raises `UsageError` where
+    names or sizes do not match.
+    """
+    check_names(options.metrics)
+    place = choose_device(options.device)
+    reference = FolderReference(real, others)
+    subjects = _named_apart([FolderSubject(other, reference) for other in others])
+    log.info("%s on the %d images of %s", ", ".join(map(str, others)), len(reference), real)
+    return _evaluate(_Task(reference, subjects), options, place, output, [])
+
+
+def _evaluate(
+    task: _Task, options: EvaluateOptions, place: torch.device, output: Path | None, notices: Sequence[str]
+) -> Evaluation:
+    loaded = choose_weights(options.weights, options.metrics, place)
+    folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(subject.name for subject in task.subjects)}-{task.split}"
+    reference = task.reference
     with lock(folder):
-        train = read_training_tiles(tileset, tileset.split("train"))
-        tools: dict[str, Any] = {**loaded, "train": train.thumbnails} if train else {**loaded}
-        if segmenter:
-            tools["segmenter"] = _segmenter(segmenter, tileset, place)
-            log.info("segmenter %s", tools["segmenter"].path)
-        classes = tileset.palette.names if tileset.palette else ()
-        families, missing = choose_families(Setting(tileset.size, len(tiles), classes, tools), metrics)
-        scoring = Scoring(tileset, tiles, families, seed)
-        pictures: dict[int, list[Any]] = {place: [] for place in Tileset.telling(tiles, SHEET_TILES)}
-        results = [RunScores(run, scoring.run(Translator(run, device, seed), batch_size, pictures)) for run in opened]
-        floors = {"real": scoring.real_floor(tileset.split("train"))}
-        if train and train.colors is not None:
-            floors["class_colors"] = scoring.color_floor(train)
+        seen = read_training_tiles(task.train) if task.train else None
+        tools: dict[str, Any] = {**loaded, **({"train": seen.thumbnails} if seen else {})}
+        if options.segmenter:
+            tools["segmenter"] = _segmenter(options.segmenter, task.tileset, place)
+        setting = Setting(reference.size, len(reference), reference.classes, tools)
+        families, missing = choose_families(setting, options.metrics)
+        hashes = [f"{name} {tools[name].hash}" for name in (*loaded, "segmenter") if name in tools]
+        scoring = Scoring(reference, families, options.seed, Kept(part_of(folder)), hashes)
+        columns = columns_of(task.subjects, [scoring.subject(subject) for subject in task.subjects])
+        floors = {"real": scoring.real_floor(task.train)}
+        if seen and seen.colors is not None:
+            floors["class_colors"] = scoring.color_floor(seen.colors)
         had = [metric for family in families for metric in family.metrics]
-        named = {f"{place}-{r.run.name}" if _twice(r, results) else r.run.name: r for place, r in enumerate(results, 1)}
-        write_table(folder / "scores.csv", had, {name: result.scored for name, result in named.items()})
-        write_sheet(folder / "sheet.png", list(pictures.values()), ["map", *named, "real"])
-        about: dict[str, Any] = {
-            "tileset": {"name": tileset.name, "hash": tileset.hash},
-            "split": chosen,
-            "seed": seed,
-            "images": len(tiles),
-            "weights": {name: {"file": w.path.name, "sha256": w.hash} for name, w in loaded.items()},
-        }
-        if segmenter:
-            about["segmenter"] = {**tools["segmenter"].about, "sha256": tools["segmenter"].hash}
-        told = [({"run": name, "model": r.run.model_name}, r.scored) for name, r in named.items()]
-        write_scores(folder / "scores.json", about, had, missing, told, floors)
-    shown = tuple(m for m in METRICS if m in had or m.name in missing)
-    return Evaluation(folder, chosen, tuple(results), floors, shown, missing, tuple(notices))
+        notes = [*notices, *_of_few(reference), *agreement(had, columns, floors)]
+        shown = [metric for metric in METRICS if metric in had or metric.name in missing]
+        rows = shown_rows(shown, missing, columns, floors, len(reference))
+        found = Evaluation(folder, task.split, len(reference), columns, floors, rows, notes)
+        about = _about(task, options, loaded, tools.get("segmenter"))
+        write_table(folder / "scores.csv", had, columns)
+        write_scores(folder / "scores.json", about, had, missing, columns, floors, notes)
+        write_markdown(folder / "scores.md", *found.table(), notes)
+        looks = look_at(reference, columns)
+        write_sheet_of(folder / "sheet.png", reference, columns, looks)
+        write_report(folder / "report.html", build_page(reference, columns, floors, rows, notes, looks, about))
+        remove(part_of(folder))
+    return found
 
 
-def _twice(result: RunScores, results: Sequence[RunScores]) -> bool:
-    """Return whether another run's folder has the same name."""
-    return sum(result.run.name == other.run.name for other in results) > 1
+def _of_few(reference: Reference) -> list[str]:
+    if len(reference) > 1:
+        return []
+    return ["there is 1 image: no interval, no shuffled pairs, and no score that tells anything from chance"]
 
 
-def _segmenter(told: str, tileset: Tileset, place: torch.device) -> Segmenter:
+def _about(
+    task: _Task, options: EvaluateOptions, loaded: Mapping[str, Weights], segmenter: Segmenter | None
+) -> dict[str, Any]:
+    """Return what decided the scores."""
+    about: dict[str, Any] = {"split": task.split, "seed": options.seed, "images": len(task.reference)}
+    if task.tileset:
+        about["tileset"] = {"name": task.tileset.name, "hash": task.tileset.hash}
+    about["weights"] = {name: {"file": w.path.name, "sha256": w.hash} for name, w in loaded.items()}
+    if segmenter:
+        about["segmenter"] = {**segmenter.about, "sha256": segmenter.hash}
+    return about
+
+
+def _named_apart(subjects: Sequence[Subject]) -> Sequence[Subject]:
+    """Give subjects of one name a number each."""
+    names = [subject.name for subject in subjects]
+    for place, subject in enumerate(subjects):
+        if names.count(names[place]) > 1:
+            subject.name = f"{place + 1}-{names[place]}"
+    return subjects
+
+
+def _segmenter(told: str, tileset: Tileset | None, place: torch.device) -> Segmenter:
+    if tileset is None:
+        raise UsageError("--segmenter needs the maps of a tileset: pairs have none")
     if told == "train":
-        return train_segmenter(segmenter_path(DEFAULT_FOLDER / "segmenters", tileset), tileset, place)
-    return Segmenter.open(Path(told), tileset, place)
+        found = train_segmenter(segmenter_path(DEFAULT_FOLDER / "segmenters", tileset), tileset, place)
+    else:
+        found = Segmenter.open(Path(told), tileset, place)
+    log.info("segmenter %s", found.path)
+    return found
 
 
-def _shared_tileset(runs: Sequence[Run]) -> Tileset:
-    tilesets = [run.tileset() for run in runs]
+def _shared_tileset(runs: Sequence[Run], data: Path | None) -> Tileset:
+    tilesets = [run.tileset(data) for run in runs]
     for run, other in zip(runs, tilesets, strict=True):
         if other.hash != tilesets[0].hash:
             raise UsageError(

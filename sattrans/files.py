@@ -120,6 +120,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hash_of(*texts: str) -> str:
+    """Return one short hash over texts, in their order."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]
+
+
 def fingerprint(paths: Iterable[Path]) -> str:
     """Return one short hash over the names, sizes and times of files: a changed input is noticed, unread."""
     digest = hashlib.sha256()

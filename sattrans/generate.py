@@ -214,6 +214,7 @@ def _task(
             **read_map.identity,
             "run": opened.name,
             "run_created": opened.manifest["created"],
+            "window": spec.size,
             "overlap": overlap,
             "blend": blend,
             "seed": options.seed,

@@ -126,13 +126,22 @@ class Run:
         """Return the path of the checkpoint `last` or `best`."""
         return self.folder / "checkpoints" / f"{which}.safetensors"
 
-    def tileset(self) -> Tileset:
-        """Return the tileset it was trained on. Raises `UsageError` where that moved or is another by now."""
+    def tileset(self, moved: Path | None = None) -> Tileset:
+        """Return the tileset it was trained on, which may have `moved`.
+
+        Raises `UsageError` where it is not there, or is another by now.
+        """
         recorded = self.manifest["data"]
-        tileset = Tileset.open(Path(recorded["folder"]))
+        folder = moved or Path(recorded["folder"])
+        if not folder.exists() and not moved:
+            raise UsageError(
+                f"{folder} is not there, the tileset that {self.folder} was trained on: say where it is now with --data"
+            )
+        tileset = Tileset.open(folder)
         if tileset.hash != recorded["hash"]:
             raise UsageError(
-                f"{tileset.folder} is not the tileset that {self.folder} was trained on: it was made again since"
+                f"{tileset.folder} is not the tileset that {self.folder} was trained on: it "
+                + ("is another" if moved else "was made again since; where the old one was kept, say so with --data")
             )
         return tileset
 

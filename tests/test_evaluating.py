@@ -1,14 +1,21 @@
 """Evaluating: what is gathered of pairs, in any order of work, and whether a score tells pairs from shuffled ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from makers import COLORS, make_indices, make_picture
 
+from sattrans.evaluating.columns import columns_of
 from sattrans.evaluating.families import ClassColors, Pixels, Structure, Texture
 from sattrans.evaluating.family import Pair, Setting
 from sattrans.evaluating.gather import Gathered
-from sattrans.evaluating.scoring import Scored
+from sattrans.evaluating.kept import Kept
+from sattrans.evaluating.ranking import agreement, best
+from sattrans.evaluating.reference import Real, Reference
+from sattrans.evaluating.scoring import Scored, Scoring
+from sattrans.evaluating.subject import Subject
 from sattrans.metrics.floors import paint, partners
 from sattrans.metrics.pixel import mae, psnr
 
@@ -24,8 +31,8 @@ def scored(fakes):
     families = [kind(SETTING) for kind in (Pixels, Structure, ClassColors, Texture)]
     own, shuffled = Gathered(families), Gathered(families[:3])
     for number, other in enumerate(partners(COUNT)):
-        own.add(Pair(fakes[number], REAL[number], number, MAPS[number], MAPS[number]))
-        shuffled.add(Pair(fakes[number], REAL[other], number, MAPS[other], MAPS[other]))
+        own.add(own.measure(Pair(fakes[number], REAL[number], number, MAPS[number], MAPS[number])))
+        shuffled.add(shuffled.measure(Pair(fakes[number], REAL[other], number, MAPS[other], MAPS[other])))
     each = {str(number): own.each(number) for number in range(COUNT)}
     return Scored(own.scores(), shuffled.scores(), each, own.details())
 
@@ -58,3 +65,119 @@ def test_the_score_of_a_set_is_the_mean_of_its_images():
     assert "swd" not in result.images["0"]
     low, high = result.scores["mae"].interval
     assert low < result.scores["mae"].value < high
+
+
+class Made(Subject):
+    """Images that are at hand; tells how often they were asked for, and fails where it is told to."""
+
+    def __init__(self, name, fakes, recipe=None, fails_at=None):
+        self.name, self.about, self.recipe, self.key = name, {}, recipe, name
+        self.fakes, self.fails_at, self.asked = fakes, fails_at, []
+
+    def images(self, numbers):
+        for number in numbers:
+            if number == self.fails_at:
+                raise KeyboardInterrupt
+            self.asked.append(number)
+            yield self.fakes[number]
+
+
+class Places(Reference):
+    """The real images of this file, several times over."""
+
+    size, classes, key = SIZE, ("a", "b", "c"), "places"
+
+    def __init__(self, count=COUNT):
+        self.ids = [str(number) for number in range(count)]
+
+    def real(self, number):
+        return Real(REAL[number % COUNT], MAPS[number % COUNT])
+
+
+def noisy(strength, seed):
+    draw = torch.Generator().manual_seed(seed)
+    noise = torch.randn(COUNT, 3, SIZE, SIZE, generator=draw) * strength
+    return [(image + noise[number]).clamp(0, 255).byte() for number, image in enumerate(REAL)]
+
+
+def scoring(folder, count=COUNT):
+    families = [kind(SETTING) for kind in (Pixels, Structure, ClassColors)]
+    return families, Scoring(Places(count), families, 0, Kept(folder))
+
+
+def metric(families, name):
+    return next(m for family in families for m in family.metrics if m.name == name)
+
+
+def test_the_better_one_is_best_where_the_images_say_so_and_none_is_where_they_are_alike(tmp_path):
+    families, measure = scoring(tmp_path)
+    subjects = [Made("fine", noisy(5, 1)), Made("coarse", noisy(20, 2))]
+    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
+    for name in ("mae", "psnr", "ssim"):
+        assert best(metric(families, name), columns, None).name == "fine"
+        assert best(metric(families, name), columns[::-1], None).name == "fine"
+    same = [Made("one", noisy(5, 1)), Made("other", noisy(5, 3))]
+    columns = columns_of(same, [measure.subject(subject) for subject in same])
+    assert best(metric(families, "mae"), columns, None) is None
+
+
+def test_a_score_that_is_near_that_of_real_images_is_better(tmp_path):
+    families, measure = scoring(tmp_path)
+    subjects = [Made("fine", noisy(5, 1)), Made("coarse", noisy(20, 2))]
+    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
+    towards = replace(metric(families, "mae"), better="real")
+    assert best(towards, columns, 16.0).name == "coarse"
+
+
+def test_runs_of_one_recipe_are_one_column_with_their_spread(tmp_path):
+    _, measure = scoring(tmp_path)
+    subjects = [
+        Made("a-1", noisy(5, 1), "a"),
+        Made("b", noisy(20, 2)),
+        Made("a-2", noisy(8, 3), "a"),
+    ]
+    scored = [measure.subject(subject) for subject in subjects]
+    one, other = columns_of(subjects, scored)
+    assert (one.name, other.name) == ("a ×2", "b")
+    values = [scored[place].scores["mae"].value for place in (0, 2)]
+    assert one.scored.scores["mae"].value == pytest.approx(np.mean(values))
+    assert one.spread["mae"] == (min(values), max(values))
+    assert one.scored.images["0"]["mae"] == pytest.approx(np.mean([scored[p].images["0"]["mae"] for p in (0, 2)]))
+    assert not other.spread
+
+
+def test_the_notes_say_who_is_first_and_where_a_flat_colour_is_better(tmp_path):
+    families, measure = scoring(tmp_path)
+    subjects = [Made("a", noisy(60, 1)), Made("b", noisy(70, 2))]
+    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
+    floors = {"real": measure.real_floor(None), "class_colors": measure.color_floor(TABLE)}
+    metrics = [m for family in families for m in family.metrics]
+    notes = agreement(metrics, columns, floors)
+    assert notes[0].startswith("a is first by")
+    assert "MAE" in notes[-1]
+    assert "flat colour" in notes[-1]
+
+
+def test_what_was_measured_before_an_interruption_is_not_measured_again(tmp_path):
+    count = 100
+    whole = scoring(tmp_path / "whole", count)[1].subject(Made("a", noisy(5, 1) * 9))
+    stopped, going_on = Made("a", noisy(5, 1) * 9, fails_at=70), Made("a", noisy(5, 1) * 9)
+    with pytest.raises(KeyboardInterrupt):
+        scoring(tmp_path / "again", count)[1].subject(stopped)
+    scored = scoring(tmp_path / "again", count)[1].subject(going_on)
+    assert going_on.asked[0] == 64  # two chunks were kept
+    assert scored.images == whole.images
+    assert {n: s.value for n, s in scored.scores.items()} == {n: s.value for n, s in whole.scores.items()}
+    other = Made("b", noisy(5, 1) * 9)
+    scoring(tmp_path / "again", count)[1].subject(other)
+    assert other.asked[0] == 0
+
+
+def test_one_image_has_scores_and_nothing_to_be_shuffled_with(tmp_path):
+    families, measure = scoring(tmp_path, 1)
+    subjects = [Made("a", noisy(5, 1)), Made("b", noisy(9, 1))]
+    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
+    assert columns[0].scored.scores["mae"].value > 0
+    assert columns[0].scored.scores["mae"].interval is None
+    assert columns[0].scored.shuffled == {}
+    assert best(metric(families, "mae"), columns, None) is None

@@ -10,7 +10,7 @@ from makers import make_folder
 from safetensors.torch import save_file
 
 from sattrans.errors import UsageError
-from sattrans.evaluate import evaluate
+from sattrans.evaluate import EvaluateOptions, evaluate
 from sattrans.metrics.features import VGG19, InceptionV3, imagenet_normalised
 from sattrans.metrics.weights import find_weights, load_weights
 from sattrans.tile import TileOptions, tile
@@ -117,8 +117,8 @@ def test_evaluate_with_and_without(tmp_path):
     save_file(InceptionV3().state_dict(), tmp_path / "inception.safetensors")
     files = {"vgg19": vgg_file(tmp_path / "vgg.safetensors"), "inception": tmp_path / "inception.safetensors"}
     names = ["vgg_centred", "kid", "fid"]
-    result = evaluate([tmp_path / "r"], output=tmp_path / "e", metrics=names, weights=files)
-    scored, real = result.scores[0].scored, result.floors["real"]
+    result = evaluate([tmp_path / "r"], EvaluateOptions(metrics=names, weights=files), tmp_path / "e")
+    scored, real = result.columns[0].scored, result.floors["real"]
     assert {"vgg_cosine", "vgg_centred", "kid", "fid"} == set(scored.scores)
     assert scored.scores["fid"].value > real.scores["fid"].value > 0
     assert scored.scores["fid"].interval is None

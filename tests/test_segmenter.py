@@ -7,7 +7,7 @@ from makers import make_folder
 
 from sattrans.batches import TileStore
 from sattrans.errors import UsageError
-from sattrans.evaluate import evaluate
+from sattrans.evaluate import EvaluateOptions, evaluate
 from sattrans.metrics.segmentation import confusion, mean_iou
 from sattrans.segmenter import Segmenter, segmenter_path, train_segmenter
 from sattrans.tile import TileOptions, tile
@@ -50,9 +50,9 @@ def test_evaluate_measures_with_it(place, tmp_path):
     folder, tileset = place
     train(tileset.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=folder / "run")
     kept = folder / "s" / "kept.safetensors"
-    result = evaluate([folder / "run"], output=tmp_path / "e", metrics=["miou"], segmenter=str(kept))
+    result = evaluate([folder / "run"], EvaluateOptions(metrics=["miou"], segmenter=str(kept)), tmp_path / "e")
     assert result.floors["real"].scores["miou"].value > 0.8
-    assert result.scores[0].means["miou"] < 0.5  # one step of training shows nothing
+    assert result.columns[0].scored.scores["miou"].value < 0.5  # one step of training shows nothing
     told = (tmp_path / "e" / "scores.json").read_text()
     assert Segmenter.open(kept, tileset, CPU).hash in told
     assert '"miou_ratio"' in told

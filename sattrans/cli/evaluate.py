@@ -8,12 +8,15 @@ import typer
 
 from sattrans.cli.frame import guarded, notify, say, show_table
 from sattrans.cli.params import Device, Seed
-from sattrans.errors import OptionError
+from sattrans.errors import OptionError, UsageError
 
 if TYPE_CHECKING:
     from sattrans.evaluate import Evaluation
-    from sattrans.evaluating.gather import Score
-    from sattrans.evaluating.scoring import Scored
+
+LEGEND = (
+    "(in brackets: 95 % interval over images; * better than each other beyond doubt; "
+    "~ cannot tell pairs from shuffled ones; = compares sets, not pairs)"
+)
 
 
 class SplitName(StrEnum):
@@ -31,7 +34,11 @@ def add_to(app: typer.Typer) -> None:
 
 def evaluate(
     runs: Annotated[
-        list[Path] | None, typer.Argument(help="Runs of one tileset. [dim]Default: the newest finished one.[/dim]")
+        list[Path] | None,
+        typer.Argument(
+            help="Runs of one tileset, or generated GeoTIFFs for their seams. "
+            "[dim]Default: the newest finished run.[/dim]"
+        ),
     ] = None,
     split: Annotated[
         SplitName | None, typer.Option(help="The tiles to score on. [dim]Default: test, else val.[/dim]")
@@ -41,10 +48,16 @@ def evaluate(
         typer.Option(
             "--output",
             "-o",
-            help="Folder for scores.csv, scores.json, sheet.png. [dim]Default: evaluations/<runs>-<split>.[/dim]",
+            help="Folder for report.html, scores.json, scores.csv, scores.md, sheet.png. "
+            "[dim]Default: evaluations/<runs>-<split>.[/dim]",
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Tiles translated at once.")] = 8,
+    pairs: Annotated[
+        bool,
+        typer.Option("--pairs", help="Take folders instead of runs: REAL FAKE…, images of the same names in each."),
+    ] = False,
+    data: Annotated[Path | None, typer.Option(help="The runs' tileset, where it is no longer where it was.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Tiles translated at once.")] = 8,
     metrics: Annotated[
         str | None, typer.Option(help="Names of scores, as in mae,ssim. [dim]Default: all that can be had.[/dim]")
     ] = None,
@@ -65,18 +78,52 @@ def evaluate(
 
     Example: sattrans evaluate runs/a runs/b
     """
+    from sattrans.evaluate import EvaluateOptions, evaluate_pairs
     from sattrans.evaluate import evaluate as score
 
-    names = [name.strip() for name in metrics.split(",")] if metrics else []
-    files = dict(_named_file(text) for text in weights or ())
-    result = score(
-        runs or (), split.value if split else None, output, batch_size, device, seed, names, segmenter, files
+    paths = runs or []
+    images = [path for path in paths if path.is_file()]
+    if images:
+        if len(images) < len(paths) or pairs:
+            raise UsageError(f"{images[0]} is a file: images are scored for their seams, apart from runs and folders")
+        _seams(images)
+        return
+    options = EvaluateOptions(
+        split.value if split else None,
+        batch_size,
+        device,
+        seed,
+        [name.strip() for name in metrics.split(",")] if metrics else [],
+        segmenter,
+        dict(_named_file(text) for text in weights or ()),
+        data,
     )
-    notify(result.notices)
-    show_table(*_table(result), numeric=True)
-    images = len(result.scores[0].images)
-    say("(in brackets: 95 % interval over tiles; ~ cannot tell pairs from shuffled ones; = compares sets, not pairs)")
-    say(f"{result.folder}: {images} {result.split} tiles; scores.csv has each tile's, sheet.png shows some")
+    if pairs and len(paths) < 2:
+        raise UsageError("--pairs takes two folders at least: real images, and those to score")
+    result = evaluate_pairs(paths[0], paths[1:], options, output) if pairs else score(paths, options, output)
+    _show(result)
+
+
+def _show(result: "Evaluation") -> None:
+    show_table(*result.table(), numeric=True)
+    say(LEGEND)
+    notify(result.notes)
+    what = "images" if result.split == "pairs" else f"{result.split} tiles"
+    say(f"{result.folder}: {result.images} {what}; look at report.html")
+
+
+def _seams(images: list[Path]) -> None:
+    """Score generated images for their seams."""
+    from sattrans.evaluating.seam_files import seams_of
+
+    rows = []
+    for path in images:
+        found = seams_of(path)
+        rows.append([str(path), *([f"{found.gradient:.3f}", f"{found.detail:.3f}"] if found else ["–", "–"])])
+    show_table(["image", "seam gradient → 1", "overlap detail → 1"], rows, numeric=True)
+    say(
+        "(across the lines where windows meet, and where they overlap, against inside; 1 is seamless, – too few to say)"
+    )
 
 
 def _named_file(text: str) -> tuple[str, Path]:
@@ -84,47 +131,3 @@ def _named_file(text: str) -> tuple[str, Path]:
     if not (name and sign and path):
         raise OptionError(f"--weights {text}: NAME=FILE is needed, as in vgg19=vgg19-dcbb9e9d.pth")
     return name, Path(path)
-
-
-def _table(result: "Evaluation") -> tuple[list[str], list[list[str]]]:
-    """Return columns and rows: a metric a row, a run a column, and the floors beside it."""
-    arrows = {"lower": "↓", "higher": "↑", "real": "→ real"}
-    columns = ["score", *(scored.run.name for scored in result.scores), "shuffled", *FLOORS.values()]
-    rows = []
-    for metric in result.metrics:
-        if metric.name in result.missing:
-            rows.append([metric.title, result.missing[metric.name]])
-            continue
-        own = [scored.scored.scores[metric.name] for scored in result.scores]
-        shuffled = [_shuffled(scored.scored, metric.name) for scored in result.scores]
-        floors = [_number(f.scores[metric.name].value if metric.name in f.scores else None) for f in _floors(result)]
-        title = f"{metric.title} {arrows[metric.better]}"
-        rows.append([title, *map(_with_interval, own), " / ".join(dict.fromkeys(shuffled)), *floors])
-    return columns, [row + [""] * (len(columns) - len(row)) for row in rows]
-
-
-FLOORS = {"real": "real", "class_colors": "class colours"}
-
-
-def _floors(result: "Evaluation") -> "list[Scored]":
-    from sattrans.evaluating.scoring import Scored
-
-    return [result.floors.get(name, Scored({})) for name in FLOORS]
-
-
-def _with_interval(score: "Score") -> str:
-    if score.interval is None:
-        return _number(score.value)
-    return f"{_number(score.value)} ({_number(score.interval.low)} to {_number(score.interval.high)})"
-
-
-def _shuffled(scored: "Scored", name: str) -> str:
-    if name not in scored.shuffled:
-        return "="
-    return _number(scored.shuffled[name].value) + ("" if scored.tells_pairs(name) else " ~")
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -19,12 +19,48 @@ class Pixels(Family):
     """Scores of one pair each, and their means: NaN where a pair has none."""
 
     metrics = (
-        Metric("mae", "MAE", "grey levels", "lower"),
-        Metric("rmse", "RMSE", "grey levels", "lower"),
-        Metric("psnr", "PSNR", "dB", "higher"),
-        Metric("l1_sum", "L1 sum", "of [-1, 1]", "lower"),
-        Metric("l2_norm", "L2 norm", "of [-1, 1]", "lower"),
-        Metric("sam", "SAM", "degrees", "lower"),
+        Metric(
+            "mae",
+            "MAE",
+            "grey levels",
+            "lower",
+            "mean absolute difference of all values of an image, then the mean of the images",
+        ),
+        Metric(
+            "rmse",
+            "RMSE",
+            "grey levels",
+            "lower",
+            "root of the mean squared difference of an image, then the mean of the images",
+        ),
+        Metric(
+            "psnr",
+            "PSNR",
+            "dB",
+            "higher",
+            "10·log₁₀(255² / mean squared difference) of each image, then the mean; equal images are counted apart",
+        ),
+        Metric(
+            "l1_sum",
+            "L1 sum",
+            "of [-1, 1]",
+            "lower",
+            "sum of absolute differences of all values of an image in [−1, 1]; it grows with the image",
+        ),
+        Metric(
+            "l2_norm",
+            "L2 norm",
+            "of [-1, 1]",
+            "lower",
+            "root of the sum of squared differences of an image in [−1, 1]; it grows with the image",
+        ),
+        Metric(
+            "sam",
+            "SAM",
+            "degrees",
+            "lower",
+            "mean angle between the colours of a pixel; black pixels have none and are left out",
+        ),
     )
     scores: ClassVar[tuple[Callable[[Tensor, Tensor], float | None], ...]] = (mae, rmse, psnr, l1_sum, l2_norm, sam)
 
@@ -50,7 +86,16 @@ class Pixels(Family):
 class Structure(Family):
     """SSIM."""
 
-    metrics = (Metric("ssim", "SSIM", "", "higher"),)
+    metrics = (
+        Metric(
+            "ssim",
+            "SSIM",
+            "",
+            "higher",
+            "structural similarity (Wang et al. 2004): Gaussian 11×11, σ 1.5, K 0.01 and 0.03, population covariance, "
+            "only where the window lies inside, mean of the channels",
+        ),
+    )
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -69,7 +114,7 @@ class Structure(Family):
 class StructureAtScales(Structure):
     """MS-SSIM."""
 
-    metrics = (Metric("ms_ssim", "MS-SSIM", "", "higher"),)
+    metrics = (Metric("ms_ssim", "MS-SSIM", "", "higher", "structural similarity over five scales (Wang et al. 2003)"),)
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -85,8 +130,20 @@ class ClassColors(Family):
     """The colours inside each class, over the whole set."""
 
     metrics = (
-        Metric("class_color", "class colour", "grey levels", "lower"),
-        Metric("class_spread", "class spread", "grey levels", "lower"),
+        Metric(
+            "class_color",
+            "class colour",
+            "grey levels",
+            "lower",
+            "distance of the mean colours inside each class over the whole set, then the mean of the classes",
+        ),
+        Metric(
+            "class_spread",
+            "class spread",
+            "grey levels",
+            "lower",
+            "√Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½) of the covariances of colour inside each class, then the mean of the classes",
+        ),
     )
     others = True
 
@@ -127,7 +184,17 @@ class ClassColors(Family):
 class Texture(Family):
     """The sliced Wasserstein distance."""
 
-    metrics = (Metric("swd", "SWD × 10³", "deviations", "lower", each=False),)
+    metrics = (
+        Metric(
+            "swd",
+            "SWD × 10³",
+            "deviations",
+            "lower",
+            "sliced Wasserstein distance of 7×7 patches of a Laplacian pyramid, 128 directions, normalised by the real "
+            "patches",
+            each=False,
+        ),
+    )
     sets = others = True
     draws = 100
 
@@ -151,7 +218,16 @@ class Texture(Family):
 class Spectrum(Family):
     """The distance of radial power spectra."""
 
-    metrics = (Metric("spectrum", "spectrum", "dB", "lower", each=False),)
+    metrics = (
+        Metric(
+            "spectrum",
+            "spectrum",
+            "dB",
+            "lower",
+            "mean over rings of |10·log₁₀| of the ratio of radial power, of the means over the set",
+            each=False,
+        ),
+    )
     sets = others = True
 
     def measure(self, pair: Pair) -> Statistics:
@@ -167,7 +243,16 @@ class Spectrum(Family):
 class Checkerboard(Family):
     """Peaks of the generated images' spectrum."""
 
-    metrics = (Metric("checkerboard", "checkerboard", "dB", "real", each=False),)
+    metrics = (
+        Metric(
+            "checkerboard",
+            "checkerboard",
+            "dB",
+            "real",
+            "how far power at patterns of 2, 4 and 8 px stands out of what is around it",
+            each=False,
+        ),
+    )
     sets = True
 
     def __init__(self, setting: Setting) -> None:
@@ -187,7 +272,15 @@ class Checkerboard(Family):
 class Memorising(Family):
     """The distance of generated images to the nearest training tile. Tool `train`: thumbnails (M, 3072)."""
 
-    metrics = (Metric("nearest", "nearest tile", "grey levels", "real"),)
+    metrics = (
+        Metric(
+            "nearest",
+            "nearest tile",
+            "grey levels",
+            "real",
+            "root mean squared difference to the nearest training tile or its mirror image, at 32 px",
+        ),
+    )
     sets = True
 
     def __init__(self, setting: Setting) -> None:
@@ -209,7 +302,16 @@ class Memorising(Family):
 class Consistency(Family):
     """What a segmenter of real images sees in the generated ones. Tool `segmenter`: image to class indices."""
 
-    metrics = (Metric("miou", "mIoU", "", "higher", each=False),)
+    metrics = (
+        Metric(
+            "miou",
+            "mIoU",
+            "",
+            "higher",
+            "mean intersection over union of the map with what a segmenter of real images sees, on the set's confusion",
+            each=False,
+        ),
+    )
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)

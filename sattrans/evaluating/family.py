@@ -31,12 +31,13 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A score. `unit` says in what it is, `each` whether a single image has one."""
+    """A score. `unit` says in what it is, `how` how it is computed, `each` whether a single image has one."""
 
     name: str
     title: str
     unit: str
     better: Better
+    how: str
     each: bool = True
 
 

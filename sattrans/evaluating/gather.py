@@ -1,6 +1,6 @@
 """Gather: what families measured of a set of pairs, and the scores it gives, each with its interval."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,16 +21,20 @@ class Score:
 
 
 class Gathered:
-    """The statistics of a set of pairs, a row a pair. Add pairs one by one, in any batches, in their order."""
+    """The statistics of a set of pairs, a row a pair, in their order."""
 
     def __init__(self, families: Sequence[Family]) -> None:
         self.families = list(families)
         self._rows: list[list[Statistics]] = [[] for _ in self.families]
 
-    def add(self, pair: Pair) -> None:
-        """Measure a pair."""
-        for family, rows in zip(self.families, self._rows, strict=True):
-            rows.append(family.measure(pair))
+    def measure(self, pair: Pair) -> list[Statistics]:
+        """Return what is kept of a pair, by family."""
+        return [family.measure(pair) for family in self.families]
+
+    def add(self, measured: Sequence[Statistics]) -> None:
+        """Take in what was measured of the next pair."""
+        for rows, row in zip(self._rows, measured, strict=True):
+            rows.append(row)
 
     def scores(self, seed: int = 0, intervals: bool = True) -> dict[str, Score]:
         """Return each metric's score; the draws depend on `seed` and the number of pairs alone."""
@@ -68,8 +72,3 @@ def _score(family: Family, metric: Metric, statistics: Statistics, seed: int, in
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def values(scores: Mapping[str, Score]) -> dict[str, float | None]:
-    """Return the values alone."""
-    return {name: score.value for name, score in scores.items()}

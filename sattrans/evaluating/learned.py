@@ -36,8 +36,22 @@ class Inception(Learned):
     """KID, and FID beside it."""
 
     metrics = (
-        Metric("kid", "KID × 10³", "", "lower", each=False),
-        Metric("fid", "FID", "", "lower", each=False),
+        Metric(
+            "kid",
+            "KID × 10³",
+            "",
+            "lower",
+            "unbiased squared MMD of Inception features, kernel (x·y/D + 1)³, whole set (Bińkowski et al. 2018)",
+            each=False,
+        ),
+        Metric(
+            "fid",
+            "FID",
+            "",
+            "lower",
+            "Fréchet distance of Inception features (Heusel et al. 2017); biased upwards for few images",
+            each=False,
+        ),
     )
     sets = others = True
     weights = "inception"
@@ -61,8 +75,22 @@ class VGG(Learned):
     """The cosine of VGG19's features: as the report did it, and centred."""
 
     metrics = (
-        Metric("vgg_cosine", "VGG19 cosine", "", "higher", each=False),
-        Metric("vgg_centred", "VGG19 centred", "", "higher", each=False),
+        Metric(
+            "vgg_cosine",
+            "VGG19 cosine",
+            "",
+            "higher",
+            "cosine of relu5_4 of VGG19 for images in [−1, 1]; unrelated images score near 1, too",
+            each=False,
+        ),
+        Metric(
+            "vgg_centred",
+            "VGG19 centred",
+            "",
+            "higher",
+            "cosine of relu5_4, ImageNet-normalised, averaged over 4×4 fields, less the real images' mean feature",
+            each=False,
+        ),
     )
     weights = "vgg19"
 

@@ -1,34 +1,32 @@
-"""Scoring: the images of a run, and those of the floors, measured beside the real ones."""
+"""Scoring: the images of what is scored, and those of the floors, measured beside the real ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from sattrans.batches import TileStore, to_picture
-from sattrans.blend import to_uint8
 from sattrans.evaluating.family import Family, Pair
 from sattrans.evaluating.gather import Gathered, Score
-from sattrans.evaluating.training_tiles import TrainingTiles
+from sattrans.evaluating.kept import Kept
+from sattrans.evaluating.reference import Real, Reference
+from sattrans.evaluating.subject import Subject
+from sattrans.evaluating.training_tiles import Colors
+from sattrans.files import hash_of
 from sattrans.metrics.bootstrap import difference, tells_apart
 from sattrans.metrics.floors import evenly, paint, partners
 from sattrans.progress import bar
-from sattrans.tileset import Tile, Tileset
-from sattrans.translator import Translator
 
+CHUNK = 32
+"""Images after which what was measured is put down."""
 
-class Real(NamedTuple):
-    """A real tile: its image (3, S, S), its class indices (S, S) or None where its map is a picture."""
-
-    image: Tensor
-    map: Tensor | None
+Pairs = Callable[[Sequence[int]], Iterator[tuple[Pair, ...]]]
+"""Gives for each of some real images one pair for each set that is gathered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A set's scores by metric: its own, those with its pairs shuffled, each image's by tile id, and details.
+    """A set's scores by metric: its own, those with its pairs shuffled, each image's by id, and details.
 
     `shuffled` lacks metrics that compare sets: they see no pairs.
     """
@@ -46,74 +44,85 @@ class Scored:
 
 
 class Scoring:
-    """The tiles of a split, ready to be scored against; families measure, `seed` draws partners and intervals."""
+    """Real images, ready to be scored against; families measure, `seed` draws partners and intervals.
 
-    def __init__(self, tileset: Tileset, tiles: Sequence[Tile], families: Sequence[Family], seed: int) -> None:
-        self.tiles, self.families, self.seed = list(tiles), list(families), seed
-        self.store = TileStore(tileset, tiles)
-        self._partners = partners(len(tiles), seed)
+    `tools` says what the families' tools are: another one measures something else.
+    """
 
-    def real(self, number: int) -> Real:
-        """Return a tile."""
-        return _real(self.store, number)
+    def __init__(
+        self, reference: Reference, families: Sequence[Family], seed: int, kept: Kept, tools: Sequence[str] = ()
+    ) -> None:
+        self.reference, self.families, self.seed, self.kept = reference, list(families), seed, kept
+        self._key = (reference.key, str(seed), *tools, *(type(family).__name__ for family in families))
+        self._partners = partners(len(reference), seed)
 
-    def run(self, translator: Translator, batch_size: int, pictures: Mapping[int, list[Any]]) -> Scored:
-        """Score a run. The images of the tiles that `pictures` has are put there: map, generated…, real."""
-        own = Gathered(self.families)
-        shuffled = Gathered([family for family in self.families if not family.sets])
-        palette = self.store.tileset.palette
-        for number, fake in self._translated(translator, batch_size):
-            image, map_ = self.real(number)
-            own.add(Pair(fake, image, number, map_, map_))
-            other, other_map = self.real(int(self._partners[number]))
-            shuffled.add(Pair(fake, other, number, other_map, other_map))
-            if number in pictures:
-                row = pictures[number]
-                row[:] = row or [to_picture(self.store[number][1], palette), image.numpy()]
-                row.insert(-1, fake.numpy())
-        images = {tile.id: own.each(number) for number, tile in enumerate(self.tiles)}
+    def subject(self, subject: Subject) -> Scored:
+        """Score what gives an image for each real one."""
+
+        def pairs(numbers: Sequence[int]) -> Iterator[tuple[Pair, ...]]:
+            for number, fake in zip(numbers, subject.images(numbers), strict=True):
+                image, map_ = self.reference.real(number)
+                other, other_map = self.reference.real(int(self._partners[number]))
+                yield Pair(fake, image, number, map_, map_), Pair(fake, other, number, other_map, other_map)
+
+        # A single image has no other one to be beside.
+        paired = [family for family in self.families if not family.sets and len(self.reference) > 1]
+        own, shuffled = Gathered(self.families), Gathered(paired)
+        self._gather(f"evaluate {subject.name}", subject.key, pairs, own, shuffled)
+        images = {name: own.each(number) for number, name in enumerate(self.reference.ids)}
         return Scored(own.scores(self.seed), shuffled.scores(self.seed), images, own.details())
 
-    def _translated(self, translator: Translator, batch_size: int) -> Iterator[tuple[int, Tensor]]:
-        with bar(len(self.tiles), f"evaluate {translator.run.name}", "image") as progress:
-            for start in range(0, len(self.tiles), batch_size):
-                numbers = range(start, min(start + batch_size, len(self.tiles)))
-                _, maps = self.store.stack(numbers)
-                origins = [(self.tiles[n].window.row, self.tiles[n].window.col) for n in numbers]
-                fakes = torch.from_numpy(to_uint8(translator(maps.numpy(), origins)))
-                for number, fake in zip(numbers, fakes, strict=True):
-                    yield number, fake
-                    progress.update()
-
-    def real_floor(self, train: Sequence[Tile]) -> Scored:
+    def real_floor(self, train: Reference | None) -> Scored:
         """Score real images: of other places, for families that compare with those; else each beside itself."""
+        places = evenly(len(train), len(self.reference)) if train else []
+
+        def pairs(numbers: Sequence[int]) -> Iterator[tuple[Pair, ...]]:
+            for number in numbers:
+                image, map_ = self.reference.real(number)
+                other, other_map = train.real(places[number]) if train else Real(image, map_)
+                yield Pair(image, image, number, map_, map_), Pair(other, image, number, other_map, map_)
+
         beside = Gathered([family for family in self.families if not family.others])
         others = Gathered([family for family in self.families if family.others and train])
-        store = TileStore(self.store.tileset, train)
-        with bar(len(self.tiles), "real against real", "image") as progress:
-            for number, place in enumerate(evenly(len(train), len(self.tiles)) if train else [0] * len(self.tiles)):
-                image, map_ = self.real(number)
-                beside.add(Pair(image, image, number, map_, map_))
-                if train:
-                    other, other_map = _real(store, place)
-                    others.add(Pair(other, image, number, other_map, map_))
-                progress.update()
-        scores = {**beside.scores(intervals=False), **(others.scores(intervals=False) if train else {})}
+        self._gather("real against real", f"real {train.key if train else ''}", pairs, beside, others)
+        scores = {**beside.scores(intervals=False), **others.scores(intervals=False)}
         return Scored(scores, details=beside.details())
 
-    def color_floor(self, train: TrainingTiles) -> Scored:
+    def color_floor(self, colors: Colors) -> Scored:
         """Score maps painted with each class's mean colour."""
-        assert train.colors is not None
-        gathered = Gathered(self.families)
-        with bar(len(self.tiles), "class colours", "image") as progress:
-            for number in range(len(self.tiles)):
-                image, map_ = self.real(number)
+
+        def pairs(numbers: Sequence[int]) -> Iterator[tuple[Pair, ...]]:
+            for number in numbers:
+                image, map_ = self.reference.real(number)
                 assert map_ is not None
-                gathered.add(Pair(paint(map_, train.colors), image, number, map_, map_))
-                progress.update()
-        return Scored(gathered.scores(intervals=False))
+                yield (Pair(paint(map_, colors), image, number, map_, map_),)
 
+        gathered = Gathered(self.families)
+        self._gather("class colours", f"class colours {colors.tobytes().hex()}", pairs, gathered)
+        return Scored(gathered.scores(intervals=False), details=gathered.details())
 
-def _real(store: TileStore, number: int) -> Real:
-    image, map_ = store[number]
-    return Real(image, map_ if store.tileset.palette else None)
+    def _gather(self, title: str, key: str, pairs: Pairs, *sets: Gathered) -> None:
+        """Measure all pairs, or take what was measured before; so that nothing depends on where work was stopped."""
+        key = hash_of(key, *self._key)
+        count = len(self.reference)
+        with bar(count, title, "image") as progress:
+            for start in range(0, count, CHUNK):
+                numbers = range(start, min(start + CHUNK, count))
+                rows = self.kept.rows(key, numbers)
+                if rows is None:
+                    measured = []
+                    for of_sets in pairs(numbers):
+                        measured.append([one.measure(pair) for one, pair in zip(sets, of_sets, strict=True)])
+                        progress.update()
+                    rows = {
+                        f"{which} {place}": np.stack([image[which][place] for image in measured])
+                        for which, one in enumerate(sets)
+                        for place in range(len(one.families))
+                    }
+                    self.kept.keep(key, numbers, rows)
+                else:
+                    progress.update(len(numbers))
+                for which, one in enumerate(sets):
+                    columns = [rows[f"{which} {place}"] for place in range(len(one.families))]
+                    for image in range(len(numbers)):
+                        one.add([column[image] for column in columns])

@@ -1,4 +1,4 @@
-"""What an evaluation writes: `scores.csv`, a line an image, and `scores.json`, the sets' scores."""
+"""What an evaluation writes: `scores.csv`, a line an image; `scores.json`, the sets' scores; `scores.md`, a table."""
 
 import csv
 import io
@@ -6,25 +6,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sattrans.evaluating.columns import Column
 from sattrans.evaluating.family import Metric
 from sattrans.evaluating.gather import Score
+from sattrans.evaluating.ranking import best, paired_difference
 from sattrans.evaluating.scoring import Scored
 from sattrans.files import write_bytes, write_manifest
-from sattrans.metrics.bootstrap import Interval, difference, tells_apart
+from sattrans.metrics.bootstrap import Interval, tells_apart
 
-VERSION = 2
+VERSION = 3
 
 
-def write_table(path: Path, metrics: Sequence[Metric], runs: Mapping[str, Scored]) -> None:
-    """Write each image's scores, by run and tile: those that a single image has."""
+def write_table(path: Path, metrics: Sequence[Metric], columns: Sequence[Column]) -> None:
+    """Write each image's scores, by run and image: those that a single image has."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    columns = [metric.name for metric in metrics if metric.each]
-    table.writerow(["run", "tile", *columns])
-    for name, scored in runs.items():
-        for tile_id, scores in scored.images.items():
-            values = (scores[column] for column in columns)
-            table.writerow([name, tile_id, *("" if v is None else f"{v:.6g}" for v in values)])
+    named = [metric.name for metric in metrics if metric.each]
+    table.writerow(["run", "tile", *named])
+    for column in columns:
+        for subject, scored in zip(column.subjects, column.each, strict=True):
+            for image, scores in scored.images.items():
+                values = (scores[name] for name in named)
+                table.writerow([subject.name, image, *("" if v is None else f"{v:.6g}" for v in values)])
     write_bytes(path, text.getvalue().encode())
 
 
@@ -33,40 +36,53 @@ def write_scores(
     about: Mapping[str, Any],
     metrics: Sequence[Metric],
     missing: Mapping[str, str],
-    runs: Sequence[tuple[Mapping[str, Any], Scored]],
+    columns: Sequence[Column],
     floors: Mapping[str, Scored],
+    notes: Sequence[str],
 ) -> None:
-    """Write the sets' scores with intervals, the floors beside them, and what each run is apart from the first."""
-    first = runs[0][1]
+    """Write the sets' scores with intervals, the floors beside them, and what tells the columns apart."""
+    reals = {name: score.value for name, score in floors["real"].scores.items()}
     body = {
         **about,
         "metrics": {m.name: {"title": m.title, "unit": m.unit, "better": m.better} for m in metrics},
         "missing": dict(missing),
         "floors": {name: {**_values(floor.scores), **_seen(floor)} for name, floor in floors.items()},
-        "runs": [
+        "columns": [
             {
-                **told,
-                "means": _values(scored.scores),
-                "intervals": {name: _pair(score.interval) for name, score in scored.scores.items()},
-                "shuffled": _values(scored.shuffled),
-                "tells_pairs": {name: scored.tells_pairs(name) for name in scored.shuffled},
-                "apart_from_first": {} if scored is first else _apart(scored, first),
-                **scored.details,
-                **_ratio(scored, floors["real"]),
+                "name": column.name,
+                "runs": [
+                    {"run": subject.name, **subject.about, "means": _values(scored.scores)}
+                    for subject, scored in zip(column.subjects, column.each, strict=True)
+                ],
+                "means": _values(column.scored.scores),
+                "intervals": {name: _pair(score.interval) for name, score in column.scored.scores.items()},
+                "spread": {name: list(ends) for name, ends in column.spread.items()},
+                "shuffled": _values(column.scored.shuffled),
+                "tells_pairs": {name: column.scored.tells_pairs(name) for name in column.scored.shuffled},
+                **column.scored.details,
+                **_ratio(column.scored, floors["real"]),
             }
-            for told, scored in runs
+            for column in columns
         ],
+        "best": {m.name: found.name if (found := best(m, columns, reals.get(m.name))) else None for m in metrics},
+        "differences": [
+            {"one": one.name, "other": other.name, **_apart(metrics, one.scored, other.scored, reals)}
+            for place, one in enumerate(columns)
+            for other in columns[place + 1 :]
+        ],
+        "notes": list(notes),
     }
     write_manifest(path, "scores", VERSION, body)
 
 
-def _apart(scored: Scored, first: Scored) -> dict[str, Any]:
-    """Return, by metric, the interval of the difference to the first run on the same images, and whether it is one."""
+def _apart(metrics: Sequence[Metric], one: Scored, other: Scored, reals: Mapping[str, float | None]) -> dict[str, Any]:
+    """Return, by metric, the interval of how much more one costs than the other, and whether that is a difference."""
     found = {}
-    for name, score in scored.scores.items():
-        apart = difference(score.redrawn, first.scores[name].redrawn)
-        found[name] = {"interval": _pair(apart), "apart": tells_apart(apart)}
-    return found
+    for metric in metrics:
+        apart = paired_difference(metric, one, other, reals.get(metric.name))
+        if apart:
+            found[metric.name] = {"interval": _pair(apart), "apart": tells_apart(apart)}
+    return {"by": found}
 
 
 def _seen(floor: Scored) -> dict[str, Any]:
@@ -87,3 +103,18 @@ def _values(scores: Mapping[str, Score]) -> dict[str, float | None]:
 
 def _pair(interval: Interval | None) -> list[float] | None:
     return list(interval) if interval else None
+
+
+def write_markdown(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
+    """Write the table as Markdown."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    text = "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
+    told = "".join(f"- {_cell(note)}\n" for note in notes)
+    write_bytes(path, (text + (f"\n{told}" if told else "")).encode())
+
+
+def _cell(text: str) -> str:
+    """Return a text that Markdown takes for a cell's, whatever is in it."""
+    for sign in "\\|<>`[]_#":
+        text = text.replace(sign, "\\" + sign)
+    return " ".join(text.split())

@@ -1,0 +1,64 @@
+"""Subject: what is scored - something that gives an image for each real one. The first kind is a run."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sattrans.blend import to_uint8
+from sattrans.evaluating.reference import TileReference
+from sattrans.files import hash_of, sha256
+from sattrans.run import Run
+from sattrans.translator import Translator
+
+
+class Subject(ABC):
+    """Gives images. `name` is its own among those scored together; `about` what `scores.json` says of it.
+
+    Subjects with one `recipe` differ by their seed alone, and are shown as one; None is a recipe of its own. `key`
+    says which images these are.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    recipe: str | None = None
+    key: str
+
+    @abstractmethod
+    def images(self, numbers: Sequence[int]) -> Iterator[Tensor]:
+        """Yield the image (3, H, W) uint8 for each of some real ones."""
+
+
+SEEDS = frozenset({"seed"})
+"""The settings of a run that make it another run of the same recipe."""
+
+
+class RunSubject(Subject):
+    """A run's generator, given the maps of tiles."""
+
+    def __init__(self, run: Run, reference: TileReference, device: torch.device, seed: int, batch_size: int) -> None:
+        self.run, self.name = run, run.name
+        self._reference, self._device, self._seed, self._batch = reference, device, seed, batch_size
+        weights = sha256(run.checkpoint("best"))
+        self.key = hash_of(weights, str(seed))
+        settings = {key: value for key, value in run.manifest["settings"].items() if key not in SEEDS}
+        self.recipe = hash_of(
+            run.model_name, repr(sorted(run.manifest["options"].items())), repr(sorted(settings.items()))
+        )
+        self.about = {"model": run.model_name, "weights": weights, "seed": run.manifest["settings"]["seed"]}
+
+    @cached_property
+    def _translator(self) -> Translator:
+        return Translator(self.run, self._device, self._seed)
+
+    def images(self, numbers: Sequence[int]) -> Iterator[Tensor]:
+        """Yield a generated image for each tile."""
+        tiles = self._reference.tiles
+        for start in range(0, len(numbers), self._batch):
+            batch = numbers[start : start + self._batch]
+            _, maps = self._reference.store.stack(batch)
+            origins = [(tiles[number].window.row, tiles[number].window.col) for number in batch]
+            yield from torch.from_numpy(to_uint8(self._translator(maps.numpy(), origins)))

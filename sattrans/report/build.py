@@ -1,0 +1,151 @@
+"""Build: from an evaluation to the page that shows it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sattrans.evaluating.columns import Column
+from sattrans.evaluating.reference import Reference, TileReference
+from sattrans.evaluating.scoring import Scored
+from sattrans.evaluating.shown import ARROWS, ShownRow, number
+from sattrans.evaluating.subject import RunSubject
+from sattrans.report.looks import Looks
+from sattrans.report.page import Cell, ClassBars, Curves, Example, Footprint, Page, Row, SceneMap
+from sattrans.report.page import Column as PageColumn
+from sattrans.run import Run
+from sattrans.version import __version__
+
+BY_CLASS = (
+    ("iou", "IoU, as the segmenter sees it", "", "higher"),
+    ("class_color", "distance of the mean colour", "grey levels", "lower"),
+    ("class_spread", "distance of the spread of colour", "grey levels", "lower"),
+)
+"""What families say of single classes: its name among the details, a title, its unit, which way is better."""
+
+
+def build_page(
+    reference: Reference,
+    columns: Sequence[Column],
+    floors: Mapping[str, Scored],
+    rows: Sequence[ShownRow],
+    notes: Sequence[str],
+    looks: Looks,
+    about: Mapping[str, Any],
+) -> Page:
+    """Return the page of an evaluation."""
+    title = " · ".join(column.name for column in columns)
+    judge = next((row.metric for row in rows if row.metric.name == looks.judge), None)
+    runs = [subject.run for column in columns for subject in column.subjects if isinstance(subject, RunSubject)]
+    return Page(
+        title,
+        f"{len(reference)} {about['split']} images" + (f" of {about['tileset']['name']}" if "tileset" in about else ""),
+        [PageColumn(column.name, _about_column(column)) for column in columns],
+        [_row(row) for row in rows],
+        notes,
+        _bars(columns, floors, reference),
+        _examples(reference, columns, looks),
+        f"{judge.title}, {judge.unit}" if judge and judge.unit else (judge.title if judge else ""),
+        _scenes(reference, columns, looks.judge) if isinstance(reference, TileReference) and looks.judge else (),
+        [curves for run in runs if (curves := _curves(run))],
+        _sections(columns, about, runs),
+    )
+
+
+def _about_column(column: Column) -> str:
+    about = [str(subject.about["model"]) for subject in column.subjects if "model" in subject.about]
+    if len(column.subjects) > 1:
+        return f"{about[0]}, mean of {', '.join(subject.name for subject in column.subjects)}"
+    return about[0] if about else ""
+
+
+def _row(row: ShownRow) -> Row:
+    metric = row.metric
+    cells = [Cell(cell.value, cell.interval, cell.spread, cell.best) for cell in row.cells]
+    return Row(
+        metric.name,
+        row.title,
+        metric.unit,
+        ARROWS[metric.better],
+        metric.how,
+        cells,
+        row.beside or {},
+        row.blind,
+        row.missing,
+    )
+
+
+def _bars(columns: Sequence[Column], floors: Mapping[str, Scored], reference: Reference) -> list[ClassBars]:
+    bars = []
+    for name, title, unit, better in BY_CLASS:
+        of_column = {column.name: column.scored.details.get(name) for column in columns}
+        if all(of_column.values()):
+            if name in floors["real"].details and name == "iou":
+                of_column["real"] = floors["real"].details[name]
+            values = {
+                class_: {column: (told or {})[class_] for column, told in of_column.items()}
+                for class_ in reference.classes
+            }
+            bars.append(ClassBars(title, unit, ARROWS[better], values))
+    return bars
+
+
+def _examples(reference: Reference, columns: Sequence[Column], looks: Looks) -> list[Example]:
+    return [
+        Example(
+            title,
+            reference.ids[place],
+            reference.map_picture(place),
+            {column.name: looks.images[column.name][place] for column in columns},
+            reference.real(place).image.numpy(),
+            {column.name: number(column.scored.images[reference.ids[place]][looks.judge or ""]) for column in columns},
+        )
+        for title, place in looks.examples.items()
+    ]
+
+
+def _scenes(reference: TileReference, columns: Sequence[Column], judge: str) -> list[SceneMap]:
+    scenes = []
+    for name, scene in reference.tileset.scenes.items():
+        prints = []
+        for tile in reference.tiles:
+            if tile.scene == name:
+                errors = {c.name: float(v) for c in columns if (v := c.scored.images[tile.id][judge]) is not None}
+                w = tile.window
+                prints.append(Footprint(tile.id, w.row, w.col, w.height, w.width, errors))
+        if prints:
+            scenes.append(SceneMap(name, scene.georeference.crs or "", scene.height, scene.width, prints))
+    return scenes
+
+
+def _curves(run: Run) -> Curves | None:
+    lines = run.metrics()
+    if not lines:
+        return None
+    parts = {
+        part: {name: [line[part].get(name) for line in lines] for name in lines[0][part]} for part in ("train", "val")
+    }
+    epoch = run.manifest.get("summary", {}).get("best_epoch")
+    epochs = [int(line["epoch"]) for line in lines]
+    return Curves(run.name, epochs, parts["train"], parts["val"], str(run.manifest["settings"]["monitor"]), epoch)
+
+
+def _sections(columns: Sequence[Column], about: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, dict[str, str]]:
+    """Return what decided the scores, as names and values."""
+    sections: dict[str, dict[str, str]] = {"What was scored": {"sattrans": __version__}}
+    first = sections["What was scored"]
+    for name, value in about.items():
+        if isinstance(value, Mapping):
+            first.update(
+                {f"{name}: {key}": str(inner) for key, inner in value.items() if not isinstance(inner, Mapping)}
+            )
+        else:
+            first[name] = str(value)
+    by_name = {run.name: run for run in runs}
+    for column in columns:
+        for subject in column.subjects:
+            told = {name: str(value) for name, value in subject.about.items()}
+            if run := by_name.get(subject.name):
+                told |= {f"option {name}": str(value) for name, value in run.manifest["options"].items()}
+                told |= {f"setting {name}": str(value) for name, value in run.manifest["settings"].items()}
+                told |= {f"{name} when trained": str(value) for name, value in run.manifest["versions"].items()}
+            sections[subject.name] = told
+    return sections
