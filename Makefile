@@ -1,5 +1,6 @@
 # make demo  sets everything up and runs the pipeline on a small synthetic place
 # make test  sets everything up and runs the tests
+# make browser  opens a report in an installed Chromium ($CHROMIUM, or one on the PATH); skips without one
 # Needs make and Python 3.11 or newer; another one: make demo PYTHON=/path/to/python3
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint docs bench check clean setup
+.PHONY: demo test lint docs bench browser check clean setup
 
 demo: setup
 	$(BIN)/sattrans demo
@@ -27,6 +28,10 @@ docs: setup
 bench: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m pytest -p no:xdist --no-header -q -s tests/benchmarks/bench_*.py
+
+browser: setup
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
+	$(BIN)/python -m pytest -p no:xdist --no-header -q -rs tests/browser
 
 check: lint test docs
 

@@ -12,7 +12,7 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What was scored: a run, several of one recipe, or images from elsewhere. `about` is a line under its name."""
+    """What was scored: a run, several runs of one recipe, or images from elsewhere. `about` is a line under it."""
 
     name: str
     about: str = ""

@@ -1,0 +1,15 @@
+"use strict";
+// Swipe bars: a range input over two pictures says how much of the upper one is seen.
+document.documentElement.classList.add("scripted");
+for (const example of document.querySelectorAll(".example")) {
+  const bars = [...example.querySelectorAll(".swipe input")];
+  const move = (at) => {
+    for (const bar of bars) {
+      bar.value = at;
+      bar.setAttribute("aria-valuetext", `${at} % generated, ${100 - at} % real`);
+      bar.parentElement.style.setProperty("--at", `${at}%`);
+    }
+  };
+  for (const bar of bars) bar.addEventListener("input", () => move(bar.valueAsNumber));
+  move(50);
+}
