@@ -2,18 +2,23 @@
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 import rasterio
 import torch
-from commands import sattrans
-from makers import make_folder
+from commands import error_line, sattrans
+from makers import make_folder, make_indices, make_picture, write_raster
 from PIL import Image
 
 from sattrans.errors import NothingToUse, UsageError
 from sattrans.evaluate import EvaluateOptions, evaluate
 from sattrans.generate import GenerateOptions, generate
+from sattrans.mapping.options import MapOptions
 from sattrans.metrics.pixel import mae
 from sattrans.run import Run
 from sattrans.tile import TileOptions, tile
@@ -140,3 +145,111 @@ def test_the_table_says_what_is_missing(place, tmp_path):
     assert "needs tiles of 176 px" in rows["MS-SSIM ↑"]
     assert " to " in rows["MAE ↓"]
     assert rows["SWD × 10³ ↓"].split()[-3] == "="
+
+
+def make_pairs(folder, count=3, size=64, suffix="png", **others):
+    """Write folders `real` and those named, images with noise of so many grey levels."""
+    draw = np.random.default_rng(1)
+    for number in range(count):
+        real = make_picture(make_indices(size, size, 3, number, 16), number)
+        for name, strength in {"real": 0, **others}.items():
+            noise = draw.normal(0, strength, real.shape) if strength else 0
+            path = folder / name / f"{number}.{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.clip(real + noise, 0, 255).astype(np.uint8).transpose(1, 2, 0)).save(path)
+
+
+def test_pairs_of_folders_are_scored_with_what_needs_no_map(tmp_path):
+    make_pairs(tmp_path, fine=3, coarse=30)
+    folders = [tmp_path / name for name in ("real", "fine", "coarse")]
+    done = sattrans("evaluate", "--pairs", *folders, "-o", tmp_path / "e")
+    assert done.exit_code == 0, done.output
+    told = json.loads((tmp_path / "e" / "scores.json").read_text())
+    assert [column["name"] for column in told["columns"]] == ["fine", "coarse"]
+    assert told["best"]["mae"] == "fine"
+    assert told["missing"]["class_color"].startswith("needs maps")
+    assert told["missing"]["nearest"] == "needs training tiles"
+    again = sattrans("evaluate", "--pairs", tmp_path / "real", tmp_path / "real", "-o", tmp_path / "same")
+    assert again.exit_code == 0
+    assert json.loads((tmp_path / "same" / "scores.json").read_text())["columns"][0]["means"]["mae"] == 0
+
+
+def test_pairs_that_do_not_match_are_refused_in_one_line(tmp_path):
+    make_pairs(tmp_path, fine=3)
+    make_pairs(tmp_path / "small", size=32, fine=3)
+    make_pairs(tmp_path / "few", count=2, fine=3)
+    (tmp_path / "empty").mkdir()
+    real = tmp_path / "real"
+    write_raster(tmp_path / "deep" / "0.tif", np.full((3, 64, 64), np.nan, np.float32))
+    write_raster(tmp_path / "deep real" / "0.tif", np.zeros((3, 64, 64), np.uint8))
+    for folders, said in (
+        ([real], "two folders at least"),
+        ([real, tmp_path / "small" / "fine"], "images of one size"),
+        ([real, tmp_path / "few" / "fine"], "has no 2: pairs have one name"),
+        ([tmp_path / "few" / "real", tmp_path / "fine"], "has no 2: pairs have one name"),
+        ([real, tmp_path / "empty"], "has no images"),
+        ([real, tmp_path / "nowhere"], "is no folder"),
+        ([tmp_path / "deep real", tmp_path / "deep"], "holds float32 pixels"),
+        ([real, tmp_path / "fine", "--segmenter", "train"], "pairs have none"),
+    ):
+        done = sattrans("evaluate", "--pairs", *folders, "-o", tmp_path / "x")
+        assert done.exit_code in (1, 2), done.output
+        assert said in error_line(done.stderr)
+    assert not (tmp_path / "x").exists()
+
+
+def test_flat_images_and_a_single_one_have_scores(tmp_path):
+    for name, level in (("real", 100), ("fake", 101)):
+        write_raster(tmp_path / name / "0.tif", np.full((3, 64, 64), level, np.uint8))
+    done = sattrans("evaluate", "--pairs", tmp_path / "real", tmp_path / "fake", "-o", tmp_path / "e")
+    assert done.exit_code == 0, done.output
+    assert "there is 1 image" in done.stderr
+    means = json.loads((tmp_path / "e" / "scores.json").read_text())["columns"][0]["means"]
+    assert means["psnr"] == pytest.approx(48.1308, abs=1e-4)
+    assert means["spectrum"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_tileset_that_moved_is_pointed_to(place, tmp_path):
+    shutil.copytree(place / "a", tmp_path / "r")
+    manifest = json.loads((tmp_path / "r" / "run.json").read_text())
+    manifest["data"]["folder"] = str(tmp_path / "gone")
+    (tmp_path / "r" / "run.json").write_text(json.dumps(manifest))
+    done = sattrans("evaluate", tmp_path / "r", "-o", tmp_path / "e")
+    assert done.exit_code == 2
+    assert "say where it is now with --data" in error_line(done.stderr)
+    assert sattrans("evaluate", tmp_path / "r", "--data", place / "t", "-o", tmp_path / "e").exit_code == 0
+    other = tile(make_folder(tmp_path / "f", scenes=2), tmp_path / "t", options=TileOptions(size=64)).tileset
+    done = sattrans("evaluate", tmp_path / "r", "--data", other.folder, "-o", tmp_path / "e")
+    assert done.exit_code == 2
+    assert "is not the tileset" in error_line(done.stderr)
+
+
+def test_seams_of_generated_images(place, tmp_path):
+    indices = make_indices(900, 900, 3)
+    map_ = write_raster(tmp_path / "map.tif", np.array([10, 30, 50], np.uint8)[indices])
+    native = MapOptions(res="native")
+    made = generate(map_, tmp_path / "sat.tif", place / "a", GenerateOptions(overlap="25%"), map_options=native)
+    done = sattrans("evaluate", tmp_path / "sat.tif")
+    assert done.exit_code == 0, done.output
+    gradient, detail = (float(word) for word in done.stdout.splitlines()[1].split()[-2:])
+    assert gradient == pytest.approx(made.seams.gradient, abs=6e-4)
+    assert detail == pytest.approx(made.seams.detail, abs=6e-4)
+    done = sattrans("evaluate", map_)
+    assert done.exit_code == 2
+    assert "sattrans generate made" in error_line(done.stderr)
+    assert sattrans("evaluate", map_, place / "a").exit_code == 2
+
+
+def test_killed_it_goes_on_and_gives_the_same_bytes(place, tmp_path):
+    evaluate([place / "a", place / "b"], output=tmp_path / "whole")
+    command = [sys.executable, "-m", "sattrans", "evaluate", place / "a", place / "b", "-o", tmp_path / "e"]
+    kept = tmp_path / "e.part"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(kept.glob("*/*.npz")):
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert not kept.exists()
+    for file in ("scores.json", "scores.csv", "scores.md", "sheet.png", "report.html"):
+        assert (tmp_path / "e" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file

@@ -288,11 +288,11 @@ class Memorising(Family):
         if "train" not in setting.tools:
             raise Unavailable("needs training tiles")
         known = setting.tools["train"]
-        self._known = np.concatenate([known, memorising.flipped(known)])
+        self._nearest = memorising.Nearest(np.concatenate([known, memorising.flipped(known)]))
 
     def measure(self, pair: Pair) -> Statistics:
         """Return the distance."""
-        return memorising.nearest(memorising.thumbnail(pair.fake)[np.newaxis], self._known)[0]
+        return self._nearest(memorising.thumbnail(pair.fake)[np.newaxis])[0]
 
     def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
         """Return the mean."""

@@ -1,12 +1,15 @@
 """Scoring: the images of what is scored, and those of the floors, measured beside the real ones."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
-from sattrans.evaluating.family import Family, Pair
+from sattrans.evaluating.family import Family, Pair, Statistics
 from sattrans.evaluating.gather import Gathered, Score
 from sattrans.evaluating.kept import Kept
 from sattrans.evaluating.reference import Real, Reference
@@ -105,15 +108,18 @@ class Scoring:
         """Measure all pairs, or take what was measured before; so that nothing depends on where work was stopped."""
         key = hash_of(key, *self._key)
         count = len(self.reference)
-        with bar(count, title, "image") as progress:
+        with bar(count, title, "image") as progress, one_thread_each() as pool:
+
+            def measure(of_sets: tuple[Pair, ...]) -> list[list[Statistics]]:
+                measured = [one.measure(pair) for one, pair in zip(sets, of_sets, strict=True)]
+                progress.update()
+                return measured
+
             for start in range(0, count, CHUNK):
                 numbers = range(start, min(start + CHUNK, count))
                 rows = self.kept.rows(key, numbers)
                 if rows is None:
-                    measured = []
-                    for of_sets in pairs(numbers):
-                        measured.append([one.measure(pair) for one, pair in zip(sets, of_sets, strict=True)])
-                        progress.update()
+                    measured = list(pool.map(measure, list(pairs(numbers))))
                     rows = {
                         f"{which} {place}": np.stack([image[which][place] for image in measured])
                         for which, one in enumerate(sets)
@@ -126,3 +132,14 @@ class Scoring:
                     columns = [rows[f"{which} {place}"] for place in range(len(one.families))]
                     for image in range(len(numbers)):
                         one.add([column[image] for column in columns])
+
+
+@contextmanager
+def one_thread_each() -> Iterator[ThreadPoolExecutor]:
+    """Give a thread for each processor, in each of which PyTorch has but that one: what is measured is small."""
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, "measure", torch.set_num_threads, (1,)) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(threads)

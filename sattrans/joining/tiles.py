@@ -128,8 +128,8 @@ def _check_fits(tile: Tile, first: Tile, res: float | None) -> None:
     both = f"{tile.path} and {first.path}"
     if here.crs != there.crs and here.rasterio_crs != there.rasterio_crs:
         raise UsageError(
-            f"{both} have different coordinate reference systems ({_named(here)} and {_named(there)}): reproject one "
-            "first (rio warp)"
+            f"{both} have different coordinate reference systems ({here.crs_name or 'none'} and "
+            f"{there.crs_name or 'none'}): reproject one first (rio warp)"
         )
     own, other = here.resolution, there.resolution
     if res is None and max(abs(a - b) / b for a, b in zip(own, other, strict=True)) > 1e-6:
@@ -139,14 +139,6 @@ def _check_fits(tile: Tile, first: Tile, res: float | None) -> None:
         )
     if tile.kind != first.kind:
         raise UsageError(f"{both} differ in {_difference(tile.kind, first.kind)}: they cannot be joined")
-
-
-def _named(place: Georeference) -> str:
-    crs = place.rasterio_crs
-    if crs is None:
-        return "none"
-    code = crs.to_epsg()
-    return f"EPSG:{code}" if code else "one without an EPSG code"
 
 
 def _difference(one: Kind, other: Kind) -> str:

@@ -29,7 +29,20 @@ def nearest(images: NDArray[np.float32], train: NDArray[np.float32]) -> tuple[ND
     The distance is the root of the mean squared difference, in grey levels. It has a meaning beside that of
     real test images only: a generator that is much nearer to its training tiles than those are repeats them.
     """
-    ones, others = torch.from_numpy(images), torch.from_numpy(train)
-    which = torch.cat([torch.cdist(part, others).argmin(1) for part in ones.split(BLOCK)])
-    found = (ones.double() - others[which].double()).square().mean(1).sqrt()
-    return found.numpy(), which.numpy()
+    return Nearest(train)(images)
+
+
+class Nearest:
+    """`nearest` of the same training thumbnails, again and again."""
+
+    def __init__(self, train: NDArray[np.float32]) -> None:
+        self._train = torch.from_numpy(train)
+        self._squares = self._train.square().sum(1)
+
+    def __call__(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the distances, and which are nearest."""
+        ones = torch.from_numpy(images)
+        # |a − b|² without |a|², which is the same for all b; the one that is found is then measured exactly.
+        which = torch.cat([(self._squares - 2 * part @ self._train.T).argmin(1) for part in ones.split(BLOCK)])
+        found = (ones.double() - self._train[which].double()).square().mean(1).sqrt()
+        return found.numpy(), which.numpy()

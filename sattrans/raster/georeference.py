@@ -54,6 +54,15 @@ class Georeference:
         return CRS.from_wkt(self.crs) if self.crs else None
 
     @property
+    def crs_name(self) -> str:
+        """The CRS in few words: its EPSG code, else the name it has itself; nothing where there is none."""
+        crs = self.rasterio_crs
+        if crs is None or self.crs is None:
+            return ""
+        code = crs.to_epsg()
+        return f"EPSG:{code}" if code else name_of_crs(self.crs)
+
+    @property
     def known(self) -> bool:
         """Whether there is any georeference at all."""
         return self.crs is not None or not self.affine.is_identity

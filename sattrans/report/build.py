@@ -112,7 +112,7 @@ def _scenes(reference: TileReference, columns: Sequence[Column], judge: str) -> 
                 w = tile.window
                 prints.append(Footprint(tile.id, w.row, w.col, w.height, w.width, errors))
         if prints:
-            scenes.append(SceneMap(name, scene.georeference.crs or "", scene.height, scene.width, prints))
+            scenes.append(SceneMap(name, scene.georeference.crs_name, scene.height, scene.width, prints))
     return scenes
 
 
