@@ -7,43 +7,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from makers_report import made_pairs, make_page
+from makers_report import HOSTILE, made_pairs, make_page
 from parsed import content, parsed
 
 from sattrans.report.page import Page
 from sattrans.report.render import render
-
-HOSTILE = {
-    name: name
-    for name in (
-        "<script>alert(1)</script>",
-        "</title><script>alert(2)</script>",
-        "</style><script>alert(3)</script>",
-        "</script><script>alert(4)</script>",
-        '"><img src=x onerror=alert(5)>',
-        "' onfocus=alert(6) autofocus='",
-        "javascript:alert(7)",
-        "{{7*7}}{% raw %}{# x #}",
-        "${alert(8)}`",
-        "<svg onload=alert(9)><title>",
-        "</text></svg><script>alert(10)</script>",
-        "<!-- --><!--",
-        "]]><![CDATA[ <?php ?>",
-        "&lt;b&gt; &amp; &#60; &nbsp;",
-        "url(https://example.org/x) }*{background:url(//example.org)}",
-        "data:text/html,<script>alert(11)</script>",
-        "\u202ereversed\u202c \u2067isolated\u2069 עברית عربى",
-        "x" * 3000,
-        "🛰️ e\u0301 \u200b\u200d\ufeff 漢字",
-        "</bdi></figure></main></body></html><plaintext>",
-        "   ",
-    )
-} | {
-    "nul\x00 bell\x07 escape\x1b delete\x7f": "nul\ufffd bell\ufffd escape\ufffd delete\ufffd",
-    "half \ud83d, none \ufffe": "half \ufffd, none \ufffd",
-    "line\r\nline\rline\nline": "line\nline\nline\nline",
-}
-"""A name, and the text that it is on the page: what HTML cannot hold is replaced."""
 
 
 def plain(count):

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from makers_report import made_pairs, make_page
+from makers_report import HOSTILE, made_pairs, make_page
 from PIL import Image
-from test_report_names import HOSTILE
 
 from sattrans.report.render import write_report
 
