@@ -5,13 +5,13 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from makers_report import HOSTILE, made_pairs, make_page
 from parsed import content, parsed
 
 from sattrans.report.page import Page
-from sattrans.report.render import render
+from sattrans.report.render import HASH, render
 
 
 def plain(count):
@@ -49,11 +49,11 @@ def test_hostile_notes_and_sections_stay_text():
 
 
 def fitted(name: str) -> str:
-    """Return what HTML can hold of a name: its own words for controls and for what is no character."""
+    """Return what HTML can hold of a name: no controls, no halves of pairs, nothing that is no character."""
     lines = name.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(
         "\ufffd"
-        if (unicodedata.category(c) == "Cc" and c not in "\n\t")
+        if (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t")
         or ord(c) & 0xFFFE == 0xFFFE
         or 0xFDD0 <= ord(c) <= 0xFDEF
         else c
@@ -67,5 +67,6 @@ LETTERS = st.text(st.sampled_from("<>&\"'`{}%#/!=\\-;:() \n\tabx\x00\x0b\u2028\u
 @settings(max_examples=25)
 @given(names=st.lists(LETTERS, min_size=4, max_size=8, unique=True))
 def test_any_name_stays_text(names):
+    assume(not any(HASH.fullmatch(name) for name in names))  # what looks like one is set as code
     shown = [fitted(name) for name in names]
     check(names, shown, pairs=made_pairs(1, 16), columns=1)
