@@ -1,14 +1,23 @@
-"""SSIM against scikit-image, the Fréchet distance against scipy's sqrtm: medians of turns in one process."""
+"""SSIM against scikit-image, Fréchet distance against scipy's sqrtm, medians; the default scores of 500 pairs."""
 
+import os
 import statistics
 import time
 
 import numpy as np
 import pytest
 import torch
+from makers import make_indices, make_picture
 from scipy.linalg import sqrtm
 from skimage.metrics import structural_similarity
 
+from sattrans.evaluating.choosing import choose_families
+from sattrans.evaluating.family import Setting
+from sattrans.evaluating.kept import Kept
+from sattrans.evaluating.reference import Real, Reference
+from sattrans.evaluating.scoring import Scoring
+from sattrans.evaluating.subject import Subject
+from sattrans.evaluating.training_tiles import read_training_tiles
 from sattrans.metrics.frechet import frechet
 from sattrans.metrics.structure import ssim
 
@@ -54,3 +63,49 @@ def test_frechet_against_sqrtm():
     seconds = medians({"ours": lambda: frechet(x, y), "peer": peer}, 3)
     print(f"Fréchet: {seconds['ours']:.2f} s, sqrtm {seconds['peer']:.2f} s, {seconds['peer'] / seconds['ours']:.1f} x")
     assert 15 * seconds["ours"] <= seconds["peer"]
+
+
+PAIRS, SIZE, TRAIN = 500, 256, 2000
+
+
+class Made(Reference, Subject):
+    """Tiles of a made place, a few of them again and again; as a subject it gives them with noise."""
+
+    size, classes, key, name, about = SIZE, ("a", "b", "c", "d", "e"), "made", "made", {}
+
+    def __init__(self, count, different=50):
+        self.ids = [str(number) for number in range(count)]
+        maps = [make_indices(SIZE, SIZE, 5, seed) for seed in range(different)]
+        self.tiles = [Real(torch.from_numpy(make_picture(m, n)), torch.from_numpy(m)) for n, m in enumerate(maps)]
+        self.fakes = [(t.image + torch.randn(t.image.shape) * 9).clamp(0, 255).byte() for t in self.tiles]
+
+    def real(self, number):
+        return self.tiles[number % len(self.tiles)]
+
+    def images(self, numbers):
+        for number in numbers:
+            yield self.fakes[number % len(self.fakes)]
+
+
+def test_default_scores_of_500_pairs(tmp_path):
+    """All that an evaluation measures beyond generating: a run, and the floors."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    reference, train = Made(PAIRS), Made(TRAIN)
+    taken, begun = {}, time.perf_counter()
+
+    def lap(name):
+        taken[name] = time.perf_counter() - begun - sum(taken.values())
+
+    seen = read_training_tiles(train)
+    lap("training tiles")
+    families, _ = choose_families(Setting(SIZE, PAIRS, reference.classes, {"train": seen.thumbnails}), ())
+    scoring = Scoring(reference, families, 0, Kept(tmp_path))
+    scored = scoring.subject(reference)
+    lap("the images, and shuffled pairs")
+    scoring.real_floor(train)
+    lap("real against real")
+    scoring.color_floor(seen.colors)
+    lap("class colours")
+    assert len(scored.scores) == 14
+    print(f"{PAIRS} pairs of {SIZE} px, {TRAIN} training tiles: {sum(taken.values()):.0f} s (bar 90 s): "
+          + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in taken.items()))  # fmt: skip
