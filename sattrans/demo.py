@@ -134,7 +134,7 @@ def _steps(folder: Path, options: DemoOptions) -> Iterator[Step]:
     yield step(image, "generate", map_, "--run", run, "-o", image)
     yield step(parts, "generate", map_, "--run", run, "-o", parts)
     yield step(mosaic, "mosaic", parts, "-o", mosaic)
-    yield step(scores, "evaluate", run, "-o", scores, done=(scores / "scores.json").is_file())
+    yield step(scores, "evaluate", run, "-o", scores, done=(scores / "report.html").is_file())
 
 
 def make_dataset(root: Path, options: DemoOptions) -> None:

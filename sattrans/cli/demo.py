@@ -36,7 +36,7 @@ def demo(
     result = run(run_step, output, DemoOptions(seed=seed), overwrite)
     say(f"\nThe picture, map beside image: {result.picture}")
     say(f"The image, a GeoTIFF: {result.image}")
-    say(f"The scores: {result.scores}")
+    say(f"The scores, a page to look at: {result.scores / 'report.html'}")
 
 
 def run_step(step: "Step") -> None:
