@@ -45,7 +45,7 @@ def measure() -> tuple[list[Metric], dict[str, dict[str, list[float]]], dict[str
     def scores(worse) -> dict[str, float]:
         gathered = Gathered(families)
         for number, (image, map_) in enumerate(real):
-            gathered.add(Pair(worse(image, number), image, number, map_, map_))
+            gathered.add(gathered.measure(Pair(worse(image, number), image, number, map_, map_)))
         return {name: score.value for name, score in gathered.scores(intervals=False).items()}
 
     found = {}

@@ -32,19 +32,20 @@ class Chart:
 
 
 def chart(bars: ClassBars, columns: Sequence[Column]) -> Chart:
-    """Return the bars of a metric, in the order of the page's columns."""
+    """Return the bars of a metric, in the order of the page's columns; then those of what stands beside them."""
     values = finite(value for of_class in bars.values.values() for value in of_class.values())
     low, high = min([0.0, *values]), max([0.0, *values])
     room = high - low or 1.0
+    names = list(dict.fromkeys([*(c.name for c in columns), *(n for of in bars.values.values() for n in of)]))
     groups = []
     for name, of_class in bars.values.items():
         group = []
-        for series, column in enumerate(columns):
-            value = of_class.get(column.name)
+        for series, column in enumerate(names):
+            value = of_class.get(column)
             if value is None or not math.isfinite(value):
-                group.append(Bar(column.name, series, ABSENT, 0.0, 0.0))
+                group.append(Bar(column, series, ABSENT, 0.0, 0.0))
                 continue
             left, right = (100 * (end - low) / room for end in sorted((0.0, value)))
-            group.append(Bar(column.name, series, number(value), round(left, 2), round(right - left, 2)))
+            group.append(Bar(column, series, number(value), round(left, 2), round(right - left, 2)))
         groups.append((name, group))
     return Chart(bars.title, bars.unit, bars.better, groups)

@@ -14,6 +14,11 @@ from sattrans.report.page import Column as PageColumn
 from sattrans.run import Run
 from sattrans.version import __version__
 
+SIGNS = (
+    "~: on these images the score does not tell the right pairs from shuffled ones; =: it compares sets of images, not "
+    "pairs, so that nothing can be shuffled"
+)
+
 BY_CLASS = (
     ("iou", "IoU, as the segmenter sees it", "", "higher"),
     ("class_color", "distance of the mean colour", "grey levels", "lower"),
@@ -40,7 +45,7 @@ def build_page(
         f"{len(reference)} {about['split']} images" + (f" of {about['tileset']['name']}" if "tileset" in about else ""),
         [PageColumn(column.name, _about_column(column)) for column in columns],
         [_row(row) for row in rows],
-        notes,
+        [*notes, SIGNS],
         _bars(columns, floors, reference),
         _examples(reference, columns, looks),
         f"{judge.title}, {judge.unit}" if judge and judge.unit else (judge.title if judge else ""),
