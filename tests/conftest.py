@@ -8,6 +8,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import HealthCheck, settings
 
+import sattrans  # noqa: F401  before torch, as a command does: it asks for large pages
+
 # The same examples each time: a suite that fails on some days only is no use to anyone.
 settings.register_profile(
     "suite",
