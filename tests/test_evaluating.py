@@ -8,13 +8,14 @@ import torch
 from makers import COLORS, make_indices, make_picture
 
 from sattrans.evaluating.columns import columns_of
-from sattrans.evaluating.families import ClassColors, Pixels, Structure, Texture
 from sattrans.evaluating.family import Pair, Setting
 from sattrans.evaluating.gather import Gathered
 from sattrans.evaluating.kept import Kept
+from sattrans.evaluating.pairwise import ClassColors, Pixels, Structure
 from sattrans.evaluating.ranking import agreement, best
 from sattrans.evaluating.reference import Real, Reference
 from sattrans.evaluating.scoring import Scored, Scoring
+from sattrans.evaluating.setwise import Texture
 from sattrans.evaluating.subject import Subject
 from sattrans.metrics.floors import paint, partners
 from sattrans.metrics.pixel import mae, psnr
