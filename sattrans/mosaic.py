@@ -13,6 +13,7 @@ from sattrans.errors import OptionError, RasterError, UsageError
 from sattrans.executor import as_done, executor, processors
 from sattrans.files import fingerprint
 from sattrans.grid import Window
+from sattrans.heap import give_back_large
 from sattrans.join import JOINERS, Method
 from sattrans.joining.need import Need, need_of
 from sattrans.joining.piece import Work
@@ -80,6 +81,7 @@ def mosaic(
     `RasterError` for tiles that do not fit together, and where the disk has no room.
     """
     options = options or MosaicOptions()
+    give_back_large()
     creation = parse_creation(options.creation)
     _check(output, options)
     paths = find(tiles, output)

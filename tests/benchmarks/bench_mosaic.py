@@ -1,5 +1,7 @@
-"""mosaic against `rio merge`: the same 306 tiles of 512 px to one GeoTIFF, ratio of medians in one run."""
+"""mosaic against `rio merge`: the same 306 tiles of 512 px to one GeoTIFF, ratio of medians; and its memory."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -41,3 +43,24 @@ def test_mosaic_against_rio_merge(tiles, tmp_path):
     peer = seconds.pop("rio merge")
     for name, ours in seconds.items():
         print(f"{name}: {ours:.2f} s (a COG with overviews), rio merge {peer:.2f} s, {peer / ours:.2f} x")
+
+
+def test_memory_of_a_large_mosaic(tmp_path):
+    """40,000 px square, of tiles of 4,096 px that overlap; the peak of a process."""
+    side, size, step = int(os.environ.get("SATTRANS_SIDE", "40000")), 4096, 3990
+    place = Affine(0.25, 0, 500_000, 0, -0.25, 600_000)
+    picture = np.tile(make_picture(make_indices(512, 512, 5)), (1, 8, 8))
+    for row in range(0, side - step // 2, step):
+        for col in range(0, side - step // 2, step):
+            high, wide = min(size, side - row), min(size, side - col)
+            path, where = tmp_path / "tiles" / f"{row}-{col}.tif", place @ Affine.translation(col, row)
+            write_raster(path, picture[:, :high, :wide], "EPSG:2180", where, compress="zstd", predictor=2, tiled=True)
+    for blend in ("first", "feather"):
+        command = [sys.executable, "-m", "sattrans", "mosaic", tmp_path / "tiles", "-o", tmp_path / "m.tif"]
+        code = (
+            "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        )
+        command += ["--blend", blend, "--overwrite"]
+        done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+        print(f"mosaic --blend {blend}, {side}²: peak memory {int(done.stdout) / 1e3:.0f} MB (bar 500 MB)")
