@@ -13,7 +13,7 @@ LARGE = 1 << 21
 def give_back_large() -> None:
     """Have pieces of memory of 2 MB and more go back to the system when they are freed; only glibc is told.
 
-    By itself it raises that size to 32 MB, as large pieces are freed. They then lie between small ones that live longer,
+    By itself it raises that size to 32 MB, as large pieces are freed. They then lie between small ones that live on,
     in holes that the next ones do not fit into: a mosaic of 40,000 px square took 550 MB, and takes 250.
     """
     if sys.platform == "linux" and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
