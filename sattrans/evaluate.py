@@ -9,7 +9,7 @@ import torch
 
 from sattrans.dataset import Split
 from sattrans.device import choose_device
-from sattrans.errors import UsageError
+from sattrans.errors import OutputExists, UsageError
 from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split, choose_weights
 from sattrans.evaluating.columns import Column, columns_of
 from sattrans.evaluating.family import Setting
@@ -142,6 +142,8 @@ def _evaluate(
     loaded = choose_weights(options.weights, options.metrics, place)
     folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(subject.name for subject in task.subjects)}-{task.split}"
     reference = task.reference
+    if folder.is_file():
+        raise OutputExists(f"{folder} is a file: give the name of a folder")
     with lock(folder):
         seen = read_training_tiles(task.train) if task.train else None
         tools: dict[str, Any] = {**loaded, **({"train": seen.thumbnails} if seen else {})}

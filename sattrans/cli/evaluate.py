@@ -13,6 +13,8 @@ from sattrans.errors import OptionError, UsageError
 if TYPE_CHECKING:
     from sattrans.evaluate import Evaluation
 
+IMAGES = (".tif", ".tiff")
+
 LEGEND = (
     "(in brackets: 95 % interval over images; * better than each other beyond doubt; "
     "~ cannot tell pairs from shuffled ones; = compares sets, not pairs)"
@@ -82,7 +84,7 @@ def evaluate(
     from sattrans.evaluate import evaluate as score
 
     paths = runs or []
-    images = [path for path in paths if path.is_file()]
+    images = [path for path in paths if path.is_file() or path.suffix.lower() in IMAGES]
     if images:
         if len(images) < len(paths) or pairs:
             raise UsageError(f"{images[0]} is a file: images are scored for their seams, apart from runs and folders")

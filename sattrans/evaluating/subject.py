@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sattrans.blend import to_uint8
+from sattrans.errors import UsageError
 from sattrans.evaluating.reference import TileReference
 from sattrans.files import hash_of, sha256
 from sattrans.run import Run
@@ -42,7 +43,10 @@ class RunSubject(Subject):
     def __init__(self, run: Run, reference: TileReference, device: torch.device, seed: int, batch_size: int) -> None:
         self.run, self.name = run, run.name
         self._reference, self._device, self._seed, self._batch = reference, device, seed, batch_size
-        weights = sha256(run.checkpoint("best"))
+        best = run.checkpoint("best")
+        if not best.is_file():
+            raise UsageError(f"{best} is not there: the run was stopped early; sattrans train --resume {run.folder}")
+        weights = sha256(best)
         self.key = hash_of(weights, str(seed))
         settings = {key: value for key, value in run.manifest["settings"].items() if key not in SEEDS}
         self.recipe = hash_of(

@@ -93,7 +93,8 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         tensors: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise UsageError(f"{path} holds no weights ({str(error).splitlines()[0]})") from error
+        # What PyTorch says of a file that it cannot unpickle safely is an advice to do it unsafely.
+        raise UsageError(f"{path} holds no weights: a file of tensors is needed, .pth or .safetensors") from error
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise UsageError(f"{path} holds something else than named tensors")
     return tensors
