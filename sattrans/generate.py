@@ -18,7 +18,7 @@ from sattrans.generating.folder import folder_finished, write_folder
 from sattrans.generating.look import write_preview
 from sattrans.generating.need import Need, memory_of
 from sattrans.generating.plan import Plan, parse_overlap
-from sattrans.generating.record import TAG, digests, read_record, seal, write_record
+from sattrans.generating.record import TAG, digests, is_of_former_map, read_record, seal, write_record
 from sattrans.generating.stream import Stream
 from sattrans.mapping.opened import Map, open_map
 from sattrans.mapping.options import MapOptions
@@ -150,7 +150,7 @@ def generate(
         if not as_file:
             finished = folder_finished(output, task.told, overwrite)
         else:
-            finished = not (overwrite or _same_file(update, output)) and is_finished(output, task.told, creation)
+            finished = not (overwrite or _same_file(update, output)) and _is_finished(task, output, creation)
         if finished:
             if preview:
                 write_preview(preview, task.map, task.run.palette, output)
@@ -225,6 +225,18 @@ def _task(
         }
         plan = Plan(read_map.height, read_map.width, spec.size, overlap, blend)
         yield _Task(opened, read_map, plan, precision, told)
+
+
+def _is_finished(task: _Task, output: Path, creation: Creation | None) -> bool:
+    try:
+        return is_finished(output, task.told, creation)
+    except OutputExists:
+        if is_of_former_map(output, task.told):
+            raise OutputExists(
+                f"{output} was made of this map as it was before: --update {output} makes anew what the change "
+                "touches, --overwrite all of it"
+            ) from None
+        raise
 
 
 def _same_file(one: Path | None, other: Path) -> bool:

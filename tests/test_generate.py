@@ -253,7 +253,9 @@ def test_an_update_makes_anew_what_the_map_changed_and_leaves_every_other_pixel(
     assert not np.array_equal(after, before)
     anew = read(generate(map_, tmp_path / "anew.tif", run.folder).output)
     assert np.array_equal(after, anew)
-    # In place: the same, and the map as it now is needs no further update.
+    # In place: the same, and the map as it now is needs no further update. Unasked it is not done, but said.
+    with pytest.raises(OutputExists, match="as it was before: --update"):
+        generate(map_, first.output, run.folder)
     generate(map_, first.output, run.folder, update=first.output)
     assert np.array_equal(read(first.output), anew)
     assert not generate(map_, first.output, run.folder).made

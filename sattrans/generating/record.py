@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import UsageError
-from sattrans.files import read_manifest, write_manifest
+from sattrans.files import as_json, read_manifest, write_manifest
 from sattrans.generating.plan import Plan
 from sattrans.generating.stream import read_band
 from sattrans.mapping.opened import Map
@@ -56,6 +56,15 @@ def write_record(output: Path, told: Mapping[str, Any], plan: Plan, found: Diges
     rows = ["".join(f"{int(value):016x}" for value in row) for row in found]
     body = {"options": dict(told), "size": [plan.height, plan.width], "seal": seal(found), "windows": rows}
     write_manifest(record_path(output), "windows", VERSION, body)
+
+
+def is_of_former_map(output: Path, told: Mapping[str, Any]) -> bool:
+    """Say whether an image was made as it is `told`, but of the map as it was before."""
+    path = record_path(output)
+    if not path.is_file():
+        return False
+    options, asked = read_manifest(path, "windows", VERSION)["options"], as_json(told)
+    return {name for name in {**options, **asked} if options.get(name) != asked.get(name)} == {"map"}
 
 
 def read_record(
