@@ -144,6 +144,8 @@ def _evaluate(
     reference = task.reference
     if folder.is_file():
         raise OutputExists(f"{folder} is a file: give the name of a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "scores.json").is_file():
+        raise OutputExists(f"{folder} holds other files: choose another output")
     with lock(folder):
         seen = read_training_tiles(task.train) if task.train else None
         tools: dict[str, Any] = {**loaded, **({"train": seen.thumbnails} if seen else {})}

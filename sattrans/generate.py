@@ -15,7 +15,7 @@ from sattrans.device import several
 from sattrans.errors import ClassesError, OptionError, OutputExists, UsageError
 from sattrans.generating.change import Change
 from sattrans.generating.folder import folder_finished, write_folder
-from sattrans.generating.look import write_preview
+from sattrans.generating.look import check_preview, write_preview
 from sattrans.generating.need import Need, memory_of
 from sattrans.generating.plan import Plan, parse_overlap
 from sattrans.generating.record import TAG, digests, is_of_former_map, read_record, seal, write_record
@@ -146,6 +146,8 @@ def generate(
     as_file = output.suffix.lower() in RASTER_SUFFIXES
     if not as_file and output.suffix.lower() not in IMAGE_SUFFIXES and (update or preview or creation):
         raise OptionError(f"-o {output}: --update, --preview and --co are for one image, give a name that ends in .tif")
+    if preview:
+        check_preview(preview, Path(map_), output)
     with _task(map_, output, run, options, where[0], map_options) as task:
         if not as_file:
             finished = folder_finished(output, task.told, overwrite)

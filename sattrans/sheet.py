@@ -24,8 +24,8 @@ def write_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     write_picture(path, to_picture(rgb))
 
 
-def write_sheet(path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str]) -> None:
-    """Write rows of pictures, each (3, H, W) of one size, under column titles, as a PNG."""
+def write_sheet(path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], titles: Sequence[str], kind: str = "") -> None:
+    """Write rows of pictures, each (3, H, W) of one size, under column titles, as a PNG; `kind` as in `png`."""
     height, width = rows[0][0].shape[1:]
     columns = len(rows[0])
     sheet = Image.new("RGB", (columns * (width + GAP) + GAP, len(rows) * (height + GAP) + GAP + HEAD), "white")
@@ -36,7 +36,7 @@ def write_sheet(path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], titles:
         for column, picture in enumerate(row):
             place = (GAP + column * (width + GAP), HEAD + GAP + number * (height + GAP))
             sheet.paste(to_picture(picture), place)
-    write_picture(path, sheet)
+    write_bytes(path, png(sheet, kind))
 
 
 def to_picture(rgb: NDArray[np.uint8]) -> Image.Image:
@@ -57,6 +57,15 @@ def png(picture: Image.Image, kind: str = "") -> bytes:
     data = io.BytesIO()
     picture.save(data, "PNG", optimize=True, pnginfo=about)
     return data.getvalue()
+
+
+def png_kind(path: Path) -> str:
+    """Return which kind of picture of ours a file is; nothing where it is none."""
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            return str(picture.info.get("sattrans", ""))
+    except OSError:
+        return ""
 
 
 @cache

@@ -212,9 +212,12 @@ def test_flat_images_and_a_single_one_have_scores(tmp_path):
 def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp_path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "early").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "sheet.png").write_text("mine")
     shutil.copy(place / "a" / "run.json", tmp_path / "early")
     for arguments, said in (
         ([place / "a", "-o", tmp_path / "file"], "is a file: give the name of a folder"),
+        ([place / "a", "-o", tmp_path / "mine"], "holds other files"),
         ([tmp_path / "early", "-o", tmp_path / "e"], "sattrans train --resume"),
         ([tmp_path / "none.tif"], "no such file"),
         ([place / "a", "--weights", f"vgg19={tmp_path / 'file'}", "-o", tmp_path / "e"], "holds no weights"),
@@ -223,7 +226,8 @@ def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp
         assert done.exit_code in (1, 2)
         assert said in error_line(done.stderr)
     assert (tmp_path / "file").read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["early", "file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["early", "file", "mine"]
+    assert (tmp_path / "mine" / "sheet.png").read_text() == "mine"
 
 
 def test_a_tileset_that_moved_is_pointed_to(place, tmp_path):

@@ -336,3 +336,17 @@ def cells(rgb, factor):
     bands, height, width = rgb.shape
     means = rgb.reshape(bands, height // factor, factor, width // factor, factor).mean(axis=(2, 4))
     return np.moveaxis(means, 0, -1).round()
+
+
+def test_a_preview_takes_no_other_files_place(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 70, 70)
+    (tmp_path / "mine.png").write_text("mine")
+    whole = map_.read_bytes()
+    for preview in (map_, tmp_path / "sat.tif", tmp_path / "mine.png"):
+        with pytest.raises((OptionError, OutputExists), match="--preview"):
+            generate(map_, tmp_path / "sat.tif", run.folder, preview=preview)
+    assert map_.read_bytes() == whole
+    assert (tmp_path / "mine.png").read_text() == "mine"
+    for _ in range(2):  # its own it replaces
+        generate(map_, tmp_path / "sat.tif", run.folder, preview=tmp_path / "look.png")
+    assert (tmp_path / "look.png").is_file()

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sattrans.errors import OptionError, OutputExists
 from sattrans.grid import Window
 from sattrans.mapping.opened import Map
 from sattrans.palette import UNKNOWN, Palette
 from sattrans.raster.gate import open_raster
-from sattrans.sheet import write_sheet
+from sattrans.sheet import png_kind, write_sheet
 
 MOST = 1024
 """The longer side of each of the two, in pixels."""
@@ -19,6 +20,16 @@ NOTHING = 224
 """The grey level of what is transparent."""
 
 Pixels = NDArray[np.uint8]
+
+
+def check_preview(path: Path, *taken: Path) -> None:
+    """Raise `OptionError` for a preview that is no PNG, and `OutputExists` for one in the place of another file."""
+    if path.suffix.lower() != ".png":
+        raise OptionError(f"--preview {path}: the preview is a PNG, give a name that ends in .png")
+    if any(path.exists() and other.exists() and path.samefile(other) for other in taken):
+        raise OutputExists(f"--preview {path} is the map or the image itself: choose another name")
+    if path.exists() and png_kind(path) != KIND:
+        raise OutputExists(f"--preview {path} exists and is no preview of sattrans: choose another name")
 
 
 def write_preview(path: Path, map_: Map, palette: Palette | None, image: Path) -> None:
@@ -31,9 +42,12 @@ def write_preview(path: Path, map_: Map, palette: Palette | None, image: Path) -
             bands = generated.read(window).astype(np.uint8, copy=False)
             return bands if len(bands) == 3 else np.where(bands[3], bands[:3], NOTHING).astype(np.uint8)
 
-        write_sheet(path, [(_smaller(_mapped(map_, palette), size, factor), _smaller(drawn, size, factor))], TITLES)
+        write_sheet(
+            path, [(_smaller(_mapped(map_, palette), size, factor), _smaller(drawn, size, factor))], TITLES, KIND
+        )
 
 
+KIND = "preview"
 TITLES = ("map", "generated")
 
 
