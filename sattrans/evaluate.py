@@ -9,7 +9,7 @@ import torch
 
 from sattrans.dataset import Split
 from sattrans.device import choose_device
-from sattrans.errors import OutputExists, UsageError
+from sattrans.errors import OptionError, OutputExists, UsageError
 from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split, choose_weights
 from sattrans.evaluating.columns import Column, columns_of
 from sattrans.evaluating.family import Setting
@@ -98,7 +98,7 @@ def evaluate(
     Several runs must share a tileset; those that differ by their seeds alone are shown as one. Raises `UsageError`
     for what cannot be compared, and for a metric that was named and cannot be had.
     """
-    check_names(options.metrics)
+    _check(options)
     place = choose_device(options.device)
     opened = [Run.open(path) for path in runs] or [Run.newest()]
     tileset = _shared_tileset(opened, options.data)
@@ -128,7 +128,7 @@ def evaluate_pairs(
     There are no classes and no training tiles, so scores that need these cannot be had. Raises `UsageError` where
     names or sizes do not match.
     """
-    check_names(options.metrics)
+    _check(options)
     place = choose_device(options.device)
     reference = FolderReference(real, others)
     subjects = _named_apart([FolderSubject(other, reference) for other in others])
@@ -173,6 +173,12 @@ def _evaluate(
         write_report(folder / "report.html", build_page(reference, columns, floors, rows, notes, looks, about))
         remove(part_of(folder))
     return found
+
+
+def _check(options: EvaluateOptions) -> None:
+    check_names(options.metrics)
+    if options.seed < 0:
+        raise OptionError(f"--seed {options.seed}: a whole number is needed, 0 or more")
 
 
 def _of_few(reference: Reference) -> list[str]:

@@ -218,6 +218,7 @@ def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp
     for arguments, said in (
         ([place / "a", "-o", tmp_path / "file"], "is a file: give the name of a folder"),
         ([place / "a", "-o", tmp_path / "mine"], "holds other files"),
+        ([place / "a", "--seed", "-1", "-o", tmp_path / "e"], "0 or more"),
         ([tmp_path / "early", "-o", tmp_path / "e"], "sattrans train --resume"),
         ([tmp_path / "none.tif"], "no such file"),
         ([place / "a", "--weights", f"vgg19={tmp_path / 'file'}", "-o", tmp_path / "e"], "holds no weights"),

@@ -7,7 +7,7 @@ import typer
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that other options made.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps; auto takes the best there is.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same result.")]
 RunFolder = Annotated[
     Path | None, typer.Option("--run", help="A run's folder. [dim]Default: the newest finished one under runs/.[/dim]")
 ]
