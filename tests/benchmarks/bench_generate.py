@@ -6,10 +6,8 @@ record of its windows and a seam score. Beside both the bare network, as `genera
 """
 
 import os
-import statistics
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from functools import partial
 
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from makers import make_folder, make_indices, write_raster
+from rounds import medians, peak_memory, timed
 
 from sattrans.batches import encode_color
 from sattrans.generate import GenerateOptions, generate
@@ -25,7 +24,7 @@ from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
 from sattrans.translator import Translator
 
-ROUNDS, SIDE, TILE, BATCH, OVERLAP = 5, int(os.environ.get("SATTRANS_SIDE", "2048")), 256, 4, 0.25
+SIDE, TILE, BATCH, OVERLAP = int(os.environ.get("SATTRANS_SIDE", "2048")), 256, 4, 0.25
 # Tests run on one thread a process; a network has the machine.
 torch.set_num_threads(len(os.sched_getaffinity(0)))
 VALUES = np.array([10, 30, 50], np.uint8)
@@ -37,12 +36,6 @@ def run(tmp_path_factory):
     place = make_folder(folder / "place", scenes=2, size=256, classes_toml=True)
     tiles = tile(place, folder / "t", options=TileOptions(size=TILE, split="random")).tileset
     return train(tiles.folder, "pix2pix", options=TrainOptions(steps=1), output=folder / "r").run
-
-
-def seconds(work):
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 MONAI = """
@@ -113,10 +106,7 @@ def test_generate_against_monai(run, tmp_path):
     }
     peer = "MONAI, float32, gaussian"
     with monai(run, indices, tmp_path) as once:
-        rounds = [
-            {peer: once(), **{name: seconds(work) for name, work in contestants.items()}} for _ in range(ROUNDS + 1)
-        ]
-    taken = {name: statistics.median(r[name] for r in rounds[1:]) for name in rounds[0]}
+        taken = medians({peer: once, **{name: timed(work) for name, work in contestants.items()}})
     base = taken[peer]
     print(f"\n{SIDE}² px, {windows} windows of {TILE} px, pix2pix of width 64, {threads} threads")
     for name, time_ in taken.items():
@@ -138,11 +128,6 @@ def test_memory_does_not_grow_with_the_map(tmp_path):
         map_ = tmp_path / f"{height}.tif"
         write_raster(map_, np.full((height, width), 10, np.uint8), compress="zstd", tiled=True)
         command = [sys.executable, "-m", "sattrans", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder]
-        code = (
-            "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
-            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-        )
         command += ["--res", "native", "--overwrite", "--overlap", "0", "--batch-size", "16"]
-        done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
-        peaks.append(int(done.stdout) / 1e6)
+        peaks.append(peak_memory(command) / 1e9)
     print(f"\npeak memory: {peaks[0]:.2f} GB for {width}², {peaks[1]:.2f} GB four times as high (bar 1.5 GB, 10 %)")

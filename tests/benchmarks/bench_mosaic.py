@@ -1,7 +1,6 @@
 """mosaic against `rio merge`: the same 306 tiles of 512 px to one GeoTIFF, ratio of medians; and its memory."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from affine import Affine
 from makers import make_indices, make_picture, write_raster
-from rounds import median_seconds
+from rounds import median_seconds, peak_memory
 
 SIZE, STEP, ROWS, COLS = 512, 448, 18, 17
 
@@ -57,10 +56,5 @@ def test_memory_of_a_large_mosaic(tmp_path):
             write_raster(path, picture[:, :high, :wide], "EPSG:2180", where, compress="zstd", predictor=2, tiled=True)
     for blend in ("first", "feather"):
         command = [sys.executable, "-m", "sattrans", "mosaic", tmp_path / "tiles", "-o", tmp_path / "m.tif"]
-        code = (
-            "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
-            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-        )
-        command += ["--blend", blend, "--overwrite"]
-        done = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
-        print(f"mosaic --blend {blend}, {side}²: peak memory {int(done.stdout) / 1e3:.0f} MB (bar 500 MB)")
+        peak = peak_memory([*command, "--blend", blend, "--overwrite"])
+        print(f"mosaic --blend {blend}, {side}²: peak memory {peak / 1e6:.0f} MB (bar 500 MB)")
