@@ -81,6 +81,12 @@ class NothingToUse(UsageError):
     """There is no tileset or run to default to; the message says which command makes one."""
 
 
+def check_seed(seed: int) -> None:
+    """Raise `OptionError` for a seed that not every random generator takes."""
+    if seed < 0:
+        raise OptionError(f"--seed {seed}: a whole number is needed, 0 or more")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the known name nearest to `name`, or the list of names."""
     known = sorted(known)

@@ -9,7 +9,7 @@ import torch
 
 from sattrans.dataset import Split
 from sattrans.device import choose_device
-from sattrans.errors import OptionError, OutputExists, UsageError
+from sattrans.errors import OutputExists, UsageError, check_seed
 from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split, choose_weights
 from sattrans.evaluating.columns import Column, columns_of
 from sattrans.evaluating.family import Setting
@@ -177,8 +177,7 @@ def _evaluate(
 
 def _check(options: EvaluateOptions) -> None:
     check_names(options.metrics)
-    if options.seed < 0:
-        raise OptionError(f"--seed {options.seed}: a whole number is needed, 0 or more")
+    check_seed(options.seed)
 
 
 def _of_few(reference: Reference) -> list[str]:

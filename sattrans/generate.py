@@ -22,7 +22,7 @@ from sattrans.generating.record import TAG, digests, is_of_former_map, read_reco
 from sattrans.generating.stream import Stream
 from sattrans.mapping.opened import Map, open_map
 from sattrans.mapping.options import MapOptions
-from sattrans.metrics.seams import Seams, seams
+from sattrans.metrics.seams import Seams, seams, some
 from sattrans.plugins import model_class
 from sattrans.progress import log
 from sattrans.raster.creation import Creation
@@ -37,9 +37,6 @@ RASTER_SUFFIXES = (".tif", ".tiff")
 
 ENCODED = 0.9
 """What encoding leaves of a generated image, at the most."""
-
-MOST_SCORED = 64
-"""Pieces of an image that its seam score is taken from; of more, so many at even distances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,14 +285,11 @@ def _change(task: _Task, before: Path, found: np.ndarray[Any, np.dtype[np.uint64
 
 
 def _score(task: _Task, writer: RowWriter) -> Seams | None:
-    pieces = writer.layout.pieces
-    step = max(1, len(pieces) // MOST_SCORED)
-
     plan, partial = task.plan, task.map.partial
     return seams(
         lambda window: writer.read(window)[:3],
         (lambda window: writer.read(window)[3] > 0) if partial else None,
-        pieces[::step],
+        some(writer.layout.pieces),
         (plan.height, plan.width),
         plan.boundaries(),
         plan.overlap,

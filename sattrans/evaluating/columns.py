@@ -38,7 +38,7 @@ def _column(subjects: Sequence[Subject], scored: Sequence[Scored]) -> Column:
         return Column(subjects[0].name, subjects, scored, scored[0])
     spread = {}
     for metric in scored[0].scores:
-        values = [v for one in scored if (v := one.scores[metric].value) is not None]
+        values = [v for one in scored if (v := one.value(metric)) is not None]
         if values:
             spread[metric] = (min(values), max(values))
     return Column(

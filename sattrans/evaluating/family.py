@@ -84,7 +84,16 @@ class Family(ABC):
     draws: ClassVar[int] = DRAWS
     """Draws for an interval; 0 where a set that was drawn again has a biased score."""
 
+    smallest: ClassVar[int] = 0
+    """Pixels that the shorter side of an image needs."""
+    of_classes: ClassVar[bool] = False
+    """Whether it needs maps of classes."""
+
     def __init__(self, setting: Setting) -> None:
+        if setting.size < self.smallest:
+            raise Unavailable(f"needs tiles of {self.smallest} px")
+        if self.of_classes and not setting.classes:
+            raise Unavailable("needs maps of classes; these are pictures")
         self.setting = setting
 
     @abstractmethod
@@ -98,6 +107,12 @@ class Family(ABC):
     def details(self, statistics: Statistics) -> dict[str, Any]:
         """Return what else is worth keeping of a set: scores of single classes, counts."""
         return {}
+
+
+def by_class(setting: Setting, values: NDArray[np.float64]) -> dict[str, float | None]:
+    """Return a value (classes,) of each class by its name; None where it has none."""
+    named = zip(setting.classes, values, strict=True)
+    return {name: float(value) if np.isfinite(value) else None for name, value in named}
 
 
 def mean_of(statistics: Statistics, weights: Weights) -> NDArray[np.float64]:

@@ -23,8 +23,8 @@ class FolderReference(Reference):
 
     def __init__(self, real: Path, others: Sequence[Path]) -> None:
         self.files = _images(real)
-        for other in others:
-            theirs = _images(other)
+        self.others = {other: _images(other) for other in others}
+        for other, theirs in self.others.items():
             lacking = sorted(set(self.files) ^ set(theirs))
             if len(lacking) == len(set(self.files) | set(theirs)):
                 raise UsageError(f"--pairs {real} {other}: no image of one has the name of an image of the other")
@@ -34,7 +34,7 @@ class FolderReference(Reference):
                 raise UsageError(f"--pairs {real} {other}: {where} has no {lacking[0]}{more}: pairs have one name")
         self.ids = sorted(self.files)
         self.shape = _shape(self.files[self.ids[0]])
-        for files in (self.files, *map(_images, others)):
+        for files in (self.files, *self.others.values()):
             for name in self.ids:
                 shape = _shape(files[name])
                 if shape != self.shape:
@@ -51,13 +51,12 @@ class FolderReference(Reference):
 
 
 class FolderSubject(Subject):
-    """The images of a folder."""
+    """The images of one of the reference's other folders."""
 
     def __init__(self, folder: Path, reference: FolderReference) -> None:
         self.name = folder.resolve().name
-        self._files = [_images(folder)[name] for name in reference.ids]
-        hashes = [sha256(path) for path in self._files]
-        self.key = hash_of(*hashes)
+        self._files = [reference.others[folder][name] for name in reference.ids]
+        self.key = hash_of(*map(sha256, self._files))
         self.about = {"images": self.key}
 
     def images(self, numbers: Sequence[int]) -> Iterator[Tensor]:

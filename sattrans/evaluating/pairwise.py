@@ -7,7 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sattrans.evaluating.family import Family, Metric, Pair, Setting, Statistics, Unavailable, Weights, mean_of
+from sattrans.evaluating.family import (
+    Family,
+    Metric,
+    Pair,
+    Setting,
+    Statistics,
+    Unavailable,
+    Weights,
+    by_class,
+    mean_of,
+)
 from sattrans.metrics.color import MOMENTS, black_pixels, class_moments, color_distances, sam
 from sattrans.metrics.pixel import l1_sum, l2_norm, mae, psnr, rmse
 from sattrans.metrics.segmentation import confusion, iou, mean_iou, nanmean
@@ -95,11 +105,7 @@ class Structure(Family):
             "only where the window lies inside, mean of the channels",
         ),
     )
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        if setting.size < WINDOW:
-            raise Unavailable(f"needs tiles of {WINDOW} px")
+    smallest = WINDOW
 
     def measure(self, pair: Pair) -> Statistics:
         """Return the similarity."""
@@ -114,11 +120,7 @@ class StructureAtScales(Structure):
     """MS-SSIM."""
 
     metrics = (Metric("ms_ssim", "MS-SSIM", "", "higher", "structural similarity over five scales (Wang et al. 2003)"),)
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        if setting.size < MS_SSIM_SIZE:
-            raise Unavailable(f"needs tiles of {MS_SSIM_SIZE} px")
+    smallest = MS_SSIM_SIZE
 
     def measure(self, pair: Pair) -> Statistics:
         """Return the similarity."""
@@ -144,12 +146,7 @@ class ClassColors(Family):
             "√Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½) of the covariances of colour inside each class, then the mean of the classes",
         ),
     )
-    others = True
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        if not setting.classes:
-            raise Unavailable("needs maps of classes; these are pictures")
+    others = of_classes = True
 
     def measure(self, pair: Pair) -> Statistics:
         """Return the moments of both images in each class."""
@@ -172,10 +169,7 @@ class ClassColors(Family):
         """Return the distances of each class; None where it is not there."""
         both = self._distances(statistics, np.ones((1, len(statistics))))
         return {
-            metric.name: {
-                name: float(value) if np.isfinite(value) else None
-                for name, value in zip(self.setting.classes, distances[0], strict=True)
-            }
+            metric.name: by_class(self.setting, distances[0])
             for metric, distances in zip(self.metrics, both, strict=True)
         }
 
@@ -193,11 +187,10 @@ class Consistency(Family):
             each=False,
         ),
     )
+    of_classes = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        if not setting.classes:
-            raise Unavailable("needs maps of classes; these are pictures")
         if "segmenter" not in setting.tools:
             raise Unavailable("needs --segmenter train", "or --segmenter FILE for a kept one")
 
@@ -217,9 +210,4 @@ class Consistency(Family):
     def details(self, statistics: Statistics) -> dict[str, Any]:
         """Return that of each class; None where it is nowhere."""
         each = iou(self._confusion(statistics, np.ones((1, len(statistics)))))[0]
-        return {
-            "iou": {
-                name: float(value) if np.isfinite(value) else None
-                for name, value in zip(self.setting.classes, each, strict=True)
-            }
-        }
+        return {"iou": by_class(self.setting, each)}

@@ -32,12 +32,12 @@ def best(metric: Metric, columns: Sequence[Column], real: float | None) -> Colum
     It is where the interval of each paired difference leaves out 0, and where the score sees that its images are
     those of their maps.
     """
-    there = [column for column in columns if column.scored.scores[metric.name].value is not None]
+    there = [column for column in columns if column.scored.value(metric.name) is not None]
     if len(there) < 2:
         return None
 
     def cost_of(column: Column) -> float:
-        value = column.scored.scores[metric.name].value
+        value = column.scored.value(metric.name)
         assert value is not None
         return float(cost(metric, value, real))
 
@@ -54,18 +54,18 @@ def best(metric: Metric, columns: Sequence[Column], real: float | None) -> Colum
 def agreement(metrics: Sequence[Metric], columns: Sequence[Column], floors: Mapping[str, Scored]) -> list[str]:
     """Return sentences: which scores put which column first, and by which a flat colour a class is better than all."""
     told = []
-    reals = floors["real"].scores
+    real = floors["real"]
     if len(columns) > 1:
         winners: dict[str, list[str]] = {}
         for metric in metrics:
-            found = best(metric, columns, reals[metric.name].value if metric.name in reals else None)
+            found = best(metric, columns, real.value(metric.name))
             winners.setdefault(found.name if found else "", []).append(metric.title)
         for name, titles in sorted(winners.items(), key=lambda item: (not item[0], -len(item[1]))):
             what = f"{name} is first" if name else "none is first beyond doubt"
             told.append(f"{what} by {len(titles)} of {len(metrics)} scores: {', '.join(titles)}")
     flat = floors.get("class_colors")
     if flat:
-        titles = [metric.title for metric in metrics if _flat_wins(metric, columns, flat, reals)]
+        titles = [metric.title for metric in metrics if _flat_wins(metric, columns, flat, real.value(metric.name))]
         if titles:
             told.append(
                 f"one flat colour a class, no satellite image at all, beats {'all' if len(columns) > 1 else 'it'} by "
@@ -74,10 +74,9 @@ def agreement(metrics: Sequence[Metric], columns: Sequence[Column], floors: Mapp
     return told
 
 
-def _flat_wins(metric: Metric, columns: Sequence[Column], flat: Scored, reals: Mapping[str, object]) -> bool:
-    real = getattr(reals.get(metric.name), "value", None)
-    value = flat.scores[metric.name].value if metric.name in flat.scores else None
-    own = [v for column in columns if (v := column.scored.scores[metric.name].value) is not None]
+def _flat_wins(metric: Metric, columns: Sequence[Column], flat: Scored, real: float | None) -> bool:
+    value = flat.value(metric.name)
+    own = [v for column in columns if (v := column.scored.value(metric.name)) is not None]
     if value is None or not own:
         return False
     return bool(cost(metric, value, real) < min(cost(metric, v, real) for v in own))

@@ -39,6 +39,11 @@ class Scored:
     images: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    def value(self, metric: str) -> float | None:
+        """Return a score; None where the set has none, or was not measured by it."""
+        score = self.scores.get(metric)
+        return score.value if score else None
+
     def tells_pairs(self, metric: str) -> bool | None:
         """Whether a metric tells pairs from shuffled pairs on these images; None where it compares sets."""
         if metric not in self.shuffled:

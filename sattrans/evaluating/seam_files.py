@@ -7,7 +7,7 @@ from pathlib import Path
 from sattrans.errors import UsageError
 from sattrans.generating.plan import Plan
 from sattrans.grid import Window
-from sattrans.metrics.seams import Seams, seams
+from sattrans.metrics.seams import Seams, seams, some
 from sattrans.progress import bar
 from sattrans.raster.gate import open_raster
 from sattrans.raster.read import image_bands, read_image
@@ -15,9 +15,6 @@ from sattrans.raster.rows import OPTIONS_TAG
 
 PART = 1024
 """Pixels of a side of what is looked at at once."""
-
-MOST = 64
-"""Parts that are looked at, evenly spread."""
 
 
 def seams_of(path: Path) -> Seams | None:
@@ -39,11 +36,10 @@ def seams_of(path: Path) -> Seams | None:
             for row in range(0, plan.height, PART)
             for col in range(0, plan.width, PART)
         ]
-        chosen = parts[:: max(1, len(parts) // MOST)]
         return seams(
             lambda window: read_image(raster, window, bands)[0],
             None if alpha is None else (lambda window: raster.read(window, [alpha])[0] > 0),
-            _told(chosen, path),
+            _told(some(parts), path),
             (plan.height, plan.width),
             plan.boundaries(),
             plan.overlap,

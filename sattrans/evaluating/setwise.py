@@ -80,11 +80,7 @@ class Checkerboard(Family):
         ),
     )
     sets = True
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        if setting.size < spectrum.PEAKS_SIZE:
-            raise Unavailable(f"needs tiles of {spectrum.PEAKS_SIZE} px")
+    smallest = spectrum.PEAKS_SIZE
 
     def measure(self, pair: Pair) -> Statistics:
         """Return the power at peaks and around them."""

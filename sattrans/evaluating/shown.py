@@ -69,14 +69,13 @@ def shown_rows(
         if metric.name in missing:
             rows.append(ShownRow(metric, title, missing=missing[metric.name]))
             continue
-        real = floors["real"].scores.get(metric.name)
-        first = best(metric, columns, real.value if real else None)
+        first = best(metric, columns, floors["real"].value(metric.name))
         cells = [_shown(column, metric.name, column is first) for column in columns]
         blind = all(column.scored.tells_pairs(metric.name) is False for column in columns)
         shuffled = [_shuffled(column.scored, metric.name) for column in columns]
         beside = {SHUFFLED: " / ".join(dict.fromkeys(shuffled))}
         for name, floor in floors.items():
-            beside[FLOORS[name]] = number(floor.scores[metric.name].value if metric.name in floor.scores else None)
+            beside[FLOORS[name]] = number(floor.value(metric.name))
         rows.append(ShownRow(metric, title, cells, beside, blind))
     return rows
 

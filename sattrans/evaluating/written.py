@@ -41,7 +41,7 @@ def write_scores(
     notes: Sequence[str],
 ) -> None:
     """Write the sets' scores with intervals, the floors beside them, and what tells the columns apart."""
-    reals = {name: score.value for name, score in floors["real"].scores.items()}
+    reals = _values(floors["real"].scores)
     body = {
         **about,
         "metrics": {m.name: {"title": m.title, "unit": m.unit, "better": m.better} for m in metrics},
@@ -91,9 +91,7 @@ def _seen(floor: Scored) -> dict[str, Any]:
 
 def _ratio(scored: Scored, real: Scored) -> dict[str, float]:
     """Return a run's mIoU over that of the real images, its ceiling."""
-    if "miou" not in scored.scores:
-        return {}
-    own, ceiling = scored.scores["miou"].value, real.scores["miou"].value
+    own, ceiling = scored.value("miou"), real.value("miou")
     return {"miou_ratio": own / ceiling} if own is not None and ceiling else {}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sattrans.area import Area, parse_bounds, read_aoi
 from sattrans.dataset import Dataset, Scene
-from sattrans.errors import DatasetNotFound, OptionError, UsageError, did_you_mean
+from sattrans.errors import DatasetNotFound, OptionError, UsageError, check_seed, did_you_mean
 from sattrans.files import check_writable_folder, sha256
 from sattrans.grid import Edge, tile_step
 from sattrans.palette import Palette
@@ -155,8 +155,7 @@ def prepare(root: Path, output: Path | None, dataset: str | None, options: TileO
 
 def _check_options(options: TileOptions, palette: Palette | None) -> TileFormat:
     """Return the format that is meant; raise `OptionError` for what does not fit together."""
-    if options.seed < 0:
-        raise OptionError(f"--seed {options.seed}: a whole number is needed, 0 or more")
+    check_seed(options.seed)
     if not 0 <= options.min_valid <= 1:
         raise OptionError(f"--min-valid {options.min_valid:g}: a part of 0 to 1 is needed, such as 0.9")
     if options.buffer < 0:
