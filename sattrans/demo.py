@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sattrans.errors import OutputExists
+from sattrans.errors import OutputExists, check_seed
 from sattrans.files import (
     begun_of,
     check_same_options,
@@ -65,6 +65,10 @@ class DemoOptions:
     steps: int = 2000
     batch_size: int = 2
     width: int = 16
+
+    def __post_init__(self) -> None:
+        """Raise `OptionError` for a seed that cannot be."""
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, slots=True)

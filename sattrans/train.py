@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sattrans.batches import Batches, TileStore, source_channels
 from sattrans.device import choose_device
-from sattrans.errors import OptionError, UsageError
+from sattrans.errors import OptionError, UsageError, check_seed
 from sattrans.files import lock, now, remove
 from sattrans.model import Model, SourceEncoding, TileSpec
 from sattrans.options import resolve
@@ -89,6 +89,7 @@ def train(
     every process calls this, and they train one run together. Raises `UsageError` for what does not fit,
     `TrainingError` where training fails, `Interrupted` after a signal.
     """
+    check_seed((options or TrainOptions()).seed)
     chosen = choose_device(device)
     with joined(chosen) as ranks:
         if not ranks.leads:

@@ -110,6 +110,8 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("tile", "f", "--size", "64", "--overlap", "64"), 2, "overlap of 64"),
         (("tile", "f", "--bidx", "a,b"), 2, "--bidx a,b"),
         (("tile", "f", "-o", "text.tif"), 2, "is a file"),
+        (("train", "--seed", "-1"), 2, "--seed -1: a whole number is needed"),
+        (("demo", "--seed", "-1"), 2, "--seed -1: a whole number is needed"),
         (("tile", "f", "--size", "64", "--workers", "many"), 2, "--workers many"),
         (("tile", "f", "--size", "64", "-o", "text.tif/t"), 1, "text.tif.*(Not a directory|File exists)"),
         (("train",), 2, "no tileset in tiles/: make one with sattrans tile"),

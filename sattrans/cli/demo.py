@@ -32,8 +32,9 @@ def demo(
     from sattrans.demo import DemoOptions
     from sattrans.demo import demo as run
 
+    options = DemoOptions(seed=seed)
     say(f"A synthetic place of seed {seed} in {output}: landcover/ to learn from, map.tif to generate from")
-    result = run(run_step, output, DemoOptions(seed=seed), overwrite)
+    result = run(run_step, output, options, overwrite)
     say(f"\nThe picture, map beside image: {result.picture}")
     say(f"The image, a GeoTIFF: {result.image}")
     say(f"The scores, a page to look at: {result.scores / 'report.html'}")
