@@ -1,6 +1,7 @@
 """What every test shares: one thread a process, and how hypothesis looks for counterexamples."""
 
 import os
+import signal
 
 # Before anything imports torch: tests run two at a time on two cores, and threads that wait for each other
 # there cost ten times what they save.
@@ -9,6 +10,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from hypothesis import HealthCheck, settings
 
 import sattrans  # noqa: F401  before torch, as a command does: it asks for large pages
+
+# A shell has what it starts in the background ignore Ctrl-C, and so would the commands that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples each time: a suite that fails on some days only is no use to anyone.
 settings.register_profile(
