@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sattrans.errors import OutputExists, check_seed
+from sattrans.errors import check_seed
 from sattrans.files import (
     begun_of,
+    check_free,
     check_same_options,
     check_writable_folder,
     lock,
@@ -186,8 +187,7 @@ def _claim(folder: Path, options: DemoOptions, overwrite: bool) -> None:
     """Mark the folder as a demo's, begun. Only a folder that is one is ever replaced."""
     manifest = folder / MANIFEST
     there = next((path for path in (manifest, begun_of(manifest)) if path.is_file()), None)
-    if there is None and folder.is_dir() and any(folder.iterdir()):
-        raise OutputExists(f"{folder} holds other files: choose another output")
+    check_free(folder, MANIFEST)
     if there and not overwrite:
         check_same_options(folder, read_manifest(there, "demo", VERSION)["options"], asdict(options))
         return

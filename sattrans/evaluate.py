@@ -9,20 +9,20 @@ import torch
 
 from sattrans.dataset import Split
 from sattrans.device import choose_device
-from sattrans.errors import OutputExists, UsageError, check_seed
+from sattrans.errors import UsageError, check_seed
 from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split, choose_weights
 from sattrans.evaluating.columns import Column, columns_of
 from sattrans.evaluating.family import Setting
 from sattrans.evaluating.folders import FolderReference, FolderSubject
 from sattrans.evaluating.kept import Kept
-from sattrans.evaluating.ranking import agreement
+from sattrans.evaluating.ranking import agreement, winners
 from sattrans.evaluating.reference import Reference, TileReference
 from sattrans.evaluating.scoring import Scored, Scoring
 from sattrans.evaluating.shown import ShownRow, shown_rows, table_of
 from sattrans.evaluating.subject import RunSubject, Subject
 from sattrans.evaluating.training_tiles import read_training_tiles
 from sattrans.evaluating.written import write_markdown, write_scores, write_table
-from sattrans.files import lock, part_of, remove
+from sattrans.files import check_free, check_writable_folder, lock, part_of, remove
 from sattrans.metrics.weights import Weights
 from sattrans.progress import log
 from sattrans.report.build import build_page
@@ -33,6 +33,7 @@ from sattrans.segmenter import Segmenter, segmenter_path, train_segmenter
 from sattrans.tileset import Tileset
 
 DEFAULT_FOLDER = Path("evaluations")
+MANIFEST = "scores.json"
 
 
 @dataclass(frozen=True)
@@ -139,13 +140,11 @@ def evaluate_pairs(
 def _evaluate(
     task: _Task, options: EvaluateOptions, place: torch.device, output: Path | None, notices: Sequence[str]
 ) -> Evaluation:
-    loaded = choose_weights(options.weights, options.metrics, place)
     folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(subject.name for subject in task.subjects)}-{task.split}"
+    check_writable_folder(folder)
+    check_free(folder, MANIFEST)
+    loaded = choose_weights(options.weights, options.metrics, place)
     reference = task.reference
-    if folder.is_file():
-        raise OutputExists(f"{folder} is a file: give the name of a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "scores.json").is_file():
-        raise OutputExists(f"{folder} holds other files: choose another output")
     with lock(folder):
         seen = read_training_tiles(task.train) if task.train else None
         tools: dict[str, Any] = {**loaded, **({"train": seen.thumbnails} if seen else {})}
@@ -160,13 +159,14 @@ def _evaluate(
         if seen and seen.colors is not None:
             floors["class_colors"] = scoring.color_floor(seen.colors)
         had = [metric for family in families for metric in family.metrics]
-        notes = [*notices, *_of_few(reference), *agreement(had, columns, floors)]
+        first = winners(had, columns, floors["real"])
+        notes = [*notices, *_of_few(reference), *agreement(had, first, columns, floors)]
         shown = [metric for metric in METRICS if metric in had or metric.name in missing]
-        rows = shown_rows(shown, missing, columns, floors, len(reference))
+        rows = shown_rows(shown, missing, first, columns, floors, len(reference))
         found = Evaluation(folder, task.split, len(reference), columns, floors, rows, notes)
         about = _about(task, options, loaded, tools.get("segmenter"))
+        write_scores(folder / MANIFEST, about, had, missing, first, columns, floors, notes)  # so the folder is ours
         write_table(folder / "scores.csv", had, columns)
-        write_scores(folder / "scores.json", about, had, missing, columns, floors, notes)
         write_markdown(folder / "scores.md", *found.table(), notes)
         looks = look_at(reference, columns)
         write_sheet_of(folder / "sheet.png", reference, columns, looks)

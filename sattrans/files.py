@@ -245,3 +245,12 @@ def check_writable_folder(path: Path) -> None:
         raise OptionError(f"{path} is a link that leads nowhere: give a folder")
     if path.exists() and not path.is_dir():
         raise OptionError(f"{path} is a file: give a folder")
+
+
+def check_free(folder: Path, manifest: str) -> None:
+    """Raise `OutputExists` for a folder of other things: that holds files, but no such manifest, finished or begun."""
+    ours = [folder / manifest, begun_of(folder / manifest)]
+    if not folder.is_dir() or any(path.is_file() for path in ours):
+        return
+    if set(folder.iterdir()) - {part_of(path) for path in ours}:  # a kill may leave the first file's part
+        raise OutputExists(f"{folder} holds other files: choose another output")

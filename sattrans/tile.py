@@ -11,14 +11,14 @@ from pathlib import Path
 from sattrans.dataset import SPLITS, TileSplit
 from sattrans.errors import OptionError, UsageError
 from sattrans.executor import executor
-from sattrans.files import lock, write_bytes
+from sattrans.files import check_free, lock, write_bytes
 from sattrans.palette import Palette
 from sattrans.preview import write_preview
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.scale import Percentiles, Scale
 from sattrans.tileset import MANIFEST, Tile, Tileset, manifest_body, write_index, write_tileset_manifest
 from sattrans.tiling.cut import Cutting, tile_bytes
-from sattrans.tiling.fill import Begun, check_free, claimed, cut_rows, known_inputs, recover, settle_down, tidy
+from sattrans.tiling.fill import Begun, claimed, cut_rows, known_inputs, recover, settle_down, tidy
 from sattrans.tiling.finished import finished
 from sattrans.tiling.leakage import Leakage, find_leaks
 from sattrans.tiling.plan import absent_splits
@@ -115,7 +115,7 @@ def dry_run(
     job = prepare(root, output, dataset, options or TileOptions())
     if finished(job):
         job = replace(job, notices=(*job.notices, f"{job.folder} is there already: there is nothing to do"))
-    check_free(job.folder)
+    check_free(job.folder, MANIFEST)
     counts: dict[str, Counter[TileSplit]] = {source.record.id: Counter() for source in job.sources}
     for cell in job.plan.cells:
         counts[cell.scene][cell.split] += 1

@@ -216,7 +216,7 @@ def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp
     (tmp_path / "mine" / "sheet.png").write_text("mine")
     shutil.copy(place / "a" / "run.json", tmp_path / "early")
     for arguments, said in (
-        ([place / "a", "-o", tmp_path / "file"], "is a file: give the name of a folder"),
+        ([place / "a", "-o", tmp_path / "file"], "is a file: give a folder"),
         ([place / "a", "-o", tmp_path / "mine"], "holds other files"),
         ([place / "a", "--seed", "-1", "-o", tmp_path / "e"], "0 or more"),
         ([tmp_path / "early", "-o", tmp_path / "e"], "sattrans train --resume"),

@@ -12,7 +12,7 @@ from sattrans.evaluating.family import Pair, Setting
 from sattrans.evaluating.gather import Gathered
 from sattrans.evaluating.kept import Kept
 from sattrans.evaluating.pairwise import ClassColors, Pixels, Structure
-from sattrans.evaluating.ranking import agreement, best
+from sattrans.evaluating.ranking import agreement, best, winners
 from sattrans.evaluating.reference import Real, Reference
 from sattrans.evaluating.scoring import Scored, Scoring
 from sattrans.evaluating.setwise import Texture
@@ -153,7 +153,7 @@ def test_the_notes_say_who_is_first_and_where_a_flat_colour_is_better(tmp_path):
     columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
     floors = {"real": measure.real_floor(None), "class_colors": measure.color_floor(TABLE)}
     metrics = [m for family in families for m in family.metrics]
-    notes = agreement(metrics, columns, floors)
+    notes = agreement(metrics, winners(metrics, columns, floors["real"]), columns, floors)
     assert notes[0].startswith("a is first by")
     assert "MAE" in notes[-1]
     assert "flat colour" in notes[-1]

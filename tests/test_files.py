@@ -13,6 +13,7 @@ from sattrans.errors import LockedError, OptionError, OutputExists, SattransErro
 from sattrans.files import (
     atomic,
     begun_of,
+    check_free,
     check_same_options,
     check_writable_folder,
     lock,
@@ -234,3 +235,19 @@ def test_a_file_where_a_folder_belongs_is_refused(tmp_path):
         check_writable_folder(tmp_path / "a")
     check_writable_folder(tmp_path)
     check_writable_folder(tmp_path / "new")
+
+
+@pytest.mark.parametrize("ours", ["a.json", "a.json.begun", "a.json.part", "a.json.begun.part"])
+def test_a_folder_is_free_where_it_holds_nothing_or_was_begun_by_us(tmp_path, ours):
+    check_free(tmp_path / "new", "a.json")
+    check_free(tmp_path, "a.json")
+    (tmp_path / ours).write_text("")
+    check_free(tmp_path, "a.json")
+    with pytest.raises(OutputExists, match="holds other files: choose another output"):
+        check_free(tmp_path, "b.json")
+    (tmp_path / "more").write_text("")
+    if ours.endswith(".part"):  # which alone says nothing of who wrote the rest
+        with pytest.raises(OutputExists, match="holds other files"):
+            check_free(tmp_path, "a.json")
+    else:
+        check_free(tmp_path, "a.json")

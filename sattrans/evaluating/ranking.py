@@ -26,6 +26,11 @@ def paired_difference(metric: Metric, one: Scored, other: Scored, real: float | 
     return difference(np.asarray(cost(metric, a, real)), np.asarray(cost(metric, b, real)))
 
 
+def winners(metrics: Sequence[Metric], columns: Sequence[Column], real: Scored) -> Mapping[str, Column | None]:
+    """Return the column that is better than each other one, by metric."""
+    return {metric.name: best(metric, columns, real.value(metric.name)) for metric in metrics}
+
+
 def best(metric: Metric, columns: Sequence[Column], real: float | None) -> Column | None:
     """Return the column that is better than each other one, None where these images do not say so.
 
@@ -51,16 +56,21 @@ def best(metric: Metric, columns: Sequence[Column], real: float | None) -> Colum
     return first
 
 
-def agreement(metrics: Sequence[Metric], columns: Sequence[Column], floors: Mapping[str, Scored]) -> list[str]:
-    """Return sentences: which scores put which column first, and by which a flat colour a class is better than all."""
+def agreement(
+    metrics: Sequence[Metric],
+    first: Mapping[str, Column | None],
+    columns: Sequence[Column],
+    floors: Mapping[str, Scored],
+) -> list[str]:
+    """Return sentences: which scores put which column `first`, and by which a flat colour a class beats all."""
     told = []
     real = floors["real"]
     if len(columns) > 1:
-        winners: dict[str, list[str]] = {}
+        by_column: dict[str, list[str]] = {}
         for metric in metrics:
-            found = best(metric, columns, real.value(metric.name))
-            winners.setdefault(found.name if found else "", []).append(metric.title)
-        for name, titles in sorted(winners.items(), key=lambda item: (not item[0], -len(item[1]))):
+            found = first[metric.name]
+            by_column.setdefault(found.name if found else "", []).append(metric.title)
+        for name, titles in sorted(by_column.items(), key=lambda item: (not item[0], -len(item[1]))):
             what = f"{name} is first" if name else "none is first beyond doubt"
             told.append(f"{what} by {len(titles)} of {len(metrics)} scores: {', '.join(titles)}")
     flat = floors.get("class_colors")

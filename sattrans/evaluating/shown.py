@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from sattrans.evaluating.columns import Column
 from sattrans.evaluating.family import Metric
 from sattrans.evaluating.gather import Score
-from sattrans.evaluating.ranking import best
 from sattrans.evaluating.scoring import Scored
 
 ARROWS = {"lower": "↓", "higher": "↑", "real": "→ real"}
@@ -56,11 +55,12 @@ def number(value: float | None) -> str:
 def shown_rows(
     metrics: Sequence[Metric],
     missing: Mapping[str, str],
+    best: Mapping[str, Column | None],
     columns: Sequence[Column],
     floors: Mapping[str, Scored],
     images: int,
 ) -> list[ShownRow]:
-    """Return the rows of the table."""
+    """Return the rows of the table; `best` is the column that is better than each other, by metric."""
     rows = []
     for metric in metrics:
         title = metric.title
@@ -69,8 +69,7 @@ def shown_rows(
         if metric.name in missing:
             rows.append(ShownRow(metric, title, missing=missing[metric.name]))
             continue
-        first = best(metric, columns, floors["real"].value(metric.name))
-        cells = [_shown(column, metric.name, column is first) for column in columns]
+        cells = [_shown(column, metric.name, column is best[metric.name]) for column in columns]
         blind = all(column.scored.tells_pairs(metric.name) is False for column in columns)
         shuffled = [_shuffled(column.scored, metric.name) for column in columns]
         beside = {SHUFFLED: " / ".join(dict.fromkeys(shuffled))}

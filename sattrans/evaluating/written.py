@@ -9,7 +9,7 @@ from typing import Any
 from sattrans.evaluating.columns import Column
 from sattrans.evaluating.family import Metric
 from sattrans.evaluating.gather import Score
-from sattrans.evaluating.ranking import best, paired_difference
+from sattrans.evaluating.ranking import paired_difference
 from sattrans.evaluating.scoring import Scored
 from sattrans.files import write_bytes, write_manifest
 from sattrans.metrics.bootstrap import Interval, tells_apart
@@ -36,11 +36,12 @@ def write_scores(
     about: Mapping[str, Any],
     metrics: Sequence[Metric],
     missing: Mapping[str, str],
+    best: Mapping[str, Column | None],
     columns: Sequence[Column],
     floors: Mapping[str, Scored],
     notes: Sequence[str],
 ) -> None:
-    """Write the sets' scores with intervals, the floors beside them, and what tells the columns apart."""
+    """Write the sets' scores with intervals, the floors beside them, who is `best`, and what tells columns apart."""
     reals = _values(floors["real"].scores)
     body = {
         **about,
@@ -64,7 +65,7 @@ def write_scores(
             }
             for column in columns
         ],
-        "best": {m.name: found.name if (found := best(m, columns, reals.get(m.name))) else None for m in metrics},
+        "best": {name: column.name if column else None for name, column in best.items()},
         "differences": [
             {"one": one.name, "other": other.name, **_apart(metrics, one.scored, other.scored, reals)}
             for place, one in enumerate(columns)

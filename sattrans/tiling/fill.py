@@ -10,9 +10,9 @@ from operator import call
 from pathlib import Path
 from typing import Any
 
-from sattrans.errors import SattransError, UsageError
+from sattrans.errors import SattransError
 from sattrans.executor import as_done
-from sattrans.files import as_json, begun_of, check_same_options, now, part_of, remove, sync, sync_all
+from sattrans.files import as_json, begun_of, check_free, check_same_options, now, remove, sync, sync_all
 from sattrans.progress import bar, log
 from sattrans.tileset import (
     INDEX,
@@ -66,8 +66,7 @@ def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[
 
     With `overwrite` a finished tileset is set aside until the new one is whole, and put back after an error; an
     unfinished one of other options makes way. An error before the first tile leaves nothing behind; after it, what
-    was made is kept for the same command. Raises `OutputExists` for other options, `UsageError` for a folder of
-    other things.
+    was made is kept for the same command. Raises `OutputExists` for other options, and for a folder of other things.
     """
     aside = _aside(folder)
     if overwrite and (folder / MANIFEST).is_file():
@@ -77,7 +76,7 @@ def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[
     unfinished = read_unfinished(folder)
     if unfinished:
         check_same_options(folder, unfinished["options"], told)
-    check_free(folder)
+    check_free(folder, MANIFEST)
     journal = Journal(begun_of(folder / INDEX))
     extra: dict[str, Any] = (
         {key: unfinished[key] for key in ("inputs", "scale") if key in unfinished} if unfinished else {}
@@ -98,15 +97,6 @@ def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[
                 _discard(folder)
         raise
     _discard(aside)
-
-
-def check_free(folder: Path) -> None:
-    """Raise `UsageError` for a folder of other things than a tileset, begun or finished."""
-    ours = {folder / MANIFEST, begun_of(folder / MANIFEST)}
-    if not folder.is_dir() or any(path.is_file() for path in ours):
-        return
-    if set(folder.iterdir()) - {part_of(begun_of(folder / MANIFEST))}:
-        raise UsageError(f"{folder} holds other files: choose another output")
 
 
 def _goes_on(folder: Path, told: Mapping[str, Any]) -> bool:
