@@ -157,6 +157,8 @@ def remove(path: Path) -> None:
 def lock(folder: Path) -> Iterator[None]:
     """Hold `folder` as its one writer; raise `LockedError`, naming the holder, where another has it.
 
+    Raises `OptionError` where nothing can be written beside it.
+
     The lock is a file beside the folder, `.<name>.lock`: it holds the pid and host of who writes and is
     removed when they are done. A holder that was killed does not block: the system drops its lock.
     """
@@ -169,6 +171,7 @@ def lock(folder: Path) -> Iterator[None]:
     try:
         held.acquire()
     except Timeout:
+        _check_takes_files(path)
         try:
             holder = path.read_text().strip()
         except OSError:
@@ -186,6 +189,17 @@ def lock(folder: Path) -> Iterator[None]:
         if new_parent:  # and nothing came of it: leave nothing behind
             with suppress(OSError):
                 folder.parent.rmdir()
+
+
+def _check_takes_files(lock: Path) -> None:
+    """Raise `OptionError` where a lock that was not got cannot be made at all: then nobody has it."""
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise OptionError(f"{lock.parent} takes no files of ours ({error.strerror}): choose another output") from None
+    lock.unlink(missing_ok=True)
 
 
 def write_manifest(path: Path, kind: str, version: int, body: Mapping[str, Any]) -> None:

@@ -72,10 +72,10 @@ class Run:
         return sorted(runs, key=lambda run: str(run.manifest["created"]))
 
     @classmethod
-    def newest(cls, under: Path = DEFAULT_FOLDER, finished: bool = True) -> "Run":
+    def newest(cls, under: Path = DEFAULT_FOLDER, finished: bool = True, by: str = "with --run") -> "Run":
         """Open the run begun last, of those that are finished or of those that are not.
 
-        Raises `NothingToUse` where there is none.
+        Raises `NothingToUse` where there is none, and says `by` what another one is named.
         """
         runs = [run for run in cls.all(under) if run.finished == finished]
         if runs:
@@ -83,7 +83,7 @@ class Run:
         if not finished:
             raise NothingToUse(f"no unfinished run in {under}/ to go on with: sattrans train begins one")
         only = " finished" if cls.all(under) else ""
-        raise NothingToUse(f"no{only} run in {under}/: make one with sattrans train, or name one with --run")
+        raise NothingToUse(f"no{only} run in {under}/: make one with sattrans train, or name one {by}")
 
     @property
     def name(self) -> str:

@@ -84,10 +84,12 @@ class Segmenter:
         """Open a file that `train_segmenter` wrote. Raises `UsageError` where it is of other classes, or none."""
         try:
             with safe_open(path, framework="pt") as file:
-                about = json.loads((file.metadata() or {})["segmenter"])
+                about = json.loads((file.metadata() or {}).get("segmenter", "null"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
-        except (SafetensorError, KeyError, ValueError, OSError) as error:
+        except (SafetensorError, ValueError, OSError) as error:
             raise UsageError(f"{path} is no segmenter ({error}): --segmenter train makes one") from error
+        if about is None:
+            raise UsageError(f"{path} is no segmenter, it holds other weights: --segmenter train makes one")
         palette = tileset.palette
         if palette is None or about["classes"] != list(palette.names):
             raise UsageError(f"{path} was trained on other classes than those of {tileset.folder}: --segmenter train")

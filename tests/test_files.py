@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,8 @@ from sattrans.files import (
     write_manifest,
 )
 from sattrans.version import __version__
+
+NOWHERE = Path("/proc/foo")
 
 
 class Stopped(BaseException):
@@ -176,6 +179,12 @@ def test_the_lock_is_free_after_an_error(tmp_path):
 
 def test_one_process_is_refused_its_own_lock_too(tmp_path):
     with lock(tmp_path / "out"), pytest.raises(LockedError, match=str(os.getpid())), lock(tmp_path / "out"):
+        pass
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that takes no files, whoever asks")
+def test_where_nothing_can_be_written_nobody_is_said_to_write():
+    with pytest.raises(OptionError, match=r"^/proc takes no files of ours \(.*\): choose another"), lock(NOWHERE):
         pass
 
 

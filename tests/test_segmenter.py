@@ -9,6 +9,7 @@ from sattrans.batches import TileStore
 from sattrans.errors import UsageError
 from sattrans.evaluate import EvaluateOptions, evaluate
 from sattrans.metrics.segmentation import confusion, mean_iou
+from sattrans.run import save_checkpoint
 from sattrans.segmenter import Segmenter, segmenter_path, train_segmenter
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
@@ -63,6 +64,9 @@ def test_what_is_no_segmenter_is_refused(place, tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"no")
     with pytest.raises(UsageError, match="is no segmenter"):
         Segmenter.open(tmp_path / "x.safetensors", tileset, CPU)
+    save_checkpoint(tmp_path / "best.safetensors", {"ema.w": torch.zeros(1)}, {"step": 1})
+    with pytest.raises(UsageError, match=r"best.safetensors is no segmenter, it holds other weights: --segm"):
+        Segmenter.open(tmp_path / "best.safetensors", tileset, CPU)
     other = tile(
         make_folder(tmp_path / "f", values=(1, 2), classes_toml=True), tmp_path / "t", options=TileOptions(size=64)
     ).tileset

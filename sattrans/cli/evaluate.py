@@ -88,6 +88,10 @@ def evaluate(
     if images:
         if len(images) < len(paths) or pairs:
             raise UsageError(f"{images[0]} is a file: images are scored for their seams, apart from runs and folders")
+        told = {"split": split, "output": output, "data": data, "metrics": metrics, "segmenter": segmenter}
+        given = [name for name, value in {**told, "weights": weights or None}.items() if value is not None]
+        if given:
+            raise UsageError(f"{images[0]} is a file: images are scored for their seams alone, without --{given[0]}")
         _seams(images)
         return
     options = EvaluateOptions(
@@ -95,7 +99,7 @@ def evaluate(
         batch_size,
         device,
         seed,
-        [name.strip() for name in metrics.split(",")] if metrics else [],
+        [name.strip() for name in metrics.split(",")] if metrics is not None else [],
         segmenter,
         dict(_named_file(text) for text in weights or ()),
         data,
