@@ -110,7 +110,7 @@ def test_floors_stand_beside_the_scores(place, tmp_path):
     assert told["floors"]["real"]["class_color"] < told["floors"]["real"]["nearest"]
     for run in told["columns"]:
         for name, (low, high) in run["intervals"].items():
-            assert low - 1e-9 <= run["means"][name] <= high + 1e-9 or name in ("swd", "spectrum", "class_spread")
+            assert low - 1e-9 <= run["means"][name] <= high + 1e-9, name
     trained = result.columns[0].scored
     assert trained.tells_pairs("swd") is None
     assert "swd" not in told["columns"][0]["shuffled"]

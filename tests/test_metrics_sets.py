@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ladders import checkerboard as board
 
 from sattrans.metrics import texture
-from sattrans.metrics.bootstrap import difference, draws, interval, mean_interval, tells_apart
+from sattrans.metrics.bootstrap import centred, difference, draws, interval, mean_interval, tells_apart
 from sattrans.metrics.floors import evenly, partners
 from sattrans.metrics.frechet import cosines, frechet, kid
 from sattrans.metrics.memorising import SIDE, flipped, nearest, thumbnail
@@ -138,17 +138,45 @@ def test_sliced_distance_sees_contrast_because_the_real_set_normalises():
 
 
 def test_images_that_are_drawn_twice_count_twice():
-    fake, real = patch_set(4, 1, 0.3), patch_set(4)
+    fake, real = (patch_set(4, *of) * np.float32([[[1]], [[2]], [[3]], [[9]]]) for of in ((1, 0.3), (0,)))
     weights = np.array([[2.0, 1, 1, 0], [1, 1, 1, 1]])
     weighted = sliced_distance(fake, real, weights)
-    projected = [
-        (s / real.reshape(-1, 3, 49).std((0, 2)).repeat(49)) @ texture._directions(147).numpy() for s in (fake, real)
-    ]
-    means = real.reshape(-1, 3, 49).mean((0, 2))
-    assert abs(means).max() < 0.1
-    picked = [np.sort(p[[0, 0, 1, 2]].reshape(-1, 128), axis=0) for p in projected]
-    assert weighted[0] == pytest.approx(np.abs(picked[0] - picked[1]).mean(), rel=1e-4)
+    twice = [0, 0, 1, 2]  # the normalisation is theirs, too: without the last one, the real patches vary far less
+    assert weighted[0] == pytest.approx(sliced_distance(fake[twice], real[twice])[0], rel=1e-3)
     assert weighted[1] == pytest.approx(sliced_distance(fake, real)[0])
+
+
+def test_sliced_distance_is_the_area_between_the_sorted_patches():
+    fake, real = patch_set(5, 1, 0.3, 2.0), patch_set(5)
+    directions = texture._directions(147).numpy() / real.reshape(-1, 3, 49).std((0, 2)).repeat(49)[:, np.newaxis]
+    ours, theirs = (np.sort(patches.reshape(-1, 147) @ directions, axis=0) for patches in (fake, real))
+    assert sliced_distance(fake, real)[0] == pytest.approx(np.abs(ours - theirs).mean(), rel=1e-4)
+
+
+def test_redrawn_distances_vary_as_those_of_other_sets_do():
+    """Sets differ in contrast, and a shift of so many grey levels is more or less of their deviation."""
+    contrasts = np.random.default_rng(0).lognormal(0, 0.6, (20, 10, 1, 1)).astype(np.float32)
+    sets = [patch_set(10, seed) * contrast for seed, contrast in enumerate(contrasts)]
+    shift = np.float32(0.5)
+    spread = np.std([sliced_distance(real + shift, real)[0] for real in sets])
+    redrawn = np.mean([sliced_distance(real + shift, real, draws(10, 30)).std() for real in sets[:4]])
+    assert spread / 2 < redrawn < 2 * spread
+
+
+def test_redrawn_scores_are_centred_on_the_score():
+    redrawn = np.array([3.0, 5.0, np.nan, 7.0])
+    assert centred(redrawn, 1.0) == pytest.approx(np.array([-1, 1, np.nan, 3]), nan_ok=True)
+    assert np.isnan(centred(np.full(3, np.nan), 1.0)).all()
+
+
+@pytest.mark.parametrize("images", [6, 12])
+def test_a_distance_of_few_images_lies_within_its_interval(images):
+    """The redrawn distances of two sets that are alike are all larger: without centring the score is outside."""
+    fake, real = patch_set(images, 1), patch_set(images)
+    value = sliced_distance(fake, real)[0]
+    redrawn = sliced_distance(fake, real, draws(images, 100))
+    assert not interval(redrawn).low <= value <= interval(redrawn).high
+    assert interval(centred(redrawn, value)).low < value < interval(centred(redrawn, value)).high
 
 
 def test_patches_depend_on_the_images_number_alone():

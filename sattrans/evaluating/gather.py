@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.evaluating.family import Family, Metric, Pair, Statistics
-from sattrans.metrics.bootstrap import Interval, draws, interval
+from sattrans.metrics.bootstrap import Interval, centred, draws, interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ def _score(family: Family, metric: Metric, statistics: Statistics, seed: int, in
     if not intervals or not family.draws or len(statistics) < 2:
         return Score(value)
     redrawn = family.combine(metric.name, statistics, draws(len(statistics), family.draws, seed))
+    if value is not None:
+        redrawn = centred(redrawn, value)
     return Score(value, interval(redrawn), redrawn)
 
 

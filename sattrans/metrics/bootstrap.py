@@ -25,6 +25,18 @@ def draws(images: int, count: int = DRAWS, seed: int = 0) -> NDArray[np.float64]
     return rng.multinomial(images, np.full(images, 1 / images), size=count).astype(np.float64)
 
 
+def centred(redrawn: NDArray[np.float64], value: float) -> NDArray[np.float64]:
+    """Return redrawn scores less their bias: moved so that their mean is the score itself.
+
+    A set that is drawn again has fewer different images, and so a distance between two sets is larger in the mean
+    than that of the sets themselves: of few images, all redrawn distances may be above it. What the mean is off by is
+    the bootstrap's estimate of that bias (Efron and Tibshirani: An Introduction to the Bootstrap, 1993, chapter 10).
+    The score of a mean has none.
+    """
+    there = redrawn[np.isfinite(redrawn)]
+    return redrawn + (value - there.mean()) if len(there) else redrawn
+
+
 def interval(redrawn: NDArray[np.float64]) -> Interval | None:
     """Return the middle 95 % of redrawn scores (percentiles; Efron 1979); None where there are none.
 

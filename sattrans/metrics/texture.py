@@ -69,6 +69,10 @@ def patches(image: Tensor, count: int, number: int = 0) -> NDArray[np.float32]:
     return drawn
 
 
+NODES = 2**12
+"""Steps from the lowest to the highest value along a direction: a patch counts at the nearest of their ends."""
+
+
 @cache
 def _directions(length: int) -> Tensor:
     drawn = torch.randn(length, DIRECTIONS, generator=torch.Generator().manual_seed(1))
@@ -82,25 +86,38 @@ def sliced_distance(
     """Return the sliced Wasserstein distance (B,) of two sets of patches (N, P, 147), P of each of N images.
 
     `weights` (B, N) say how much each image counts, in B ways: all alike where there are none. Patches are
-    normalised, channel by channel, with mean and deviation of the *real* ones: to normalise each set by itself, as
-    the first code of this metric did, hides that a set has other colours or less contrast. Then the mean over 128
-    directions of the distance between the two distributions along each: 1 is a deviation of the real patches.
-    (Rabin et al. 2011; Karras et al. 2018, section 5.)
+    normalised, channel by channel, with mean and deviation of the *real* ones, each as often as it counts: to
+    normalise each set by itself, as the first code of this metric did, hides that a set has other colours or less
+    contrast. Then the mean over 128 directions of the distance between the two distributions along each: 1 is a
+    deviation of the real patches. (Rabin et al. 2011; Karras et al. 2018, section 5.)
+
+    Along a direction, it is the area between the two cumulative distributions. They are compared at `NODES` + 1
+    places, to which values are rounded: off by some 1e-5 of the distance, and no values are sorted again and again.
     """
     images, each, length = fake.shape
-    weights = np.full((1, images), 1 / images) if weights is None else weights
-    bands = torch.from_numpy(real).double().reshape(-1, 3, length // 3)
-    mean, deviation = bands.mean((0, 2)), bands.std((0, 2), correction=0).clamp(min=1e-6)
-    projected = []
-    for one in (fake, real):
-        normal = (torch.from_numpy(one).double().reshape(-1, 3, length // 3) - mean[:, None]) / deviation[:, None]
-        projected.append(normal.flatten(1).float() @ _directions(length))
-    values, order = torch.cat(projected).sort(0)  # (2·N·P, directions)
-    gaps = values.diff(dim=0).T.contiguous()  # (directions, 2·N·P - 1)
-    order = order.T.contiguous()
+    weights = np.ones((1, images)) if weights is None else weights
+    shares = torch.from_numpy(weights / weights.sum(1, keepdims=True))  # (B, N)
+    patches = torch.from_numpy(np.concatenate([fake, real])).reshape(2 * images * each, 3, length // 3)
+    by_channel = zip(patches.unbind(1), _directions(length).reshape(3, length // 3, DIRECTIONS), strict=True)
+    projected = torch.stack([(values @ directions).T for values, directions in by_channel])  # (3, directions, 2·N·P)
+    rows = (NODES + 1) * torch.arange(DIRECTIONS, dtype=torch.int32)[:, None]
     distances = []
-    for row in torch.from_numpy(weights):
-        mass = (row / row.sum() / each).float().repeat_interleave(each)
-        signed = torch.cat([mass, -mass])[order[:, :-1]]  # the two distributions' steps, in order
-        distances.append(float((signed.cumsum(1).abs_() * gaps).sum(1).mean()))
+    for share, deviation in zip(shares, _deviations(real, shares), strict=True):
+        # The mean is the same in both sets and all along: it moves no distance.
+        values = torch.tensordot((1 / deviation).float(), projected, 1)
+        low, high = values.aminmax(dim=1, keepdim=True)
+        step = ((high - low) / NODES).clamp(min=torch.finfo(torch.float32).tiny)
+        node = ((values - low) / step).round_().int().clamp_(max=NODES) + rows
+        mass = (share / each).repeat_interleave(each).repeat(DIRECTIONS)
+        ours, theirs = (torch.bincount(half.flatten(), mass, DIRECTIONS * (NODES + 1)) for half in node.chunk(2, 1))
+        apart = (ours - theirs).view(DIRECTIONS, NODES + 1).cumsum(1)[:, :-1].abs_().sum(1)
+        distances.append(float((apart * step[:, 0]).mean()))
     return np.array(distances)
+
+
+def _deviations(real: NDArray[np.float32], shares: Tensor) -> Tensor:
+    """Return the deviation (B, 3) of the values of patches (N, P, 147) in each channel; never 0."""
+    bands = torch.from_numpy(real).double().reshape(*real.shape[:2], 3, -1)
+    bands = bands - bands.mean((0, 1, 3), keepdim=True)  # so that squares lose no digits
+    mean, square = (shares @ power.mean((1, 3)) for power in (bands, bands**2))
+    return (square - mean**2).clamp(min=0).sqrt().clamp(min=1e-6)
