@@ -11,6 +11,7 @@ from sattrans.dataset import Split
 from sattrans.device import choose_device
 from sattrans.errors import UsageError, check_seed
 from sattrans.evaluating.choosing import METRICS, check_names, choose_families, choose_split, choose_weights
+from sattrans.evaluating.classes import comparable, left_out
 from sattrans.evaluating.columns import Column, columns_of
 from sattrans.evaluating.family import Setting
 from sattrans.evaluating.folders import FolderReference, FolderSubject
@@ -19,7 +20,7 @@ from sattrans.evaluating.ranking import agreement, winners
 from sattrans.evaluating.reference import Reference, TileReference
 from sattrans.evaluating.scoring import Scored, Scoring
 from sattrans.evaluating.shown import ShownRow, shown_rows, table_of
-from sattrans.evaluating.subject import RunSubject, Subject
+from sattrans.evaluating.subject import RunSubject, Subject, each_once
 from sattrans.evaluating.training_tiles import read_training_tiles
 from sattrans.evaluating.written import write_markdown, write_scores, write_table
 from sattrans.files import check_free, check_writable_folder, lock, part_of, remove
@@ -101,15 +102,17 @@ def evaluate(
     """
     _check(options)
     place = choose_device(options.device)
-    opened = [Run.open(path) for path in runs] or [Run.newest()]
+    opened = [Run.open(path) for path in runs] or [Run.newest(by="as in sattrans evaluate RUN")]
     tileset = _shared_tileset(opened, options.data)
     split, notices = choose_split(tileset, options.split)
     reference = TileReference(tileset, tileset.split(split))
     train = TileReference(tileset, tileset.split("train"))
-    subjects = [RunSubject(run, reference, place, options.seed, options.batch_size) for run in opened]
+    given = [RunSubject(run, reference, place, options.seed, options.batch_size) for run in opened]
+    subjects, twice = each_once(given)
+    notices = [*notices, *twice, *_unfinished(opened)]
     log.info(
         "%s on the %d %s tiles of %s",
-        ", ".join(str(run.folder) for run in opened),
+        ", ".join(str(subject.folder) for subject in subjects),
         len(reference),
         split,
         tileset.folder,
@@ -127,14 +130,17 @@ def evaluate_pairs(
     """Score images from anywhere: those of other folders against the real ones of the same names.
 
     There are no classes and no training tiles, so scores that need these cannot be had. Raises `UsageError` where
-    names or sizes do not match.
+    names or sizes do not match, and for options of a tileset.
     """
     _check(options)
+    for name in ("split", "data", "segmenter"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name} is about a tileset: pairs have none")
     place = choose_device(options.device)
     reference = FolderReference(real, others)
-    subjects = _named_apart([FolderSubject(other, reference) for other in others])
-    log.info("%s on the %d images of %s", ", ".join(map(str, others)), len(reference), real)
-    return _evaluate(_Task(reference, subjects), options, place, output, [])
+    subjects, twice = each_once([FolderSubject(other, reference) for other in others])
+    log.info("%s on the %d images of %s", ", ".join(str(s.folder) for s in subjects), len(reference), real)
+    return _evaluate(_Task(reference, _named_apart(subjects)), options, place, output, twice)
 
 
 def _evaluate(
@@ -148,19 +154,21 @@ def _evaluate(
     with lock(folder):
         seen = read_training_tiles(task.train) if task.train else None
         tools: dict[str, Any] = {**loaded, **({"train": seen.thumbnails} if seen else {})}
-        if options.segmenter:
+        if options.segmenter is not None and task.tileset:
             tools["segmenter"] = _segmenter(options.segmenter, task.tileset, place)
-        setting = Setting(reference.size, len(reference), reference.classes, tools)
-        families, missing = choose_families(setting, options.metrics)
+        setting = Setting(reference.size, len(reference), reference.classes, tools, options.metrics)
+        families, missing = choose_families(setting)
         hashes = [f"{name} {tools[name].hash}" for name in (*loaded, "segmenter") if name in tools]
         scoring = Scoring(reference, families, options.seed, Kept(part_of(folder)), hashes)
         columns = columns_of(task.subjects, [scoring.subject(subject) for subject in task.subjects])
         floors = {"real": scoring.real_floor(task.train)}
         if seen and seen.colors is not None:
             floors["class_colors"] = scoring.color_floor(seen.colors)
-        had = [metric for family in families for metric in family.metrics]
+        had = [metric for family in families for metric in family.wanted]
+        floors["real"], fewer = comparable(had, columns[0].scored, floors["real"])
         first = winners(had, columns, floors["real"])
-        notes = [*notices, *_of_few(reference), *agreement(had, first, columns, floors)]
+        noted = [*left_out(had, columns[0].scored), *fewer]
+        notes = [*notices, *_of_few(reference), *noted, *agreement(had, first, columns, floors)]
         shown = [metric for metric in METRICS if metric in had or metric.name in missing]
         rows = shown_rows(shown, missing, first, columns, floors, len(reference))
         found = Evaluation(folder, task.split, len(reference), columns, floors, rows, notes)
@@ -178,6 +186,17 @@ def _evaluate(
 def _check(options: EvaluateOptions) -> None:
     check_names(options.metrics)
     check_seed(options.seed)
+
+
+def _unfinished(runs: Sequence[Run]) -> list[str]:
+    """Return a sentence about each run whose training was stopped, or goes on."""
+    told = []
+    for run in runs:
+        lines = run.metrics()
+        if not run.finished and lines:
+            where = f"step {lines[-1]['step']} of {run.manifest['settings']['steps']}"
+            told.append(f"{run.folder} is not finished, it is at {where}: sattrans train --resume {run.folder}")
+    return list(dict.fromkeys(told))
 
 
 def _of_few(reference: Reference) -> list[str]:
@@ -208,9 +227,7 @@ def _named_apart(subjects: Sequence[Subject]) -> Sequence[Subject]:
     return subjects
 
 
-def _segmenter(told: str, tileset: Tileset | None, place: torch.device) -> Segmenter:
-    if tileset is None:
-        raise UsageError("--segmenter needs the maps of a tileset: pairs have none")
+def _segmenter(told: str, tileset: Tileset, place: torch.device) -> Segmenter:
     if told == "train":
         found = train_segmenter(segmenter_path(DEFAULT_FOLDER / "segmenters", tileset), tileset, place)
     else:

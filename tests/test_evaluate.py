@@ -88,7 +88,7 @@ def test_without_test_tiles_val_is_scored_and_said(place, tmp_path):
 
 def test_what_cannot_be_compared_is_refused(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(NothingToUse, match="sattrans train"):
+    with pytest.raises(NothingToUse, match="sattrans train, or name one as in sattrans evaluate RUN"):
         evaluate()
     with pytest.raises(UsageError, match="is no run"):
         evaluate([tmp_path])
@@ -136,6 +136,48 @@ def test_metrics_by_name(place, tmp_path):
     with pytest.raises(UsageError, match="ms_ssim cannot be had: it needs tiles of 176 px"):
         evaluate([place / "a"], EvaluateOptions(metrics=["ms_ssim"]), tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_tiles_are_put_in_order_by_a_score_that_was_asked_for(place, tmp_path):
+    for metric in ("psnr", "mae"):
+        evaluate([place / "a"], EvaluateOptions(metrics=[metric]), tmp_path / metric)
+    page = (tmp_path / "psnr" / "report.html").read_text()
+    assert [f"<bdi>{title}</bdi></h3>" in page for title in ("best", "worst")] == [True, True]
+    rows = list(csv.DictReader((tmp_path / "psnr" / "scores.csv").open()))
+    assert set(rows[0]) == {"run", "tile", "psnr"}
+    best, worst = (pick(rows, key=lambda row: float(row["psnr"]))["tile"] for pick in (max, min))
+    assert page.index(f"Tile <bdi>{best}</bdi>") < page.index(f"Tile <bdi>{worst}</bdi>")
+
+
+def test_a_run_counts_once_however_often_it_is_given(place, tmp_path):
+    shutil.copytree(place / "a", tmp_path / "copy")
+    done = sattrans("evaluate", place / "a", place / "t" / ".." / "a", tmp_path / "copy", "-o", tmp_path / "e")
+    assert done.exit_code == 0, done.output
+    told = json.loads((tmp_path / "e" / "scores.json").read_text())
+    assert [len(column["runs"]) for column in told["columns"]] == [1]
+    assert told["columns"][0]["name"] == "a"
+    assert "given more than once: it counts once" in done.stderr
+    assert f"{tmp_path}/copy has the weights of {place}/a" in done.stderr
+
+
+def test_a_run_that_is_not_finished_is_scored_and_said(place, tmp_path):
+    run = shutil.copytree(place / "a", tmp_path / "r")
+    manifest = json.loads((run / "run.json").read_text())
+    del manifest["summary"]
+    manifest["settings"]["steps"] = 3000
+    (run / "run.json").unlink()
+    (run / "run.json.begun").write_text(json.dumps(manifest))
+    result = evaluate([run], output=tmp_path / "e")
+    (note,) = (note for note in result.notes if "not finished" in note)
+    assert note == f"{run} is not finished, it is at step 30 of 3000: sattrans train --resume {run}"
+    assert note in (tmp_path / "e" / "report.html").read_text()
+    assert not any("not finished" in note for note in evaluate([place / "a"], output=tmp_path / "f").notes)
+
+
+@pytest.mark.parametrize(("split", "said"), [("train", "nothing about new places"), ("val", "chose the checkpoint")])
+def test_a_split_that_the_runs_have_seen_is_noted(place, tmp_path, split, said):
+    result = evaluate([place / "a"], EvaluateOptions(split=split, metrics=["mae"]), tmp_path / "e")
+    assert any(said in note for note in result.notes)
 
 
 def test_the_table_says_what_is_missing(place, tmp_path):
@@ -190,7 +232,9 @@ def test_pairs_that_do_not_match_are_refused_in_one_line(tmp_path):
         ([real, tmp_path / "empty"], "has no images"),
         ([real, tmp_path / "nowhere"], "is no folder"),
         ([tmp_path / "deep real", tmp_path / "deep"], "holds float32 pixels"),
-        ([real, tmp_path / "fine", "--segmenter", "train"], "pairs have none"),
+        ([real, tmp_path / "fine", "--segmenter", "train"], "--segmenter is about a tileset: pairs have none"),
+        ([real, tmp_path / "fine", "--data", tmp_path], "--data is about a tileset: pairs have none"),
+        ([real, tmp_path / "fine", "--split", "val"], "--split is about a tileset: pairs have none"),
     ):
         done = sattrans("evaluate", "--pairs", *folders, "-o", tmp_path / "x")
         assert done.exit_code in (1, 2), done.output
@@ -219,6 +263,9 @@ def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp
         ([place / "a", "-o", tmp_path / "file"], "is a file: give a folder"),
         ([place / "a", "-o", tmp_path / "mine"], "holds other files"),
         ([place / "a", "--seed", "-1", "-o", tmp_path / "e"], "0 or more"),
+        ([place / "a", "--metrics", "", "-o", tmp_path / "e"], "--metrics '': names of scores are needed"),
+        ([place / "a", "--metrics", "mae, ", "-o", tmp_path / "e"], "--metrics 'mae,': names of scores"),
+        ([place / "a", "--metrics", "MAE", "-o", tmp_path / "e"], "there is no metric 'MAE'; did you mean 'mae'?"),
         ([tmp_path / "early", "-o", tmp_path / "e"], "sattrans train --resume"),
         ([tmp_path / "none.tif"], "no such file"),
         ([place / "a", "--weights", f"vgg19={tmp_path / 'file'}", "-o", tmp_path / "e"], "holds no weights"),
@@ -260,6 +307,10 @@ def test_seams_of_generated_images(place, tmp_path):
     assert done.exit_code == 2
     assert "sattrans generate made" in error_line(done.stderr)
     assert sattrans("evaluate", map_, place / "a").exit_code == 2
+    for name, value in (("metrics", "mae"), ("output", tmp_path / "e"), ("data", tmp_path), ("weights", "a=b")):
+        done = sattrans("evaluate", tmp_path / "sat.tif", f"--{name}", value)
+        assert done.exit_code == 2
+        assert f"for their seams alone, without --{name}" in error_line(done.stderr)
 
 
 def test_killed_it_goes_on_and_gives_the_same_bytes(place, tmp_path):

@@ -1,24 +1,28 @@
 """Evaluating: what is gathered of pairs, in any order of work, and whether a score tells pairs from shuffled ones."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from makers import COLORS, make_indices, make_picture
 
+from sattrans.evaluating.choosing import choose_families
+from sattrans.evaluating.classes import comparable, left_out
 from sattrans.evaluating.columns import columns_of
 from sattrans.evaluating.family import Pair, Setting
 from sattrans.evaluating.gather import Gathered
 from sattrans.evaluating.kept import Kept
-from sattrans.evaluating.pairwise import ClassColors, Pixels, Structure
+from sattrans.evaluating.pairwise import ClassColors, Consistency, Pixels, Structure
 from sattrans.evaluating.ranking import agreement, best, winners
 from sattrans.evaluating.reference import Real, Reference
 from sattrans.evaluating.scoring import Scored, Scoring
 from sattrans.evaluating.setwise import Texture
-from sattrans.evaluating.subject import Subject
+from sattrans.evaluating.subject import Subject, each_once
 from sattrans.metrics.floors import paint, partners
 from sattrans.metrics.pixel import mae, psnr
+from sattrans.palette import UNKNOWN
 
 COUNT, SIZE = 12, 64
 SETTING = Setting(SIZE, COUNT, ("a", "b", "c"))
@@ -72,7 +76,7 @@ class Made(Subject):
     """Images that are at hand; tells how often they were asked for, and fails where it is told to."""
 
     def __init__(self, name, fakes, recipe=None, fails_at=None):
-        self.name, self.about, self.recipe, self.key = name, {}, recipe, name
+        self.name, self.about, self.recipe, self.key, self.folder = name, {}, recipe, name, Path(name)
         self.fakes, self.fails_at, self.asked = fakes, fails_at, []
 
     def images(self, numbers):
@@ -108,6 +112,84 @@ def scoring(folder, count=COUNT):
 
 def metric(families, name):
     return next(m for family in families for m in family.metrics if m.name == name)
+
+
+def segmented(image):
+    """See class a in dark pixels, b in others, and d, which is nowhere, in bright ones."""
+    grey = image.float().mean(0)
+    return (grey > 90).byte() + 2 * (grey > 200).byte()
+
+
+def test_classes_that_no_real_image_holds_count_in_no_column(tmp_path):
+    setting = Setting(SIZE, COUNT, ("a", "b", "c", "d"), {"segmenter": segmented})
+    families = [ClassColors(setting), Consistency(setting)]
+    measure = Scoring(Places(), families, 0, Kept(tmp_path))
+    subjects = [Made("dark", [image // 2 for image in REAL]), Made("bright", [image | 128 for image in REAL])]
+    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
+    assert any((segmented(image) == 3).any() for image in subjects[1].fakes)
+    assert not any((segmented(image) == 3).any() for image in subjects[0].fakes)
+    for column in columns:
+        iou = column.scored.details["iou"]
+        assert iou["d"] is None
+        assert column.scored.value("miou") == pytest.approx(np.mean([iou[name] for name in "abc"]))
+    metrics = [metric for family in families for metric in family.wanted]
+    (note,) = left_out(metrics, columns[0].scored)
+    assert "no real image here holds d: left out of class colour, class spread and mIoU" in note
+    assert left_out(metrics[:0], columns[0].scored) == []
+
+
+def test_images_of_other_places_that_lack_a_class_are_no_floor_for_a_mean_over_it(tmp_path):
+    class Elsewhere(Places):
+        def __init__(self, lacks):
+            super().__init__()
+            self.lacks, self.key = lacks, f"elsewhere {lacks}"
+
+        def real(self, number):
+            image, map_ = super().real(number)
+            return Real(255 - image, torch.where(map_ == 2, UNKNOWN, map_) if self.lacks else map_)
+
+    families = [kind(SETTING) for kind in (Pixels, ClassColors)]
+    measure = Scoring(Places(), families, 0, Kept(tmp_path))
+    scored = measure.subject(Made("fine", noisy(5, 1)))
+    metrics = [metric for family in families for metric in family.wanted]
+    whole, nothing = comparable(metrics, scored, measure.real_floor(Elsewhere(lacks=False)))
+    assert nothing == []
+    assert whole.value("class_color") > 0
+    assert whole.details["class_color"]["c"] > 0
+    lacking, (note,) = comparable(metrics, scored, measure.real_floor(Elsewhere(lacks=True)))
+    assert lacking.value("class_color") is lacking.value("class_spread") is None
+    assert lacking.value("mae") == 0
+    assert "the training tiles beside real have no c: it has no class colour and class spread" in note
+
+
+@pytest.mark.parametrize("asked", [("mae",), ("psnr", "class_spread"), ()])
+def test_scores_that_were_not_asked_for_are_not_given(tmp_path, asked):
+    setting = replace(SETTING, wanted=asked)
+    families, _ = choose_families(setting)
+    scored = Scoring(Places(), families, 0, Kept(tmp_path)).subject(Made("fine", noisy(5, 1)))
+    for names in (scored.scores, scored.shuffled, scored.images["0"]):
+        assert set(names) <= set(asked) if asked else {"mae", "psnr", "class_spread"} <= set(names)
+    assert set(scored.scores) == set(asked) or not asked
+    assert ("class_color" in scored.details) == (not asked)
+
+
+def test_what_is_given_twice_counts_once(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+
+    def made(folder, key, recipe="r"):
+        subject = Made(key, [], recipe)
+        subject.folder = tmp_path / folder
+        return subject
+
+    a, again, linked, copied, other = (
+        made("a", "1"), made("b/../a", "1"), made("link", "1"), made("copy", "1"), made("c", "2")
+    )  # fmt: skip
+    kept, told = each_once([a, again, linked, copied, other])
+    assert kept == [a, other]
+    assert [line.endswith("counts once") for line in told] == [True, True, False]
+    assert told[2] == f"{tmp_path}/copy has the weights of {tmp_path}/a: they count once, as one seed"
+    assert each_once([a, made("copy", "1", "another recipe")])[1] == []
+    assert each_once([made("x", "1", None), made("y", "1", None)])[1] == []  # equal images of two folders
 
 
 def test_the_better_one_is_best_where_the_images_say_so_and_none_is_where_they_are_alike(tmp_path):

@@ -82,6 +82,9 @@ def test_intersection_over_union():
     assert iou(np.array([[3, 1, 0], [1, 3, 0], [0, 0, 0]]))[:2] == pytest.approx([0.6, 0.6])
     assert mean_iou(np.array([[3, 1, 0], [1, 3, 0], [0, 0, 0]])) == pytest.approx(0.6)  # a class that is nowhere
     assert np.isnan(mean_iou(np.zeros((2, 2))))
+    # A class that is predicted where the truth has none of it is a miss of another class, not a class of its own.
+    assert iou(np.array([[3, 1, 0], [1, 2, 1], [0, 0, 0]])) == pytest.approx([0.6, 0.4, np.nan], nan_ok=True)
+    assert mean_iou(np.array([[3, 1, 0], [1, 2, 1], [0, 0, 0]])) == pytest.approx(0.5)
     truth = torch.tensor([[0, 1], [1, UNKNOWN]], dtype=torch.uint8)
     counts = confusion(torch.tensor([[0, 0], [1, 1]]), truth, 2)
     assert counts.tolist() == [[1, 0], [1, 1]]

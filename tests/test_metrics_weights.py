@@ -116,10 +116,10 @@ def test_evaluate_with_and_without(tmp_path):
     torch.manual_seed(0)
     save_file(InceptionV3().state_dict(), tmp_path / "inception.safetensors")
     files = {"vgg19": vgg_file(tmp_path / "vgg.safetensors"), "inception": tmp_path / "inception.safetensors"}
-    names = ["vgg_centred", "kid", "fid"]
+    names = ["vgg_cosine", "vgg_centred", "kid", "fid"]
     result = evaluate([tmp_path / "r"], EvaluateOptions(metrics=names, weights=files), tmp_path / "e")
     scored, real = result.columns[0].scored, result.floors["real"]
-    assert {"vgg_cosine", "vgg_centred", "kid", "fid"} == set(scored.scores)
+    assert set(scored.scores) == set(names)
     assert scored.scores["fid"].value > real.scores["fid"].value > 0
     assert scored.scores["fid"].interval is None
     assert scored.scores["kid"].interval is not None

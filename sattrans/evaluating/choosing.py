@@ -19,16 +19,23 @@ METRICS: tuple[Metric, ...] = tuple(metric for family in ALL for metric in famil
 """Every metric there is, in the order of the table."""
 
 
+OF_SPLIT: Mapping[Split, list[str]] = {
+    "train": ["scored on train, tiles that the runs were trained on: it tells nothing about new places"],
+    "val": ["scored on val, which also chose the checkpoints: test tells more about new places"],
+}
+"""What to tell of a split that was asked for."""
+
+
 def choose_split(tileset: Tileset, split: Split | None) -> tuple[Split, list[str]]:
     """Return the split to score on, and what to tell of it. Raises `UsageError` where it has no tiles."""
     if split:
         if not tileset.split(split):
             raise UsageError(f"{tileset.folder} has no {split} tiles: choose another split")
-        return split, []
+        return split, OF_SPLIT.get(split, [])
     if tileset.split("test"):
         return "test", []
     if tileset.split("val"):
-        return "val", [f"{tileset.folder} has no test tiles: scored on val, which also chose the checkpoint"]
+        return "val", [f"{tileset.folder} has no test tiles: scored on val, which also chose the checkpoints"]
     raise UsageError(f"{tileset.folder} has neither test nor val tiles to score on: --split train scores the others")
 
 
@@ -36,6 +43,8 @@ def check_names(names: Sequence[str]) -> None:
     """Raise `OptionError` for a metric that there is not."""
     known = [metric.name for metric in METRICS]
     for name in names:
+        if not name:
+            raise OptionError(f"--metrics {','.join(names)!r}: names of scores are needed, as in mae,ssim")
         if name not in known:
             raise OptionError(f"there is no metric '{name}'{did_you_mean(name, known)}")
 
@@ -47,12 +56,13 @@ def choose_weights(told: Mapping[str, Path], names: Sequence[str], device: torch
     return {name: load_weights(name, found[name], device) for name in PUBLISHED if name in found and name in wanted}
 
 
-def choose_families(setting: Setting, names: Sequence[str]) -> tuple[list[Family], Mapping[str, str]]:
+def choose_families(setting: Setting) -> tuple[list[Family], Mapping[str, str]]:
     """Return the families that can be had, and why the metrics of others cannot, by name.
 
-    With `names` only families that have one of these; one of them that cannot be had raises `UsageError`.
+    Where the setting says which metrics are wanted, only families that have one of these; one of them that cannot be
+    had raises `UsageError`.
     """
-    families, missing = [], {}
+    families, missing, names = [], {}, setting.wanted
     for kind in ALL:
         asked = [metric.name for metric in kind.metrics if metric.name in names]
         if names and not asked:

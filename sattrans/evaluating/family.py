@@ -1,7 +1,7 @@
 """Family: scores that share what is measured of a pair of images, and how a set of pairs becomes one number."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -60,13 +60,15 @@ class Pair:
 class Setting:
     """What is scored: `images` tiles of `size` px with these `classes` (none where maps are pictures).
 
-    `tools` holds what some families need beside the images, by name.
+    `tools` holds what some families need beside the images, by name. `wanted` are the metrics that were asked for by
+    name; all where there is none.
     """
 
     size: int
     images: int
     classes: tuple[str, ...] = ()
     tools: Mapping[str, Any] = field(default_factory=dict)
+    wanted: Sequence[str] = ()
 
 
 class Family(ABC):
@@ -77,6 +79,8 @@ class Family(ABC):
     """
 
     metrics: ClassVar[tuple[Metric, ...]]
+    wanted: Sequence[Metric]
+    """Those of its metrics that were asked for."""
     sets: ClassVar[bool] = False
     """Whether it compares two sets of images, so that which is paired with which does not matter."""
     others: ClassVar[bool] = False
@@ -95,6 +99,7 @@ class Family(ABC):
         if self.of_classes and not setting.classes:
             raise Unavailable("needs maps of classes; these are pictures")
         self.setting = setting
+        self.wanted = [metric for metric in self.metrics if not setting.wanted or metric.name in setting.wanted]
 
     @abstractmethod
     def measure(self, pair: Pair) -> Statistics:

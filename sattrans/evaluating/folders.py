@@ -54,7 +54,7 @@ class FolderSubject(Subject):
     """The images of one of the reference's other folders."""
 
     def __init__(self, folder: Path, reference: FolderReference) -> None:
-        self.name = folder.resolve().name
+        self.name, self.folder = folder.resolve().name, folder
         self._files = [reference.others[folder][name] for name in reference.ids]
         self.key = hash_of(*map(sha256, self._files))
         self.about = {"images": self.key}

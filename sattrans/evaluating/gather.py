@@ -41,7 +41,7 @@ class Gathered:
         return {
             metric.name: _score(family, metric, np.stack(rows), seed, intervals)
             for family, rows in zip(self.families, self._rows, strict=True)
-            for metric in family.metrics
+            for metric in family.wanted
         }
 
     def each(self, place: int) -> dict[str, float | None]:
@@ -50,7 +50,7 @@ class Gathered:
         return {
             metric.name: _number(family.combine(metric.name, rows[place][np.newaxis], one)[0])
             for family, rows in zip(self.families, self._rows, strict=True)
-            for metric in family.metrics
+            for metric in family.wanted
             if metric.each
         }
 

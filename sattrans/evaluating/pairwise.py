@@ -171,6 +171,7 @@ class ClassColors(Family):
         return {
             metric.name: by_class(self.setting, distances[0])
             for metric, distances in zip(self.metrics, both, strict=True)
+            if metric in self.wanted
         }
 
 
@@ -183,7 +184,8 @@ class Consistency(Family):
             "mIoU",
             "",
             "higher",
-            "mean intersection over union of the map with what a segmenter of real images sees, on the set's confusion",
+            "mean intersection over union of the map with what a segmenter of real images sees, on the set's "
+            "confusion, over the classes that the maps hold",
             each=False,
         ),
     )
@@ -208,6 +210,6 @@ class Consistency(Family):
         return mean_iou(self._confusion(statistics, weights))
 
     def details(self, statistics: Statistics) -> dict[str, Any]:
-        """Return that of each class; None where it is nowhere."""
+        """Return that of each class; None where the maps do not hold it."""
         each = iou(self._confusion(statistics, np.ones((1, len(statistics)))))[0]
         return {"iou": by_class(self.setting, each)}

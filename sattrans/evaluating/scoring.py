@@ -94,7 +94,7 @@ class Scoring:
         others = Gathered([family for family in self.families if family.others and train])
         self._gather("real against real", f"real {train.key if train else ''}", pairs, beside, others)
         scores = {**beside.scores(intervals=False), **others.scores(intervals=False)}
-        return Scored(scores, details=beside.details())
+        return Scored(scores, details={**beside.details(), **others.details()})
 
     def color_floor(self, colors: Colors) -> Scored:
         """Score maps painted with each class's mean colour."""

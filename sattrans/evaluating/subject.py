@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,10 +21,11 @@ class Subject(ABC):
     """Gives images. `name` is its own among those scored together; `about` what `scores.json` says of it.
 
     Subjects with one `recipe` differ by their seed alone, and are shown as one; None is a recipe of its own. `key`
-    says which images these are.
+    says which images these are, `folder` where they come from.
     """
 
     name: str
+    folder: Path
     about: Mapping[str, Any]
     recipe: str | None = None
     key: str
@@ -41,7 +43,7 @@ class RunSubject(Subject):
     """A run's generator, given the maps of tiles."""
 
     def __init__(self, run: Run, reference: TileReference, device: torch.device, seed: int, batch_size: int) -> None:
-        self.run, self.name = run, run.name
+        self.run, self.name, self.folder = run, run.name, run.folder
         self._reference, self._device, self._seed, self._batch = reference, device, seed, batch_size
         best = run.checkpoint("best")
         if not best.is_file():
@@ -66,3 +68,27 @@ class RunSubject(Subject):
             _, maps = self._reference.store.stack(batch)
             origins = [(tiles[number].window.row, tiles[number].window.col) for number in batch]
             yield from torch.from_numpy(to_uint8(self._translator(maps.numpy(), origins)))
+
+
+def each_once(subjects: Sequence[Subject]) -> tuple[list[Subject], list[str]]:
+    """Return the subjects without those that were given before, and a sentence about each that is left out.
+
+    The same weights again, in a copy of a run, are no other seed either.
+    """
+    kept: list[Subject] = []
+    told = []
+    for subject in subjects:
+        before = next((one for one in kept if _same(one, subject)), None)
+        if before is None:
+            kept.append(subject)
+        elif before.folder.resolve() == subject.folder.resolve():
+            told.append(f"{subject.folder} was given more than once: it counts once")
+        else:
+            told.append(f"{subject.folder} has the weights of {before.folder}: they count once, as one seed")
+    return kept, list(dict.fromkeys(told))
+
+
+def _same(one: Subject, other: Subject) -> bool:
+    if one.folder.resolve() == other.folder.resolve():
+        return True
+    return one.recipe is not None and (one.recipe, one.key) == (other.recipe, other.key)

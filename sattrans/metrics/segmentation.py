@@ -23,18 +23,21 @@ def confusion(predicted: Tensor, truth: Tensor, classes: int) -> NDArray[np.int6
 def iou(confusion: NDArray[np.number]) -> NDArray[np.float64]:
     """Return each class's intersection over union (…, classes), 0 to 1, of confusions (…, classes, classes).
 
-    NaN for a class that is neither there nor predicted.
+    NaN for a class that the truth does not hold, predicted or not: it could have no other value than 0, for one that
+    predicts a single pixel of it. Its pixels count against the classes that they are.
     """
     counts = confusion.astype(np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    union = counts.sum(-1) + counts.sum(-2) - hits
-    return np.where(union > 0, hits / np.where(union > 0, union, 1), np.nan)
+    there = counts.sum(-1)
+    union = there + counts.sum(-2) - hits
+    return np.where(there > 0, hits / np.where(union > 0, union, 1), np.nan)
 
 
 def mean_iou(confusion: NDArray[np.number]) -> NDArray[np.float64]:
     """Return the mean of the classes' intersection over union (…): 0.6 for [[3, 1], [1, 3]].
 
-    Over the whole set's confusion, not the mean over images; classes that are nowhere are left out.
+    Over the whole set's confusion, not the mean over images. Classes that the truth does not hold are left out, so
+    that all that are compared with one truth are means over the same classes.
     """
     return nanmean(iou(confusion))
 

@@ -13,8 +13,11 @@ from sattrans.metrics.floors import evenly
 from sattrans.sheet import write_sheet
 from sattrans.tileset import Tileset
 
-JUDGES = ("mae", "ssim", "rmse")
+JUDGES = ("mae", "ssim", "rmse", "psnr", "ms_ssim", "l1_sum", "l2_norm")
 """The scores that tiles are put in order by: the first that there is. They have one for each image."""
+
+HIGHER = frozenset({"ssim", "psnr", "ms_ssim"})
+"""Those of them that are higher for what is better; an image without a PSNR is perfect."""
 
 SHEET_TILES = 4
 
@@ -52,8 +55,13 @@ def look_at(reference: Reference, columns: Sequence[Column]) -> Looks:
 
 
 def _examples(reference: Reference, columns: Sequence[Column], judge: str) -> dict[str, int]:
-    sign = -1 if judge == "ssim" else 1
-    mean = [sign * np.mean([column.scored.images[name][judge] for column in columns]) for name in reference.ids]
+    sign = -1 if judge in HIGHER else 1
+
+    def cost(column: Column, name: str) -> float:
+        value = column.scored.images[name][judge]
+        return -np.inf if value is None else sign * value
+
+    mean = [float(np.mean([cost(column, name) for column in columns])) for name in reference.ids]
     order = sorted(range(len(mean)), key=lambda number: (mean[number], number))
     chosen = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     return {title: n for title, n in chosen.items() if n not in list(chosen.values())[: list(chosen).index(title)]}
