@@ -74,9 +74,9 @@ class Evaluation:
     rows: Sequence[ShownRow]
     notes: Sequence[str]
 
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """Return heads and lines of the table."""
-        return table_of(self.rows, self.columns, self.floors)
+    def table(self, between: str = " ") -> tuple[list[str], list[list[str]]]:
+        """Return heads and lines of the table; `between` stands between a score, its interval and its spread."""
+        return table_of(self.rows, self.columns, self.floors, between)
 
 
 @dataclass(frozen=True, slots=True)

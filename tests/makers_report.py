@@ -133,6 +133,7 @@ def make_page(names: Sequence[str] = NAMES, pairs: Sequence[Pair] = (), columns:
             )
             for number, (title, (map_, real)) in enumerate(zip(cycle(("Best", "Median", "Worst")), pairs, strict=False))
         ],
+        chosen="The tiles with the best, the median and the worst MAE, in grey levels.",
         error_title="MAE, grey levels",
         scenes=[_scene(scene, next(following), runs, rng, side) for scene, side in zip(scenes, (4, 12), strict=True)],
         curves=[_curves(run, rng) for run in runs],
@@ -160,7 +161,10 @@ def _rows(runs: Sequence[str], word: str) -> list[Row]:
     for name, title, unit, better, value, how in told:
         values = [value * (1 + 0.13 * place) for place in range(len(runs))]
         best = max(values) if better == "↑" else min(values)
-        cells = [Cell(f"{v:.4g}", f"{0.96 * v:.4g} to {1.05 * v:.4g}", f"± {0.02 * v:.2g}", v == best) for v in values]
+        cells = [
+            Cell(f"{v:.4g}", f"{0.96 * v:.4g} to {1.05 * v:.4g}", f"{0.98 * v:.4g} to {1.02 * v:.4g}", v == best)
+            for v in values
+        ]
         sets = name in ("swd", "nearest")
         beside = {"shuffled": "=" if sets else f"{1.4 * value:.4g}", "real": "0", "class colours": f"{1.1 * value:.4g}"}
         rows.append(Row(name, title, unit, better, f"{how}; {word}", cells, beside, blind=name == "ssim"))

@@ -9,6 +9,8 @@ import pytest
 import rasterio
 from makers import make_folder, make_landcover
 
+from sattrans.cli.frame import show_table
+
 COMMANDS = (
     "tile",
     "colorize",
@@ -55,6 +57,17 @@ def test_help_imports_neither_torch_nor_rasterio_nor_numpy():
         "import sys, sattrans.cli; print([m for m in ('torch', 'rasterio', 'numpy', 'pydantic') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(2, 1), (6, 2)])
+def test_a_table_that_is_too_wide_is_taken_in_cells_of_several_lines(capsys, columns, lines):
+    """Else a score would be broken in the middle of its interval, wherever a line ends."""
+    interval = "(10.0123 to 12.3456)"
+    wide, narrow = ([["MAE", *[f"11.1{sign}{interval}"] * columns]] for sign in " \n")
+    show_table(["score", *"abcdef"[:columns]], wide, numeric=True, narrow=narrow)
+    told = capsys.readouterr().out.splitlines()[1:]
+    assert len(told) == lines
+    assert sum(line.count(interval) for line in told) == columns
 
 
 def test_the_three_lines_of_the_readme(tmp_path):

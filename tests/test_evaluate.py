@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import rasterio
 import torch
 from commands import error_line, sattrans
 from makers import make_folder, make_indices, make_picture, write_raster
+from parsed import parsed, said
 from PIL import Image
 
 from sattrans.errors import NothingToUse, UsageError
@@ -174,10 +176,26 @@ def test_a_run_that_is_not_finished_is_scored_and_said(place, tmp_path):
     assert not any("not finished" in note for note in evaluate([place / "a"], output=tmp_path / "f").notes)
 
 
-@pytest.mark.parametrize(("split", "said"), [("train", "nothing about new places"), ("val", "chose the checkpoint")])
-def test_a_split_that_the_runs_have_seen_is_noted(place, tmp_path, split, said):
+@pytest.mark.parametrize(("split", "expected"), [("train", "nothing about new places"), ("val", "also chose")])
+def test_a_split_that_the_runs_have_seen_is_noted(place, tmp_path, split, expected):
     result = evaluate([place / "a"], EvaluateOptions(split=split, metrics=["mae"]), tmp_path / "e")
-    assert any(said in note for note in result.notes)
+    assert any(expected in note for note in result.notes)
+
+
+def test_seeds_of_one_recipe_are_shown_with_their_spread(place, tmp_path):
+    train(place / "t", "resse", {"width": 4}, TrainOptions(steps=1, ema=0.5, seed=1), output=tmp_path / "b-2")
+    metrics = ("--metrics", "mae,ssim")
+    runs = (place / "a", place / "b", tmp_path / "b-2")
+    done = sattrans("evaluate", *runs, *metrics, "-o", tmp_path / "e")
+    assert done.exit_code == 0, done.output
+    assert "in square ones: the lowest and the highest seed" in done.stdout
+    (row,) = (line for line in done.stdout.splitlines() if line.startswith("MAE"))
+    assert re.search(r"[\d.]+ \([\d.]+ to [\d.]+\) \[[\d.]+ to [\d.]+\]", row)
+    assert "square" not in sattrans("evaluate", place / "a", *metrics, "-o", tmp_path / "f").stdout
+    page = parsed((tmp_path / "e" / "report.html").read_text())
+    assert [said(e)[:6] for e in page.query("small.spread") if e.parent.name == "td"] == ["seeds "] * 2
+    (hint,) = (said(e) for e in page.query(".hint") if said(e).startswith("The tiles with"))
+    assert hint.endswith("Of several seeds the first one's picture is shown, beside the mean score of all.")
 
 
 def test_the_table_says_what_is_missing(place, tmp_path):
@@ -211,6 +229,11 @@ def test_pairs_of_folders_are_scored_with_what_needs_no_map(tmp_path):
     assert told["best"]["mae"] == "fine"
     assert told["missing"]["class_color"].startswith("needs maps")
     assert told["missing"]["nearest"] == "needs training tiles"
+    page = parsed((tmp_path / "e" / "report.html").read_text())
+    assert said(page.query_one(".subtitle")) == "3 pairs of images"
+    chosen = "The tiles with the best, the median and the worst MAE, in grey levels: the mean of the 2 columns decides."
+    assert chosen in [said(hint) for hint in page.query(".hint")]
+    assert said(page.query_one(".example figcaption")).startswith("fine MAE ")
     again = sattrans("evaluate", "--pairs", tmp_path / "real", tmp_path / "real", "-o", tmp_path / "same")
     assert again.exit_code == 0
     assert json.loads((tmp_path / "same" / "scores.json").read_text())["columns"][0]["means"]["mae"] == 0
@@ -224,7 +247,7 @@ def test_pairs_that_do_not_match_are_refused_in_one_line(tmp_path):
     real = tmp_path / "real"
     write_raster(tmp_path / "deep" / "0.tif", np.full((3, 64, 64), np.nan, np.float32))
     write_raster(tmp_path / "deep real" / "0.tif", np.zeros((3, 64, 64), np.uint8))
-    for folders, said in (
+    for folders, expected in (
         ([real], "two folders at least"),
         ([real, tmp_path / "small" / "fine"], "images of one size"),
         ([real, tmp_path / "few" / "fine"], "has no 2: pairs have one name"),
@@ -238,7 +261,7 @@ def test_pairs_that_do_not_match_are_refused_in_one_line(tmp_path):
     ):
         done = sattrans("evaluate", "--pairs", *folders, "-o", tmp_path / "x")
         assert done.exit_code in (1, 2), done.output
-        assert said in error_line(done.stderr)
+        assert expected in error_line(done.stderr)
     assert not (tmp_path / "x").exists()
 
 
@@ -259,7 +282,7 @@ def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "sheet.png").write_text("mine")
     shutil.copy(place / "a" / "run.json", tmp_path / "early")
-    for arguments, said in (
+    for arguments, expected in (
         ([place / "a", "-o", tmp_path / "file"], "is a file: give a folder"),
         ([place / "a", "-o", tmp_path / "mine"], "holds other files"),
         ([place / "a", "--seed", "-1", "-o", tmp_path / "e"], "0 or more"),
@@ -272,7 +295,7 @@ def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp
     ):
         done = sattrans("evaluate", *arguments)
         assert done.exit_code in (1, 2)
-        assert said in error_line(done.stderr)
+        assert expected in error_line(done.stderr)
     assert (tmp_path / "file").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["early", "file", "mine"]
     assert (tmp_path / "mine" / "sheet.png").read_text() == "mine"

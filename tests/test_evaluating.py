@@ -236,7 +236,10 @@ def test_the_notes_say_who_is_first_and_where_a_flat_colour_is_better(tmp_path):
     floors = {"real": measure.real_floor(None), "class_colors": measure.color_floor(TABLE)}
     metrics = [m for family in families for m in family.metrics]
     notes = agreement(metrics, winners(metrics, columns, floors["real"]), columns, floors)
-    assert notes[0].startswith("a is first by")
+    assert notes[0].startswith("a is better than each other beyond doubt by 9 of 9 scores: MAE, ")
+    same = columns_of(subjects[:1] * 2, [columns[0].scored] * 2)
+    undecided = agreement(metrics, winners(metrics, same, floors["real"]), same, floors)
+    assert undecided[0].startswith("by 9 of 9 scores it stays open who is best: MAE, ")
     assert "MAE" in notes[-1]
     assert "flat colour" in notes[-1]
 

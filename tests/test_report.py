@@ -107,7 +107,7 @@ def test_every_row_of_the_table_has_a_cell_under_every_head(document):
 
 def test_the_table_says_in_words_what_it_shows():
     rows = [
-        Row("mae", "MAE", "grey levels", "↓", "how it is", [Cell("24.5", "20 to 30", "± 0.4", best=True), Cell("31")]),
+        Row("mae", "MAE", "grey levels", "↓", "how it is", [Cell("24.5", "20 to 30", "24 to 25", True), Cell("31")]),
         Row("ssim", "SSIM", "", "↑", "", [Cell("0.3"), Cell("")], {"real": "1"}, blind=True),
         Row("fid", "FID", "", "↓", "", missing="needs --weights"),
         Row("nearest", "nearest tile", "", "→ real", "", [Cell("3")]),
@@ -116,7 +116,7 @@ def test_the_table_says_in_words_what_it_shows():
     told = [[said(cell) for cell in row.query("th,td")] for row in document.query("tbody tr")]
     assert told[0] == [
         "MAE ↓ lower is better grey levels",
-        "24.5 (best) ± 0.4 interval 20 to 30",
+        "24.5 (best) interval 20 to 30 seeds 24 to 25",
         "31",
         "– no value",
     ]
@@ -130,11 +130,23 @@ def test_the_table_says_in_words_what_it_shows():
     assert told[3][0] == "nearest tile → real nearer to real is better"
     assert [said(e) for e in document.query("strong") if e.parent.name == "td"] == ["24.5"]
     hint = said(document.query_one(".hint"))
-    assert "95 % interval" in hint
-    assert "spread over seeds" in hint
+    assert "Bold is better than each other column beyond doubt." in hint
+    assert "Small and grey is the 95 % interval over images." in hint
+    assert "After seeds: the lowest and the highest of the runs whose mean is shown." in hint
     assert [said(e) for e in document.query("dl.how dt")] == ["MAE, grey levels"]
     (link,) = document.query("tbody a")
     assert link.attrs["title"] == "how it is"
+
+
+def test_the_page_says_by_what_the_examples_were_chosen(page, document):
+    section = document.query_one("#examples").parent
+    assert next(said(e) for e in section.query("p.hint")) == page.chosen
+    assert not [e for e in parsed(render(replace(page, examples=()))).query("p") if said(e) == page.chosen]
+
+
+def test_the_bars_of_all_charts_have_columns_of_the_same_width(document):
+    told = [[column.attrs for column in table.query("col")] for table in document.query("table.bars")]
+    assert told == [[{"class": "who"}, {}, {"class": "worth"}]] * 2
 
 
 SECTIONS = {

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 IMAGES = (".tif", ".tiff")
 
 LEGEND = (
-    "(in brackets: 95 % interval over images; * better than each other beyond doubt; "
+    "(in brackets: 95 % interval over images;{} * better than each other beyond doubt; "
     "~ cannot tell pairs from shuffled ones; = compares sets, not pairs)"
 )
+OF_SEEDS = " in square ones: the lowest and the highest seed;"
 
 
 class SplitName(StrEnum):
@@ -111,8 +112,9 @@ def evaluate(
 
 
 def _show(result: "Evaluation") -> None:
-    show_table(*result.table(), numeric=True)
-    say(LEGEND)
+    heads, lines = result.table()
+    show_table(heads, lines, numeric=True, narrow=result.table("\n")[1])
+    say(LEGEND.format(OF_SEEDS if any(column.spread for column in result.columns) else ""))
     notify(result.notes)
     what = "images" if result.split == "pairs" else f"{result.split} tiles"
     say(f"{result.folder}: {result.images} {what}; look at report.html")

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,8 @@ R = TypeVar("R")
 WIDTH_UNWATCHED = 160
 """Columns of a table that goes to a file or a pipe."""
 
+UNBOUNDED = 10_000
+"""Columns in which any table fits."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a system says where a disk, a quota or a file has reached its end."""
@@ -90,9 +93,24 @@ def say(text: str) -> None:
 
 
 def show_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None, numeric: bool = False
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str | None = None,
+    numeric: bool = False,
+    narrow: Iterable[Sequence[str]] = (),
 ) -> None:
-    """Print a table on stdout; `numeric` aligns all but the first column to the right."""
+    """Print a table on stdout; `numeric` aligns all but the first column to the right.
+
+    `narrow` are the same rows in cells of several lines, for where the others do not fit.
+    """
+    console = _console()
+    table = _table(columns, rows, title, numeric)
+    if narrow and Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum > console.width:
+        table = _table(columns, narrow, title, numeric)
+    console.print(table)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None, numeric: bool) -> Table:
     table = Table(
         title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold"
     )
@@ -100,7 +118,7 @@ def show_table(
         table.add_column(Text(_visible(column)), justify="right" if numeric and number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_visible(cell)) for cell in row))
-    _console().print(table)
+    return table
 
 
 def _line(text: str) -> str:

@@ -71,8 +71,9 @@ def agreement(
             found = first[metric.name]
             by_column.setdefault(found.name if found else "", []).append(metric.title)
         for name, titles in sorted(by_column.items(), key=lambda item: (not item[0], -len(item[1]))):
-            what = f"{name} is first" if name else "none is first beyond doubt"
-            told.append(f"{what} by {len(titles)} of {len(metrics)} scores: {', '.join(titles)}")
+            by = f"by {len(titles)} of {len(metrics)} scores"
+            said = f"{name} is better than each other beyond doubt {by}" if name else f"{by} it stays open who is best"
+            told.append(f"{said}: {', '.join(titles)}")
     flat = floors.get("class_colors")
     if flat:
         titles = [metric.title for metric in metrics if _flat_wins(metric, columns, flat, real.value(metric.name))]

@@ -27,10 +27,10 @@ class Shown:
     spread: str = ""
     best: bool = False
 
-    def line(self) -> str:
-        """Return all of it in one line."""
-        parts = [self.value, f"({self.interval})" if self.interval else "", f"[{self.spread}]" if self.spread else ""]
-        return " ".join(part for part in parts if part) + (" *" if self.best else "")
+    def parts(self) -> list[str]:
+        """Return what there is of it: the value, marked where it is the best, the interval, the spread."""
+        parts = (f"({self.interval})" if self.interval else "", f"[{self.spread}]" if self.spread else "")
+        return [self.value + (" *" if self.best else ""), *filter(None, parts)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +98,14 @@ def _shuffled(scored: Scored, name: str) -> str:
 
 
 def table_of(
-    rows: Sequence[ShownRow], columns: Sequence[Column], floors: Mapping[str, Scored]
+    rows: Sequence[ShownRow], columns: Sequence[Column], floors: Mapping[str, Scored], between: str = " "
 ) -> tuple[list[str], list[list[str]]]:
-    """Return heads and lines of a plain table."""
+    """Return heads and lines of a plain table; `between` stands between the parts of a score."""
     heads = ["score", *(column.name for column in columns), SHUFFLED, *(FLOORS[name] for name in floors)]
     lines = []
     for row in rows:
         line = [f"{row.title} {ARROWS[row.metric.better]}"]
-        line += [row.missing] if row.missing else [*(cell.line() for cell in row.cells), *(row.beside or {}).values()]
+        scores = [between.join(cell.parts()) for cell in row.cells]
+        line += [row.missing] if row.missing else [*scores, *(row.beside or {}).values()]
         lines.append(line + [""] * (len(heads) - len(line)))
     return heads, lines

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sattrans.evaluating.columns import Column
+from sattrans.evaluating.family import Metric
 from sattrans.evaluating.reference import Reference, TileReference
 from sattrans.evaluating.scoring import Scored
 from sattrans.evaluating.shown import ARROWS, ShownRow, number
@@ -39,16 +40,18 @@ def build_page(
     """Return the page of an evaluation."""
     title = " · ".join(column.name for column in columns)
     judge = next((row.metric for row in rows if row.metric.name == looks.judge), None)
+    judged_by = ", ".join(filter(None, (judge.title, judge.unit))) if judge else ""
     runs = [subject.run for column in columns for subject in column.subjects if isinstance(subject, RunSubject)]
     return Page(
         title,
-        f"{len(reference)} {about['split']} images" + (f" of {about['tileset']['name']}" if "tileset" in about else ""),
+        _subtitle(len(reference), about),
         [PageColumn(column.name, _about_column(column)) for column in columns],
         [_row(row) for row in rows],
         [*notes, SIGNS],
         _bars(columns, floors, reference),
-        _examples(reference, columns, looks),
-        f"{judge.title}, {judge.unit}" if judge and judge.unit else (judge.title if judge else ""),
+        _examples(reference, columns, looks, judge),
+        _chosen(columns, judge) if looks.examples and judge else "",
+        judged_by,
         _scenes(reference, columns, looks.judge) if isinstance(reference, TileReference) and looks.judge else (),
         [curves for run in runs if (curves := _curves(run))],
         _sections(columns, about, runs),
@@ -79,32 +82,53 @@ def _row(row: ShownRow) -> Row:
 
 
 def _bars(columns: Sequence[Column], floors: Mapping[str, Scored], reference: Reference) -> list[ClassBars]:
-    bars = []
+    bars, real = [], floors["real"].details
     for name, title, unit, better in BY_CLASS:
         of_column = {column.name: column.scored.details.get(name) for column in columns}
         if all(of_column.values()):
-            if name in floors["real"].details and name == "iou":
-                of_column["real"] = floors["real"].details[name]
+            if any(name in real for name, *_ in BY_CLASS):  # in all of them, so that they stay in line
+                of_column["real"] = real.get(name)
             values = {
-                class_: {column: (told or {})[class_] for column, told in of_column.items()}
+                class_: {column: (told or {}).get(class_) for column, told in of_column.items()}
                 for class_ in reference.classes
             }
             bars.append(ClassBars(title, unit, ARROWS[better], values))
     return bars
 
 
-def _examples(reference: Reference, columns: Sequence[Column], looks: Looks) -> list[Example]:
-    return [
-        Example(
-            title,
-            reference.ids[place],
-            reference.map_picture(place),
-            {column.name: looks.images[column.name][place] for column in columns},
-            reference.real(place).image.numpy(),
-            {column.name: number(column.scored.images[reference.ids[place]][looks.judge or ""]) for column in columns},
+def _subtitle(images: int, about: Mapping[str, Any]) -> str:
+    many = "s" if images != 1 else ""
+    if "tileset" in about:
+        return f"{images} {about['split']} tile{many} of {about['tileset']['name']}"
+    return f"{images} pair{many} of images"
+
+
+def _chosen(columns: Sequence[Column], judge: Metric) -> str:
+    """Return by what the examples were chosen, and what the numbers under them are."""
+    unit = f", in {judge.unit}" if judge.unit and not judge.unit.startswith("of ") else ""
+    told = f"The tiles with the best, the median and the worst {judge.title}{unit}"
+    told += f": the mean of the {len(columns)} columns decides." if len(columns) > 1 else "."
+    if any(len(column.subjects) > 1 for column in columns):
+        told += " Of several seeds the first one's picture is shown, beside the mean score of all."
+    return told
+
+
+def _examples(reference: Reference, columns: Sequence[Column], looks: Looks, judge: Metric | None) -> list[Example]:
+    examples = []
+    for title, place in looks.examples.items():
+        assert judge is not None  # by which they were chosen
+        values = {column.name: column.scored.images[reference.ids[place]][judge.name] for column in columns}
+        examples.append(
+            Example(
+                title,
+                reference.ids[place],
+                reference.map_picture(place),
+                {column.name: looks.images[column.name][place] for column in columns},
+                reference.real(place).image.numpy(),
+                {name: f"{judge.title} {number(value)}" for name, value in values.items()},
+            )
         )
-        for title, place in looks.examples.items()
-    ]
+    return examples
 
 
 def _scenes(reference: TileReference, columns: Sequence[Column], judge: str) -> list[SceneMap]:

@@ -20,9 +20,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A score of a column, ready to read: the value, its interval, the spread over seeds, whether it is the best.
+    """A score of a column, ready to read: the value, its interval over images, its spread over seeds.
 
-    Such as 24.5, 20.1 to 29.8, ± 0.4. A cell without a value says so.
+    Such as 24.5, 20.1 to 29.8, 24.1 to 24.9. `best`: better than each other column beyond doubt. A cell without a
+    value says so.
     """
 
     value: str
@@ -111,7 +112,10 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A report. `notes` are sentences under the table; `about` sections of names and values at the end."""
+    """A report. `notes` are sentences under the table, `chosen` says by what the examples were.
+
+    `about` are sections of names and values at the end.
+    """
 
     title: str
     subtitle: str
@@ -120,6 +124,7 @@ class Page:
     notes: Sequence[str] = ()
     classes: Sequence[ClassBars] = ()
     examples: Sequence[Example] = ()
+    chosen: str = ""
     error_title: str = ""
     scenes: Sequence[SceneMap] = ()
     curves: Sequence[Curves] = ()

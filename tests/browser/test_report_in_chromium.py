@@ -8,12 +8,14 @@ import io
 import os
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from makers_report import HOSTILE, made_pairs, make_page
 from PIL import Image
 
+from sattrans.report.page import ClassBars
 from sattrans.report.render import write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: make browser installs it")
@@ -122,6 +124,37 @@ def test_a_phone_scrolls_the_table_and_not_the_page(browser, report):
         box.evaluate("e => { e.scrollLeft = 200 }")
         assert box.evaluate("e => e.scrollLeft") == 200
         assert head.bounding_box()["x"] == before
+
+
+def lines_of(page, number):
+    rows = page.locator(".bars").nth(number).locator("tr")
+    return rows.evaluate_all("rows => rows.map(e => e.getBoundingClientRect().y)")
+
+
+@pytest.mark.parametrize("width", [1200, 1000])
+def test_classes_stand_side_by_side_in_charts_side_by_side(browser, tmp_path, width):
+    names = ["a-model-of-a-long-name-256-1 ×3", "resse-landcover-128-1"]
+    values = {f"class {n}": dict.fromkeys(names, 0.5) for n in range(4)}
+    tiny = {title: {name: 3.2e-7 * value for name, value in of.items()} for title, of in values.items()}
+    charts = [ClassBars("one", "", "↑", values), ClassBars("other", "grey levels", "↓", tiny)]
+    page = make_page(names, columns=2)
+    write_report(tmp_path / "report.html", replace(page, classes=charts))
+    with opened(browser, tmp_path / "report.html", viewport={"width": width, "height": 900}) as page:
+        assert page.locator(".bars").nth(1).bounding_box()["x"] > width / 2
+        assert lines_of(page, 0) == lines_of(page, 1)
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_a_table_that_is_wider_than_the_page_says_so_until_its_end(browser, report, scripted):
+    phone = {"viewport": {"width": 390, "height": 844}, "java_script_enabled": scripted}
+    with opened(browser, report, **phone) as page:
+        assert page.locator(".sideways").is_visible()
+        box = page.locator(".scroll")
+        shaded = np.median(shot(box)[:, -4:])
+        box.evaluate("e => { e.scrollLeft = e.scrollWidth }")
+        assert np.median(shot(box)[:, -4:]) > shaded + 10
+    with opened(browser, report, viewport={"width": 2400, "height": 900}, java_script_enabled=scripted) as page:
+        assert not page.locator(".sideways").is_visible()
 
 
 def test_long_names_widen_no_phones_page(browser, tmp_path):
