@@ -10,7 +10,7 @@ from ladders import checkerboard as board
 from sattrans.metrics import texture
 from sattrans.metrics.bootstrap import centred, difference, draws, interval, mean_interval, tells_apart
 from sattrans.metrics.floors import evenly, partners
-from sattrans.metrics.frechet import cosines, frechet, kid
+from sattrans.metrics.frechet import centred_cosines, cosines, frechet, kid
 from sattrans.metrics.memorising import SIDE, flipped, nearest, thumbnail
 from sattrans.metrics.segmentation import confusion, iou, mean_iou
 from sattrans.metrics.spectrum import checkerboard, peaks, power, radial_power, spectrum_distance
@@ -75,6 +75,17 @@ def test_cosines_need_centring():
     assert abs(cosines(x - mean, y - mean).mean()) < 0.05
     assert cosines(x, 3 * x) == pytest.approx(np.ones(50))
     assert cosines(np.zeros((1, 3)), np.ones((1, 3))) == [0]
+
+
+def test_centred_cosines_take_the_mean_of_what_is_drawn():
+    x, y = np.random.default_rng(0).random((2, 6, 20)).astype(np.float32) + 3
+    weights = np.array([[1.0] * 6, [3, 2, 1, 0, 0, 0], [0, 0, 0, 0, 6, 0]])
+    picked = [0, 0, 0, 1, 1, 2]
+    for found, rows in zip(centred_cosines(x, y, weights), (range(6), picked), strict=False):
+        mean = y[list(rows)].mean(0)
+        assert found == pytest.approx(cosines(x[list(rows)] - mean, y[list(rows)] - mean).mean(), rel=1e-4)
+    assert centred_cosines(x, y, weights)[2] == 0  # one image is its own mean
+    assert centred_cosines(y, y, weights)[:2] == pytest.approx([1, 1])
 
 
 def test_intersection_over_union():

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from sattrans.evaluating.family import Family, Metric, Pair, Setting, Statistics, Unavailable, Weights, mean_of
 from sattrans.metrics.features import imagenet_normalised
-from sattrans.metrics.frechet import cosines, frechet, kid
+from sattrans.metrics.frechet import centred_cosines, cosines, frechet, kid
 from sattrans.metrics.weights import how_to_get
 
 GRID = 4
@@ -107,8 +107,7 @@ class VGG(Learned):
         if metric == "vgg_cosine":
             return mean_of(statistics[:, :1], weights)[:, 0]
         fake, real = np.split(statistics[:, 1:], 2, axis=1)
-        mean = real.mean(0)
-        return mean_of(cosines(fake - mean, real - mean)[:, np.newaxis], weights)[:, 0]
+        return centred_cosines(fake, real, weights)
 
 
 LEARNED: tuple[type[Learned], ...] = (Inception, VGG)

@@ -91,3 +91,23 @@ def cosines(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     cosine: NDArray[np.float64] = (x * y).sum(1, dtype=np.float64) / np.where(lengths > 0, lengths, 1)
     return cosine
+
+
+def centred_cosines(x: NDArray[Any], y: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean cosine (B,) of rows of `x` (N, D) with their rows of `y`, the mean of `y` subtracted from both.
+
+    `weights` (B, N) say how much each pair counts, in B ways: in the means, too. A pair counts 0 where one of them is
+    the mean.
+    """
+    shares = weights / weights.sum(1, keepdims=True)
+    x, y = (one - y.mean(0, dtype=np.float64) for one in (x, y))  # the same in all of it, and fewer digits are lost
+    mean = shares @ y  # (B, D)
+    with_x, with_y = mean @ x.T, mean @ y.T  # (B, N)
+    square = (mean**2).sum(1, keepdims=True)
+    products = (x * y).sum(1) - with_x - with_y + square
+    lengths = [(one**2).sum(1) - 2 * with_one + square for one, with_one in ((x, with_x), (y, with_y))]
+    floor = 1e-9 * (y**2).sum(1).mean()  # a difference of squares is 0 but for rounding
+    there = (lengths[0] > floor) & (lengths[1] > floor)
+    cosine = np.where(there, products, 0) / np.sqrt(np.where(there, lengths[0] * lengths[1], 1))
+    found: NDArray[np.float64] = (shares * cosine).sum(1)
+    return found
