@@ -19,6 +19,7 @@ from sattrans.evaluating.ranking import agreement, best, winners
 from sattrans.evaluating.reference import Real, Reference
 from sattrans.evaluating.scoring import Scored, Scoring
 from sattrans.evaluating.setwise import Texture
+from sattrans.evaluating.shown import shown_rows
 from sattrans.evaluating.subject import Subject, each_once
 from sattrans.metrics.floors import paint, partners
 from sattrans.metrics.pixel import mae, psnr
@@ -227,6 +228,19 @@ def test_runs_of_one_recipe_are_one_column_with_their_spread(tmp_path):
     assert one.spread["mae"] == (min(values), max(values))
     assert one.scored.images["0"]["mae"] == pytest.approx(np.mean([scored[p].images["0"]["mae"] for p in (0, 2)]))
     assert not other.spread
+
+
+def test_each_column_has_its_own_shuffled_score_where_they_differ(tmp_path):
+    families, measure = scoring(tmp_path)
+    fine, coarse = (measure.subject(Made(name, noisy(*of))) for name, of in (("fine", (5, 1)), ("coarse", (60, 2))))
+    subjects = [Made(name, []) for name in ("one", "same", "other")]
+    columns = columns_of(subjects, [fine, fine, coarse])
+    mae = metric(families, "mae")
+    (row,) = shown_rows([mae], {}, {"mae": None}, columns, {"real": measure.real_floor(None)}, COUNT)
+    one, same, other = row.beside["shuffled"].split(" / ")
+    assert one == same != other
+    (row,) = shown_rows([mae], {}, {"mae": None}, columns[:2], {"real": measure.real_floor(None)}, COUNT)
+    assert row.beside["shuffled"] == one
 
 
 def test_the_notes_say_who_is_first_and_where_a_flat_colour_is_better(tmp_path):

@@ -72,7 +72,7 @@ def shown_rows(
         cells = [_shown(column, metric.name, column is best[metric.name]) for column in columns]
         blind = all(column.scored.tells_pairs(metric.name) is False for column in columns)
         shuffled = [_shuffled(column.scored, metric.name) for column in columns]
-        beside = {SHUFFLED: " / ".join(dict.fromkeys(shuffled))}
+        beside = {SHUFFLED: shuffled[0] if len(set(shuffled)) == 1 else " / ".join(shuffled)}
         for name, floor in floors.items():
             beside[FLOORS[name]] = number(floor.value(metric.name))
         rows.append(ShownRow(metric, title, cells, beside, blind))
