@@ -45,7 +45,8 @@ class GenerateOptions:
 
     `overlap` is a number of pixels, or a part of the tile size such as "25%". `blend` None takes `hann`, or `none`
     for a model of finite view, which needs no blending. `precision` `auto` is bf16 where the device is quick at it.
-    `stats` says whose statistics batch norms take: those of the run, or each tile's own.
+    `stats` says whose statistics batch norms take: those of the run, or each tile's own. `flat_field` takes out what
+    windows repeat at the same place; a model of finite view repeats nothing, and of pictures as maps it cannot be told.
     """
 
     overlap: str = "25%"
@@ -55,6 +56,7 @@ class GenerateOptions:
     precision: Precision = "auto"
     stats: Stats = "run"
     compile: bool = False
+    flat_field: bool = True
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -160,6 +162,7 @@ def generate(
         ahead = len(where) > 1 or where[0].type != "cpu"
         stream = Stream(task.map, task.plan, translators, options.batch_size, workers, ahead)
         if not as_file:
+            _look(task, stream)
             write_folder(stream, output, task.told, Path(str(map_)).stem, overwrite)
             return task.result(output, task.map.notices, made=True)
         found = _write_image(task, stream, output, overwrite, update, creation)
@@ -221,6 +224,7 @@ def _task(
             "precision": precision,
             "stats": options.stats,
             "compile": options.compile,
+            "flat_field": options.flat_field and kind.margin is None and opened.palette is not None,
         }
         plan = Plan(read_map.height, read_map.width, spec.size, overlap, blend)
         yield _Task(opened, read_map, plan, precision, told)
@@ -258,24 +262,36 @@ def _write_image(
     found = digests(task.map, task.plan)
     replaces = overwrite or _same_file(update, output)
     with ExitStack() as stack:
-        change = stack.enter_context(_change(task, update, found)) if update else None
+        change = stack.enter_context(_change(task, stream, update, found)) if update else None
         writer = stack.enter_context(row_writer(output, task.layout, task.told, replaces, creation))
+        if not change:
+            _look(task, stream)
         stream.write(writer, change)
         score = _score(task, writer)
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
         writer.tags[TAG] = seal(found)
-        write_record(output, task.told, task.plan, found)
+        write_record(output, task.told, task.plan, found, stream.flat)
     return score
 
 
+def _look(task: _Task, stream: Stream) -> None:
+    if task.told["flat_field"] and task.run.palette:
+        stream.look(len(task.run.palette))
+        if stream.flat.strength >= 0.5:
+            log.info("flat field: windows repeat %.1f grey levels at the same place, taken out", stream.flat.strength)
+
+
 @contextmanager
-def _change(task: _Task, before: Path, found: np.ndarray[Any, np.dtype[np.uint64]]) -> Iterator[Change]:
-    """Compare with the record of an image made before. Raises `UsageError` where that is none of this map."""
+def _change(task: _Task, stream: Stream, before: Path, found: np.ndarray[Any, np.dtype[np.uint64]]) -> Iterator[Change]:
+    """Compare with the record of an image made before, and take over its flat field.
+
+    Raises `UsageError` where that is none of this map.
+    """
     if not before.is_file():
         raise UsageError(f"--update {before}: there is no such image")
     with open_raster(before) as image:
-        old = read_record(before, image.tags(), task.plan, task.told, frozenset({"map"}))
+        old, stream.flat = read_record(before, image.tags(), task.plan, task.told, frozenset({"map"}))
         if image.bands != task.layout.bands:
             bands = f"{image.bands} bands, not {task.layout.bands}"
             raise UsageError(f"--update {before}: it has {bands}: generate it anew")

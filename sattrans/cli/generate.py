@@ -108,6 +108,9 @@ def generate(
     stats: Annotated[
         StatsName, typer.Option(help="Whose statistics batch norms take: the run's, or each tile's own.")
     ] = StatsName.run,
+    flat_field: Annotated[
+        bool, typer.Option("--flat-field/--no-flat-field", help="Take out what every window repeats at the same place.")
+    ] = True,
     update: Annotated[
         Path | None,
         typer.Option(help="An image made before from this map: only what has changed since is made anew."),
@@ -143,7 +146,7 @@ def generate(
     from sattrans.series import generate_series, is_series
 
     blended: Any = blend.value if blend else None
-    options = GenerateOptions(overlap, blended, batch_size, seed, precision.value, stats.value, compile_)
+    options = GenerateOptions(overlap, blended, batch_size, seed, precision.value, stats.value, compile_, flat_field)
     map_options = MapOptions(res, bounds, aoi, parse_classes(classes or []), rules)
     encoding = parse_creation(creation) if creation else None
     where: dict[str, Any] = {"devices": devices, "workers": workers}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sattrans.errors import UsageError
 from sattrans.files import as_json, read_manifest, write_manifest
+from sattrans.generating.flat import FlatField
 from sattrans.generating.plan import Plan
 from sattrans.generating.stream import read_band
 from sattrans.mapping.opened import Map
@@ -51,10 +52,16 @@ def seal(found: Digests) -> str:
     return blake2b(found.astype(">u8").tobytes(), digest_size=DIGEST).hexdigest()
 
 
-def write_record(output: Path, told: Mapping[str, Any], plan: Plan, found: Digests) -> None:
+def write_record(output: Path, told: Mapping[str, Any], plan: Plan, found: Digests, flat: FlatField) -> None:
     """Write the record of an image that was made with the options `told`."""
     rows = ["".join(f"{int(value):016x}" for value in row) for row in found]
-    body = {"options": dict(told), "size": [plan.height, plan.width], "seal": seal(found), "windows": rows}
+    body = {
+        "options": dict(told),
+        "size": [plan.height, plan.width],
+        "seal": seal(found),
+        "windows": rows,
+        "flat_field": flat.encode(),
+    }
     write_manifest(record_path(output), "windows", VERSION, body)
 
 
@@ -69,8 +76,8 @@ def is_of_former_map(output: Path, told: Mapping[str, Any]) -> bool:
 
 def read_record(
     output: Path, tags: Mapping[str, str], plan: Plan, told: Mapping[str, Any], ours: frozenset[str]
-) -> Digests:
-    """Return the hashes that an image, which has these `tags`, was made from.
+) -> tuple[Digests, FlatField]:
+    """Return the hashes that an image, which has these `tags`, was made from, and its flat field.
 
     Raises `UsageError` where there is no record of it, or where it was made otherwise: of another size, or with
     options that differ, but for those in `ours`, which tell one map's file from another's.
@@ -93,6 +100,5 @@ def read_record(
                 f"--update {output}: it was made with {name} {record['options'].get(name)}, not {value}: "
                 "take the same options, or generate it anew"
             )
-    return np.array(
-        [[int(row[at : at + 16], 16) for at in range(0, len(row), 16)] for row in record["windows"]], np.uint64
-    )
+    found = [[int(row[at : at + 16], 16) for at in range(0, len(row), 16)] for row in record["windows"]]
+    return np.array(found, np.uint64), FlatField.decode(record["flat_field"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sattrans.blend import Floats, RollingRows, smoothed, to_uint8
 from sattrans.generating.change import Change
+from sattrans.generating.flat import FlatField, FlatFieldEstimator, sampled
 from sattrans.generating.plan import Plan, panels
 from sattrans.grid import Window
 from sattrans.mapping.opened import Map
@@ -22,6 +23,9 @@ Translate = Callable[[NDArray[np.uint8], Sequence[tuple[int, int]]], Floats]
 
 Place = tuple[int, int]
 """Of a window: its row and its column among the windows, counted from 0."""
+
+Translated = tuple[Sequence[Place], NDArray[np.uint8], Floats]
+"""Windows, their maps and their images; both of these may have more than there are windows, to fill a batch."""
 
 BANDS = 3
 BEHIND = 2
@@ -41,6 +45,8 @@ class Stream:
     batch_size: int
     workers: int = 1
     ahead: bool = True
+    flat: FlatField = field(default_factory=lambda: FlatField({}))
+    _known: dict[Place, Floats] = field(default_factory=dict, init=False)
     _reader: ThreadPoolExecutor = field(default_factory=lambda: _pool(1), init=False)
 
     def write(self, writer: RowWriter, change: Change | None = None) -> None:
@@ -67,6 +73,21 @@ class Stream:
                         waiting.popleft().result()
             while waiting:
                 waiting.popleft().result()
+
+    def look(self, classes: int) -> None:
+        """Find the flat field of a model that knows `classes` classes, in as many windows as are kept in memory."""
+        every = [(row, col) for row in range(len(self.plan.rows)) for col in range(len(self.plan.cols))]
+        places = sampled(every, self.plan.size)
+        found, maps = FlatFieldEstimator(self.plan.size), {}
+        with bar(len(places), "look at windows", "window") as progress:
+            for batch, windows, images in self._translated(places):
+                for place, window, image in zip(batch, windows, images, strict=False):
+                    self._known[place], maps[place] = image, window
+                found.add(windows[: len(batch)], images[: len(batch)], classes)
+                progress.update(len(batch))
+        self.flat = found.field()
+        for place, image in self._known.items():
+            self.flat.correct(maps[place][np.newaxis], image[np.newaxis])
 
     def _finish(self, writer: RowWriter, piece: Window, pixels: NDArray[np.uint8], change: Change | None) -> None:
         if self.map.partial:
@@ -143,26 +164,39 @@ class Stream:
         return to_uint8(fine[inside] + smoothed(coarse - fine, plan.cell)[inside])
 
     def translated(self, places: Sequence[Place]) -> Iterator[tuple[Place, Floats]]:
-        """Yield windows and their images, (3, size, size), in order. Every batch has one shape; the last is filled.
+        """Yield windows and their images, (3, size, size), in order, corrected by the flat field."""
+        anew = iter(self._corrected([place for place in places if place not in self._known]))
+        for place in places:
+            # Panels share windows: an image is kept for as long as the stream is.
+            yield (place, self._known[place]) if place in self._known else next(anew)
+
+    def _corrected(self, places: Sequence[Place]) -> Iterator[tuple[Place, Floats]]:
+        for batch, windows, images in self._translated(places):
+            count = len(batch)
+            yield from zip(batch, self.flat.correct(windows[:count], images[:count]), strict=True)
+
+    def _translated(self, places: Sequence[Place]) -> Iterator[Translated]:
+        """Yield windows, their maps and their images. Every batch has one shape; the last is filled.
 
         A device works while this thread blends; not where both are the same processor: a network's threads wait for
         each other, and so for whatever else has one of their cores.
         """
         if not self.ahead:
             for batch, windows in self._batches(places):
-                yield from zip(batch, self.translators[0](windows, self._origins(batch)), strict=False)
+                yield batch, windows, self.translators[0](windows, self._origins(batch))
             return
         with ExitStack() as stack:
             devices = [stack.enter_context(_pool(1)) for _ in self.translators]
-            running: deque[tuple[Sequence[Place], Future[Floats]]] = deque()
+            running: deque[tuple[Sequence[Place], NDArray[np.uint8], Future[Floats]]] = deque()
             for number, (batch, windows) in enumerate(self._batches(places)):
                 turn = number % len(devices)
                 task = devices[turn].submit(self.translators[turn], windows, self._origins(batch))
-                running.append((batch, task))
+                running.append((batch, windows, task))
                 if len(running) > len(devices):
-                    yield from _results(running)
-            while running:
-                yield from _results(running)
+                    first = running.popleft()
+                    yield first[0], first[1], first[2].result()
+            for first in running:
+                yield first[0], first[1], first[2].result()
 
     def _origins(self, batch: Sequence[Place]) -> list[tuple[int, int]]:
         """Return where a batch's windows lie in the whole map; the last one's place is filled up with."""
@@ -214,11 +248,6 @@ def _mirrored(start: int, end: int, length: int) -> NDArray[np.int64]:
     """Return which of `length` pixels stand at the positions from `start` to `end`, mirrored beyond the last."""
     turn = np.arange(start, end) % (2 * length)
     return np.minimum(turn, 2 * length - 1 - turn)
-
-
-def _results(running: "deque[tuple[Sequence[Place], Future[Floats]]]") -> Iterator[tuple[Place, Floats]]:
-    batch, images = running.popleft()
-    yield from zip(batch, images.result(), strict=False)
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
