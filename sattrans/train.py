@@ -94,7 +94,8 @@ def train(
     with joined(chosen) as ranks:
         if not ranks.leads:
             log.setLevel(logging.WARNING)
-            return _train(Run.open(ranks.told_folder(None)), chosen, ranks, resume=False)
+            run = Run.open(ranks.told_folder(None))
+            return _train(run, _prepared(run, chosen, ranks), ranks)
         return _begin(data, model, settings or {}, options or TrainOptions(), chosen, output, ranks)
 
 
@@ -129,6 +130,8 @@ def _begin(
     folder = output or _new_folder(kind.name, tileset.name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):  # an empty one a kill may have left
         raise UsageError(f"{folder} exists: choose another name, or go on with it by --resume {folder}")
+    if options.init:
+        _check_init(options.init)
     log.info(
         "model %s on %s (%d training tiles of %d px), %d steps of %d on %s, into %s",
         kind.name,
@@ -159,11 +162,12 @@ def _begin(
             },
         )
         try:
-            ranks.told_folder(folder)
-            return _train(run, device, ranks, resume=False)
-        except OptionError:  # found before the first step: nothing is lost
+            loop = _prepared(run, device, ranks)
+        except BaseException:  # before the first step: nothing is lost, and --resume last must not take it up
             remove(folder)
             raise
+        ranks.told_folder(folder)
+        return _train(run, loop, ranks)
 
 
 def resume(run: Path | str, device: str = "auto") -> TrainResult:
@@ -180,10 +184,10 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
             )
         saved = opened.checkpoint("last").is_file()
         if not ranks.leads:
-            return _train(opened, chosen, ranks, resume=saved)
+            return _train(opened, _prepared(opened, chosen, ranks, saved), ranks)
         log.info("going on with %s (%s on %s)", opened.folder, opened.model_name, opened.manifest["data"]["folder"])
         with lock(opened.folder):
-            return _train(opened, chosen, ranks, resume=saved)
+            return _train(opened, _prepared(opened, chosen, ranks, saved), ranks)
 
 
 def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSpec:
@@ -210,14 +214,19 @@ def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSp
     return TileSpec(tileset.size, channels, classes=len(tileset.palette) if tileset.palette else 0)
 
 
-def _train(run: Run, device: torch.device, ranks: Ranks, resume: bool) -> TrainResult:
+def _prepared(run: Run, device: torch.device, ranks: Ranks, resume: bool = False) -> Loop:
+    """Return a loop that stands before its next step, with all checked that can be without one."""
     loop = build_loop(run, device, ranks, resume)
-    notices = []
-    if loop.val is loop.train:
-        notices.append(f"{run.manifest['data']['folder']} has no val tiles: the run is judged on training tiles")
     loop.check_monitor()
     if resume:
         loop.load()
+    return loop
+
+
+def _train(run: Run, loop: Loop, ranks: Ranks) -> TrainResult:
+    notices = []
+    if loop.val is loop.train:
+        notices.append(f"{run.manifest['data']['folder']} has no val tiles: the run is judged on training tiles")
     summary = loop.run()
     if not ranks.leads:
         return TrainResult(run)
@@ -247,6 +256,16 @@ def build_loop(run: Run, device: torch.device, ranks: Ranks = ALONE, resume: boo
     val_tiles = tileset.split("val")
     training = batches(tileset.split("train"), ranks.number, ranks.count)
     return Loop(model, training, batches(val_tiles) if val_tiles else training, settings, run, ranks)
+
+
+def _check_init(folder: Path) -> None:
+    """Raise `UsageError` where a run to begin from is none, or has no checkpoint yet."""
+    try:
+        kept = Run.open(folder).checkpoint("last")
+    except UsageError as error:
+        raise UsageError(f"--init {error}") from error
+    if not kept.is_file():
+        raise UsageError(f"--init {folder}: it was stopped before its first checkpoint: name another run")
 
 
 def _begin_from(model: Model, folder: Path, device: torch.device) -> None:

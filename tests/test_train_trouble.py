@@ -1,14 +1,16 @@
 """Trouble in training: gradients that are not finite, memory that runs out, a discriminator that has won."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from makers import make_folder
 from safetensors.torch import load_file
 
-from sattrans.errors import TrainingError, UsageError
+from sattrans.errors import NothingToUse, SattransError, TrainingError, UsageError
 from sattrans.run import Run
 from sattrans.tile import TileOptions, tile
-from sattrans.train import TrainOptions, build_loop, train
+from sattrans.train import TrainOptions, build_loop, resume, train
 from sattrans.training.memory import fitting_batch, out_of_memory
 
 SMALL = {"width": 4}
@@ -97,6 +99,26 @@ def test_a_run_begins_from_anothers_weights(tiles, tmp_path):
     assert Run.open(second.folder).manifest["init"] == str(tmp_path / "a")
     with pytest.raises(UsageError, match="weights do not fit"):
         train(tiles.folder, "pix2pix", {"width": 5}, options, output=tmp_path / "c")
+
+
+def test_a_refused_beginning_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "first")
+    (tmp_path / "damaged" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "damaged" / "checkpoints" / "last.safetensors").write_bytes(b"no tensors")
+    for name in ("damaged", "unsaved"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "run.json").write_bytes((tmp_path / "first" / "run.json").read_bytes())
+    for init, width, told in (
+        ("nope", 4, "--init nope is no run"),
+        ("unsaved", 4, "--init unsaved: it was stopped before its first checkpoint"),
+        ("damaged", 4, "is damaged"),
+        ("first", 5, "weights do not fit"),
+    ):
+        with pytest.raises(SattransError, match=told):
+            train(tiles.folder, "pix2pix", {"width": width}, TrainOptions(steps=1, init=Path(init)))
+        with pytest.raises(NothingToUse, match="no unfinished run"):
+            resume("last")
 
 
 def test_the_curves_of_a_run_are_a_picture(loop):
