@@ -7,8 +7,11 @@ import sys
 
 import pytest
 import rasterio
+import typer
 from makers import make_folder, make_landcover
+from rich.text import Text
 
+from sattrans.cli import app
 from sattrans.cli.frame import show_table
 
 COMMANDS = (
@@ -50,6 +53,21 @@ def fails(*args, cwd, code, match):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command, tmp_path):
     assert "Usage" in sattrans(command, "--help", cwd=tmp_path).stdout
+
+
+def _helps(command, name="sattrans"):
+    for text in (command.help, *(getattr(parameter, "help", None) for parameter in command.params)):
+        yield name, text or ""
+    for part, below in getattr(command, "commands", {}).items():
+        yield from _helps(below, f"{name} {part}")
+
+
+def test_no_help_loses_what_stands_in_brackets():
+    told = list(_helps(typer.main.get_command(app)))
+    assert any("in a table \\[train]" in text for _, text in told)
+    for name, text in told:
+        styled = re.sub(r"\[/?dim\]", "", text)
+        assert Text.from_markup(text).plain == styled.replace("\\[", "["), name
 
 
 def test_help_imports_neither_torch_nor_rasterio_nor_numpy():

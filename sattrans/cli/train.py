@@ -46,7 +46,7 @@ def train(
     ] = None,
     options: Annotated[
         Path | None,
-        typer.Option("--options", help="A TOML file of the model's options; in a table [train], of these here."),
+        typer.Option("--options", help="A TOML file of the model's options; in a table \\[train], of these here."),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Times each tile is seen. [dim]Default: the model's.[/dim]")
