@@ -180,7 +180,8 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
         processes = opened.manifest["settings"]["processes"]
         if processes != ranks.count:
             raise UsageError(
-                f"{opened.folder} was trained by {processes} processes, {ranks.count} are here: go on with as many"
+                f"{opened.folder} was trained by {processes} processes, {ranks.count} are here: "
+                f"go on with as many (--devices {processes})"
             )
         saved = opened.checkpoint("last").is_file()
         if not ranks.leads:

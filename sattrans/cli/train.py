@@ -74,7 +74,8 @@ def train(
     ] = False,
     init: Annotated[Path | None, typer.Option(help="A run to begin from: its last weights.")] = None,
     resume: Annotated[
-        str | None, typer.Option(help="Go on with a run: its folder, or 'last'. Takes no other option but --device.")
+        str | None,
+        typer.Option(help="Go on with a run: its folder, or 'last'. Takes no other option but --device and --devices."),
     ] = None,
 ) -> None:
     """Train a model on a tileset.

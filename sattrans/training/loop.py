@@ -69,9 +69,10 @@ class Loop:
                 number = int(self.ranks.largest(float(signal.number or 0), self.device))
                 if number:
                     self.save()
+                    together = f" --devices {self.ranks.count}" if self.ranks.count > 1 else ""
                     raise Interrupted(
                         f"stopped at step {self.step} of {self.settings.steps}, saved; go on with "
-                        f"sattrans train --resume {self.folder.folder}",
+                        f"sattrans train --resume {self.folder.folder}{together}",
                         128 + number,
                     )
         return {
