@@ -127,6 +127,16 @@ def folder(tmp_path, monkeypatch):
 # What the pages run
 
 
+def test_where_resse_is_trained_a_cpu_is_told_what_to_take():
+    """Close to the line itself, with options that exist: at full width it takes hours there."""
+    for page in (README, DOCS / "index.md"):
+        _, _, after = page.read_text(encoding="utf-8").partition("sattrans train --model resse\n")
+        near = after[:600]
+        assert "hours" in near and "--set width=16" in near and "--size 128" in near, page.name
+    assert 128 in model_class("resse").sizes
+    assert "width" in model_class("resse").Options.model_fields
+
+
 def test_readme_lines(folder, monkeypatch):
     """The three lines as they stand, on a small look-alike; the training alone is cut short, at its very end."""
     (lines,) = [b.text.splitlines() for b in blocks(README, "bash") if b.text.startswith("sattrans ")]
