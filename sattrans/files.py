@@ -27,6 +27,12 @@ def begun_of(path: Path) -> Path:
     return path.with_name(path.name + ".begun")
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Say whether a folder was being filled when it was left: by a manifest that has no finished one beside it."""
+    begun = folder.glob("*.json.begun")
+    return any(not path.with_suffix("").exists() for path in begun)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Name the file in an error that does not: a full disk does not say where it is full."""

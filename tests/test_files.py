@@ -17,6 +17,7 @@ from sattrans.files import (
     check_free,
     check_same_options,
     check_writable_folder,
+    is_unfinished,
     lock,
     now,
     part_of,
@@ -236,6 +237,14 @@ def test_the_same_options_pass_and_other_ones_are_named(tmp_path):
     assert "size: 64 there, 128 now" in str(refused.value)
     assert "overlap: none there, 4 now" in str(refused.value)
     assert "seed" not in str(refused.value)
+
+
+def test_a_folder_is_unfinished_until_its_manifest_has_its_name(tmp_path):
+    assert not is_unfinished(tmp_path)
+    begun_of(tmp_path / "tileset.json").write_text("{}")
+    assert is_unfinished(tmp_path)
+    (tmp_path / "tileset.json").write_text("{}")  # killed between the two last steps
+    assert not is_unfinished(tmp_path)
 
 
 def test_a_file_where_a_folder_belongs_is_refused(tmp_path):

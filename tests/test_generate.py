@@ -122,6 +122,23 @@ def test_tiles_in_a_folder_join_to_the_same_place(run, tmp_path):
     assert not generate(map_, tmp_path / "parts", run.folder).made
 
 
+def test_tiles_that_a_kill_left_unfinished_are_not_joined(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 1500, 200)
+    parts = tmp_path / "parts"
+    command = [sys.executable, "-m", "sattrans", "generate", map_, "-o", parts, "--run", run.folder]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not list(parts.glob("*.tif")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with pytest.raises(UsageError, match="parts is unfinished.*run the command that makes it again"):
+        mosaic(parts, tmp_path / "joined.tif")
+    assert not list(tmp_path.glob("joined*"))
+    assert generate(map_, parts, run.folder).made
+    assert mosaic(parts, tmp_path / "joined.tif").height == 1500
+
+
 def test_nodata_in_the_map_is_transparent_in_the_image(run, tmp_path):
     values = VALUES[make_indices(80, 90, 3)]
     values[:20, :30] = 255

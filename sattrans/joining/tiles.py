@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.errors import OutputExists, RasterError, UsageError
+from sattrans.files import is_unfinished
 from sattrans.joining.shelf import Shelf
 from sattrans.palette import RGB
 from sattrans.raster.align import Grid, target_grid
@@ -57,10 +58,13 @@ class Tile:
 def find(folder: Path, output: Path) -> list[Path]:
     """Return the rasters in a folder, or a tileset's images, by name; the output is none of them.
 
-    Raises `UsageError` where there are none, and `OutputExists` where the output would replace a tile.
+    Raises `UsageError` where there are none, or not all of them yet, and `OutputExists` where the output would replace
+    a tile.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of tiles")
+    if is_unfinished(folder):
+        raise UsageError(f"{folder} is unfinished, it lacks tiles: run the command that makes it again, which goes on")
     within = folder / "images" if (folder / MANIFEST).is_file() else folder
     if within is not folder and not within.is_dir():
         raise UsageError(f"{folder} holds pairs of map and image in one file, for other tools: cut tiles to join anew")
