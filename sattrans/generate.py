@@ -26,7 +26,7 @@ from sattrans.metrics.seams import Seams, seams, some
 from sattrans.plugins import model_class
 from sattrans.progress import log
 from sattrans.raster.creation import Creation
-from sattrans.raster.gate import open_raster, session
+from sattrans.raster.gate import check_there, open_raster, session
 from sattrans.raster.room import check_room, room_needed
 from sattrans.raster.rows import Layout, RowWriter, is_finished, row_writer
 from sattrans.run import Run
@@ -204,6 +204,7 @@ def _task(
         raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
     if _same_file(output, Path(map_)):
         raise OutputExists(f"{output} is the map itself: choose another output")
+    check_there(map_)
     opened = Run.open(run) if run else Run.newest()
     log.info("run %s (%s)", opened.folder, opened.model_name)
     kind, spec = model_class(opened.model_name), opened.spec

@@ -153,6 +153,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("train", "--set", "width"), 2, "write name=value"),
         (("train", "--options", "none.toml"), 2, "no such file"),
         (("generate", "text.tif", "-o", "sat.tif"), 2, "no run in runs/: make one with sattrans train"),
+        (("generate", "nope.tif", "-o", "sat.tif"), 1, "nope.tif: no such file"),
         (("generate", "map.tif", "-o", "sat.png"), 2, "sat.png: the image is a GeoTIFF"),
         (("mosaic", "empty", "-o", "m.tif"), 2, "no rasters"),
         (("evaluate",), 2, "no run in runs/"),

@@ -199,6 +199,12 @@ class Raster:
         return pixels
 
 
+def check_there(source: str | Path) -> None:
+    """Raise `RasterError` for a file that is not there, before other work is done for it; no address is asked."""
+    if not (isinstance(source, str) and source.startswith(REMOTE)) and not Path(source).exists():
+        raise RasterError(f"{source}: no such file")
+
+
 @contextmanager
 def open_raster(source: str | Path) -> Iterator[Raster]:
     """Open a raster for reading.
