@@ -249,9 +249,17 @@ def _said(value: Any) -> str:
 
 
 def check_same_options(where: Path, made_with: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Raise `OutputExists`, naming what differs, unless what stands at `where` was made with the same options."""
+    """Raise `OutputExists`, naming what differs, unless what stands at `where` was made with the same options.
+
+    Of what another command made, that is said instead.
+    """
     asked = as_json(asked)
-    differing = [key for key in {**made_with, **asked} if made_with.get(key) != asked.get(key)]
+    keys = {**made_with, **asked}
+    if 2 * len(made_with.keys() & asked.keys()) < len(keys):  # versions of one command share most of their options
+        raise OutputExists(
+            f"{where} was made by another sattrans command: choose another output, or --overwrite to replace it"
+        )
+    differing = [key for key in keys if made_with.get(key) != asked.get(key)]
     if differing:
         told = "; ".join(f"{key}: {_said(made_with.get(key))} there, {_said(asked.get(key))} now" for key in differing)
         raise OutputExists(

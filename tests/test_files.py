@@ -239,6 +239,11 @@ def test_the_same_options_pass_and_other_ones_are_named(tmp_path):
     assert "seed" not in str(refused.value)
 
 
+def test_what_another_command_made_is_told_in_few_words(tmp_path):
+    with pytest.raises(OutputExists, match="^x.tif was made by another sattrans command: choose another output, or"):
+        check_same_options(Path("x.tif"), {"map": "m", "run": "r", "blend": "hann"}, {"tiles": "3", "blend": "mean"})
+
+
 def test_a_folder_is_unfinished_until_its_manifest_has_its_name(tmp_path):
     assert not is_unfinished(tmp_path)
     begun_of(tmp_path / "tileset.json").write_text("{}")
