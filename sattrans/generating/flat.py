@@ -196,7 +196,7 @@ def _least(one: Floats, other: Floats) -> Floats:
     return np.where(one * other > 0, np.sign(one) * np.minimum(np.abs(one), np.abs(other)), np.float32(0))
 
 
-MEMORY = 128_000_000
+MEMORY = 64_000_000
 """Bytes of windows that are looked at first; they are kept, so that no network's work is done twice."""
 
 
