@@ -29,7 +29,7 @@ def begun_of(path: Path) -> Path:
 
 def is_unfinished(folder: Path) -> bool:
     """Say whether a folder was being filled when it was left: by a manifest that has no finished one beside it."""
-    begun = folder.glob("*.json.begun")
+    begun = folder.glob(begun_of(Path("*.json")).name)
     return any(not path.with_suffix("").exists() for path in begun)
 
 

@@ -277,8 +277,8 @@ def _write_image(
 
 
 def _look(task: _Task, stream: Stream) -> None:
-    if task.told["flat_field"] and task.run.palette:
-        stream.look(len(task.run.palette))
+    if task.told["flat_field"]:
+        stream.look()
         if stream.flat.strength >= 0.5:
             log.info("flat field: windows repeat %.1f grey levels at the same place, taken out", stream.flat.strength)
 

@@ -1,5 +1,9 @@
 """sattrans as a user runs it, and what tile says where it refuses."""
 
+import os
+import subprocess
+import sys
+import time
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,17 @@ def sattrans(*arguments: Any, cwd: Path | str = ".") -> Result:
 def tile(*arguments: Any) -> Result:
     """Run `sattrans tile`."""
     return sattrans("tile", *arguments)
+
+
+def kill_when(made: Path, pattern: str, *arguments: Any) -> None:
+    """Run a command in a process of its own, and kill it as soon as `made` holds a file of this pattern."""
+    command = [sys.executable, "-m", "sattrans", *map(str, arguments)]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    while not list(made.glob(pattern)):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
 
 
 def refused(output: Path, *arguments: Any, code: int = 1) -> str:

@@ -24,8 +24,8 @@ def images_of(maps, texture=0.0, seed=1):
 
 
 def field_of(maps, images):
-    found = FlatFieldEstimator(SIZE)
-    found.add(maps, images, known=3)
+    found = FlatFieldEstimator()
+    found.add(maps, images)
     return found.field()
 
 

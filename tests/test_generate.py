@@ -1,15 +1,10 @@
 """generate: the map's place and size, its classes visible, any coding of the map, resumable, refused in words."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from commands import kill_when
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import COLORS, make_folder, make_indices, write_raster
@@ -128,13 +123,7 @@ def test_tiles_in_a_folder_join_to_the_same_place(run, tmp_path):
 def test_tiles_that_a_kill_left_unfinished_are_not_joined(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 1500, 200)
     parts = tmp_path / "parts"
-    command = [sys.executable, "-m", "sattrans", "generate", map_, "-o", parts, "--run", run.folder]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not list(parts.glob("*.tif")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(parts, "*.tif", "generate", map_, "-o", parts, "--run", run.folder)
     with pytest.raises(UsageError, match="parts is unfinished.*run the command that makes it again"):
         mosaic(parts, tmp_path / "joined.tif")
     assert not list(tmp_path.glob("joined*"))
@@ -210,13 +199,7 @@ def test_transparent_pixels_of_a_drawn_map_are_transparent_in_the_image(run, tmp
 def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 3000, 200)
     whole = generate(map_, tmp_path / "whole.tif", run.folder).output
-    command = [sys.executable, "-m", "sattrans", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not list(tmp_path.glob("sat.tif.part/piece-*.tif")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(tmp_path, "sat.tif.part/piece-*.tif", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder)
     assert not (tmp_path / "sat.tif").exists()
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/piece-*.tif")}
     assert 0 < len(kept) < 6

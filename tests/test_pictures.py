@@ -1,7 +1,6 @@
 """Maps without classes, from tileset to image: colours in, colours shown, refused where classes are needed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from commands import kill_when
 from makers import COLORS, make_indices, write_raster
 from makers_pictures import INKS, PLACE, draw_map, make_tileset
 from PIL import Image
@@ -216,13 +216,7 @@ def test_tiles_in_a_folder_are_the_windows(run, tmp_path):
 def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 3000, 200)
     whole = generate(map_, tmp_path / "whole.tif", run.folder).output
-    command = [sys.executable, "-m", "sattrans", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not list(tmp_path.glob("sat.tif.part/piece-*.tif")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    kill_when(tmp_path, "sat.tif.part/piece-*.tif", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder)
     assert 0 < len(list(tmp_path.glob("sat.tif.part/piece-*.tif"))) < 6
     assert generate(map_, tmp_path / "sat.tif", run.folder).made
     assert np.array_equal(read(tmp_path / "sat.tif"), read(whole))

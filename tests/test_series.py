@@ -1,14 +1,9 @@
 """A folder of maps: an image a map, each resumable, and a bad map loses none of the others."""
 
-import os
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pytest
 import rasterio
-from commands import error_line
+from commands import error_line, kill_when
 from makers import make_indices, write_raster
 from makers_vectors import box, write_layer
 from test_generate_inputs import PLACE, RULES, VALUES, generate, made, refused, run, write_map
@@ -76,13 +71,7 @@ def test_a_killed_series_goes_on_with_the_map_it_was_at(run, tmp_path):
     folder, output = tmp_path / "maps", tmp_path / "out"
     write_map(folder / "a.tif", 40, 50)
     write_map(folder / "b.tif", 3000, 100)
-    command = [sys.executable, "-m", "sattrans", "generate", folder, "-o", output, "--run", run.folder]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not list(output.glob("b.tif.part/piece-*.tif")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    kill_when(output, "b.tif.part/piece-*.tif", "generate", folder, "-o", output, "--run", run.folder)
     assert not (output / "b.tif").exists()
     before = (output / "a.tif").stat().st_mtime_ns
     kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/piece-*.tif")}

@@ -8,13 +8,14 @@ a class, additive, as in BaSiC (Peng et al. 2017, doi:10.1038/ncomms14836).
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.blend import Floats
+from sattrans.palette import UNKNOWN
 
 WAVES = 8
 """Cosines along an axis that make up the coarse part: down to waves of a quarter of a window."""
@@ -43,7 +44,7 @@ class _ClassField:
         if not len(at):
             return
         # A spot that this window does not show is not taken from it: no pixel passes its class's mean.
-        mean = (image * here).sum(axis=(1, 2)) / np.count_nonzero(here)
+        mean = _level(image * here, here)
         flat, spots = image.reshape(3, -1), self.spots.reshape(3, -1)[:, at]
         flat[:, at] -= np.clip(flat[:, at] - mean[:, None], np.minimum(spots, 0), np.maximum(spots, 0))
 
@@ -63,10 +64,10 @@ class FlatField:
 
     def correct(self, maps: NDArray[np.uint8], images: Floats) -> Floats:
         """Correct images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows, in place."""
-        for window, image in zip(maps, images, strict=True):
-            for number in np.flatnonzero(np.bincount(window.ravel(), minlength=256)):
-                if int(number) in self.classes:
-                    self.classes[int(number)].take_from(image, window == number)
+        for number, own in self.classes.items():
+            for image, here in zip(images, maps == number, strict=True):
+                if here.any():
+                    own.take_from(image, here)
         return images
 
     def encode(self) -> str:
@@ -100,45 +101,35 @@ def _levels(values: Floats) -> NDArray[np.int16]:
     return np.rint(values * LEVEL).astype(np.int16)
 
 
+def _level(own: Floats, here: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """Return the mean (3,) of an image's pixels `here`, which is 0 elsewhere."""
+    mean: NDArray[np.floating] = own.sum(axis=(1, 2)) / np.count_nonzero(here)
+    return mean
+
+
 def _grey(levels: NDArray[np.int16]) -> Floats:
     return levels.astype(np.float32) / np.float32(LEVEL)
 
 
-@dataclass
-class FlatFieldEstimator:
-    """Sums windows of `size` px by class and by place, in two halves, by which is known what comes again."""
+class _Sums:
+    """Of a class's windows: what they differ from its mean, by place, in two halves."""
 
-    size: int
-    _sums: dict[int, list[Floats]] = field(default_factory=dict)
-    _counts: dict[int, list[Floats]] = field(default_factory=dict)
-    _windows: dict[int, int] = field(default_factory=dict)
+    def __init__(self, size: int) -> None:
+        self.totals: list[Floats] = [np.zeros((3, size, size), np.float32) for _ in range(2)]
+        self.counts: list[Floats] = [np.zeros((size, size), np.float32) for _ in range(2)]
+        self.windows = 0
 
-    def add(self, maps: NDArray[np.uint8], images: Floats, known: int) -> None:
-        """Add images (N, 3, S, S) by the classes (N, S, S) of their windows; classes are less than `known`."""
-        for window, image in zip(maps, images, strict=True):
-            counts = np.bincount(window.ravel(), minlength=known)[:known]
-            for number in np.flatnonzero(counts > SHARE * self.size**2):
-                self._add(int(number), image, window == number)
-
-    def _add(self, number: int, image: Floats, here: NDArray[np.bool_]) -> None:
-        if number not in self._sums:
-            self._sums[number] = [np.zeros((3, self.size, self.size), np.float32) for _ in range(2)]
-            self._counts[number] = [np.zeros((self.size, self.size), np.float32) for _ in range(2)]
-        half = self._windows.get(number, 0) % 2
-        self._windows[number] = self._windows.get(number, 0) + 1
+    def add(self, image: Floats, here: NDArray[np.bool_]) -> None:
         own = image * here
-        own -= (own.sum(axis=(1, 2)) / np.count_nonzero(here))[:, None, None] * here
-        self._sums[number][half] += own
-        self._counts[number][half] += here
+        own -= _level(own, here)[:, None, None] * here
+        half = self.windows % 2
+        self.totals[half] += own
+        self.counts[half] += here
+        self.windows += 1
 
-    def field(self) -> FlatField:
-        """Return what came again in the windows."""
-        found = {n: self._of(n) for n, windows in self._windows.items() if windows >= FEWEST}
-        return FlatField({n: one for n, one in sorted(found.items()) if one.shade.any() or one.spots.any()})
-
-    def _of(self, number: int) -> _ClassField:
-        weights = self._counts[number]
-        halves = [_mean(*both) for both in zip(self._sums[number], weights, strict=True)]
+    def field(self) -> _ClassField:
+        weights = self.counts
+        halves = [_mean(*both) for both in zip(self.totals, weights, strict=True)]
         shade = np.zeros_like(halves[0])
         for part in (_coarse, _rows, _columns):
             parts = [part(half, weight) for half, weight in zip(halves, weights, strict=True)]
@@ -147,6 +138,26 @@ class FlatFieldEstimator:
         seen = np.minimum(*weights) >= FEWEST / 4
         spots = _least(*(_standing_out(np.where(seen, half, np.float32(0))) for half in halves))
         return _ClassField(_grey(_levels(shade)), _grey(_levels(spots)))
+
+
+class FlatFieldEstimator:
+    """Learns from windows what comes again in them, class by class: what two halves of them agree on."""
+
+    def __init__(self) -> None:
+        self._classes: dict[int, _Sums] = {}
+
+    def add(self, maps: NDArray[np.uint8], images: Floats) -> None:
+        """Add images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows."""
+        for window, image in zip(maps, images, strict=True):
+            counts = np.bincount(window.ravel(), minlength=UNKNOWN)[:UNKNOWN]
+            for number in np.flatnonzero(counts > SHARE * window.size):
+                sums = self._classes.setdefault(int(number), _Sums(len(window)))
+                sums.add(image, window == number)
+
+    def field(self) -> FlatField:
+        """Return what came again in the windows."""
+        found = {n: sums.field() for n, sums in sorted(self._classes.items()) if sums.windows >= FEWEST}
+        return FlatField({n: one for n, one in found.items() if one.shade.any() or one.spots.any()})
 
 
 def _mean(total: Floats, weights: Floats) -> Floats:
@@ -181,7 +192,7 @@ def _agreed(one: Floats, other: Floats) -> Floats:
     """Return the mean of two halves' patterns, smaller the less they are alike: by Spearman and Brown's reliability."""
     power = float(np.sqrt(np.square(one).sum() * np.square(other).sum()))
     alike = max(0.0, float((one * other).sum()) / power) if power else 0.0
-    mean: Floats = (one + other) * np.float32(0.5 * 2 * alike / (1 + alike))
+    mean: Floats = (one + other) * np.float32(alike / (1 + alike))
     return mean
 
 
@@ -200,9 +211,14 @@ MEMORY = 64_000_000
 """Bytes of windows that are looked at first; they are kept, so that no network's work is done twice."""
 
 
+def bytes_of(size: int) -> int:
+    """Return what the image of a window of `size` px takes."""
+    return 3 * size**2 * 4
+
+
 def sampled(places: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
     """Return which windows of `size` px to look at: all, or as many as `MEMORY` holds, drawn evenly."""
-    most = MEMORY // (3 * size**2 * 4)
+    most = MEMORY // bytes_of(size)
     if len(places) <= most:
         return list(places)
     drawn = np.random.default_rng(0).choice(len(places), most, replace=False)

@@ -44,9 +44,8 @@ def write_folder(stream: Stream, folder: Path, told: Mapping[str, Any], stem: st
             remove(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_manifest(begun_of(folder / MANIFEST), "generated", VERSION, {"options": dict(told)})
-        places = [(row, col) for row in range(len(plan.rows)) for col in range(len(plan.cols))]
-        missing = [place for place in places if not path_of(*place).exists()]
-        with bar(len(places), "generate", "window", len(places) - len(missing)) as progress:
+        missing = [place for place in plan.places if not path_of(*place).exists()]
+        with bar(plan.windows, "generate", "window", plan.windows - len(missing)) as progress:
             for (row, col), pixels in stream.translated(missing):
                 top, left = plan.rows[row], plan.cols[col]
                 height, width = min(plan.size, map_.height - top), min(plan.size, map_.width - left)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sattrans.generating.flat import MEMORY
+from sattrans.generating.flat import MEMORY, bytes_of
 from sattrans.generating.plan import Plan
 from sattrans.raster.rows import BLOCK, PANEL
 
@@ -30,5 +30,5 @@ def memory_of(plan: Plan, bands: int, weights: int, batch_size: int, width: int)
     strip = plan.size * across * 3 * plan.layers * 4
     pieces = 4 * BLOCK * across * (bands + 12)
     batch = batch_size * plan.size**2 * 16 * width * 4
-    kept = min(MEMORY, plan.windows * 3 * plan.size**2 * 4)
+    kept = min(MEMORY, plan.windows * bytes_of(plan.size))
     return START + 3 * weights * 4 + sums + strip + pieces + batch + kept

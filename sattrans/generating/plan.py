@@ -37,6 +37,11 @@ class Plan:
         return cover_starts(self.width, self.size, self.overlap)
 
     @property
+    def places(self) -> list[tuple[int, int]]:
+        """The row and the column of each window, by number, row by row."""
+        return [(row, col) for row in range(len(self.rows)) for col in range(len(self.cols))]
+
+    @property
     def windows(self) -> int:
         """How many there are."""
         return len(self.rows) * len(self.cols)

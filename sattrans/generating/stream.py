@@ -74,16 +74,15 @@ class Stream:
             while waiting:
                 waiting.popleft().result()
 
-    def look(self, classes: int) -> None:
-        """Find the flat field of a model that knows `classes` classes, in as many windows as are kept in memory."""
-        every = [(row, col) for row in range(len(self.plan.rows)) for col in range(len(self.plan.cols))]
-        places = sampled(every, self.plan.size)
-        found, maps = FlatFieldEstimator(self.plan.size), {}
+    def look(self) -> None:
+        """Find the flat field of a model that knows classes, in as many windows as are kept in memory."""
+        places = sampled(self.plan.places, self.plan.size)
+        found, maps = FlatFieldEstimator(), {}
         with bar(len(places), "look at windows", "window") as progress:
             for batch, windows, images in self._translated(places):
                 for place, window, image in zip(batch, windows, images, strict=False):
                     self._known[place], maps[place] = image, window
-                found.add(windows[: len(batch)], images[: len(batch)], classes)
+                found.add(windows[: len(batch)], images[: len(batch)])
                 progress.update(len(batch))
         self.flat = found.field()
         for place, image in self._known.items():
@@ -193,10 +192,9 @@ class Stream:
                 task = devices[turn].submit(self.translators[turn], windows, self._origins(batch))
                 running.append((batch, windows, task))
                 if len(running) > len(devices):
-                    first = running.popleft()
-                    yield first[0], first[1], first[2].result()
-            for first in running:
-                yield first[0], first[1], first[2].result()
+                    yield _done(*running.popleft())
+            while running:
+                yield _done(*running.popleft())
 
     def _origins(self, batch: Sequence[Place]) -> list[tuple[int, int]]:
         """Return where a batch's windows lie in the whole map; the last one's place is filled up with."""
@@ -248,6 +246,10 @@ def _mirrored(start: int, end: int, length: int) -> NDArray[np.int64]:
     """Return which of `length` pixels stand at the positions from `start` to `end`, mirrored beyond the last."""
     turn = np.arange(start, end) % (2 * length)
     return np.minimum(turn, 2 * length - 1 - turn)
+
+
+def _done(batch: Sequence[Place], windows: NDArray[np.uint8], images: Future[Floats]) -> Translated:
+    return batch, windows, images.result()
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sattrans.evaluating.choosing import METRICS
 from sattrans.evaluating.columns import Column
 from sattrans.evaluating.reference import Reference, TileReference
 from sattrans.metrics.floors import evenly
@@ -15,9 +16,6 @@ from sattrans.tileset import Tileset
 
 JUDGES = ("mae", "ssim", "rmse", "psnr", "ms_ssim", "l1_sum", "l2_norm")
 """The scores that tiles are put in order by: the first that there is. They have one for each image."""
-
-HIGHER = frozenset({"ssim", "psnr", "ms_ssim"})
-"""Those of them that are higher for what is better; an image without a PSNR is perfect."""
 
 SHEET_TILES = 4
 
@@ -55,11 +53,11 @@ def look_at(reference: Reference, columns: Sequence[Column]) -> Looks:
 
 
 def _examples(reference: Reference, columns: Sequence[Column], judge: str) -> dict[str, int]:
-    sign = -1 if judge in HIGHER else 1
+    sign = -1 if next(metric for metric in METRICS if metric.name == judge).better == "higher" else 1
 
     def cost(column: Column, name: str) -> float:
         value = column.scored.images[name][judge]
-        return -np.inf if value is None else sign * value
+        return -np.inf if value is None else sign * value  # an image without a PSNR is perfect
 
     mean = [float(np.mean([cost(column, name) for column in columns])) for name in reference.ids]
     order = sorted(range(len(mean)), key=lambda number: (mean[number], number))
