@@ -6,7 +6,7 @@ from typing import Any
 
 from sattrans.blend import to_uint8
 from sattrans.errors import OutputExists
-from sattrans.files import begun_of, check_same_options, lock, read_manifest, remove, write_manifest
+from sattrans.files import begun_of, check_free, check_same_options, lock, read_manifest, remove, write_manifest
 from sattrans.generating.stream import Stream
 from sattrans.grid import Window
 from sattrans.progress import bar
@@ -22,11 +22,8 @@ def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> b
         raise OutputExists(f"{folder} is a file: give a name that ends in .tif, or a folder")
     finished = folder / MANIFEST
     manifest = next((path for path in (finished, begun_of(finished)) if path.is_file()), None)
-    if manifest is None:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise OutputExists(f"{folder} holds other files: choose an empty folder")
-        return False
-    if overwrite:
+    check_free(folder, MANIFEST)
+    if manifest is None or overwrite:
         return False
     check_same_options(folder, read_manifest(manifest, "generated", VERSION)["options"], told)
     return manifest == finished
