@@ -112,4 +112,4 @@ def test_as_many_windows_are_looked_at_as_memory_holds(rows, cols, size):
     found = sampled(places, size)
     assert found == sorted(set(found))
     assert set(found) <= set(places)
-    assert len(found) == min(len(places), MEMORY // (12 * size**2))
+    assert len(found) == min(len(places), MEMORY // (4 * size**2))

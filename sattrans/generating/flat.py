@@ -7,7 +7,7 @@ a class, additive, as in BaSiC (Peng et al. 2017, doi:10.1038/ncomms14836).
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from io import BytesIO
@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 from sattrans.blend import Floats
 from sattrans.palette import UNKNOWN
 
-WAVES = 8
+COARSE = 8
 """Cosines along an axis that make up the coarse part: down to waves of a quarter of a window."""
+
+SHORTEST = 8
+"""Pixels of the shortest waves: finer texture may come again, where it makes no lattice that is seen."""
 
 FEWEST = 8
 """Windows that hold a class, below which nothing is said of it."""
@@ -34,7 +37,10 @@ USUAL = 2.0
 
 @dataclass(frozen=True)
 class _ClassField:
-    """Grey levels that are added up: `waves` (3, n, n), whole `rows` and `columns` (3, S), single `spots` (3, S, S)."""
+    """Grey levels that are added up: `waves` (3, n, n), whole `rows` and `columns` (3, S), single `spots` (3, S, S).
+
+    Of the waves the coarse ones, and rows and columns, are shade, which lies over all; the rest are blotches.
+    """
 
     waves: Floats
     rows: Floats
@@ -43,19 +49,25 @@ class _ClassField:
 
     @cached_property
     def shade(self) -> Floats:
-        """All but the spots, (3, S, S)."""
+        """What lies over all, (3, S, S)."""
+        coarse = _drawn(self.waves[:, :COARSE, :COARSE], self.spots.shape[1])
+        return coarse + self.rows[:, :, None] + self.columns[:, None, :]
+
+    @cached_property
+    def blotches(self) -> Floats:
+        """What a window may lack, (3, S, S)."""
         size = self.spots.shape[1]
-        return _drawn(self.waves, size) + self.rows[:, :, None] + self.columns[:, None, :]
+        return self.spots + _drawn(self.waves, size) - _drawn(self.waves[:, :COARSE, :COARSE], size)
 
     @cached_property
     def _range(self) -> tuple[Floats, Floats]:
-        """The least and the most that is taken for a spot, (3, S, S)."""
-        return np.minimum(self.spots, 0), np.maximum(self.spots, 0)
+        """The least and the most that is taken for a blotch, (3, S, S)."""
+        return np.minimum(self.blotches, 0), np.maximum(self.blotches, 0)
 
     def take_from(self, image: Floats, own: Floats, room: Floats) -> None:
         """Correct a window's image (3, S, S) where `own`, (S, S), is 1, not 0, in place; `room` is of its shape."""
         np.subtract(image, self.shade, out=room)
-        # A spot that this window does not show is not taken from it: no pixel passes its class's mean.
+        # A blotch that this window does not show is not taken from it: no pixel passes its class's mean.
         room -= _level(room, own)[:, None, None]
         least, most = self._range
         np.minimum(np.maximum(room, least, out=room), most, out=room)  # so np.clip does, but takes six times as long
@@ -78,7 +90,7 @@ class FlatField:
         """Root mean square over the classes' fields, in grey levels of 255."""
         if not self.classes:
             return 0.0
-        return float(np.sqrt(np.mean([np.square(one.shade + one.spots).mean() for one in self.classes.values()])))
+        return float(np.sqrt(np.mean([np.square(one.shade + one.blotches).mean() for one in self.classes.values()])))
 
     def correct(self, maps: NDArray[np.uint8], images: Floats) -> Floats:
         """Correct images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows, in place."""
@@ -154,7 +166,11 @@ class _Sums:
                 half -= drawn(part)
             return _agreed(*parts)
 
-        waves = agreed([_waves(half) for half in halves], lambda part: _drawn(part, size))
+        both = [_waves(half) for half in halves]
+        for half, part in zip(halves, both, strict=True):
+            half -= _drawn(part, size)
+        octaves = [_agreed(*(part * octave for part in both)) for octave in _octaves(size)]
+        waves = np.rint(np.sum(octaves, axis=0))  # whole numbers are told shortly, and rounded by less than is seen
         rows = agreed(self._along(halves, 1), lambda part: part[:, :, None])
         columns = agreed(self._along(halves, 0), lambda part: part[:, None, :])
         seen = np.minimum(*self.counts) >= FEWEST / 4
@@ -184,7 +200,7 @@ class FlatFieldEstimator:
     def field(self) -> FlatField:
         """Return what came again in the windows."""
         found = {n: sums.field() for n, sums in sorted(self._classes.items()) if sums.windows >= FEWEST}
-        return FlatField({n: one for n, one in found.items() if one.shade.any() or one.spots.any()})
+        return FlatField({n: one for n, one in found.items() if one.shade.any() or one.blotches.any()})
 
 
 def _classes(window: NDArray[np.uint8], share: float = 0.0) -> list[int]:
@@ -208,11 +224,27 @@ def _cosines(count: int, size: int) -> Floats:
 
 
 def _waves(pattern: Floats) -> Floats:
-    """Return the coarse waves of a pattern (3, S, S)."""
-    cosines = _cosines(min(WAVES, pattern.shape[1]), pattern.shape[1])
+    """Return the waves of a pattern (3, S, S), (3, n, n)."""
+    size = pattern.shape[1]
+    cosines = _cosines(_count(size), size)
     waves: Floats = np.matmul(cosines @ pattern, cosines.T, dtype=np.float32)
     waves[:, 0, 0] = 0  # the mean is the class's colour
     return waves
+
+
+def _count(size: int) -> int:
+    """Return how many cosines are looked at over `size` pixels."""
+    return min(size, max(COARSE, 2 * size // SHORTEST))
+
+
+def _octaves(size: int) -> Iterator[Floats]:
+    """Yield which waves are coarse, which are up to twice as fine, and so on, (n, n) of 1 and 0."""
+    numbers = np.arange(_count(size))
+    finer = np.maximum(numbers[:, None], numbers)
+    least, most = 0, COARSE
+    while least < len(numbers):
+        yield ((least <= finer) & (finer < most)).astype(np.float32)
+        least, most = most, 2 * most
 
 
 def _drawn(waves: Floats, size: int) -> Floats:
@@ -247,8 +279,8 @@ MEMORY = 64_000_000
 
 
 def bytes_of(size: int) -> int:
-    """Return what the image of a window of `size` px takes."""
-    return 3 * size**2 * 4
+    """Return what a window of `size` px takes: its image in grey levels, and its map."""
+    return 4 * size**2
 
 
 def sampled(places: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:

@@ -46,7 +46,7 @@ class Stream:
     workers: int = 1
     ahead: bool = True
     flat: FlatField = field(default_factory=lambda: FlatField({}))
-    _known: dict[Place, Floats] = field(default_factory=dict, init=False)
+    _known: dict[Place, NDArray[np.uint8]] = field(default_factory=dict, init=False)
     _reader: ThreadPoolExecutor = field(default_factory=lambda: _pool(1), init=False)
 
     def write(self, writer: RowWriter, change: Change | None = None) -> None:
@@ -81,12 +81,13 @@ class Stream:
         with bar(len(places), "look at windows", "window") as progress:
             for batch, windows, images in self._translated(places):
                 for place, window, image in zip(batch, windows, images, strict=False):
-                    self._known[place], maps[place] = image, window
+                    self._known[place], maps[place] = to_uint8(image), window
                 found.add(windows[: len(batch)], images[: len(batch)])
                 progress.update(len(batch))
         self.flat = found.field()
         for place, image in self._known.items():
-            self.flat.correct(maps[place][np.newaxis], image[np.newaxis])
+            corrected = self.flat.correct(maps[place][np.newaxis], image[np.newaxis].astype(np.float32))
+            self._known[place] = to_uint8(corrected[0])
 
     def _finish(self, writer: RowWriter, piece: Window, pixels: NDArray[np.uint8], change: Change | None) -> None:
         if self.map.partial:
@@ -167,7 +168,7 @@ class Stream:
         anew = iter(self._corrected([place for place in places if place not in self._known]))
         for place in places:
             # Panels share windows: an image is kept for as long as the stream is.
-            yield (place, self._known[place]) if place in self._known else next(anew)
+            yield (place, self._known[place].astype(np.float32)) if place in self._known else next(anew)
 
     def _corrected(self, places: Sequence[Place]) -> Iterator[tuple[Place, Floats]]:
         for batch, windows, images in self._translated(places):
