@@ -7,7 +7,7 @@ a class, additive, as in BaSiC (Peng et al. 2017, doi:10.1038/ncomms14836).
 """
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from io import BytesIO
@@ -17,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.blend import Floats
+from sattrans.metrics.seams import PERIOD
 from sattrans.palette import UNKNOWN
 
 COARSE = 8
 """Cosines along an axis that make up the coarse part: down to waves of a quarter of a window."""
-
-SHORTEST = 8
-"""Pixels of the shortest waves: finer texture may come again, where it makes no lattice that is seen."""
 
 FEWEST = 8
 """Windows that hold a class, below which nothing is said of it."""
@@ -31,33 +29,23 @@ FEWEST = 8
 SHARE = 0.02
 """Of a window's pixels that a class must have there to be looked at."""
 
-USUAL = 2.0
-"""Standard deviations up to which what comes again is texture; what stands out further is a spot."""
-
 
 @dataclass(frozen=True)
 class _ClassField:
-    """Grey levels that are added up: `waves` (3, n, n), whole `rows` and `columns` (3, S), single `spots` (3, S, S).
+    """Grey levels that are added up: coarse `waves` (3, n, n), whole `rows` and `columns` (3, S), `blotches` (3, S, S).
 
-    Of the waves the coarse ones, and rows and columns, are shade, which lies over all; the rest are blotches.
+    All but the blotches are shade, which lies over every window; a blotch a window may lack.
     """
 
     waves: Floats
     rows: Floats
     columns: Floats
-    spots: Floats
+    blotches: Floats
 
     @cached_property
     def shade(self) -> Floats:
-        """What lies over all, (3, S, S)."""
-        coarse = _drawn(self.waves[:, :COARSE, :COARSE], self.spots.shape[1])
-        return coarse + self.rows[:, :, None] + self.columns[:, None, :]
-
-    @cached_property
-    def blotches(self) -> Floats:
-        """What a window may lack, (3, S, S)."""
-        size = self.spots.shape[1]
-        return self.spots + _drawn(self.waves, size) - _drawn(self.waves[:, :COARSE, :COARSE], size)
+        """What lies over every window, (3, S, S)."""
+        return _drawn(self.waves, self.blotches.shape[1]) + self.rows[:, :, None] + self.columns[:, None, :]
 
     @cached_property
     def _range(self) -> tuple[Floats, Floats]:
@@ -106,30 +94,31 @@ class FlatField:
         """Return the fields as text."""
         buffer = BytesIO()
         arrays = {f"{n}.{name}": getattr(one, name) for n, one in self.classes.items() for name in PARTS}
-        # Of whole eighths of grey levels, most of them 0, little is left when packed.
-        levels: dict[str, Any] = {key: _levels(part) if key.endswith("spots") else part for key, part in arrays.items()}
-        np.savez_compressed(buffer, **levels)
+        # What there is much of is packed as it was rounded, into bytes.
+        packed: dict[str, Any] = {k: _steps(part) if k.endswith(DENSE) else part for k, part in arrays.items()}
+        np.savez_compressed(buffer, **packed)
         return base64.b64encode(buffer.getvalue()).decode("ascii")
 
     @classmethod
     def decode(cls, text: str) -> "FlatField":
         """Return the fields that `encode` wrote, exactly."""
         with np.load(BytesIO(base64.b64decode(text)), allow_pickle=False) as arrays:
-            parts = {key: _grey(part) if key.endswith("spots") else part for key, part in arrays.items()}
+            parts = {k: _grey(part) if k.endswith(DENSE) else part for k, part in arrays.items()}
         numbers = sorted({int(key.split(".")[0]) for key in parts})
         return cls({n: _ClassField(**{name: parts[f"{n}.{name}"] for name in PARTS}) for n in numbers})
 
 
-LEVEL = 8
-"""Steps that a grey level of a spot is kept in: so what is written and read is what is applied."""
+DENSE = "blotches"
+STEP = 2
+"""Steps of a grey level that blotches are rounded to, of which a byte holds 127: more is not taken."""
 
 
-def _levels(values: Floats) -> NDArray[np.int16]:
-    return np.rint(values * LEVEL).astype(np.int16)
+def _steps(values: Floats) -> NDArray[np.int8]:
+    return np.clip(np.rint(values * STEP), -127, 127).astype(np.int8)
 
 
-def _grey(levels: NDArray[np.int16]) -> Floats:
-    return levels.astype(np.float32) / np.float32(LEVEL)
+def _grey(steps: NDArray[np.int8]) -> Floats:
+    return steps.astype(np.float32) / np.float32(STEP)
 
 
 def _level(image: Floats, own: Floats) -> Floats:
@@ -157,30 +146,33 @@ class _Sums:
         self.windows += 1
 
     def field(self) -> _ClassField:
-        size = self.counts[0].shape[0]
+        """Return what both halves have, kind by kind; what was found is taken from them before the next is looked for.
+
+        The generator's own grain, which comes again every `PERIOD` px, runs through all windows alike: it is left.
+        """
+        size = len(self.counts[0])
         halves: list[Floats] = [_mean(*both) for both in zip(self.totals, self.counts, strict=True)]
 
-        def agreed(parts: list[Floats], drawn: Callable[[Floats], Floats]) -> Floats:
-            """Take from each half what it has of a kind, and return what both have of it."""
+        def take(parts: Iterable[Floats]) -> None:
             for half, part in zip(halves, parts, strict=True):
-                half -= drawn(part)
-            return _agreed(*parts)
+                half -= part
 
-        both = [_waves(half) for half in halves]
-        for half, part in zip(halves, both, strict=True):
-            half -= _drawn(part, size)
-        octaves = [_agreed(*(part * octave for part in both)) for octave in _octaves(size)]
-        waves = np.rint(np.sum(octaves, axis=0))  # whole numbers are told shortly, and rounded by less than is seen
-        rows = agreed(self._along(halves, 1), lambda part: part[:, :, None])
-        columns = agreed(self._along(halves, 0), lambda part: part[:, None, :])
+        coarse = [_waves(half, min(COARSE, size)) for half in halves]
+        take(_drawn(waves, size) for waves in coarse)
+        rows = self._along(halves, 2)
+        take(means[:, :, None] for means in rows)
+        columns = self._along(halves, 1)
+        take(means[:, None, :] for means in columns)
+        take(_grain(half) for half in halves)
         seen = np.minimum(*self.counts) >= FEWEST / 4
-        spots = _least(*(_standing_out(half * seen) for half in halves))
-        return _ClassField(waves, rows, columns, _grey(_levels(spots)))
+        fine = [_waves(half * seen, size) for half in halves]
+        found = np.sum([_agreed(*(waves * octave for waves in fine)) for octave in _octaves(size)], axis=0)
+        return _ClassField(_agreed(*coarse), _agreed(*rows), _agreed(*columns), _grey(_steps(_drawn(found, size))))
 
     def _along(self, halves: Sequence[Floats], axis: int) -> list[Floats]:
-        """Return the halves' means over an axis of the plane, (3, S), weighed by how often each place was seen."""
+        """Return the halves' means over an axis, (3, S), weighed by how often each place was seen."""
         return [
-            (half * counts).sum(axis=axis + 1) / np.maximum(1, counts.sum(axis=axis))
+            _mean((half * counts).sum(axis=axis), counts.sum(axis=axis - 1))
             for half, counts in zip(halves, self.counts, strict=True)
         ]
 
@@ -210,9 +202,21 @@ def _classes(window: NDArray[np.uint8], share: float = 0.0) -> list[int]:
     return found
 
 
-def _mean(total: Floats, weights: Floats) -> Floats:
-    mean: Floats = np.divide(total, np.maximum(1, weights), dtype=np.float32)
+def _mean(total: Floats, counts: Floats) -> Floats:
+    mean: Floats = np.divide(total, np.maximum(1, counts), dtype=np.float32)
     return mean
+
+
+def _grain(half: Floats) -> Floats:
+    """Return what comes again in a half (3, S, S) every `PERIOD` px; what stands out once is none of it."""
+    size = half.shape[1]
+    times = size // PERIOD
+    if not times:
+        return np.zeros_like(half)
+    whole = half[:, : times * PERIOD, : times * PERIOD].reshape(3, times, PERIOD, times, PERIOD)
+    once = np.median(whole, axis=(1, 3))
+    grain: Floats = np.tile(once, (1, times + 1, times + 1))[:, :size, :size]
+    return grain
 
 
 def _cosines(count: int, size: int) -> Floats:
@@ -223,28 +227,12 @@ def _cosines(count: int, size: int) -> Floats:
     return (np.cos(np.pi * numbers * at) * height).astype(np.float32)
 
 
-def _waves(pattern: Floats) -> Floats:
-    """Return the waves of a pattern (3, S, S), (3, n, n)."""
-    size = pattern.shape[1]
-    cosines = _cosines(_count(size), size)
+def _waves(pattern: Floats, count: int) -> Floats:
+    """Return the `count` coarsest waves along both axes of a pattern (3, S, S), (3, count, count)."""
+    cosines = _cosines(count, pattern.shape[1])
     waves: Floats = np.matmul(cosines @ pattern, cosines.T, dtype=np.float32)
     waves[:, 0, 0] = 0  # the mean is the class's colour
     return waves
-
-
-def _count(size: int) -> int:
-    """Return how many cosines are looked at over `size` pixels."""
-    return min(size, max(COARSE, 2 * size // SHORTEST))
-
-
-def _octaves(size: int) -> Iterator[Floats]:
-    """Yield which waves are coarse, which are up to twice as fine, and so on, (n, n) of 1 and 0."""
-    numbers = np.arange(_count(size))
-    finer = np.maximum(numbers[:, None], numbers)
-    least, most = 0, COARSE
-    while least < len(numbers):
-        yield ((least <= finer) & (finer < most)).astype(np.float32)
-        least, most = most, 2 * most
 
 
 def _drawn(waves: Floats, size: int) -> Floats:
@@ -254,24 +242,22 @@ def _drawn(waves: Floats, size: int) -> Floats:
     return drawn
 
 
+def _octaves(count: int) -> Iterator[Floats]:
+    """Yield which waves are coarse, which are up to twice as fine, and so on, (count, count) of 1 and 0."""
+    numbers = np.arange(count)
+    finer = np.maximum(numbers[:, None], numbers)
+    least, most = 0, COARSE
+    while least < count:
+        yield ((least <= finer) & (finer < most)).astype(np.float32)
+        least, most = most, 2 * most
+
+
 def _agreed(one: Floats, other: Floats) -> Floats:
     """Return the mean of two halves' patterns, smaller the less they are alike: by Spearman and Brown's reliability."""
     power = float(np.sqrt(np.square(one).sum() * np.square(other).sum()))
     alike = max(0.0, float((one * other).sum()) / power) if power else 0.0
     mean: Floats = (one + other) * np.float32(alike / (1 + alike))
     return mean
-
-
-def _standing_out(pattern: Floats) -> Floats:
-    part = pattern[:, ::3, ::3]  # enough to tell the deviation, and quicker
-    deviation = 1.4826 * float(np.median(np.abs(part - np.median(part))))
-    out: Floats = pattern - np.clip(pattern, -USUAL * deviation, USUAL * deviation)
-    return out
-
-
-def _least(one: Floats, other: Floats) -> Floats:
-    """Return what both have, of the smaller size; nothing where their signs differ."""
-    return np.where(one * other > 0, np.sign(one) * np.minimum(np.abs(one), np.abs(other)), np.float32(0))
 
 
 MEMORY = 64_000_000
