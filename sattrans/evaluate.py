@@ -32,6 +32,7 @@ from sattrans.report.render import write_report
 from sattrans.run import Run
 from sattrans.segmenter import Segmenter, segmenter_path, train_segmenter
 from sattrans.tileset import Tileset
+from sattrans.words import counted
 
 DEFAULT_FOLDER = Path("evaluations")
 MANIFEST = "scores.json"
@@ -111,10 +112,9 @@ def evaluate(
     subjects, twice = each_once(given)
     notices = [*notices, *twice, *_unfinished(opened)]
     log.info(
-        "%s on the %d %s tiles of %s",
+        "%s on the %s of %s",
         ", ".join(str(subject.folder) for subject in subjects),
-        len(reference),
-        split,
+        counted(len(reference), f"{split} tile"),
         tileset.folder,
     )
     task = _Task(reference, _named_apart(subjects), tileset, train if len(train) else None, split)
@@ -139,7 +139,8 @@ def evaluate_pairs(
     place = choose_device(options.device)
     reference = FolderReference(real, others)
     subjects, twice = each_once([FolderSubject(other, reference) for other in others])
-    log.info("%s on the %d images of %s", ", ".join(str(s.folder) for s in subjects), len(reference), real)
+    images = counted(len(reference), "image")
+    log.info("%s on the %s of %s", ", ".join(str(s.folder) for s in subjects), images, real)
     return _evaluate(_Task(reference, _named_apart(subjects)), options, place, output, twice)
 
 

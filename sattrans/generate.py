@@ -32,6 +32,7 @@ from sattrans.raster.rows import Layout, RowWriter, is_finished, row_writer
 from sattrans.run import Run
 from sattrans.translator import Precision, Stats, Translator, resolve_precision
 from sattrans.version import __version__
+from sattrans.words import counted
 
 RASTER_SUFFIXES = (".tif", ".tiff")
 
@@ -297,7 +298,7 @@ def _change(task: _Task, stream: Stream, before: Path, found: np.ndarray[Any, np
             bands = f"{image.bands} bands, not {task.layout.bands}"
             raise UsageError(f"--update {before}: it has {bands}: generate it anew")
         changed = old != found
-        log.info("%d of %d windows changed", int(changed.sum()), changed.size)
+        log.info("%d of %s changed", int(changed.sum()), counted(changed.size, "window"))
         yield Change(task.plan, changed, lambda window: image.read(window).astype(np.uint8, copy=False))
 
 

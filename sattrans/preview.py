@@ -17,6 +17,7 @@ from sattrans.raster.maps import class_map
 from sattrans.raster.pictures import picture_map
 from sattrans.sheet import FAINT, INK, font, percent, shortened, swatch, to_picture, write_picture
 from sattrans.tileset import Tile, Tileset
+from sattrans.words import counted
 
 SIDE = 192
 """Longest side of a tile on the sheet, in pixels; smaller tiles are enlarged by a whole factor."""
@@ -67,7 +68,7 @@ def write_preview(tileset: Tileset, path: Path) -> None:
     unpaired = tileset.split("unpaired")
     if unpaired:
         shown = tuple(reader.pair(tile, tile.id) for tile in _spaced(unpaired, ALONE))
-        rows.append(_Row("unpaired", f"{len(unpaired)} images without a map", None, (), shown))
+        rows.append(_Row("unpaired", f"{counted(len(unpaired), 'image')} without a map", None, (), shown))
     write_picture(path, _draw(tileset, rows))
 
 
@@ -96,7 +97,7 @@ def _split_rows(tileset: Tileset, reader: "_Reader") -> list[_Row]:
     for split in SPLITS:
         tiles = tileset.split(split)
         pairs = tuple(reader.pair(tile, tile.id) for tile in _spaced(tiles, SHOWN))
-        rows.append(_Row(split, f"{len(tiles)} tiles", None, (), pairs))
+        rows.append(_Row(split, counted(len(tiles), "tile"), None, (), pairs))
     return rows
 
 
@@ -241,10 +242,9 @@ def _about(tileset: Tileset) -> str:
     counts = Counter(tile.split for tile in tileset.tiles)
     told = [f"{counts[split]} {split}" for split in SPLITS]
     told += [f"{counts['unpaired']} unpaired"] if counts["unpaired"] else []
-    scenes = len(tileset.scenes)
     return (
-        f"{len(tileset.tiles)} tiles ({', '.join(told)}) of {tileset.size} x {tileset.size} px, "
-        f"{_resolution(tileset)}, from {scenes} scene{'s' if scenes != 1 else ''}"
+        f"{counted(len(tileset.tiles), 'tile')} ({', '.join(told)}) of {tileset.size} x {tileset.size} px, "
+        f"{_resolution(tileset)}, from {counted(len(tileset.scenes), 'scene')}"
     )
 
 

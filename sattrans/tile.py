@@ -25,6 +25,7 @@ from sattrans.tiling.plan import absent_splits
 from sattrans.tiling.prepare import Prepared, TileOptions, prepare
 from sattrans.tiling.source import let_go
 from sattrans.tiling.stretch import find_scale
+from sattrans.words import counted
 
 __all__ = ["DryRun", "SceneRow", "TileOptions", "TileResult", "dry_run", "tile"]
 
@@ -158,7 +159,8 @@ def _cutting(job: Prepared, scale: Scale | None) -> Cutting:
 def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
     hashed, differing = known_inputs(begun, job.inputs)
     stale = {source.record.id for source in job.sources if set(source.files) & set(differing)}
-    notices = [*job.notices, *([f"{len(stale)} scenes have changed and are cut again"] if stale else [])]
+    again = counted(len(stale), "scene has changed and is cut again", "scenes have changed and are cut again")
+    notices = [*job.notices, *([again] if stale else [])]
     begun.note(job.inputs)
     scale = _scale(job, begun, pool, stale)
     cutting = _cutting(job, scale)

@@ -23,6 +23,7 @@ from sattrans.training.curves import draw_curves
 from sattrans.training.loop import Loop
 from sattrans.training.ranks import ALONE, Ranks, joined
 from sattrans.training.settings import Precision, Settings
+from sattrans.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +134,12 @@ def _begin(
     if options.init:
         _check_init(options.init)
     log.info(
-        "model %s on %s (%d training tiles of %d px), %d steps of %d on %s, into %s",
+        "model %s on %s (%s of %d px), %s of %d on %s, into %s",
         kind.name,
         tileset.folder,
-        count,
+        counted(count, "training tile"),
         tileset.size,
-        resolved.steps,
+        counted(resolved.steps, "step"),
         batch_size * ranks.count,
         device if ranks.count == 1 else f"{ranks.count} × {device}",
         folder,
@@ -180,8 +181,8 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
         processes = opened.manifest["settings"]["processes"]
         if processes != ranks.count:
             raise UsageError(
-                f"{opened.folder} was trained by {processes} processes, {ranks.count} are here: "
-                f"go on with as many (--devices {processes})"
+                f"{opened.folder} was trained by {counted(processes, 'process', 'processes')}, "
+                f"{counted(ranks.count, 'is', 'are')} here: go on with as many (--devices {processes})"
             )
         saved = opened.checkpoint("last").is_file()
         if not ranks.leads:

@@ -105,7 +105,7 @@ def test_a_gan_trains_in_two_processes_and_goes_on_with_as_many(tiles, tmp_path,
     (tmp_path / "r" / "run.json.begun").write_text(text.replace('"summary"', '"before"'))
     alone = sattrans("train", "--resume", tmp_path / "r", processes=1, check=False)
     assert alone.returncode == 2
-    assert "was trained by 2 processes, 1 are here" in alone.stderr
+    assert "was trained by 2 processes, 1 is here" in alone.stderr
     sattrans("train", "--resume", tmp_path / "r", "--device", "cpu")
     assert Run.open(tmp_path / "r").finished
 

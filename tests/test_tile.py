@@ -320,7 +320,7 @@ def test_unknown_classes_are_listed_and_what_was_made_is_kept_for_the_mended_mas
     assert made and not (tmp_path / "t" / "tileset.json").exists()
     write_raster(mask, right, transform=place)
     result = tile(root, tmp_path / "t", options=TileOptions(size=256), workers=workers)
-    assert any("1 scenes have changed" in notice for notice in result.notices)
+    assert any("1 scene has changed and is cut again" in notice for notice in result.notices)
     kept = [path for path in made if not path.name.startswith(mask.stem)]
     assert kept and all(path.stat().st_mtime_ns == made[path] for path in kept)
     assert len(result.tileset.tiles) == 4 * 4 * 2

@@ -244,6 +244,6 @@ def test_a_large_scene_in_blocks_opens_quickly(place):
     begin = time.monotonic()
     result = tile(place.folder, "--size", 512, "--dry-run", "-o", place.output)
     assert result.exit_code == 0, result.output
-    assert "13689 tiles of 512 px from 1 scenes" in result.stdout  # 117 × 117
+    assert "13689 tiles of 512 px from 1 scene," in result.stdout  # 117 × 117
     assert time.monotonic() - begin < 20  # reading its 14 GB takes minutes
     assert not place.output.parent.exists()

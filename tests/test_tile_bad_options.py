@@ -170,7 +170,7 @@ def test_other_lists_of_a_split_are_another_tileset(tmp_path):
         test.write(f"\n{moved}\n")
     line = error_line(tile(root, "-o", tmp_path / "t").stderr)
     assert moved not in {item.id for item in fewer.tiles}
-    assert "was made from other inputs (1 cells were in no split there, 0 are now)" in line
+    assert "was made from other inputs (1 cell was in no split there, 0 are now)" in line
 
 
 def test_an_image_that_was_moved_by_its_world_file_is_another_tileset(tmp_path):

@@ -198,7 +198,7 @@ def test_a_scene_smaller_than_a_tile_gives_one_only_when_padded(tmp_path):
     for edge in ("drop", "shift"):
         result = tile(root, tmp_path / edge, options=options(edge=edge))
         assert {t.scene for t in result.tileset.tiles} == {"big"}
-        assert any("1 scenes are smaller than a tile and give none: small" in notice for notice in result.notices)
+        assert any("1 scene is smaller than a tile and gives none: small" in notice for notice in result.notices)
     result = tile(root, tmp_path / "pad", options=options(edge="pad"))
     small = [(t, pixels) for t, pixels, _ in cut(result.tileset) if t.scene == "small"]
     assert [t.id for t, _ in small] == ["small_0", "small_1"]

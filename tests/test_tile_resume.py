@@ -160,7 +160,7 @@ def test_an_unfinished_tileset_takes_a_touched_input_and_cuts_a_changed_scene_ag
     touch(root / "images" / "a.tif")
     make_scene(root, "bb", size=SIZE, place=HERE @ Affine.translation(300, 0), image=np.full((3, SIZE, SIZE), 9, "u1"))
     result = tile(root, stopped, options=OPTIONS)
-    assert any("1 scenes have changed and are cut again" in notice for notice in result.notices)
+    assert any("1 scene has changed and is cut again" in notice for notice in result.notices)
     assert all(path.stat().st_mtime_ns == made for path, made in before.items() if path.name.startswith("a_"))
     assert result.tileset.hash == tile(root, tmp_path / "fresh", options=OPTIONS).tileset.hash
 

@@ -72,7 +72,7 @@ class Inria(Dataset):
         """Say that there is no test split, and what becomes of the test images."""
         yield "the Inria test cities have no public masks: there is no test split, evaluate on val (--split val)"
         if count := len(self._test_images()):
-            yield f"the {count} images of the Inria test cities are taken as unpaired; --no-unpaired leaves them out"
+            yield f"the images of the Inria test cities ({count}) are taken as unpaired; --no-unpaired leaves them out"
 
     def _test_images(self) -> dict[str, Path]:
         return rasters_by_stem(self._train(self.root).with_name("test") / "images")

@@ -9,6 +9,7 @@ import typer
 from sattrans.cli.frame import guarded, notify, say, show_table
 from sattrans.cli.params import Device, Seed
 from sattrans.errors import OptionError, UsageError
+from sattrans.words import counted
 
 if TYPE_CHECKING:
     from sattrans.evaluate import Evaluation
@@ -116,8 +117,8 @@ def _show(result: "Evaluation") -> None:
     show_table(heads, lines, numeric=True, narrow=result.table("\n")[1])
     say(LEGEND.format(OF_SEEDS if any(column.spread for column in result.columns) else ""))
     notify(result.notes)
-    what = "images" if result.split == "pairs" else f"{result.split} tiles"
-    say(f"{result.folder}: {result.images} {what}; look at report.html")
+    what = "image" if result.split == "pairs" else f"{result.split} tile"
+    say(f"{result.folder}: {counted(result.images, what)}; look at report.html")
 
 
 def _seams(images: list[Path]) -> None:

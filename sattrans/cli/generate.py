@@ -9,6 +9,7 @@ import typer
 from sattrans.cli.frame import guarded, notify, say
 from sattrans.cli.params import CreationOptions, Device, Overwrite, RunFolder, Seed
 from sattrans.errors import OptionError, SattransError
+from sattrans.words import counted
 
 if TYPE_CHECKING:
     from sattrans.generate import GenerateResult
@@ -165,7 +166,8 @@ def generate(
     if series.failed:
         notify(series.failed.values())
         names = ", ".join(path.name for path in series.failed)
-        raise SattransError(f"{len(series.failed)} of {len(series.failed) + len(series.made)} maps failed: {names}")
+        maps = counted(len(series.failed) + len(series.made), "map")
+        raise SattransError(f"{len(series.failed)} of {maps} failed: {names}")
 
 
 def _show_need(result: "GenerateResult", need: "Need") -> None:
@@ -173,8 +175,8 @@ def _show_need(result: "GenerateResult", need: "Need") -> None:
 
     notify(result.notices)
     say(
-        f"{result.output}: would be {result.width} wide × {result.height} high, in {result.windows} windows by "
-        f"{result.run.folder} ({result.run.model_name})"
+        f"{result.output}: would be {result.width} wide × {result.height} high, in "
+        f"{counted(result.windows, 'window')} by {result.run.folder} ({result.run.model_name})"
     )
     say(
         f"would need about {said(need.memory)} of memory, and up to {said(need.disk)} of disk while it is written; "
@@ -186,7 +188,7 @@ def _show(result: "GenerateResult") -> None:
     notify(result.notices)
     done = "" if result.made else " (nothing to do: it was there)"
     say(
-        f"{result.output}: {result.width} wide × {result.height} high in {result.windows} windows by "
+        f"{result.output}: {result.width} wide × {result.height} high in {counted(result.windows, 'window')} by "
         f"{result.run.folder} ({result.run.model_name}){done}"
     )
     if result.seams:

@@ -8,6 +8,7 @@ import typer
 
 from sattrans.cli.frame import guarded, notify, say
 from sattrans.cli.params import Overwrite
+from sattrans.words import counted
 
 if TYPE_CHECKING:
     from sattrans.mosaic import MosaicResult
@@ -59,7 +60,7 @@ def mosaic(
     result = join(tiles, output, options, overwrite, dry_run)
     if result.gaps:
         notify([_gaps(result)])
-    size = f"{result.output}: {result.width} wide × {result.height} high from {result.tiles} tiles"
+    size = f"{result.output}: {result.width} wide × {result.height} high from {counted(result.tiles, 'tile')}"
     if result.need:
         from sattrans.raster.room import said
 

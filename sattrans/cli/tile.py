@@ -8,6 +8,7 @@ import typer
 
 from sattrans.cli.frame import guarded, notify, say, show_table
 from sattrans.cli.params import DatasetName, Overwrite, Seed
+from sattrans.words import counted
 
 if TYPE_CHECKING:
     from sattrans.tile import DryRun, TileResult
@@ -250,8 +251,8 @@ def _show_plan(plan: "DryRun") -> None:
     rows.append(["all", "", *(str(plan.splits[split]) for split in splits)])
     show_table(["scene", "pixels", *splits], rows, numeric=True)
     say(
-        f"{plan.folder}: {sum(plan.splits.values())} tiles of {plan.size} px from {len(plan.scenes)} scenes, "
-        f"about {_bytes(plan.bytes)}; {_leaks(plan.leakage)}; nothing written"
+        f"{plan.folder}: {counted(sum(plan.splits.values()), 'tile')} of {plan.size} px from "
+        f"{counted(len(plan.scenes), 'scene')}, about {_bytes(plan.bytes)}; {_leaks(plan.leakage)}; nothing written"
     )
 
 
@@ -274,9 +275,10 @@ def _leaks(leakage: "Leakage") -> str:
         return "no tile touches one of another split"
     kinds = ", ".join(f"{kind} {count}" for kind, count in leakage.by_splits.items())
     between = f", {leakage.between_scenes} of them between scenes" if leakage.between_scenes else ""
+    one, many = "pair of tiles of different splits touches", "pairs of tiles of different splits touch"
     return (
-        f"{leakage.touching} pairs of tiles of different splits touch, {leakage.overlapping} overlap{between} "
-        f"({kinds}; {leakage.tiles} tiles)"
+        f"{counted(leakage.touching, one, many)}, {counted(leakage.overlapping, 'overlaps', 'overlap')}{between} "
+        f"({kinds}; {counted(leakage.tiles, 'tile')})"
     )
 
 
@@ -299,9 +301,7 @@ def _summarise(result: "TileResult") -> None:
     show_table(["split", "tiles", *(palette.names if palette else ())], rows, numeric=True)
     dropped = "".join(f", {count} {WHY.get(reason, reason)} left out" for reason, count in result.dropped.items())
     done = "" if result.made else " (nothing to do: it was there)"
-    count = len(tileset.tiles)
-    scenes = f"{len(tileset.scenes)} scene{'s' * (len(tileset.scenes) != 1)}"
     say(
-        f"{tileset.folder}: {count} tile{'s' * (count != 1)} of {tileset.size} px from {scenes}"
-        f"{dropped}; {_leaks(result.leakage)}{done}"
+        f"{tileset.folder}: {counted(len(tileset.tiles), 'tile')} of {tileset.size} px from "
+        f"{counted(len(tileset.scenes), 'scene')}{dropped}; {_leaks(result.leakage)}{done}"
     )

@@ -10,6 +10,7 @@ import typer
 
 from sattrans.cli.frame import guarded, notify, say
 from sattrans.cli.params import Device
+from sattrans.words import counted
 
 
 class PrecisionName(StrEnum):
@@ -136,10 +137,11 @@ def train(
         return
     notify(result.notices)
     summary = result.run.manifest["summary"]
+    length = f"{counted(summary['steps'], 'step')} in {counted(summary['epochs'], 'epoch')}"
     early = ", stopped early" if summary["stopped_early"] else ""
     say(
-        f"{result.run.folder}: {result.run.model_name}, {summary['steps']} steps in {summary['epochs']} epochs"
-        f"{early}; best {summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}"
+        f"{result.run.folder}: {result.run.model_name}, {length}{early}; best {summary['monitor']} "
+        f"{summary['best']:.4g} at epoch {summary['best_epoch']}"
     )
 
 

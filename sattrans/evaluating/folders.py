@@ -14,6 +14,7 @@ from sattrans.files import hash_of, sha256
 from sattrans.grid import Window
 from sattrans.raster.gate import Raster, open_raster
 from sattrans.raster.read import image_bands, read_image
+from sattrans.words import counted
 
 SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2"})
 
@@ -30,7 +31,7 @@ class FolderReference(Reference):
                 raise UsageError(f"--pairs {real} {other}: no image of one has the name of an image of the other")
             if lacking:
                 where = other if lacking[0] in self.files else real
-                more = f", nor {len(lacking) - 1} others" if len(lacking) > 1 else ""
+                more = f", nor {counted(len(lacking) - 1, 'other')}" if len(lacking) > 1 else ""
                 raise UsageError(f"--pairs {real} {other}: {where} has no {lacking[0]}{more}: pairs have one name")
         self.ids = sorted(self.files)
         self.shape = _shape(self.files[self.ids[0]])

@@ -9,6 +9,7 @@ from sattrans.evaluating.columns import Column
 from sattrans.evaluating.family import Metric
 from sattrans.evaluating.scoring import Scored
 from sattrans.metrics.bootstrap import Interval, difference, tells_apart
+from sattrans.words import counted
 
 
 def cost(metric: Metric, value: float | NDArray[np.float64], real: float | None) -> float | NDArray[np.float64]:
@@ -71,7 +72,7 @@ def agreement(
             found = first[metric.name]
             by_column.setdefault(found.name if found else "", []).append(metric.title)
         for name, titles in sorted(by_column.items(), key=lambda item: (not item[0], -len(item[1]))):
-            by = f"by {len(titles)} of {len(metrics)} scores"
+            by = f"by {len(titles)} of {counted(len(metrics), 'score')}"
             said = f"{name} is better than each other beyond doubt {by}" if name else f"{by} it stays open who is best"
             told.append(f"{said}: {', '.join(titles)}")
     flat = floors.get("class_colors")

@@ -7,6 +7,7 @@ from sattrans.evaluating.columns import Column
 from sattrans.evaluating.family import Metric
 from sattrans.evaluating.gather import Score
 from sattrans.evaluating.scoring import Scored
+from sattrans.words import counted
 
 ARROWS = {"lower": "↓", "higher": "↑", "real": "→ real"}
 
@@ -65,7 +66,7 @@ def shown_rows(
     for metric in metrics:
         title = metric.title
         if metric.name == "fid" and images < ENOUGH_FOR_FID:
-            title += f" (biased: {images} images)"
+            title += f" (biased: {counted(images, 'image')})"
         if metric.name in missing:
             rows.append(ShownRow(metric, title, missing=missing[metric.name]))
             continue

@@ -23,6 +23,7 @@ from sattrans.mapping.vectors import layers_of
 from sattrans.palette import UNKNOWN, Palette
 from sattrans.raster.burn import burn
 from sattrans.raster.georeference import name_of_crs
+from sattrans.words import counted
 
 MOST_SIDE = 1_000_000
 """The longest side of a drawn map in pixels: 250 km at a quarter of a metre. Memory grows with the width."""
@@ -92,9 +93,7 @@ class VectorMap:
             layers = ", ".join(source.layer.name for source in self._store.sources)
             raise ClassesError(f"{self.path}: --rules {self.rules.name} mean no feature of it (layers {layers})")
         counts = {"without geometry left out": found.bare, "with invalid geometry mended": found.mended}
-        self._found = [
-            f"{self.path}: {count} feature{'s' * (count > 1)} {what}" for what, count in counts.items() if count
-        ]
+        self._found = [f"{self.path}: {counted(count, 'feature')} {what}" for what, count in counts.items() if count]
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Return class indices (H, W), `UNKNOWN` where nothing is."""

@@ -13,6 +13,7 @@ from sattrans.mapping.rules import Rule, Rules
 from sattrans.mapping.vectors import Box, Features, Layer, read_all, read_box
 from sattrans.raster.align import Grid
 from sattrans.raster.georeference import WGS84, reproject
+from sattrans.words import counted
 
 Shapes = NDArray[np.object_]
 
@@ -58,7 +59,7 @@ def fit(rules: Rules, layers: Sequence[Layer], path: str) -> list[Source]:
 
 def _fields(layers: Sequence[Layer], most: int = 6) -> str:
     told = [f"{layer.name} ({', '.join(layer.fields[:most]) or 'no attributes'})" for layer in layers[:most]]
-    return ", ".join(told) + (f" and {len(layers) - most} layers more" if len(layers) > most else "")
+    return ", ".join(told) + (f" and {counted(len(layers) - most, 'layer')} more" if len(layers) > most else "")
 
 
 @dataclass

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sattrans.errors import RasterError
 from sattrans.grid import Window
 from sattrans.raster.gate import Raster
+from sattrans.words import counted
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def picture_map(raster: Raster) -> PictureMap:
     colors = raster.color_table() if bands == 1 else None
     if not colors:
         raise RasterError(
-            f"{raster.path} has {bands} band{'s' * (bands != 1)} and no colour table: where maps are pictures, not "
+            f"{raster.path} has {counted(bands, 'band')} and no colour table: where maps are pictures, not "
             "classes, one has three bands, red, green and blue; draw it in colours first"
         )
     table = np.full((256, 4), (0, 0, 0, 255), np.uint8)

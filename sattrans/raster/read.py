@@ -9,6 +9,7 @@ from sattrans.errors import OptionError, RasterError
 from sattrans.grid import Window
 from sattrans.raster.gate import Raster
 from sattrans.raster.scale import Scale
+from sattrans.words import counted
 
 
 def image_bands(image: Raster, chosen: Sequence[int] | None, scaled: bool = False) -> tuple[int, int, int]:
@@ -31,7 +32,7 @@ def image_bands(image: Raster, chosen: Sequence[int] | None, scaled: bool = Fals
         data_bands = image.bands - (image.alpha_band is not None)
         return (1, 2, 3) if data_bands >= 3 else (1, 1, 1)
     if len(chosen) != 3:
-        raise OptionError(f"--bidx names {len(chosen)} bands: three are needed, for red, green and blue")
+        raise OptionError(f"--bidx names {counted(len(chosen), 'band')}: three are needed, for red, green and blue")
     if not all(1 <= number <= image.bands for number in chosen):
         raise OptionError(f"--bidx {','.join(map(str, chosen))}: {image.path} has bands 1 to {image.bands}")
     red, green, blue = chosen

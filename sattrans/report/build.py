@@ -14,6 +14,7 @@ from sattrans.report.page import Cell, ClassBars, Curves, Example, Footprint, Pa
 from sattrans.report.page import Column as PageColumn
 from sattrans.run import Run
 from sattrans.version import __version__
+from sattrans.words import counted
 
 SIGNS = (
     "~: on these images the score does not tell the right pairs from shuffled ones; =: it compares sets of images, not "
@@ -97,10 +98,9 @@ def _bars(columns: Sequence[Column], floors: Mapping[str, Scored], reference: Re
 
 
 def _subtitle(images: int, about: Mapping[str, Any]) -> str:
-    many = "s" if images != 1 else ""
     if "tileset" in about:
-        return f"{images} {about['split']} tile{many} of {about['tileset']['name']}"
-    return f"{images} pair{many} of images"
+        return f"{counted(images, about['split'] + ' tile')} of {about['tileset']['name']}"
+    return f"{counted(images, 'pair')} of images"
 
 
 def _chosen(columns: Sequence[Column], judge: Metric) -> str:

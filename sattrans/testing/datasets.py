@@ -15,6 +15,7 @@ from sattrans.raster.gate import open_raster
 from sattrans.raster.maps import class_map
 from sattrans.raster.pictures import picture_map
 from sattrans.testing.require import require, require_name
+from sattrans.words import counted
 
 SCENE_ID = re.compile(r"[^\s/\\.][^\s/\\]*")
 """A scene's id begins the names of its tiles' files."""
@@ -65,7 +66,7 @@ def _check_absence(dataset: type[Dataset]) -> None:
                 continue
             except Exception as error:
                 raise AssertionError(f"{what} raises {error!r}: DatasetNotFound is needed") from error
-            raise AssertionError(f"{what} yields {len(found)} scenes: DatasetNotFound is needed")
+            raise AssertionError(f"{what} yields {counted(len(found), 'scene')}: DatasetNotFound is needed")
 
 
 def _check_scenes(dataset: type[Dataset], root: Path) -> Sequence[Scene]:

@@ -26,6 +26,7 @@ from sattrans.tileset import (
 from sattrans.tiling.cut import CutRow, Row, cut_row
 from sattrans.tiling.inputs import Input, changed
 from sattrans.tiling.journal import Journal
+from sattrans.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[
         else:
             kept = sum(len(entry.get("tiles", ())) for entry in journal.read())
             if kept:
-                log.info("%d tiles are kept in %s: the same command goes on from there", kept, folder)
+                tiles = counted(kept, "tile is", "tiles are")
+                log.info("%s kept in %s: the same command goes on from there", tiles, folder)
             else:
                 _discard(folder)
         raise

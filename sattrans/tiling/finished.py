@@ -9,6 +9,7 @@ from sattrans.tileset import MANIFEST, Tileset
 from sattrans.tiling.inputs import Input, changed
 from sattrans.tiling.plan import NO_SPLIT
 from sattrans.tiling.prepare import Prepared
+from sattrans.words import counted
 
 
 def finished(job: Prepared) -> Tileset | None:
@@ -60,4 +61,6 @@ def _changed_since(done: Tileset, job: Prepared) -> str:
         if tile.split != splits.get(tile.id):
             return f"tile {tile.id} is {tile.split} there, {splits.get(tile.id, 'in no split')} now"
     listed = [dropped.get(NO_SPLIT[job.plan.scheme], 0) for dropped in (done.manifest["dropped"], job.plan.dropped)]
-    return "" if listed[0] == listed[1] else f"{listed[0]} cells were in no split there, {listed[1]} are now"
+    if listed[0] == listed[1]:
+        return ""
+    return f"{counted(listed[0], 'cell was', 'cells were')} in no split there, {counted(listed[1], 'is', 'are')} now"

@@ -22,6 +22,7 @@ from sattrans.tiling.cut import Layout
 from sattrans.tiling.inputs import Input, now_at
 from sattrans.tiling.plan import Choice, Plan, make_plan
 from sattrans.tiling.source import Direction, Look, Source, look_at
+from sattrans.words import counted
 
 DEFAULT_SIZE = 256
 
@@ -115,8 +116,8 @@ def prepare(root: Path, output: Path | None, dataset: str | None, options: TileO
     if not scenes:
         raise DatasetNotFound(f"{root} has no scene with {'an image' if unpaired else 'both an image and a map'}")
     _check_apart(folder, root, scenes)
-    many = "s" if len(scenes) != 1 else ""
-    log.info("dataset %s in %s: %d scene%s, tiles of %d px into %s", found.name, root, len(scenes), many, size, folder)
+    count = counted(len(scenes), "scene")
+    log.info("dataset %s in %s: %s, tiles of %d px into %s", found.name, root, count, size, folder)
     inputs = now_at(path for scene in scenes for path in (scene.image, scene.map) if path)
     look = Look(options.bidx, options.align, options.res, options.direction, scale is not None)
     sources, notices = _look(scenes, palette, look)
@@ -219,7 +220,8 @@ def _check_size(sources: Sequence[Source], size: int, options: TileOptions) -> N
 def _small(sources: Sequence[Source], size: int, options: TileOptions) -> Iterable[str]:
     small = [s.record.id for s in sources if s.record.height < size or s.record.width < size]
     if small and options.edge != "pad":
-        yield f"{len(small)} scenes are smaller than a tile and give none: {', '.join(small[:5])}"
+        one, many = "scene is smaller than a tile and gives none", "scenes are smaller than a tile and give none"
+        yield f"{counted(len(small), one, many)}: {', '.join(small[:5])}"
 
 
 def _few(notices: Sequence[tuple[SceneRecord, str]]) -> Iterable[str]:
@@ -231,7 +233,7 @@ def _few(notices: Sequence[tuple[SceneRecord, str]]) -> Iterable[str]:
     for told in kinds.values():
         yield from (notice for _, notice in told[:MOST_ALIKE])
         if len(told) > MOST_ALIKE:
-            yield f"and {len(told) - MOST_ALIKE} more scenes like {told[MOST_ALIKE - 1][0].id}"
+            yield f"and {counted(len(told) - MOST_ALIKE, 'more scene')} like {told[MOST_ALIKE - 1][0].id}"
 
 
 def _told(

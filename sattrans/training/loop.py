@@ -20,6 +20,7 @@ from sattrans.training.ranks import ALONE, Ranks
 from sattrans.training.settings import SCHEDULES, Settings
 from sattrans.training.signals import remembered
 from sattrans.training.watch import Watch
+from sattrans.words import counted
 
 SAVE_SECONDS = 300
 """A long epoch is saved on the way, so that a kill costs minutes."""
@@ -147,7 +148,8 @@ class Loop:
         size, tile = self.train.batch_size, self.model.spec.size
         fits = fitting_batch(size, self._try)
         what = f"--batch-size {fits} fits" if fits else "--set width=32 or smaller tiles (sattrans tile --size) may fit"
-        raise TrainingError(f"out of memory at step {self.step} with {size} tiles of {tile} px a step: {what}")
+        tiles = f"{counted(size, 'tile')} of {tile} px"
+        raise TrainingError(f"out of memory at step {self.step} with {tiles} a step: {what}")
 
     def _try(self, size: int) -> None:
         for _ in self._updates(self.train.pick(range(size))):

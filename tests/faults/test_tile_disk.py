@@ -30,7 +30,7 @@ def place(tmp_path, monkeypatch):
 def check_same_but_notices(resumed, whole):
     """Both are the same, but that one notes that a scene had changed when it went on."""
     (one, notes), (other, own) = resumed, whole
-    assert notes == [own[0], "1 scenes have changed and are cut again", *own[1:]]
+    assert notes == [own[0], "1 scene has changed and is cut again", *own[1:]]
     assert {**one.manifest, "notices": None} == {**other.manifest, "notices": None}
     assert {**tree(one.folder), "tileset.json": None} == {**tree(other.folder), "tileset.json": None}
 

@@ -140,7 +140,8 @@ def test_they_become_unpaired_tiles_unless_they_are_left_out(with_test_images, t
     unpaired = result.tileset.split("unpaired")
     assert {t.id for t in unpaired} == {f"{city}_{k}" for city in ("bellingham1", "tyrol-e36") for k in range(4)}
     assert all(t.map is None and not t.shares for t in unpaired)
-    assert any("2 images of the Inria test cities are taken as unpaired; --no-unpaired" in n for n in result.notices)
+    told = "the images of the Inria test cities (2) are taken as unpaired; --no-unpaired leaves them out"
+    assert told in result.notices
     without = tile(with_test_images, tmp_path / "u", options=TileOptions(size=128, unpaired=False)).tileset
     assert {t.id for t in without.tiles} == {t.id for t in result.tileset.tiles} - {t.id for t in unpaired}
 
