@@ -114,7 +114,7 @@ class _Task:
 def generate(
     map_: str | Path,
     output: Path,
-    run: Path | None = None,
+    run: Path | Run | None = None,
     options: GenerateOptions | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -133,7 +133,7 @@ def generate(
     rules. `map_options` say which part of it is meant, which class is which, and at which ground resolution; the
     run's is taken where nothing is told. Where the map holds nothing, the image is transparent.
 
-    `run` is a run's folder, or the newest finished run under `runs/`. Memory is bounded, whatever the map's size;
+    `run` is a run, or its folder, or the newest finished run under `runs/`. Memory is bounded, whatever the map's size;
     what was killed is taken up by the same call. `update` is an image that was generated from the map before it
     was changed: only what the change touches is made anew. `workers` threads write. `preview` is a PNG of map and
     image. Raises `ClassesError` where map and run know different classes, `RasterError` for a map that is no
@@ -188,11 +188,18 @@ def plan_generate(
         return task.result(output, task.map.notices, made=False), _need(task, options, creation)
 
 
+def open_run(folder: Path | None) -> Run:
+    """Open a run, or the newest finished one, and say which."""
+    opened = Run.open(folder) if folder else Run.newest()
+    log.info("run %s (%s)", opened.folder, opened.model_name)
+    return opened
+
+
 @contextmanager
 def _task(
     map_: str | Path,
     output: Path,
-    run: Path | None,
+    run: Path | Run | None,
     options: GenerateOptions,
     device: torch.device,
     map_options: MapOptions | None,
@@ -206,8 +213,7 @@ def _task(
     if _same_file(output, Path(map_)):
         raise OutputExists(f"{output} is the map itself: choose another output")
     check_there(map_)
-    opened = Run.open(run) if run else Run.newest()
-    log.info("run %s (%s)", opened.folder, opened.model_name)
+    opened = run if isinstance(run, Run) else open_run(run)
     kind, spec = model_class(opened.model_name), opened.spec
     precision = resolve_precision(options.precision, device)
     blend = options.blend or ("hann" if kind.margin is None else "none")

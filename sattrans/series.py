@@ -6,11 +6,10 @@ from pathlib import Path
 
 from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.errors import Interrupted, LockedError, OptionError, SattransError, UsageError
-from sattrans.generate import GenerateOptions, GenerateResult, generate
+from sattrans.generate import GenerateOptions, GenerateResult, generate, open_run
 from sattrans.mapping.options import MapOptions
 from sattrans.mapping.vectors import vector_files
 from sattrans.progress import bar
-from sattrans.run import Run
 
 MAP_SUFFIXES = (*IMAGE_SUFFIXES, ".gpkg", ".geojson", ".shp")
 
@@ -67,14 +66,14 @@ def generate_series(
     if output.resolve() == folder.resolve():
         raise OptionError(f"-o {output} would mix images and maps: choose another folder")
     maps = maps_in(folder)
-    opened = Run.open(run) if run else Run.newest()
+    opened = open_run(run)
     made: list[GenerateResult] = []
     failed: dict[Path, SattransError] = {}
     with bar(len(maps), "maps", "map") as progress:
         for path in maps:
             target = output / f"{path.stem}.tif"
             try:
-                common = opened.folder, options, device, overwrite, map_options
+                common = opened, options, device, overwrite, map_options
                 made.append(generate(path, target, *common, devices=devices, workers=workers))
             except (Interrupted, LockedError):
                 raise

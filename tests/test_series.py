@@ -35,6 +35,7 @@ def test_each_map_becomes_an_image_and_again_there_is_nothing_to_do(run, maps, t
     assert result.exit_code == 0
     assert names(tmp_path / "out") == ["drawn.tif", "place0.tif", "place1.tif"]
     assert len([line for line in result.stdout.splitlines() if " wide × " in line]) == 3
+    assert result.stderr.count(f"run {run.folder} (pix2pix)") == 1
     with rasterio.open(tmp_path / "out" / "place1.tif") as out:
         assert (out.height, out.width) == (70, 80)
     again = generate(run, maps, "-o", tmp_path / "out")
