@@ -14,7 +14,7 @@ from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.device import several
 from sattrans.errors import ClassesError, OptionError, OutputExists, UsageError
 from sattrans.generating.change import Change
-from sattrans.generating.folder import folder_finished, write_folder
+from sattrans.generating.folder import filling, folder_finished, write_tiles
 from sattrans.generating.look import check_preview, write_preview
 from sattrans.generating.need import Need, memory_of
 from sattrans.generating.plan import Plan, parse_overlap
@@ -163,8 +163,9 @@ def generate(
         ahead = len(where) > 1 or where[0].type != "cpu"
         stream = Stream(task.map, task.plan, translators, options.batch_size, workers, ahead)
         if not as_file:
-            _look(task, stream)
-            write_folder(stream, output, task.told, Path(str(map_)).stem, overwrite)
+            with filling(output, task.told, overwrite):
+                _look(task, stream)
+                write_tiles(stream, output, Path(str(map_)).stem)
             return task.result(output, task.map.notices, made=True)
         found = _write_image(task, stream, output, overwrite, update, creation)
         if preview:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from makers import COLORS, make_folder, make_indices, write_raster
 from PIL import Image
 
-from sattrans.errors import ClassesError, NothingToUse, OptionError, OutputExists, UsageError
+from sattrans.errors import ClassesError, LockedError, NothingToUse, OptionError, OutputExists, UsageError
+from sattrans.files import lock
 from sattrans.generate import GenerateOptions, generate, plan_generate
 from sattrans.generating.plan import parse_overlap
 from sattrans.generating.record import record_path
@@ -19,6 +20,7 @@ from sattrans.palette import Palette
 from sattrans.run import Run
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
+from sattrans.translator import Translator
 
 PLACE = Affine(10, 0, 411_000, 0, -10, 3_900_000)
 VALUES = np.array([10, 30, 50], np.uint8)
@@ -129,6 +131,15 @@ def test_tiles_that_a_kill_left_unfinished_are_not_joined(run, tmp_path):
     assert not list(tmp_path.glob("joined*"))
     assert generate(map_, parts, run.folder).made
     assert mosaic(parts, tmp_path / "joined.tif").height == 1500
+
+
+def test_who_finds_the_folder_of_tiles_locked_translates_nothing(run, tmp_path, monkeypatch):
+    map_ = write_map(tmp_path / "map.tif", 100, 100)
+    calls = []
+    monkeypatch.setattr(Translator, "__call__", lambda *given: calls.append(given))
+    with lock(tmp_path / "parts"), pytest.raises(LockedError, match="parts is being written by process"):
+        generate(map_, tmp_path / "parts", run.folder)
+    assert not calls and not (tmp_path / "parts").exists()
 
 
 def test_nodata_in_the_map_is_transparent_in_the_image(run, tmp_path):

@@ -1,6 +1,7 @@
 """A folder of tiles, each window a GeoTIFF of its own: what `mosaic` joins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +30,30 @@ def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> b
     return manifest == finished
 
 
-def write_folder(stream: Stream, folder: Path, told: Mapping[str, Any], stem: str, overwrite: bool) -> None:
+@contextmanager
+def filling(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[None]:
+    """Hold a folder as its one writer, its manifest begun; left without an error, it is finished."""
+    with lock(folder):
+        if overwrite:
+            remove(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_manifest(begun_of(folder / MANIFEST), "generated", VERSION, {"options": dict(told)})
+        yield
+        begun_of(folder / MANIFEST).replace(folder / MANIFEST)
+
+
+def write_tiles(stream: Stream, folder: Path, stem: str) -> None:
     """Write each window as a tile, cut at the map's edge; those that are there already are left."""
     map_, plan = stream.map, stream.plan
 
     def path_of(row: int, col: int) -> Path:
         return folder / f"{stem}_{plan.rows[row]:06d}_{plan.cols[col]:06d}.tif"
 
-    with lock(folder):
-        if overwrite:
-            remove(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_manifest(begun_of(folder / MANIFEST), "generated", VERSION, {"options": dict(told)})
-        missing = [place for place in plan.places if not path_of(*place).exists()]
-        with bar(plan.windows, "generate", "window", plan.windows - len(missing)) as progress:
-            for (row, col), pixels in stream.translated(missing):
-                top, left = plan.rows[row], plan.cols[col]
-                height, width = min(plan.size, map_.height - top), min(plan.size, map_.width - left)
-                place = map_.georeference.at(Window(top, left, height, width))
-                write_tile(path_of(row, col), to_uint8(pixels[:, :height, :width]), place)
-                progress.update()
-        begun_of(folder / MANIFEST).replace(folder / MANIFEST)
+    missing = [place for place in plan.places if not path_of(*place).exists()]
+    with bar(plan.windows, "generate", "window", plan.windows - len(missing)) as progress:
+        for (row, col), pixels in stream.translated(missing):
+            top, left = plan.rows[row], plan.cols[col]
+            height, width = min(plan.size, map_.height - top), min(plan.size, map_.width - left)
+            place = map_.georeference.at(Window(top, left, height, width))
+            write_tile(path_of(row, col), to_uint8(pixels[:, :height, :width]), place)
+            progress.update()
