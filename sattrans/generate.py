@@ -18,7 +18,16 @@ from sattrans.generating.folder import filling, folder_finished, write_tiles
 from sattrans.generating.look import check_preview, write_preview
 from sattrans.generating.need import Need, memory_of
 from sattrans.generating.plan import Plan, parse_overlap
-from sattrans.generating.record import TAG, digests, is_of_former_map, read_record, seal, write_record
+from sattrans.generating.record import (
+    TAG,
+    Digests,
+    digests,
+    is_of_former_map,
+    known_seal,
+    read_record,
+    seal,
+    write_record,
+)
 from sattrans.generating.stream import Stream
 from sattrans.mapping.opened import Map, open_map
 from sattrans.mapping.options import MapOptions
@@ -28,7 +37,7 @@ from sattrans.progress import log
 from sattrans.raster.creation import Creation
 from sattrans.raster.gate import check_there, open_raster, session
 from sattrans.raster.room import check_room, room_needed
-from sattrans.raster.rows import Layout, RowWriter, is_finished, row_writer
+from sattrans.raster.rows import Layout, RowWriter, is_finished, is_ours, row_writer
 from sattrans.run import Run
 from sattrans.translator import Precision, Stats, Translator, resolve_precision
 from sattrans.version import __version__
@@ -103,6 +112,10 @@ class _Task:
         run, map_ = self.run, self.map
         tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
         return Layout(map_.height, map_.width, 3, map_.georeference, map_.partial, tags=tags)
+
+    def by_contents(self, sealed: str) -> dict[str, Any]:
+        """Return the options that decide an image: of the map its contents count, not the time of its file."""
+        return {**self.told, "map": [*self.told["map"][:3], sealed]}
 
     def check_map(self) -> None:
         try:
@@ -240,8 +253,14 @@ def _task(
 
 
 def _is_finished(task: _Task, output: Path, creation: Creation | None) -> bool:
-    try:
+    if not is_ours(output):  # not there, or somebody else's
         return is_finished(output, task.told, creation)
+    sealed = known_seal(output, task.told)
+    if sealed is None:
+        task.check_map()
+        sealed = seal(digests(task.map, task.plan), task.map)
+    try:
+        return is_finished(output, task.by_contents(sealed), creation)
     except OutputExists:
         if is_of_former_map(output, task.told):
             raise OutputExists(
@@ -269,18 +288,19 @@ def _write_image(
     """Write the GeoTIFF, and its record beside it."""
     check_room(output, room_needed(task.layout, ENCODED, creation))
     found = digests(task.map, task.plan)
+    sealed = seal(found, task.map)
     replaces = overwrite or _same_file(update, output)
     with ExitStack() as stack:
         change = stack.enter_context(_change(task, stream, update, found)) if update else None
-        writer = stack.enter_context(row_writer(output, task.layout, task.told, replaces, creation))
+        writer = stack.enter_context(row_writer(output, task.layout, task.by_contents(sealed), replaces, creation))
         if not change:
             _look(task, stream)
         stream.write(writer, change)
         score = _score(task, writer)
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
-        writer.tags[TAG] = seal(found)
-        write_record(output, task.told, task.plan, found, stream.flat)
+        writer.tags[TAG] = sealed
+        write_record(output, task.told, task.plan, found, sealed, stream.flat)
     return score
 
 
@@ -292,7 +312,7 @@ def _look(task: _Task, stream: Stream) -> None:
 
 
 @contextmanager
-def _change(task: _Task, stream: Stream, before: Path, found: np.ndarray[Any, np.dtype[np.uint64]]) -> Iterator[Change]:
+def _change(task: _Task, stream: Stream, before: Path, found: Digests) -> Iterator[Change]:
     """Compare with the record of an image made before, and take over its flat field.
 
     Raises `UsageError` where that is none of this map.

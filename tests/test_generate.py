@@ -1,5 +1,7 @@
 """generate: the map's place and size, its classes visible, any coding of the map, resumable, refused in words."""
 
+import os
+
 import numpy as np
 import pytest
 import rasterio
@@ -169,6 +171,22 @@ def test_a_finished_image_is_left_alone_and_other_options_are_refused(run, tmp_p
     assert generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"), overwrite=True).made
 
 
+def test_a_map_counts_as_changed_by_its_contents_and_place_not_by_its_time(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 80, 80)
+    image = generate(map_, tmp_path / "sat.tif", run.folder).output
+    os.utime(map_, (0, 0))
+    assert not generate(map_, image, run.folder).made
+    values = read(map_)
+    write_raster(map_, values, "EPSG:32652", PLACE, compress="DEFLATE")
+    assert not generate(map_, image, run.folder).made
+    write_raster(map_, values, "EPSG:32652", PLACE @ Affine.translation(1, 0))
+    with pytest.raises(OutputExists, match="as it was before"):
+        generate(map_, image, run.folder)
+    write_raster(map_, values, "EPSG:32652", PLACE, nodata=7)
+    with pytest.raises(OutputExists, match="as it was before"):
+        generate(map_, image, run.folder)
+
+
 def test_somebody_elses_file_is_not_replaced(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 80, 80)
     (tmp_path / "notes.tif").write_text("not a raster at all")
@@ -214,6 +232,7 @@ def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
     assert not (tmp_path / "sat.tif").exists()
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/piece-*.tif")}
     assert 0 < len(kept) < 6
+    os.utime(map_)
     assert generate(map_, tmp_path / "sat.tif", run.folder).made
     assert np.array_equal(read(tmp_path / "sat.tif"), read(whole))
 

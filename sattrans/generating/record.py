@@ -1,5 +1,6 @@
 """The record beside a generated image: what each window's map was, so that a change of the map is found."""
 
+import json
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -44,21 +45,33 @@ def digests(map_: Map, plan: Plan) -> Digests:
 
 
 TAG = "SATTRANS_WINDOWS"
-"""Of the image: the hash of all its windows' hashes, by which a record that is another image's is known."""
+"""Of the image: its map's seal, by which a record that is another image's is known."""
 
 
-def seal(found: Digests) -> str:
-    """Return what stands in the image's tag."""
-    return blake2b(found.astype(">u8").tobytes(), digest_size=DIGEST).hexdigest()
+def seal(found: Digests, map_: Map) -> str:
+    """Return one hash over what an image takes from its map: its windows, its place, whether it may hold nothing."""
+    about = json.dumps([map_.georeference.to_json(), map_.partial])
+    return blake2b(found.astype(">u8").tobytes() + about.encode(), digest_size=DIGEST).hexdigest()
 
 
-def write_record(output: Path, told: Mapping[str, Any], plan: Plan, found: Digests, flat: FlatField) -> None:
+def known_seal(output: Path, told: Mapping[str, Any]) -> str | None:
+    """Return the seal in an image's record, if that is of the same file of the map, by its size and time."""
+    path = record_path(output)
+    if not path.is_file():
+        return None
+    record = read_manifest(path, "windows", VERSION)
+    return str(record["seal"]) if record["options"]["map"] == as_json(told)["map"] else None
+
+
+def write_record(
+    output: Path, told: Mapping[str, Any], plan: Plan, found: Digests, sealed: str, flat: FlatField
+) -> None:
     """Write the record of an image that was made with the options `told`."""
     rows = ["".join(f"{int(value):016x}" for value in row) for row in found]
     body = {
         "options": dict(told),
         "size": [plan.height, plan.width],
-        "seal": seal(found),
+        "seal": sealed,
         "windows": rows,
         "flat_field": flat.encode(),
     }
