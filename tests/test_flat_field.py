@@ -80,6 +80,26 @@ def test_plain_colours_have_no_field(windows, seed):
     assert field.strength == 0
 
 
+def test_what_is_painted_along_the_edge_of_a_class_is_left():
+    maps = np.tile(np.arange(SIZE) >= 30, (40, SIZE, 1)).astype(np.uint8)
+    images = images_of(maps)
+    images[..., 28:33] -= 25
+    assert not field_of(maps, images).classes
+
+
+def test_the_grain_of_a_generator_is_left_and_what_stands_out_of_it_is_taken():
+    maps = np.zeros((40, SIZE, SIZE), np.uint8)
+    grain = np.tile(np.random.default_rng(3).normal(0, 8, (32, 32)), (2, 2))
+    grain -= grain.mean(axis=0) + grain.mean(axis=1)[:, None]
+    images = images_of(maps, texture=2) + grain.astype(np.float32)
+    assert field_of(maps, images).strength < 0.5
+    blotch = np.zeros((SIZE, SIZE), np.float32)
+    blotch[10:16, 40:46] = 30
+    field = field_of(maps, images + blotch)
+    left = field.correct(maps, images + blotch) - images
+    assert left[:, :, 10:16, 40:46].mean() < 8
+
+
 def test_few_windows_say_nothing():
     maps = np.zeros((7, SIZE, SIZE), np.uint8)
     assert not field_of(maps, images_of(maps) + pattern()).classes

@@ -29,6 +29,9 @@ FEWEST = 8
 SHARE = 0.02
 """Of a window's pixels that a class must have there to be looked at."""
 
+RIM = 4
+"""Pixels along the edge of a class that are not looked at: what is painted there comes of the map."""
+
 
 @dataclass(frozen=True)
 class _ClassField:
@@ -186,8 +189,9 @@ class FlatFieldEstimator:
     def add(self, maps: NDArray[np.uint8], images: Floats) -> None:
         """Add images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows."""
         for window, image in zip(maps, images, strict=True):
-            for number in _classes(window, SHARE):
-                self._classes.setdefault(number, _Sums(len(window))).add(image, window, number)
+            inner = _inner(window)
+            for number in _classes(inner, SHARE):
+                self._classes.setdefault(number, _Sums(len(window))).add(image, inner, number)
 
     def field(self) -> FlatField:
         """Return what came again in the windows."""
@@ -200,6 +204,15 @@ def _classes(window: NDArray[np.uint8], share: float = 0.0) -> list[int]:
     counts = np.bincount(window.ravel(), minlength=UNKNOWN)[:UNKNOWN]
     found: list[int] = np.flatnonzero(counts > share * window.size).tolist()
     return found
+
+
+def _inner(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a window's classes (S, S) with `UNKNOWN` where another class is `RIM` px away."""
+    inner = window.copy()
+    across, down = window[:, RIM:] != window[:, :-RIM], window[RIM:] != window[:-RIM]
+    for part, other in ((inner[:, RIM:], across), (inner[:, :-RIM], across), (inner[RIM:], down), (inner[:-RIM], down)):
+        part[other] = UNKNOWN
+    return inner
 
 
 def _mean(total: Floats, counts: Floats) -> Floats:
