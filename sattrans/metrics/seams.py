@@ -54,8 +54,11 @@ class _Axis:
         curves = np.diff(steps, axis=2)  # (3, H, W - 2): around the middle pixel
         both = known[:, 2:] & known[:, 1:-1] & known[:, :-2]
         place = slice(start + 1, start + 1 + curves.shape[2])
-        self.first[place] += (np.abs(steps[:, :, :-1]).sum(axis=0) * both).sum(axis=0)
-        self.second[place] += (np.square(curves, dtype=np.int32).sum(axis=0) * both).sum(axis=0)
+        # Sums over bands fit small numbers, which are several times quicker to add.
+        first = np.abs(steps[:, :, :-1]).sum(axis=0, dtype=np.int16)
+        second = np.square(curves, dtype=np.int32).sum(axis=0, dtype=np.int32)
+        self.first[place] += (first * both).sum(axis=0)
+        self.second[place] += (second * both).sum(axis=0)
         self.counts[place] += both.sum(axis=0)
 
     def ratios(self, boundaries: Positions, overlap: int) -> tuple[float, float] | None:
