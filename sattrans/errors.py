@@ -6,6 +6,7 @@
     ├── ClassesError               a map holds values or colours the palette lacks
     ├── LockedError                another process is writing there
     ├── TrainingError              training cannot go on
+    │   └── RankLost               one of several processes ended without saying why
     ├── Interrupted                a signal asked it to stop          exit 128 + signal
     └── UsageError                 it was asked wrongly               exit 2
         ├── DatasetNotFound        no dataset there, or not that one
@@ -47,12 +48,19 @@ class TrainingError(SattransError):
     """Training cannot go on: a loss that is not finite, or weights that do not fit."""
 
 
+class RankLost(TrainingError):
+    """One of several processes that train together was ended; the message says how to go on."""
+
+
 class Interrupted(SattransError):
     """A signal asked to stop; what was done is saved, and the message says how to go on."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[type["Interrupted"], tuple[str, int]]:
+        return Interrupted, (str(self), self.exit_code)
 
 
 class UsageError(SattransError, ValueError):

@@ -126,6 +126,10 @@ class Run:
         """Return the path of the checkpoint `last` or `best`."""
         return self.folder / "checkpoints" / f"{which}.safetensors"
 
+    def has_trained(self) -> bool:
+        """Say whether anything stands in the folder beside the manifest that it was begun with."""
+        return any(path != begun_of(self.folder / MANIFEST) for path in self.folder.glob("*"))
+
     def tileset(self, moved: Path | None = None) -> Tileset:
         """Return the tileset it was trained on, which may have `moved`.
 

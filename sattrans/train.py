@@ -23,6 +23,7 @@ from sattrans.training.curves import draw_curves
 from sattrans.training.loop import Loop
 from sattrans.training.ranks import ALONE, Ranks, joined
 from sattrans.training.settings import Precision, Settings
+from sattrans.training.together import leave_word
 from sattrans.words import counted
 
 
@@ -164,11 +165,12 @@ def _begin(
         )
         try:
             loop = _prepared(run, device, ranks)
-        except BaseException:  # before the first step: nothing is lost, and --resume last must not take it up
-            remove(folder)
+            ranks.told_folder(folder)
+            return _train(run, loop, ranks)
+        except BaseException:
+            if not run.has_trained():  # nothing is lost, and --resume last must not take it up
+                remove(folder)
             raise
-        ranks.told_folder(folder)
-        return _train(run, loop, ranks)
 
 
 def resume(run: Path | str, device: str = "auto") -> TrainResult:
@@ -187,6 +189,7 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
         saved = opened.checkpoint("last").is_file()
         if not ranks.leads:
             return _train(opened, _prepared(opened, chosen, ranks, saved), ranks)
+        leave_word(opened.folder)
         log.info("going on with %s (%s on %s)", opened.folder, opened.model_name, opened.manifest["data"]["folder"])
         with lock(opened.folder):
             return _train(opened, _prepared(opened, chosen, ranks, saved), ranks)

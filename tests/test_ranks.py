@@ -1,11 +1,8 @@
 """Several processes that train one run together, started by torchrun as a user would."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -108,35 +105,6 @@ def test_a_gan_trains_in_two_processes_and_goes_on_with_as_many(tiles, tmp_path,
     assert "was trained by 2 processes, 1 is here" in alone.stderr
     sattrans("train", "--resume", tmp_path / "r", "--device", "cpu")
     assert Run.open(tmp_path / "r").finished
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_two_processes_are_stopped_by_one_signal_and_go_on(tiles, tmp_path, monkeypatch, number):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    told = ["-m", "pix2pix", "--set", "width=1", "-d", tiles.folder, "--device", "cpu", "--steps", "100000"]
-    process, run = begun_together(*told, "-o", tmp_path / "r"), tmp_path / "r"
-    process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
-    assert f"go on with sattrans train --resume {run} --devices 2" in stderr
-    assert not Run.open(run).finished
-
-
-def begun_together(*told):
-    """Start `train --devices 2`, and return it once it has trained an epoch."""
-    command = [sys.executable, "-m", "sattrans", "train", "--devices", "2", *map(str, told)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not (Path(told[-1]) / "checkpoints" / "last.safetensors").exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return process
-
-
-def test_wrong_numbers_of_devices_are_refused(tiles):
-    done = sattrans("train", "-d", tiles.folder, "--devices", 0, processes=1, check=False)
-    assert done.returncode == 2
-    assert "--devices 0: at least 1 is needed" in done.stderr
 
 
 def test_alone_is_a_process_among_one(tiles, tmp_path):

@@ -11,6 +11,7 @@ from sattrans.errors import NothingToUse, SattransError, TrainingError, UsageErr
 from sattrans.run import Run
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, build_loop, resume, train
+from sattrans.training.loop import Loop
 from sattrans.training.memory import fitting_batch, out_of_memory
 
 SMALL = {"width": 4}
@@ -137,3 +138,19 @@ def test_tensorboard_has_the_scalars_and_the_sheet(loop):
     (point,) = events.Scalars("val/l1")
     assert (point.step, point.value) == (line["step"], pytest.approx(line["val"]["l1"]))
     assert events.Tags()["images"] == ["samples"]
+
+
+def test_a_run_that_fails_before_it_has_kept_anything_is_removed_a_later_one_stays(tiles, tmp_path, monkeypatch):
+    def fail(loop):
+        if loop.step == failing:
+            loop._check({"l1": float("nan")})
+        return step(loop)
+
+    step = Loop.train_step
+    monkeypatch.setattr(Loop, "train_step", fail)
+    options = TrainOptions(epochs=2, batch_size=8)
+    for failing, kept in ((1, False), (len(tiles.split("train")) // 8, True)):
+        with pytest.raises(TrainingError, match=f"at step {failing} l1 is nan") as caught:
+            train(tiles.folder, "pix2pix", SMALL, options, output=tmp_path / "r")
+        assert (tmp_path / "r").exists() == kept == ("is untouched" in str(caught.value))
+    assert Run.open(tmp_path / "r").checkpoint("last").is_file()

@@ -1,14 +1,14 @@
 """sattrans train."""
 
 import os
-import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sattrans.cli.frame import guarded, notify, say
+from sattrans.cli.frame import guarded, listen, notify, say
 from sattrans.cli.params import Device
 from sattrans.words import counted
 
@@ -83,6 +83,12 @@ def train(
 
     Example: sattrans train --model resse
     """
+    arguments = locals()
+    if devices != 1 and "WORLD_SIZE" not in os.environ:
+        from sattrans.training.together import train_together
+
+        train_together(devices, partial(_train_as_rank, arguments))
+        return
     from dataclasses import fields
 
     from sattrans.errors import OptionError
@@ -91,8 +97,6 @@ def train(
     from sattrans.train import resume as go_on
     from sattrans.train import train as run
 
-    if devices != 1 and "WORLD_SIZE" not in os.environ:
-        _start_together(devices)
     told: dict[str, Any] = {
         "epochs": epochs,
         "steps": steps,
@@ -145,11 +149,6 @@ def train(
     )
 
 
-def _start_together(devices: int) -> None:
-    """Become torchrun, which starts this same command so many times. Raises `OptionError` for fewer than one."""
-    from sattrans.errors import OptionError
-
-    if devices < 1:
-        raise OptionError(f"--devices {devices}: at least 1 is needed")
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices)]
-    os.execv(sys.executable, [sys.executable, *launcher, "-m", "sattrans", *sys.argv[1:]])  # noqa: S606  our own command
+def _train_as_rank(arguments: dict[str, Any]) -> None:
+    listen()
+    train(**arguments)

@@ -54,7 +54,7 @@ class Loop:
         """Train to the end, and return the summary. Raises `TrainingError`, or `Interrupted` after a signal."""
         per_epoch = self.train.per_epoch
         saved = time.monotonic()
-        with remembered() as signal, self.watch.bar(self.step, self.ranks.leads) as progress:
+        with remembered(alone=self.ranks.count == 1) as signal, self.watch.bar(self.step, self.ranks.leads) as progress:
             self.model.train()
             while self.step < self.settings.steps:
                 losses = self._guarded_step()
@@ -160,9 +160,11 @@ class Loop:
             return
         tiles = ", ".join(self.train.store.tiles[index].id for index in self.train.tiles_of(self.step))
         bad = ", ".join(f"{name} is {value}" for name, value in values.items() if not math.isfinite(value))
+        saved = self.folder.checkpoint("last").is_file()
+        kept = f"the last checkpoint in {self.folder.folder} is untouched; " if saved else ""
         raise TrainingError(
-            f"at step {self.step} {bad}, on tiles {tiles}: the last checkpoint in {self.folder.folder} "
-            "is untouched; try a lower learning rate (--set lr=…) or --precision 32"
+            f"at step {self.step} {bad}, on tiles {tiles}: {kept}"
+            "try a lower learning rate (--set lr=…) or --precision 32"
         )
 
     def _end_epoch(self) -> None:

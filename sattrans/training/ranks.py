@@ -14,7 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from sattrans.errors import OptionError
+from sattrans.errors import Interrupted, OptionError
+from sattrans.training.together import leave_word, meeting_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Ranks:
     def told_folder(self, folder: Path | None) -> Path:
         """Return the folder that rank 0 tells of; it gives its own."""
         told = [folder]
+        if folder:
+            leave_word(folder)
         if self.count > 1:
             dist.broadcast_object_list(told)
         assert told[0]
@@ -74,7 +77,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     """Join the processes that `torchrun`, or `--devices`, started beside this one; alone where there are none.
 
     They talk through NCCL on CUDA, through Gloo elsewhere. Raises `OptionError` where there are fewer devices
-    than processes.
+    than processes. After an error nobody is waited for.
     """
     count, number = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     if count == 1:
@@ -87,8 +90,12 @@ def joined(device: torch.device) -> Iterator[Ranks]:
                 f"process {local} of this machine has no device of its own: {torch.cuda.device_count()} there"
             )
         torch.cuda.set_device(local)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    place = meeting_place()
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, f"file://{place / 'ranks'}" if place else None, rank=number, world_size=count)
     try:
         yield Ranks(number, count)
-    finally:
+    except Interrupted:  # all of them, at the same step
         dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()
