@@ -85,7 +85,7 @@ class FlatField:
 
     def correct(self, maps: NDArray[np.uint8], images: Floats) -> Floats:
         """Correct images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows, in place."""
-        room, own = np.empty(images.shape[1:], np.float32), np.empty(maps.shape[1:], np.float32)
+        room, own = _room_for(images)
         for window, image in zip(maps, images, strict=True):
             for number in _classes(window):
                 if number in self.classes:
@@ -137,14 +137,13 @@ class _Sums:
         self.totals: list[Floats] = [np.zeros((3, size, size), np.float32) for _ in range(2)]
         self.counts: list[Floats] = [np.zeros((size, size), np.float32) for _ in range(2)]
         self.windows = 0
-        self._room, self._own = np.empty((3, size, size), np.float32), np.empty((size, size), np.float32)
 
-    def add(self, image: Floats, window: NDArray[np.uint8], number: int) -> None:
-        own = np.equal(window, number, out=self._own)
-        np.subtract(image, _level(image, own)[:, None, None], out=self._room)
-        self._room *= own
+    def add(self, image: Floats, own: Floats, room: Floats) -> None:
+        """Add a window's image (3, S, S) where `own`, (S, S), is 1, not 0; `room` is of the image's shape."""
+        np.subtract(image, _level(image, own)[:, None, None], out=room)
+        room *= own
         half = self.windows % 2
-        self.totals[half] += self._room
+        self.totals[half] += room
         self.counts[half] += own
         self.windows += 1
 
@@ -188,15 +187,23 @@ class FlatFieldEstimator:
 
     def add(self, maps: NDArray[np.uint8], images: Floats) -> None:
         """Add images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows."""
+        room, own = _room_for(images)
         for window, image in zip(maps, images, strict=True):
             inner = _inner(window)
             for number in _classes(inner, SHARE):
-                self._classes.setdefault(number, _Sums(len(window))).add(image, inner, number)
+                np.equal(inner, number, out=own)
+                self._classes.setdefault(number, _Sums(len(window))).add(image, own, room)
 
     def field(self) -> FlatField:
         """Return what came again in the windows."""
         found = {n: sums.field() for n, sums in sorted(self._classes.items()) if sums.windows >= FEWEST}
         return FlatField({n: one for n, one in found.items() if one.shade.any() or one.blotches.any()})
+
+
+def _room_for(images: Floats) -> tuple[Floats, Floats]:
+    """Return an image's and a map's worth of memory, (3, S, S) and (S, S): to ask for it anew each time is slow."""
+    shape = images.shape[1:]
+    return np.empty(shape, np.float32), np.empty(shape[1:], np.float32)
 
 
 def _classes(window: NDArray[np.uint8], share: float = 0.0) -> list[int]:
