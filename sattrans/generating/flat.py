@@ -85,6 +85,8 @@ class FlatField:
 
     def correct(self, maps: NDArray[np.uint8], images: Floats) -> Floats:
         """Correct images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows, in place."""
+        if not self.classes:  # nor is any window looked through, then
+            return images
         room, own = _room_for(images)
         for window, image in zip(maps, images, strict=True):
             for number in _classes(window):
