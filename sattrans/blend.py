@@ -127,27 +127,47 @@ def smoothed(pixels: Floats, cell: int) -> Floats:
     """Return what is coarse in pixels (bands, H, W), whose sides are multiples of `cell`.
 
     Means of cells, weighed 1 2 1 with their neighbours and drawn out linearly: a pixel reaches less than three
-    cells far. Beyond an edge is what lies at it. Sums run in one order, so a part gives the bytes of the whole.
+    cells far. Beyond an edge is what lies at it.
     """
-    rows: Floats = np.sum([pixels[:, row::cell] for row in range(cell)], axis=0, dtype=np.float32)
-    cells: Floats = np.sum([rows[..., col::cell] for col in range(cell)], axis=0, dtype=np.float32)
+    return drawn_out(blurred(cell_means(pixels, cell)), cell)
+
+
+def cell_means(pixels: Floats, cell: int) -> Floats:
+    """Return the means of cells, (bands, H / cell, W / cell).
+
+    Sums run in one order, so a part gives the bytes of the whole.
+    """
+    rows = pixels[:, ::cell].copy()
+    for row in range(1, cell):
+        rows += pixels[:, row::cell]
+    cells = rows[..., ::cell].copy()
+    for col in range(1, cell):
+        cells += rows[..., col::cell]
     cells /= np.float32(cell**2)
-    return _drawn_out(_drawn_out(cells, cell, axis=1), cell, axis=2)
+    return cells
 
 
-def _drawn_out(cells: Floats, cell: int, axis: int) -> Floats:
-    before, at, behind = _neighbours(cells, axis)
-    before, at, behind = _neighbours(0.25 * before + 0.5 * at + 0.25 * behind, axis)
-    shape = [1, 1, 1, 1]
-    shape[axis + 1] = cell
-    # From a cell's middle, in cells.
-    place: Floats = ((np.arange(cell) + 0.5) / cell - 0.5).astype(np.float32).reshape(shape)
-    before, at, behind = (np.expand_dims(part, axis + 1) for part in (before, at, behind))
-    other = np.where(place < 0, before, behind)
-    drawn = (at + np.abs(place) * (other - at)).astype(np.float32)
-    size = list(cells.shape)
-    size[axis] *= cell
-    return drawn.reshape(size)
+def blurred(cells: Floats) -> Floats:
+    """Return cells (bands, h, w) weighed 1 2 1 with their neighbours, down and across."""
+    for axis in (1, 2):
+        before, at, behind = _neighbours(cells, axis)
+        cells = 0.25 * before + 0.5 * at + 0.25 * behind
+    return cells
+
+
+def drawn_out(cells: Floats, cell: int) -> Floats:
+    """Return cells (bands, h, w) as pixels (bands, h * cell, w * cell), linearly from middle to middle."""
+    for axis in (2, 1):  # across first, while there are few: long rows are quick
+        before, at, behind = (np.expand_dims(part, axis + 1) for part in _neighbours(cells, axis))
+        shape = [1, 1, 1, 1]
+        shape[axis + 1] = cell
+        # From a cell's middle, in cells.
+        place: Floats = ((np.arange(cell) + 0.5) / cell - 0.5).astype(np.float32).reshape(shape)
+        other = np.where(place < 0, before, behind)
+        size = list(cells.shape)
+        size[axis] *= cell
+        cells = (at + np.abs(place) * (other - at)).astype(np.float32).reshape(size)
+    return cells
 
 
 def _neighbours(cells: Floats, axis: int) -> tuple[Floats, Floats, Floats]:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sattrans.generating.flat import MEMORY, FlatField, FlatFieldEstimator, sampled
+from sattrans.generating.flat import FlatField
+from sattrans.generating.repeats import MEMORY, FlatFieldEstimator, sampled
 
 SIZE = 64
 COLORS = np.float32([[120, 110, 80], [40, 70, 40], [150, 90, 80]])
@@ -62,6 +63,19 @@ def test_a_spot_leaves_no_hole_in_a_window_that_does_not_show_it():
     assert abs(after[:7, :, 20:24, 40:44].mean() - plain[:7].mean()) < 12
     # The coarse waves take a little of it everywhere.
     assert after[7, :, 20:24, 40:44].mean() > plain[7].mean() - 20
+
+
+def test_a_spot_that_few_windows_show_is_taken_from_them_alone():
+    maps = np.zeros((80, SIZE, SIZE), np.uint8)
+    plain = images_of(maps, texture=3)
+    images = plain.copy()
+    down, across = np.ogrid[:SIZE, :SIZE]
+    spot = 40 * np.exp(-((down - 23) ** 2 + (across - 43) ** 2) / 18).astype(np.float32)
+    images[::9] += spot
+    field = field_of(maps, images)
+    left = (field.correct(maps, images.copy()) - plain)[..., 22:25, 42:45].mean(axis=(1, 2, 3))
+    assert left[::9].mean() < 25  # were the mean taken, 36
+    assert np.abs(left[np.arange(80) % 9 > 0]).mean() < 3  # the coarse waves take as much from all
 
 
 def test_texture_that_does_not_repeat_is_left():

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from sattrans.generating.flat import MEMORY, bytes_of
 from sattrans.generating.plan import Plan
+from sattrans.generating.repeats import MEMORY, bytes_of
 from sattrans.raster.rows import BLOCK, PANEL
 
 START = 500_000_000

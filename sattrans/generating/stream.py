@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from sattrans.blend import Floats, RollingRows, smoothed, to_uint8
 from sattrans.generating.change import Change
-from sattrans.generating.flat import FlatField, FlatFieldEstimator, sampled
+from sattrans.generating.flat import FlatField
 from sattrans.generating.plan import Plan, panels
+from sattrans.generating.repeats import FlatFieldEstimator, sampled
 from sattrans.grid import Window
 from sattrans.mapping.opened import Map
 from sattrans.progress import bar
