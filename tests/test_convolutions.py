@@ -60,10 +60,24 @@ def test_what_is_not_unrolled_is_bit_for_bit_pytorchs(monkeypatch):
     one, other = pair(*LAYERS[0], dtype=torch.float32)
     maps = torch.randn(2, 6, 8, 8).contiguous(memory_format=torch.channels_last)
     other.to(memory_format=torch.channels_last)
-    with torch.no_grad():  # translating: only gradients are slow
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    with torch.no_grad():  # translating: only gradients are slow there
         assert torch.equal(one(maps), other(maps))
     monkeypatch.setattr(convolutions, "FEWEST_WEIGHTS", one.weight.numel() + 1)
     assert torch.equal(one(maps), other(maps))
+
+
+@pytest.mark.parametrize("layer", [LAYERS[0], LAYERS[3]])
+def test_without_gradients_a_processor_without_avx512_unrolls_what_is_small(layer, monkeypatch):
+    one, other = pair(*layer, dtype=torch.float32)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    for side, few in ((4, True), (32, False)):
+        maps = torch.randn(2, 6, side, side).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            made = one(maps)
+            positions = 2 * (made if isinstance(one, nn.Conv2d) else maps)[0, 0].numel()
+            assert convolutions._unrolled(one, maps, positions, one.few, one.few_forward) == few
+            torch.testing.assert_close(made, other(maps))
 
 
 def test_a_map_smaller_than_the_kernel_is_refused_as_pytorch_does():

@@ -30,6 +30,8 @@ class UNet(nn.Module):
     (N, in_channels, H, W) to (N, out_channels, H, W) in [-1, 1]; H and W are multiples of 2^stages. Batch
     norm everywhere but in the first, the innermost and the last convolution. Biases only in the last, as in
     the PyTorch reference: 54,413,955 parameters for 3 channels in and out at 256 px.
+
+    What a stage activates it overwrites: a skip's features meet a ReLU, which gives the same after a LeakyReLU.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class UNet(nn.Module):
 
     def down(self, entering: int, leaving: int, first: bool, innermost: bool) -> nn.Module:
         """Return an encoder stage: half the size."""
-        layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2, inplace=True)]
         layers.append(Conv2d(entering, leaving, 4, 2, 1, bias=False))
         if not first and not innermost:
             layers.append(nn.BatchNorm2d(leaving))
@@ -58,7 +60,7 @@ class UNet(nn.Module):
 
     def up(self, entering: int, leaving: int, outermost: bool, dropout: bool, upsampling: Upsampling) -> nn.Module:
         """Return a decoder stage: twice the size."""
-        layers: list[nn.Module] = [nn.ReLU()]
+        layers: list[nn.Module] = [nn.ReLU(inplace=True)]
         if upsampling == "transposed":
             layers.append(ConvTranspose2d(entering, leaving, 4, 2, 1, bias=outermost))
         else:
