@@ -150,29 +150,32 @@ def cell_means(pixels: Floats, cell: int) -> Floats:
 def blurred(cells: Floats) -> Floats:
     """Return cells (bands, h, w) weighed 1 2 1 with their neighbours, down and across."""
     for axis in (1, 2):
-        before, at, behind = _neighbours(cells, axis)
-        cells = 0.25 * before + 0.5 * at + 0.25 * behind
+        before, behind = _neighbours(cells, axis)
+        before += behind
+        before *= np.float32(0.25)
+        cells = before + np.float32(0.5) * cells
     return cells
 
 
 def drawn_out(cells: Floats, cell: int) -> Floats:
     """Return cells (bands, h, w) as pixels (bands, h * cell, w * cell), linearly from middle to middle."""
     for axis in (2, 1):  # across first, while there are few: long rows are quick
-        before, at, behind = (np.expand_dims(part, axis + 1) for part in _neighbours(cells, axis))
-        shape = [1, 1, 1, 1]
-        shape[axis + 1] = cell
-        # From a cell's middle, in cells.
-        place: Floats = ((np.arange(cell) + 0.5) / cell - 0.5).astype(np.float32).reshape(shape)
-        other = np.where(place < 0, before, behind)
         size = list(cells.shape)
         size[axis] *= cell
-        cells = (at + np.abs(place) * (other - at)).astype(np.float32).reshape(size)
+        drawn = np.empty(size, np.float32)
+        before, behind = (other - cells for other in _neighbours(cells, axis))
+        for pixel in range(cell):
+            place = (pixel + 0.5) / cell - 0.5  # from a cell's middle, in cells
+            part = np.float32(abs(place)) * (before if place < 0 else behind)
+            part += cells
+            drawn[(slice(None),) * axis + (slice(pixel, None, cell),)] = part
+        cells = drawn
     return cells
 
 
-def _neighbours(cells: Floats, axis: int) -> tuple[Floats, Floats, Floats]:
-    """Return the cells before, at and behind each, along an axis; beyond an edge is the cell at it."""
-    padded = np.pad(cells, [(1, 1) if a == axis else (0, 0) for a in range(cells.ndim)], mode="edge")
-    count = cells.shape[axis]
-    before, at, behind = (np.take(padded, range(first, first + count), axis=axis) for first in range(3))
-    return before, at, behind
+def _neighbours(cells: Floats, axis: int) -> tuple[Floats, Floats]:
+    """Return the cells before and behind each, along an axis; beyond an edge is the cell at it."""
+    every = (slice(None),) * axis
+    first, last = cells[(*every, slice(None, 1))], cells[(*every, slice(-1, None))]
+    before = np.concatenate([first, cells[(*every, slice(None, -1))]], axis=axis)
+    return before, np.concatenate([cells[(*every, slice(1, None))], last], axis=axis)
