@@ -56,7 +56,7 @@ class Translator:
             model = run.build_model()
         tensors, self.checkpoint = load_checkpoint(run.checkpoint("best"), torch.device("cpu"))
         try:
-            model.generator.load_state_dict(under("generator", tensors))
+            model.generator.load_state_dict(under("generator", tensors), assign=True)
         except RuntimeError as error:
             raise SattransError(
                 f"the weights in {run.folder} do not fit model '{run.model_name}' as it is now "
