@@ -38,14 +38,6 @@ class ClassField:
         """What lies over every window, (3, S, S)."""
         return drawn(self.waves, self.blotches.shape[1]) + self.rows[:, :, None] + self.columns[:, None, :]
 
-    def take_from(self, image: Floats, space: Workspace) -> None:
-        """Correct a window's image (3, S, S) where it is `space.own`, in place."""
-        space.take(image, self.shade)
-        np.multiply(self.blotches, space.shown(self.blotches), out=space.image)
-        space.image += self.shade
-        space.image *= space.own
-        image -= space.image
-
 
 PARTS = [part.name for part in fields(ClassField)]
 
@@ -71,11 +63,14 @@ class FlatField:
         """Correct images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows, in place."""
         if not self.classes:  # nor is any window looked through, then
             return images
+        space = self._space
         for window, image in zip(maps, images, strict=True):
+            space.begin()
             for number in classes_of(window):
-                if number in self.classes:
-                    np.equal(window, number, out=self._space.own)
-                    self.classes[number].take_from(image, self._space)
+                if one := self.classes.get(number):
+                    np.equal(window, number, out=space.mask)
+                    space.lay(image, one.shade, one.blotches)
+            space.take_from(image)
         return images
 
     def encode(self) -> str:

@@ -35,11 +35,11 @@ class _Sums:
         self.windows = 0
 
     def add(self, image: Floats, space: Workspace) -> None:
-        """Add a window's image (3, S, S) where it is `space.own`."""
+        """Add a window's image (3, S, S) where it is `space.mask`."""
         space.take(image)
         half = self.windows % 2
-        self.totals[half] += space.image
-        self.counts[half] += space.own
+        self.totals[half] += space.part
+        self.counts[half] += space.mask
         self.windows += 1
 
     def field(self) -> ClassField:
@@ -87,7 +87,7 @@ class FlatFieldEstimator:
             inner = _inner(window)
             self._space = self._space or Workspace(len(window))
             for number in classes_of(inner, SHARE):
-                np.equal(inner, number, out=self._space.own)
+                np.equal(inner, number, out=self._space.mask)
                 self._classes.setdefault(number, _Sums(len(window))).add(image, self._space)
 
     def field(self) -> FlatField:
