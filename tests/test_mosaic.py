@@ -1,5 +1,7 @@
 """mosaic: tiles back to the raster they came from, overlaps joined, gaps told, misfits refused."""
 
+import os
+
 import numpy as np
 import pytest
 import rasterio
@@ -133,6 +135,16 @@ def test_a_mosaic_written_among_its_tiles_does_not_take_itself_for_one(tmp_path)
     flat(tmp_path, "a.tif", 1, 0)
     assert mosaic(tmp_path, tmp_path / "m.tif").tiles == 1
     assert not mosaic(tmp_path, tmp_path / "m.tif").made
+
+
+def test_a_mosaic_that_was_cut_short_is_not_taken_for_finished(tmp_path):
+    flat(tmp_path / "t", "a.tif", 1, 0)
+    output = mosaic(tmp_path / "t", tmp_path / "m.tif").output
+    os.truncate(output, output.stat().st_size - 1)
+    with pytest.raises(RasterError, match=r"m\.tif is damaged, its end is missing: --overwrite makes it anew"):
+        mosaic(tmp_path / "t", output)
+    assert mosaic(tmp_path / "t", output, overwrite=True).made
+    assert not mosaic(tmp_path / "t", output).made
 
 
 def test_a_gap_between_class_maps_takes_a_value_that_no_tile_holds(tmp_path):

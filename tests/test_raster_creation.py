@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -5,7 +7,7 @@ from makers import HERE, POLAND, make_indices, make_picture
 from rasterio.crs import CRS
 from rio_cogeo import cog_validate
 
-from sattrans.errors import OptionError, OutputExists
+from sattrans.errors import OptionError, OutputExists, RasterError
 from sattrans.raster.creation import KNOWN, parse_creation
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.rows import Layout, is_finished, row_writer
@@ -58,6 +60,26 @@ def test_a_lossy_encoding_is_small_and_near(tmp_path, compression):
         assert np.abs(src.read().astype(int) - PICTURE).mean() < 4
         assert src.compression.name.lower() == compression.lower()
         assert "SATTRANS_OPTIONS" in src.tags()
+
+
+@pytest.mark.parametrize("texts", [(), ("BIGTIFF=YES",), ("COMPRESS=NONE",), ("COMPRESS=JPEG",), ("BLOCKSIZE=256",)])
+@pytest.mark.parametrize("layout", [LAYOUT, replace(LAYOUT, alpha=True)])
+def test_an_output_that_lacks_its_last_byte_is_not_finished(tmp_path, texts, layout):
+    creation = parse_creation(texts)
+    pixels = np.concatenate([PICTURE, PICTURE[:1]])[: layout.bands]
+    with row_writer(tmp_path / "out.tif", layout, {"a": 1}, False, creation) as writer:
+        for piece in writer.missing():
+            writer.write(piece, pixels[:, *piece.slices])
+    assert is_finished(tmp_path / "out.tif", {"a": 1}, creation)
+    whole = (tmp_path / "out.tif").read_bytes()
+    for length in (len(whole) - 1, len(whole) // 2):
+        (tmp_path / "out.tif").write_bytes(whole[:length])
+        with pytest.raises(RasterError, match=r"out\.tif is damaged, its end is missing: --overwrite"):
+            is_finished(tmp_path / "out.tif", {"a": 1}, creation)
+    for length in (0, 3, 9, 300, 900):  # what made it may not be read any more
+        (tmp_path / "out.tif").write_bytes(whole[:length])
+        with pytest.raises((OutputExists, RasterError), match="is damaged, .*--overwrite"):
+            is_finished(tmp_path / "out.tif", {"a": 1}, creation)
 
 
 def test_overviews_are_made_as_asked(tmp_path):

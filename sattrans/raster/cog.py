@@ -7,11 +7,15 @@ https://gdal.org/en/stable/drivers/raster/cog.html#file-format describes it, eac
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 from typing import BinaryIO
 
 from sattrans.raster.tiff import (
     HEIGHT,
     LONG,
+    STRIP_OFFSETS,
+    STRIP_SIZES,
     SUBFILE_TYPE,
     TILE_OFFSETS,
     TILE_SIZES,
@@ -19,6 +23,7 @@ from sattrans.raster.tiff import (
     Directory,
     Form,
     Tag,
+    read_directories,
     read_directory,
 )
 
@@ -31,6 +36,11 @@ GHOST = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(PROMISES) + PROMISES
 
 PLACED = (33550, 33922, 34264, 34735, 34736, 34737, 42112)
 """Tags that say where the whole lies, and its metadata: overviews have none."""
+
+LITTLE = b"II"
+"""How a little-endian TIFF begins: all that sattrans and GDAL make here."""
+
+TRAILER = b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED"
 
 AROUND = 4
 """Bytes before a block, its size, and after it, its last ones once more."""
@@ -101,6 +111,27 @@ def write_block(file: BinaryIO, block: bytes | memoryview) -> None:
     file.write(struct.pack("<I", len(block)))
     file.write(block)
     file.write(bytes(block[-AROUND:]).rjust(AROUND, b"\0"))
+
+
+def is_whole(path: Path) -> bool:
+    """Say whether a GeoTIFF is as long as its directories say: nothing was cut from its end.
+
+    No block is read. What was overwritten within the file, or came as zeros of the right length from a copy that
+    failed, is not noticed here, but where pixels are decoded.
+    """
+    with path.open("rb") as file:
+        try:
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+                around = AROUND if TRAILER in data[: len(GHOST) + 16] else 0
+                return data[:2] != LITTLE or all(_end_of(tags) + around <= len(data) for tags in read_directories(data))
+        except (ValueError, KeyError, struct.error):  # empty, or cut within a directory
+            return False
+
+
+def _end_of(tags: Directory) -> int:
+    """Return where the last block of a directory ends."""
+    offsets, sizes = (STRIP_OFFSETS, STRIP_SIZES) if STRIP_OFFSETS in tags else (TILE_OFFSETS, TILE_SIZES)
+    return max(map(sum, zip(tags[offsets].values, tags[sizes].values, strict=True)))
 
 
 def _directory(tags: Directory, level: Level, form: Form, overview: bool) -> dict[int, Tag]:

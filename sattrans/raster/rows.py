@@ -34,7 +34,7 @@ from sattrans.files import (
 )
 from sattrans.grid import Window
 from sattrans.palette import RGB
-from sattrans.raster.cog import Level, block_sizes, blocks_of, needs_big, write_block, write_head
+from sattrans.raster.cog import Level, block_sizes, blocks_of, is_whole, needs_big, write_block, write_head
 from sattrans.raster.creation import Creation
 from sattrans.raster.gate import open_raster
 from sattrans.raster.georeference import Georeference
@@ -43,7 +43,7 @@ from sattrans.raster.pieces import Pieces, decode
 from sattrans.raster.pyramid import BLOCK, PANEL, Piece, Pyramid, pieces_of
 from sattrans.raster.write import encode
 
-__all__ = ["BLOCK", "PANEL", "Layout", "RowWriter", "is_finished", "is_ours", "row_writer"]
+__all__ = ["BLOCK", "PANEL", "Layout", "RowWriter", "check_whole", "is_finished", "is_ours", "row_writer"]
 
 VERSION = 2
 
@@ -258,16 +258,26 @@ def is_ours(output: Path) -> bool:
     return output.exists() and _options_of(output) is not None
 
 
+def check_whole(output: Path) -> None:
+    """Raise `RasterError` for an output that was cut short; what `is_whole` does not notice is not noticed here."""
+    if not is_whole(output):
+        raise RasterError(f"{output} is damaged, its end is missing: --overwrite makes it anew")
+
+
 def is_finished(output: Path, options: Mapping[str, Any], creation: Creation | None = None) -> bool:
     """Say whether `output` stands there, made with these options.
 
-    Raises `OutputExists` where it was made with others, or by something else.
+    Raises `OutputExists` where it was made with others, or by something else, and `RasterError` where it was cut short.
     """
     if not output.exists():
         return False
     made_with = _options_of(output)
     if made_with is None:
-        raise OutputExists(f"{output} exists and was not made by sattrans: choose another name, or --overwrite")
+        damaged = "is damaged, or " if output.is_file() and not is_whole(output) else ""
+        raise OutputExists(
+            f"{output} exists and {damaged}was not made by sattrans: choose another name, or --overwrite"
+        )
+    check_whole(output)
     check_same_options(output, made_with, (creation or Creation()).added_to(options))
     folder = part_of(output)
     if folder.exists():  # killed between the last rename and the clean-up

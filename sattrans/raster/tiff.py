@@ -4,8 +4,9 @@ Formats: TIFF 6.0, and BigTIFF as https://www.awaresystems.be/imaging/tiff/bigti
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from mmap import mmap
 
 import numpy as np
 
@@ -15,6 +16,7 @@ LONG, LONG8 = 4, 16
 NUMBERS = {1: "u1", 3: "<u2", LONG: "<u4", LONG8: "<u8"}
 
 SUBFILE_TYPE, WIDTH, HEIGHT, TILE_OFFSETS, TILE_SIZES = 254, 256, 257, 324, 325
+STRIP_OFFSETS, STRIP_SIZES = 273, 279
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +92,34 @@ class Form:
 
 def read_directory(data: bytes | memoryview) -> dict[int, Tag]:
     """Return the first directory of a little-endian TIFF or BigTIFF by the numbers of its tags."""
+    return next(read_directories(data))
+
+
+def read_directories(data: bytes | memoryview | mmap) -> Iterator[dict[int, Tag]]:
+    """Yield the directories of a little-endian TIFF or BigTIFF, each by the numbers of its tags.
+
+    Raises `ValueError` or `struct.error` where the data end before a directory does.
+    """
     form = Form(big=struct.unpack_from("<2sH", data) == (b"II", 43))
     count, entry, room = form._parts()
     at = int.from_bytes(data[8:16] if form.big else data[4:8], "little")
-    (entries,) = struct.unpack_from(count, data, at)
-    at += struct.calcsize(count)
-    tags = {}
-    for _ in range(entries):
-        number, kind, values = struct.unpack_from(entry, data, at)
-        at += struct.calcsize(entry)
-        length = values * SIZES[kind]
-        start = at if length <= room else int.from_bytes(data[at : at + room], "little")
-        tags[number] = Tag(kind, values, bytes(data[start : start + length]))
-        at += room
-    return tags
+    seen = {0}
+    while at not in seen:
+        seen.add(at)
+        (entries,) = struct.unpack_from(count, data, at)
+        at += struct.calcsize(count)
+        tags = {}
+        for _ in range(entries):
+            number, kind, values = struct.unpack_from(entry, data, at)
+            at += struct.calcsize(entry)
+            length = values * SIZES[kind]
+            start = at if length <= room else int.from_bytes(data[at : at + room], "little")
+            if start + length > len(data):
+                raise ValueError(f"tag {number} lies beyond the end")
+            tags[number] = Tag(kind, values, bytes(data[start : start + length]))
+            at += room
+        yield tags
+        at = int.from_bytes(data[at : at + room], "little")
 
 
 def _even(length: int) -> int:
