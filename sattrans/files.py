@@ -248,10 +248,14 @@ def _said(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def check_same_options(where: Path, made_with: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def check_same_options(
+    where: Path, made_with: Mapping[str, Any], asked: Mapping[str, Any], words: Mapping[str, str] | None = None
+) -> None:
     """Raise `OutputExists`, naming what differs, unless what stands at `where` was made with the same options.
 
-    Of what another command made, that is said instead.
+    Of what another command made, that is said instead. `words` are for options whose values tell a reader nothing,
+    such as hashes: "of other tiles", where they differ. A hash may follow from other options: where those differ, too,
+    they alone are said.
     """
     asked = as_json(asked)
     keys = {**made_with, **asked}
@@ -260,6 +264,12 @@ def check_same_options(where: Path, made_with: Mapping[str, Any], asked: Mapping
             f"{where} was made by another sattrans command: choose another output, or --overwrite to replace it"
         )
     differing = [key for key in keys if made_with.get(key) != asked.get(key)]
+    in_words = [words[key] for key in differing if words and key in words]
+    if in_words and len(in_words) == len(differing):
+        raise OutputExists(
+            f"{where} was made {' and '.join(in_words)}: choose another output, or --overwrite to replace it"
+        )
+    differing = [key for key in differing if not words or key not in words]
     if differing:
         told = "; ".join(f"{key}: {_said(made_with.get(key))} there, {_said(asked.get(key))} now" for key in differing)
         raise OutputExists(

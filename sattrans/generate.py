@@ -1,30 +1,26 @@
 """Generate a georeferenced image from a map of any size: overlapping windows, blended, streamed to disk."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from sattrans.blend import RAMPS, Blend
 from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.device import several
-from sattrans.errors import ClassesError, OptionError, OutputExists, UsageError
+from sattrans.errors import ClassesError, OptionError, OutputExists, SattransError
 from sattrans.generating.change import Change
 from sattrans.generating.folder import filling, folder_finished, write_tiles
+from sattrans.generating.former import UPDATE, WORDS, Former, former, image_finished
 from sattrans.generating.look import check_preview, write_preview
 from sattrans.generating.need import Need, memory_of
 from sattrans.generating.plan import Plan, parse_overlap
 from sattrans.generating.record import (
     TAG,
-    Digests,
     digests,
-    is_of_former_map,
-    known_seal,
-    read_record,
     seal,
     write_record,
 )
@@ -35,9 +31,9 @@ from sattrans.metrics.seams import Seams, seams, some
 from sattrans.plugins import model_class
 from sattrans.progress import log
 from sattrans.raster.creation import Creation
-from sattrans.raster.gate import check_there, open_raster, session
+from sattrans.raster.gate import check_there, session
 from sattrans.raster.room import check_room, room_needed
-from sattrans.raster.rows import Layout, RowWriter, is_finished, is_ours, row_writer
+from sattrans.raster.rows import Layout, RowWriter, row_writer
 from sattrans.run import Run
 from sattrans.translator import Precision, Stats, Translator, resolve_precision
 from sattrans.version import __version__
@@ -113,9 +109,9 @@ class _Task:
         tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
         return Layout(map_.height, map_.width, 3, map_.georeference, map_.partial, tags=tags)
 
-    def by_contents(self, sealed: str) -> dict[str, Any]:
-        """Return the options that decide an image: of the map its contents count, not the time of its file."""
-        return {**self.told, "map": [*self.told["map"][:3], sealed]}
+    def former(self, path: Path) -> AbstractContextManager[Former]:
+        """Open an image for an update. Raises `UsageError` where it is none of this map's."""
+        return former(path, self.told, self.plan, self.layout.bands)
 
     def check_map(self) -> None:
         try:
@@ -162,6 +158,9 @@ def generate(
     if preview:
         check_preview(preview, Path(map_), output)
     with _task(map_, output, run, options, where[0], map_options) as task:
+        if update:
+            with task.former(update):
+                pass  # refused here where it cannot be, whether there is anything to do or not
         if not as_file:
             finished = folder_finished(output, task.told, overwrite)
         else:
@@ -253,21 +252,18 @@ def _task(
 
 
 def _is_finished(task: _Task, output: Path, creation: Creation | None) -> bool:
-    if not is_ours(output):  # not there, or somebody else's
-        return is_finished(output, task.told, creation)
-    sealed = known_seal(output, task.told)
-    if sealed is None:
+    def sealed() -> str:
         task.check_map()
-        sealed = seal(digests(task.map, task.plan), task.map)
-    try:
-        return is_finished(output, task.by_contents(sealed), creation)
-    except OutputExists:
-        if is_of_former_map(output, task.told):
-            raise OutputExists(
-                f"{output} was made of this map as it was before: --update {output} makes anew what the change "
-                "touches, --overwrite all of it"
-            ) from None
-        raise
+        return seal(digests(task.map, task.plan), task.map)
+
+    def updatable() -> bool:
+        try:
+            with task.former(output):
+                return True
+        except SattransError:
+            return False
+
+    return image_finished(output, task.told, creation or Creation(), sealed, updatable)
 
 
 def _same_file(one: Path | None, other: Path) -> bool:
@@ -291,16 +287,23 @@ def _write_image(
     sealed = seal(found, task.map)
     replaces = overwrite or _same_file(update, output)
     with ExitStack() as stack:
-        change = stack.enter_context(_change(task, stream, update, found)) if update else None
-        writer = stack.enter_context(row_writer(output, task.layout, task.by_contents(sealed), replaces, creation))
-        if not change:
+        before = stack.enter_context(task.former(update)) if update else None
+        aside = {UPDATE: before.name} if before else None
+        made = task.layout, {**task.told, "map": sealed}, replaces, creation
+        writer = stack.enter_context(row_writer(output, *made, words=WORDS, aside=aside))
+        change = None
+        if before:
+            changed, stream.flat = before.digests != found, before.flat
+            log.info("%d of %s changed", int(changed.sum()), counted(changed.size, "window"))
+            change = Change(task.plan, changed, before.read)
+        else:
             _look(task, stream)
         stream.write(writer, change)
         score = _score(task, writer)
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
         writer.tags[TAG] = sealed
-        write_record(output, task.told, task.plan, found, sealed, stream.flat)
+    write_record(output, task.told, task.plan, found, sealed, stream.flat)  # once the image it tells of is there
     return score
 
 
@@ -309,24 +312,6 @@ def _look(task: _Task, stream: Stream) -> None:
         stream.look()
         if stream.flat.strength >= 0.5:
             log.info("flat field: windows repeat %.1f grey levels at the same place, taken out", stream.flat.strength)
-
-
-@contextmanager
-def _change(task: _Task, stream: Stream, before: Path, found: Digests) -> Iterator[Change]:
-    """Compare with the record of an image made before, and take over its flat field.
-
-    Raises `UsageError` where that is none of this map.
-    """
-    if not before.is_file():
-        raise UsageError(f"--update {before}: there is no such image")
-    with open_raster(before) as image:
-        old, stream.flat = read_record(before, image.tags(), task.plan, task.told, frozenset({"map"}))
-        if image.bands != task.layout.bands:
-            bands = f"{image.bands} bands, not {task.layout.bands}"
-            raise UsageError(f"--update {before}: it has {bands}: generate it anew")
-        changed = old != found
-        log.info("%d of %s changed", int(changed.sum()), counted(changed.size, "window"))
-        yield Change(task.plan, changed, lambda window: image.read(window).astype(np.uint8, copy=False))
 
 
 def _score(task: _Task, writer: RowWriter) -> Seams | None:

@@ -30,6 +30,9 @@ from sattrans.version import __version__
 MOST_WORKERS = 8
 """Threads where nobody says how many: each holds a piece in memory, and the disk keeps up with no more."""
 
+WORDS = {"tiles": "of other tiles, or of these before they changed"}
+"""How a mosaic was made where its tiles' hash alone differs."""
+
 
 @dataclass(frozen=True, slots=True)
 class MosaicOptions:
@@ -99,7 +102,7 @@ def mosaic(
             return MosaicResult(output, height, width, len(plan.tiles), plan.gap, tuple(plan.gaps), made, need)
 
         told = {"tiles": _identity(paths, found), "blend": method, "res": options.res, "bounds": options.bounds}
-        if not overwrite and is_finished(output, told, creation):
+        if not overwrite and is_finished(output, told, creation, WORDS):
             return result(made=False)
         with executor(workers) as pool:
             layout = _layout(plan, found, kind, is_map, shelf, pool)
@@ -110,7 +113,7 @@ def mosaic(
         if dry_run:
             return result(made=False, need=need)
         check_room(output, need.disk)
-        with row_writer(output, layout, told, overwrite, creation) as writer:
+        with row_writer(output, layout, told, overwrite, creation, words=WORDS) as writer:
             missing, total = writer.missing(), len(layout.pieces)
             with executor(workers) as pool, bar(total, "mosaic", "piece", total - len(missing)) as progress:
                 for _ in as_done(pool, partial(work.write, writer), missing):

@@ -1,7 +1,5 @@
 """generate: the map's place and size, its classes visible, any coding of the map, resumable, refused in words."""
 
-import os
-
 import numpy as np
 import pytest
 import rasterio
@@ -16,7 +14,6 @@ from sattrans.errors import ClassesError, LockedError, NothingToUse, OptionError
 from sattrans.files import lock
 from sattrans.generate import GenerateOptions, generate, plan_generate
 from sattrans.generating.plan import parse_overlap
-from sattrans.generating.record import record_path
 from sattrans.mosaic import mosaic
 from sattrans.palette import Palette
 from sattrans.run import Run
@@ -160,33 +157,6 @@ def test_a_map_without_a_place_gives_an_image_without_one(run, tmp_path):
         assert out.transform.is_identity
 
 
-def test_a_finished_image_is_left_alone_and_other_options_are_refused(run, tmp_path):
-    map_ = write_map(tmp_path / "map.tif", 80, 80)
-    first = generate(map_, tmp_path / "sat.tif", run.folder)
-    before = first.output.read_bytes()
-    assert not generate(map_, tmp_path / "sat.tif", run.folder).made
-    with pytest.raises(OutputExists, match="blend: hann there, none now"):
-        generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"))
-    assert first.output.read_bytes() == before
-    assert generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"), overwrite=True).made
-
-
-def test_a_map_counts_as_changed_by_its_contents_and_place_not_by_its_time(run, tmp_path):
-    map_ = write_map(tmp_path / "map.tif", 80, 80)
-    image = generate(map_, tmp_path / "sat.tif", run.folder).output
-    os.utime(map_, (0, 0))
-    assert not generate(map_, image, run.folder).made
-    values = read(map_)
-    write_raster(map_, values, "EPSG:32652", PLACE, compress="DEFLATE")
-    assert not generate(map_, image, run.folder).made
-    write_raster(map_, values, "EPSG:32652", PLACE @ Affine.translation(1, 0))
-    with pytest.raises(OutputExists, match="as it was before"):
-        generate(map_, image, run.folder)
-    write_raster(map_, values, "EPSG:32652", PLACE, nodata=7)
-    with pytest.raises(OutputExists, match="as it was before"):
-        generate(map_, image, run.folder)
-
-
 def test_somebody_elses_file_is_not_replaced(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 80, 80)
     (tmp_path / "notes.tif").write_text("not a raster at all")
@@ -225,18 +195,6 @@ def test_transparent_pixels_of_a_drawn_map_are_transparent_in_the_image(run, tmp
     assert (image[3, 10:] == 255).all()
 
 
-def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
-    map_ = write_map(tmp_path / "map.tif", 3000, 200)
-    whole = generate(map_, tmp_path / "whole.tif", run.folder).output
-    kill_when(tmp_path, "sat.tif.part/piece-*.tif", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder)
-    assert not (tmp_path / "sat.tif").exists()
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/piece-*.tif")}
-    assert 0 < len(kept) < 6
-    os.utime(map_)
-    assert generate(map_, tmp_path / "sat.tif", run.folder).made
-    assert np.array_equal(read(tmp_path / "sat.tif"), read(whole))
-
-
 def test_a_map_of_other_classes_is_refused_with_both_lists_and_nothing_left(run, tmp_path):
     map_ = write_raster(tmp_path / "map.tif", np.full((70, 70), 4, np.uint8), "EPSG:32652", PLACE)
     with pytest.raises(ClassesError, match=r"values 4 .*10 class10, 30 class30, 50 class50.*run"):
@@ -271,51 +229,6 @@ def test_overlap_in_percent_is_that_part_of_the_tile(size, percent):
 def test_an_overlap_that_cannot_be_is_refused(text):
     with pytest.raises(OptionError, match="--overlap"):
         parse_overlap(text, 256)
-
-
-@pytest.mark.parametrize("flat", [False, True])
-def test_an_update_makes_anew_what_the_map_changed_and_leaves_every_other_pixel(run, tmp_path, flat):
-    map_ = write_map(tmp_path / "map.tif", 200, 260)
-    options = GenerateOptions(flat_field=flat)
-    first = generate(map_, tmp_path / "sat.tif", run.folder, options)
-    before = read(first.output)
-    values = read(map_)
-    values[:, :30, :30] = 50
-    write_raster(map_, values, "EPSG:32652", PLACE)
-    after = read(generate(map_, tmp_path / "new.tif", run.folder, options, update=first.output).output)
-    assert np.array_equal(after[:, 64:], before[:, 64:])
-    assert np.array_equal(after[:, :, 64:], before[:, :, 64:])
-    assert not np.array_equal(after, before)
-    anew = read(generate(map_, tmp_path / "anew.tif", run.folder, options).output)
-    # A flat field is found in the map that there is; an update keeps the one of the image it stands for.
-    assert flat or np.array_equal(after, anew)
-    # In place: the same, and the map as it now is needs no further update. Unasked it is not done, but said.
-    with pytest.raises(OutputExists, match="as it was before: --update"):
-        generate(map_, first.output, run.folder, options)
-    generate(map_, first.output, run.folder, options, update=first.output)
-    assert np.array_equal(read(first.output), after)
-    assert not generate(map_, first.output, run.folder, options).made
-    assert not list(tmp_path.glob("*.part"))
-
-
-def test_an_update_is_refused_where_it_would_mix_images(run, tmp_path):
-    map_ = write_map(tmp_path / "map.tif", 100, 130)
-    old = generate(map_, tmp_path / "sat.tif", run.folder).output
-
-    def refused(message, **how):
-        with pytest.raises(UsageError, match=message):
-            generate(how.pop("map", map_), tmp_path / "new.tif", run.folder, how.pop("options", None), update=old)
-        assert not (tmp_path / "new.tif").exists()
-
-    refused("made with seed 0, not 7", options=GenerateOptions(seed=7))
-    refused("100 high, the map now 131", map=write_map(tmp_path / "other.tif", 100, 131))
-    generate(write_map(tmp_path / "third.tif", 100, 130, seed=4), tmp_path / "third.out.tif", run.folder)
-    record_path(tmp_path / "third.out.tif").replace(record_path(old))
-    refused("is not the record of this image")
-    record_path(old).unlink()
-    refused("which says what it was made from")
-    old.unlink()
-    refused("no such image")
 
 
 def test_a_plan_says_what_is_needed_and_writes_nothing(run, tmp_path):

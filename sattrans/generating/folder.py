@@ -7,7 +7,16 @@ from typing import Any
 
 from sattrans.blend import to_uint8
 from sattrans.errors import OutputExists
-from sattrans.files import begun_of, check_free, check_same_options, lock, read_manifest, remove, write_manifest
+from sattrans.files import (
+    as_json,
+    begun_of,
+    check_free,
+    check_same_options,
+    lock,
+    read_manifest,
+    remove,
+    write_manifest,
+)
 from sattrans.generating.stream import Stream
 from sattrans.grid import Window
 from sattrans.progress import bar
@@ -26,7 +35,10 @@ def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> b
     check_free(folder, MANIFEST)
     if manifest is None or overwrite:
         return False
-    check_same_options(folder, read_manifest(manifest, "generated", VERSION)["options"], told)
+    made_with, asked = read_manifest(manifest, "generated", VERSION)["options"], as_json(told)
+    was, now = made_with["map"][0], asked["map"][0]
+    of = "before the file of the map changed" if was == now else f"of another map, {was}"
+    check_same_options(folder, made_with, asked, {"map": of, "run_created": "by another run of that name"})
     return manifest == finished
 
 

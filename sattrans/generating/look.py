@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.errors import OptionError, OutputExists
+from sattrans.errors import OptionError, OutputExists, RasterError
 from sattrans.grid import Window
 from sattrans.mapping.opened import Map
 from sattrans.palette import UNKNOWN, Palette
@@ -39,7 +39,10 @@ def write_preview(path: Path, map_: Map, palette: Palette | None, image: Path) -
     with open_raster(image) as generated:
 
         def drawn(window: Window) -> Pixels:
-            bands = generated.read(window).astype(np.uint8, copy=False)
+            try:
+                bands = generated.read(window).astype(np.uint8, copy=False)
+            except RasterError as error:
+                raise RasterError(f"{error}, with --overwrite") from error
             return bands if len(bands) == 3 else np.where(bands[3], bands[:3], NOTHING).astype(np.uint8)
 
         write_sheet(

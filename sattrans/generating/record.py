@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.errors import UsageError
+from sattrans.errors import SattransError, UsageError
 from sattrans.files import as_json, read_manifest, write_manifest
 from sattrans.generating.flat import FlatField
 from sattrans.generating.plan import Plan
@@ -49,18 +50,22 @@ TAG = "SATTRANS_WINDOWS"
 
 
 def seal(found: Digests, map_: Map) -> str:
-    """Return one hash over what an image takes from its map: its windows, its place, whether it may hold nothing."""
-    about = json.dumps([map_.georeference.to_json(), map_.partial])
+    """Return one hash over what an image takes from its map: its windows, size, place, whether it may hold nothing."""
+    about = json.dumps([map_.georeference.to_json(), map_.partial, map_.height, map_.width])
     return blake2b(found.astype(">u8").tobytes() + about.encode(), digest_size=DIGEST).hexdigest()
+
+
+def record_of(output: Path) -> dict[str, Any] | None:
+    """Return an image's record; None where there is none that can be read."""
+    with suppress(SattransError):
+        return read_manifest(record_path(output), "windows", VERSION)
+    return None
 
 
 def known_seal(output: Path, told: Mapping[str, Any]) -> str | None:
     """Return the seal in an image's record, if that is of the same file of the map, by its size and time."""
-    path = record_path(output)
-    if not path.is_file():
-        return None
-    record = read_manifest(path, "windows", VERSION)
-    return str(record["seal"]) if record["options"]["map"] == as_json(told)["map"] else None
+    record = record_of(output)
+    return str(record["seal"]) if record and record["options"] == as_json(told) else None
 
 
 def write_record(
@@ -76,15 +81,6 @@ def write_record(
         "flat_field": flat.encode(),
     }
     write_manifest(record_path(output), "windows", VERSION, body)
-
-
-def is_of_former_map(output: Path, told: Mapping[str, Any]) -> bool:
-    """Say whether an image was made as it is `told`, but of the map as it was before."""
-    path = record_path(output)
-    if not path.is_file():
-        return False
-    options, asked = read_manifest(path, "windows", VERSION)["options"], as_json(told)
-    return {name for name in {**options, **asked} if options.get(name) != asked.get(name)} == {"map"}
 
 
 def read_record(

@@ -43,7 +43,18 @@ from sattrans.raster.pieces import Pieces, decode
 from sattrans.raster.pyramid import BLOCK, PANEL, Piece, Pyramid, pieces_of
 from sattrans.raster.write import encode
 
-__all__ = ["BLOCK", "PANEL", "Layout", "RowWriter", "check_whole", "is_finished", "is_ours", "row_writer"]
+__all__ = [
+    "BLOCK",
+    "PANEL",
+    "Layout",
+    "RowWriter",
+    "begun_with",
+    "check_whole",
+    "is_finished",
+    "is_ours",
+    "options_of",
+    "row_writer",
+]
 
 VERSION = 2
 
@@ -245,7 +256,8 @@ OPTIONS_TAG = "SATTRANS_OPTIONS"
 """The GeoTIFF tag that holds, as JSON, the options that made it."""
 
 
-def _options_of(output: Path) -> dict[str, Any] | None:
+def options_of(output: Path) -> dict[str, Any] | None:
+    """Return the options that made an output; None where it is not there, or not ours."""
     try:
         with open_raster(output) as raster:
             return dict(json.loads(raster.tags().get(OPTIONS_TAG, "")))
@@ -255,7 +267,7 @@ def _options_of(output: Path) -> dict[str, Any] | None:
 
 def is_ours(output: Path) -> bool:
     """Say whether a raster stands there that sattrans made."""
-    return output.exists() and _options_of(output) is not None
+    return output.exists() and options_of(output) is not None
 
 
 def check_whole(output: Path) -> None:
@@ -264,21 +276,24 @@ def check_whole(output: Path) -> None:
         raise RasterError(f"{output} is damaged, its end is missing: --overwrite makes it anew")
 
 
-def is_finished(output: Path, options: Mapping[str, Any], creation: Creation | None = None) -> bool:
+def is_finished(
+    output: Path, options: Mapping[str, Any], creation: Creation | None = None, words: Mapping[str, str] | None = None
+) -> bool:
     """Say whether `output` stands there, made with these options.
 
     Raises `OutputExists` where it was made with others, or by something else, and `RasterError` where it was cut short.
+    `words` are those of `check_same_options`.
     """
     if not output.exists():
         return False
-    made_with = _options_of(output)
+    made_with = options_of(output)
     if made_with is None:
         damaged = "is damaged, or " if output.is_file() and not is_whole(output) else ""
         raise OutputExists(
             f"{output} exists and {damaged}was not made by sattrans: choose another name, or --overwrite"
         )
     check_whole(output)
-    check_same_options(output, made_with, (creation or Creation()).added_to(options))
+    check_same_options(output, made_with, (creation or Creation()).added_to(options), words)
     folder = part_of(output)
     if folder.exists():  # killed between the last rename and the clean-up
         with lock(folder):
@@ -286,30 +301,47 @@ def is_finished(output: Path, options: Mapping[str, Any], creation: Creation | N
     return True
 
 
+def begun_with(output: Path) -> dict[str, Any] | None:
+    """Return the options of what lies unfinished beside an output; None where nothing does."""
+    manifest = _manifest_of(output)
+    return dict(read_manifest(manifest, "rows", VERSION)["options"]) if manifest.exists() else None
+
+
+def _manifest_of(output: Path) -> Path:
+    return part_of(output) / "rows.json"
+
+
 @contextmanager
 def row_writer(
-    output: Path, layout: Layout, options: Mapping[str, Any], overwrite: bool, creation: Creation | None = None
+    output: Path,
+    layout: Layout,
+    options: Mapping[str, Any],
+    overwrite: bool,
+    creation: Creation | None = None,
+    *,
+    words: Mapping[str, str] | None = None,
+    aside: Mapping[str, str] | None = None,
 ) -> Iterator[RowWriter]:
     """Give a `RowWriter` for `output` and, when the block is left without an error, build the output.
 
     `options`, and `creation` (the encoding) with them, decide the bytes: pieces that a killed run left are taken up
-    where they are the same, and refused (`OutputExists`) where they are not, unless `overwrite`. One writer at a time
+    where they are the same, and refused (`OutputExists`, in these `words`) where they are not, unless `overwrite`.
+    Options `aside` count until the output is finished, which does not tell them. One writer at a time
     (`LockedError`).
     """
     folder = part_of(output)
     options = (creation or Creation()).added_to(options)
-    asked = as_json(options)
+    asked = as_json({**options, **(aside or {})})
     with lock(folder):
-        manifest = folder / "rows.json"
-        begun = read_manifest(manifest, "rows", VERSION)["options"] if manifest.exists() else None
+        begun = begun_with(output)
         if overwrite and begun != asked:
             remove(folder)
             begun = None
         if begun is not None:
-            check_same_options(folder, begun, asked)
+            check_same_options(folder, begun, asked, words)
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            write_manifest(manifest, "rows", VERSION, {"options": asked})
+            write_manifest(_manifest_of(output), "rows", VERSION, {"options": asked})
         writer = RowWriter(folder, layout, options, creation)
         if begun is not None:
             writer.take_up()
