@@ -225,6 +225,8 @@ def _task(
         raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
     if _same_file(output, Path(map_)):
         raise OutputExists(f"{output} is the map itself: choose another output")
+    if as_file and output.parent.resolve() == Path(map_).resolve():  # shapefiles, which another raster makes maps
+        raise OutputExists(f"{output} would lie in the map, a folder of shapefiles: choose another folder")
     check_there(map_)
     opened = run if isinstance(run, Run) else open_run(run)
     kind, spec = model_class(opened.model_name), opened.spec

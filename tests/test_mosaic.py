@@ -1,6 +1,7 @@
 """mosaic: tiles back to the raster they came from, overlaps joined, gaps told, misfits refused."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,10 +132,15 @@ def test_a_finished_mosaic_is_left_alone_and_another_refused(tmp_path):
     assert mosaic(tmp_path / "t", tmp_path / "m.tif", overwrite=True).width == 200
 
 
-def test_a_mosaic_written_among_its_tiles_does_not_take_itself_for_one(tmp_path):
-    flat(tmp_path, "a.tif", 1, 0)
-    assert mosaic(tmp_path, tmp_path / "m.tif").tiles == 1
-    assert not mosaic(tmp_path, tmp_path / "m.tif").made
+def test_a_mosaic_is_not_written_among_its_tiles(tmp_path, monkeypatch):
+    tile = flat(tmp_path, "a.tif", 1, 0)
+    monkeypatch.chdir(tmp_path)
+    for folder, output in ((tmp_path, tmp_path / "m.tif"), (Path(), Path("m.tif")), (tmp_path, Path("m.tif"))):
+        with pytest.raises(OutputExists, match=r"m\.tif would lie among the tiles, .*: choose another folder"):
+            mosaic(folder, output, overwrite=True)
+    assert list(tmp_path.iterdir()) == [tile]
+    for _ in range(2):  # a folder within is none of theirs
+        assert mosaic(tmp_path, tmp_path / "joined" / "m.tif").tiles == 1
 
 
 def test_a_mosaic_that_was_cut_short_is_not_taken_for_finished(tmp_path):
@@ -161,8 +167,11 @@ def test_a_tile_is_never_the_output(tmp_path):
     tile = flat(tmp_path / "t", "a.tif", 1, 0)
     flat(tmp_path / "t", "b.tif", 2, 100)
     before = tile.read_bytes()
-    with pytest.raises(OutputExists, match="one of the tiles"):
+    with pytest.raises(OutputExists, match="would lie among the tiles"):
         mosaic(tmp_path / "t", tile, overwrite=True)
+    (tmp_path / "m.tif").symlink_to(tile)
+    with pytest.raises(OutputExists, match="one of the tiles"):
+        mosaic(tmp_path / "t", tmp_path / "m.tif", overwrite=True)
     assert tile.read_bytes() == before
 
 

@@ -110,6 +110,11 @@ def test_where_the_images_go(run, maps, tmp_path):
     write_raster(maps / "place0.png", VALUES[make_indices(30, 30, 3)], None, None, driver="PNG")
     assert "would both become place0.tif" in refused(run, 2, maps, "-o", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    (maps / "place0.png").unlink()
+    for _ in range(2):  # a folder within is none of the maps
+        result = generate(run, maps, "-o", maps / "out")
+        assert result.exit_code == 0 and names(maps / "out") == ["drawn.tif", "place0.tif", "place1.tif"]
+    assert result.stdout.count("nothing to do") == 3
 
 
 def test_python_gets_what_was_made_and_what_failed_by_file(run, maps, tmp_path):
@@ -138,6 +143,7 @@ def test_vector_maps_in_a_folder_and_a_folder_of_shapefiles(run, tmp_path):
     (shapes / "photo.jpg").write_bytes(b"")
     assert is_series(shapes)
     (shapes / "photo.jpg").unlink()
+    assert "in the map, a folder of shapefiles" in refused(run, 2, shapes, "-o", shapes / "one.tif", "--rules", "osm")
     made(run, shapes, "-o", tmp_path / "one.tif", "--rules", tmp_path / "rules.toml")
     with rasterio.open(tmp_path / "one.tif") as out:
         assert (out.height, out.width) == (30, 80)

@@ -14,7 +14,6 @@ from sattrans.palette import RGB
 from sattrans.raster.align import Grid, target_grid
 from sattrans.raster.gate import Raster, session
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.rows import is_ours
 from sattrans.tileset import MANIFEST, Tileset
 
 BATCH = 16
@@ -56,10 +55,10 @@ class Tile:
 
 
 def find(folder: Path, output: Path) -> list[Path]:
-    """Return the rasters in a folder, or a tileset's images, by name; the output is none of them.
+    """Return the rasters in a folder, or a tileset's images, by name.
 
     Raises `UsageError` where there are none, or not all of them yet, and `OutputExists` where the output would replace
-    a tile.
+    a tile, or become one for who joins them again. Folders within are not looked into.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of tiles")
@@ -68,10 +67,10 @@ def find(folder: Path, output: Path) -> list[Path]:
     within = folder / "images" if (folder / MANIFEST).is_file() else folder
     if within is not folder and not within.is_dir():
         raise UsageError(f"{folder} holds pairs of map and image in one file, for other tools: cut tiles to join anew")
-    own = output.resolve()
-    rasters = [p for p in sorted(within.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")]
-    paths = [p for p in rasters if p.resolve() != own]
-    if len(paths) < len(rasters) and not is_ours(output):
+    paths = [p for p in sorted(within.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")]
+    if output.parent.resolve() == within.resolve():
+        raise OutputExists(f"{output} would lie among the tiles, and be one of them next time: choose another folder")
+    if output.exists() and any(path.samefile(output) for path in paths):
         raise OutputExists(f"{output} is one of the tiles: choose another output")
     if not paths:
         raise UsageError(f"{folder} holds no rasters: make tiles with sattrans generate MAP -o {folder}")

@@ -51,7 +51,6 @@ __all__ = [
     "begun_with",
     "check_whole",
     "is_finished",
-    "is_ours",
     "options_of",
     "row_writer",
 ]
@@ -263,11 +262,6 @@ def options_of(output: Path) -> dict[str, Any] | None:
             return dict(json.loads(raster.tags().get(OPTIONS_TAG, "")))
     except (RasterError, ValueError, TypeError):
         return None
-
-
-def is_ours(output: Path) -> bool:
-    """Say whether a raster stands there that sattrans made."""
-    return output.exists() and options_of(output) is not None
 
 
 def check_whole(output: Path) -> None:
