@@ -313,7 +313,8 @@ def _look(task: _Task, stream: Stream) -> None:
     if task.told["flat_field"]:
         stream.look()
         if stream.flat.strength >= 0.5:
-            log.info("flat field: windows repeat %.1f grey levels at the same place, taken out", stream.flat.strength)
+            name, repeated = task.told["map"][0], stream.flat.strength
+            log.info("flat field of %s: windows repeat %.1f grey levels at the same place, taken out", name, repeated)
 
 
 def _score(task: _Task, writer: RowWriter) -> Seams | None:

@@ -10,6 +10,7 @@ from test_generate_inputs import PLACE, RULES, VALUES, generate, made, refused, 
 
 from sattrans.errors import OptionError, UsageError
 from sattrans.generate import GenerateOptions
+from sattrans.generating.flat import FlatField
 from sattrans.series import generate_series, is_series, maps_in
 
 __all__ = ["run"]  # a fixture
@@ -42,6 +43,14 @@ def test_each_map_becomes_an_image_and_again_there_is_nothing_to_do(run, maps, t
     assert again.stdout.count("nothing to do") == 3
 
 
+def test_what_is_found_in_a_map_names_it(run, maps, tmp_path, monkeypatch):
+    monkeypatch.setattr(FlatField, "strength", 3.8)
+    result = generate(run, maps, "-o", tmp_path / "out")
+    found = [line for line in result.stderr.splitlines() if line.startswith("flat field ")]
+    assert found[1] == "flat field of place0.tif: windows repeat 3.8 grey levels at the same place, taken out"
+    assert len(found) == 3
+
+
 def test_a_new_map_is_made_and_the_others_are_left_alone(run, maps, tmp_path):
     made(run, maps, "-o", tmp_path / "out")
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.tif")}
@@ -58,9 +67,10 @@ def test_a_bad_map_is_told_at_the_end_and_the_others_are_made(run, maps, tmp_pat
     result = generate(run, maps, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert error_line(result.stderr) == "error: 2 of 5 maps failed: bad.tif, damaged.tif"
-    notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
-    assert any("bad.tif holds values 99" in note for note in notes)
-    assert any("damaged.tif" in note and "cut short" in note for note in notes)
+    failed = [line for line in result.stderr.splitlines() if line.startswith("failed: ")]
+    assert len(failed) == 2
+    assert f"failed: {maps}/bad.tif holds values 99" in failed[0]
+    assert f"failed: {maps}/damaged.tif" in failed[1] and "cut short" in failed[1]
     assert names(tmp_path / "out") == ["drawn.tif", "place0.tif", "place1.tif"]
     write_map(maps / "bad.tif")
     (maps / "damaged.tif").unlink()

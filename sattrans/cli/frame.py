@@ -80,11 +80,11 @@ def listen() -> None:
         log.propagate = False
 
 
-def notify(notices: Iterable[str]) -> None:
-    """Print what a user should know, on stderr."""
+def notify(notices: Iterable[str], head: str = "note", style: str = "yellow") -> None:
+    """Print what a user should know, on stderr, a line each with a `head`."""
     console = _console(stderr=True)
     for notice in notices:
-        console.print(f"[yellow]note:[/] {_line(notice)}")
+        console.print(f"[{style}]{head}:[/] {_line(notice)}")
 
 
 def say(text: str) -> None:

@@ -164,7 +164,7 @@ def generate(
     for result in series.made:
         _show(result)
     if series.failed:
-        notify(series.failed.values())
+        notify(series.failed.values(), "failed", "bold red")
         names = ", ".join(path.name for path in series.failed)
         maps = counted(len(series.failed) + len(series.made), "map")
         raise SattransError(f"{len(series.failed)} of {maps} failed: {names}")
