@@ -305,7 +305,13 @@ def _write_image(
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
         writer.tags[TAG] = sealed
-    write_record(output, task.told, task.plan, found, sealed, stream.flat)  # once the image it tells of is there
+        record = output, task.told, task.plan, found, sealed, stream.flat
+        # A kill between the two leaves the pieces and a record; where an image stands, that and its own record.
+        stands = output.exists()
+        if not stands:
+            write_record(*record)
+    if stands:
+        write_record(*record)
     return score
 
 
