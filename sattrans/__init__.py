@@ -1,21 +1,21 @@
 """sattrans turns maps into satellite images. This room holds what dataset authors import; it loads no torch.
 
-What reads rasters is imported when it is first used, so that `import sattrans` stays quick.
+Each is loaded when it is first used, so that nothing stands between a command and its handler of Ctrl-C.
 """
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sattrans.classes import CLASSES_FILE, read_classes
-from sattrans.dataset import Dataset, Scene, Split, paired_scenes, rasters_by_stem
-from sattrans.errors import ClassesError, DatasetNotFound, RasterError, SattransError
-from sattrans.grid import Cell, Window
-from sattrans.hookspecs import hookimpl
-from sattrans.palette import RGB, LandClass, Palette, distinct_colors
-from sattrans.version import __version__
-
 if TYPE_CHECKING:
+    from sattrans.classes import CLASSES_FILE, read_classes
+    from sattrans.dataset import Dataset, Scene, Split, paired_scenes, rasters_by_stem
+    from sattrans.errors import ClassesError, DatasetNotFound, RasterError, SattransError
+    from sattrans.grid import Cell, Window
+    from sattrans.hookspecs import hookimpl
+    from sattrans.palette import RGB, LandClass, Palette, distinct_colors
     from sattrans.raster.inspect import MaskFacts, inspect_mask
+    from sattrans.version import __version__
 
 # PyTorch looks at this when it first takes memory, and then asks the system for large pages. Without, the weights of a
 # pix2pix lie on 53,000 small ones: a batch took a quarter longer, and in each process another time.
@@ -46,9 +46,21 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("MaskFacts", "inspect_mask"):
-        from sattrans.raster import inspect
+HOMES = {
+    "classes": ("CLASSES_FILE", "read_classes"),
+    "dataset": ("Dataset", "Scene", "Split", "paired_scenes", "rasters_by_stem"),
+    "errors": ("ClassesError", "DatasetNotFound", "RasterError", "SattransError"),
+    "grid": ("Cell", "Window"),
+    "hookspecs": ("hookimpl",),
+    "palette": ("RGB", "LandClass", "Palette", "distinct_colors"),
+    "raster.inspect": ("MaskFacts", "inspect_mask"),
+    "version": ("__version__",),
+}
+"""The room that each name comes from."""
 
-        return getattr(inspect, name)
+
+def __getattr__(name: str) -> Any:
+    for room, names in HOMES.items():
+        if name in names:
+            return getattr(import_module(f"sattrans.{room}"), name)
     raise AttributeError(f"module 'sattrans' has no attribute {name!r}")

@@ -33,6 +33,23 @@ def is_unfinished(folder: Path) -> bool:
     return any(not path.with_suffix("").exists() for path in begun)
 
 
+_held: set[Path] = set()
+
+
+def is_writing() -> bool:
+    """Say whether this process holds an output, or has a file half written: whether there is something to leave."""
+    return bool(_held)
+
+
+@contextmanager
+def _holding(path: Path) -> Iterator[None]:
+    _held.add(path)
+    try:
+        yield
+    finally:
+        _held.discard(path)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Name the file in an error that does not: a full disk does not say where it is full."""
@@ -49,14 +66,15 @@ def atomic(path: Path) -> Iterator[Path]:
     """Give a `.part` path to write to; at the end it takes the name `path`, after an error it is removed."""
     part = part_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with naming(path):
-            yield part
-            part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    with _holding(part):
+        try:
+            with naming(path):
+                yield part
+                part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -170,31 +188,32 @@ def lock(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    new_parent = not folder.parent.exists()
-    folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.with_name(f".{folder.name}.lock")
-    held = FileLock(path, blocking=False)
-    try:
-        held.acquire()
-    except Timeout:
-        _check_takes_files(path)
+    with _holding(folder):
+        new_parent = not folder.parent.exists()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path, blocking=False)
         try:
-            holder = path.read_text().strip()
-        except OSError:
-            holder = ""
-        raise LockedError(
-            f"{folder} is being written by {holder or 'another process'}: wait for it, or stop it"
-        ) from None
-    try:
-        with naming(path):
-            path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        held.release()
-        if new_parent:  # and nothing came of it: leave nothing behind
-            with suppress(OSError):
-                folder.parent.rmdir()
+            held.acquire()
+        except Timeout:
+            _check_takes_files(path)
+            try:
+                holder = path.read_text().strip()
+            except OSError:
+                holder = ""
+            raise LockedError(
+                f"{folder} is being written by {holder or 'another process'}: wait for it, or stop it"
+            ) from None
+        try:
+            with naming(path):
+                path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            held.release()
+            if new_parent:  # and nothing came of it: leave nothing behind
+                with suppress(OSError):
+                    folder.parent.rmdir()
 
 
 def _check_takes_files(lock: Path) -> None:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sattrans.batches import Batches, TileStore, source_channels
 from sattrans.device import choose_device
-from sattrans.errors import OptionError, UsageError, check_seed
+from sattrans.errors import Interrupted, OptionError, UsageError, check_seed
 from sattrans.files import lock, now, remove
 from sattrans.model import Model, SourceEncoding, TileSpec
 from sattrans.options import resolve
@@ -147,29 +147,33 @@ def _begin(
     )
     with lock(folder):
         scene = next(iter(tileset.scenes.values()))
-        run = Run.begin(
-            folder,
-            {
-                "created": now(),
-                "model": kind.name,
-                "plugin": _plugin_version(kind),
-                "options": model_options.model_dump(),
-                "settings": asdict(resolved),
-                "spec": asdict(spec),
-                "palette": tileset.palette.to_json() if tileset.palette else None,
-                "resolution": list(scene.georeference.resolution),
-                "ground_resolution": tileset.ground_resolution,
-                "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
-                "init": str(options.init.resolve()) if options.init else None,
-            },
-        )
         try:
+            run = Run.begin(
+                folder,
+                {
+                    "created": now(),
+                    "model": kind.name,
+                    "plugin": _plugin_version(kind),
+                    "options": model_options.model_dump(),
+                    "settings": asdict(resolved),
+                    "spec": asdict(spec),
+                    "palette": tileset.palette.to_json() if tileset.palette else None,
+                    "resolution": list(scene.georeference.resolution),
+                    "ground_resolution": tileset.ground_resolution,
+                    "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
+                    "init": str(options.init.resolve()) if options.init else None,
+                },
+            )
             loop = _prepared(run, device, ranks)
             ranks.told_folder(folder)
             return _train(run, loop, ranks)
-        except BaseException:
-            if not run.has_trained():  # nothing is lost, and --resume last must not take it up
+        except BaseException as error:
+            kept = Run(folder, {}).has_trained()
+            if not kept:  # nothing is lost, and --resume last must not take it up
                 remove(folder)
+            if isinstance(error, KeyboardInterrupt):
+                way_on = f"stopped; go on with sattrans train --resume {folder}" if kept else "interrupted"
+                raise Interrupted(way_on, 130) from None
             raise
 
 
