@@ -151,13 +151,27 @@ def test_windows_of_a_cut_map_are_parts_of_the_whole(tmp_path, path):
 
 def test_an_area_that_misses_the_map_is_said_in_a_line(tmp_path, path):
     far = aoi(tmp_path, shapely.box(5000, 5000, 6000, 6000))
-    lies = r"misses .*map\.tif, which lies in 500000,599970,500040,600000"
-    with pytest.raises(UsageError, match=rf"--aoi .*area\.geojson {lies}"):
+    lies = r"misses .*map\.tif, which lies in"
+    degrees = r"19\.\d+,53\.\d+,19\.\d+,53\.\d+ \(longitude and latitude\)"
+    with pytest.raises(UsageError, match=rf"--aoi .*area\.geojson {lies} {degrees}$"):
         opened(path, aoi=far)
-    with pytest.raises(UsageError, match=rf"--bounds 0,0,1,1 {lies}"):
+    with pytest.raises(UsageError, match=rf"--bounds 0,0,1,1 {lies} 500000,599970,500040,600000$"):
         opened(path, bounds="0,0,1,1")
     with pytest.raises(UsageError, match="holds not a whole pixel"):
         opened(path, bounds=bounds(10.2, 10.2, 10.8, 10.8))
+
+
+def test_how_much_lies_beyond_the_map_is_said(tmp_path, path):
+    def told(**options):
+        _, map_ = opened(path, **options)
+        return [notice for notice in map_.notices if "lies beyond" in notice]
+
+    (note,) = told(bounds=bounds(-40, 0, 40, HEIGHT))
+    assert note.startswith("50.0% of --bounds ") and note.endswith("500000,599970,500040,600000: it is left out")
+    (note,) = told(aoi=aoi(tmp_path, shapely.box(WIDTH - 10, 0, WIDTH + 30, 100)))
+    assert note.startswith("75.0% of --aoi ") and note.endswith("(longitude and latitude): it is left out")
+    assert not told(bounds=bounds(0, 0, WIDTH, HEIGHT))
+    assert not told(aoi=aoi(tmp_path, shapely.box(0, 0, WIDTH, HEIGHT)))
 
 
 def test_bounds_that_are_none_and_a_map_that_lies_nowhere(tmp_path, path, indices):

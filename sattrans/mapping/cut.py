@@ -14,18 +14,25 @@ from sattrans.grid import Window
 from sattrans.mapping.options import MapOptions
 from sattrans.raster.align import Grid
 from sattrans.raster.burn import burn
-from sattrans.raster.georeference import corners_of
+from sattrans.raster.georeference import WGS84, reproject
 
 SLACK = 0.05
 """Of a pixel: what coordinates that were written down, or reprojected, may be off and still mean a pixel's edge."""
 
+NONE_OF_IT = 1e-4
+"""Of an area: what coordinates that were rounded, or reprojected, may lie beyond a map."""
+
 
 @dataclass(frozen=True)
 class Cut:
-    """A window of a grid, and the outline in the grid's pixels that it is cut to; None for all of the window."""
+    """A window of a grid, and the outline in the grid's pixels that it is cut to; None for all of the window.
+
+    `notices` say which of what was asked for lies beyond the map.
+    """
 
     window: Window
     outline: shapely.Geometry | None = None
+    notices: tuple[str, ...] = ()
 
     def inside(self, window: Window) -> NDArray[np.bool_]:
         """Return which pixels of a window, counted from this cut's corner, lie within the outline, (H, W)."""
@@ -46,24 +53,25 @@ def cut(path: str, grid: Grid, options: MapOptions, crs: str | None, free: bool 
     Bounds leave the pixels that lie wholly inside; turned against the grid, they are an outline. A `free` grid, on
     which a map is drawn only now, is cut to the pixels around them instead. Raises `UsageError` where nothing is left.
     """
-    window, outline = Window(0, 0, grid.height, grid.width), None
+    window, outline, notices = Window(0, 0, grid.height, grid.width), None, []
     if options.bounds:
         told = parse_bounds(options.bounds)
-        shape = _lay(Area(told.name, told.geometry, crs), path, grid)
+        area = Area(told.name, told.geometry, crs)
+        shape = _lay(area, path, grid)
+        notices += _beyond(area, path, grid)
         upright = shapely.area(shape) >= (1 - 1e-6) * shapely.area(shapely.envelope(shape))
         window = _within(window, _pixels(shape, outwards=not upright), told, path)
         outline = None if upright or free else shape
     if options.aoi:
         area = read_aoi(options.aoi)
         shape = _lay(area, path, grid)
+        notices += _beyond(area, path, grid)
         window = _within(window, _pixels(shape, outwards=True), area, path)
         outline = shape if outline is None else shapely.intersection(shape, outline)
-    if outline is not None:
-        whole = Cut(window, outline)
-        if not shapely.intersects(outline, shapely.box(window.col, window.row, window.right, window.bottom)):
-            raise UsageError(f"--bounds and --aoi share nothing of {path}")
-        return whole
-    return Cut(window)
+    box = shapely.box(window.col, window.row, window.right, window.bottom)
+    if outline is not None and not shapely.intersects(outline, box):
+        raise UsageError(f"--bounds and --aoi share nothing of {path}")
+    return Cut(window, outline, tuple(notices))
 
 
 def told_area(options: MapOptions) -> dict[str, str | None]:
@@ -75,13 +83,33 @@ def told_area(options: MapOptions) -> dict[str, str | None]:
 def _lay(area: Area, path: str, grid: Grid) -> shapely.Geometry:
     shape = area.in_pixels(grid.georeference, grid.height, grid.width, path)
     if not shapely.area(shapely.clip_by_rect(shape, 0, 0, grid.width, grid.height)):
-        raise UsageError(f"{area.name} misses {path}, which lies in {_extent(grid)}")
+        raise UsageError(f"{area.name} misses {path}, which lies in {_extent(area, grid)}")
     return shape
 
 
-def _extent(grid: Grid) -> str:
-    points = grid.georeference.points_of(corners_of([Window(0, 0, grid.height, grid.width)]))
-    return ",".join(f"{number:.10g}" for number in (*points.min(axis=0), *points.max(axis=0)))
+def _beyond(area: Area, path: str, grid: Grid) -> list[str]:
+    """Say how much of an area lies beyond a map, if any does."""
+    outline = _outline(grid, area.crs)
+    share = 1 - shapely.area(shapely.intersection(area.geometry, outline)) / shapely.area(area.geometry)
+    if outline is None or share < NONE_OF_IT:
+        return []
+    return [f"{share:.1%} of {area.name} lies beyond {path}, which lies in {_extent(area, grid)}: it is left out"]
+
+
+def _extent(area: Area, grid: Grid) -> str:
+    """Return where a map lies, in an area's CRS where it has a place there."""
+    outline = _outline(grid, area.crs)
+    if area.crs != WGS84 or outline is None:
+        return ",".join(f"{number:.10g}" for number in shapely.bounds(outline or _outline(grid, None)))
+    return ",".join(f"{number:.6f}" for number in shapely.bounds(outline)) + " (longitude and latitude)"
+
+
+def _outline(grid: Grid, crs: str | None) -> shapely.Geometry | None:
+    """Return a map's edge in a CRS, where a straight one may be bent; None is the map's own."""
+    edge = shapely.segmentize(shapely.box(0, 0, grid.width, grid.height), max(grid.width, grid.height) / 16)
+    points = grid.georeference.points_of(shapely.get_coordinates(edge))
+    there = reproject(points, grid.georeference.crs, crs or grid.georeference.crs)
+    return None if there is None else shapely.make_valid(shapely.Polygon(there))
 
 
 def _pixels(shape: shapely.Geometry, outwards: bool) -> Window:

@@ -82,7 +82,7 @@ class VectorMap:
     @property
     def notices(self) -> list[str]:
         """What a user should know about how the map was taken."""
-        return [self._drawn, *self._class_notices, *self._found]
+        return [self._drawn, *self._part.notices, *self._class_notices, *self._found]
 
     def check(self) -> None:
         """Look through all features once. Raises `ClassesError` where the rules mean none of them."""

@@ -62,7 +62,7 @@ class PixelMap:
     @property
     def notices(self) -> list[str]:
         """What a user should know about how the map was taken."""
-        told = [self._found.notice, self._resolved.notice]
+        told = [self._found.notice, self._resolved.notice, *self._cut.notices]
         if not self.georeference.known:
             told.append(f"{self.raster.path} has no georeference: the image has none either")
         return [notice for notice in told if notice]
