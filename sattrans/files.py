@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from sattrans.errors import LockedError, OptionError, OutputExists, SattransError
@@ -188,7 +189,8 @@ def lock(folder: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    path = folder.with_name(f".{folder.name}.lock")
+    path = _lock_of(folder)
+    check_takes_files(path)
     with _holding(folder):
         new_parent = not folder.parent.exists()
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +198,6 @@ def lock(folder: Path) -> Iterator[None]:
         try:
             held.acquire()
         except Timeout:
-            _check_takes_files(path)
             try:
                 holder = path.read_text().strip()
             except OSError:
@@ -216,15 +217,29 @@ def lock(folder: Path) -> Iterator[None]:
                     folder.parent.rmdir()
 
 
-def _check_takes_files(lock: Path) -> None:
-    """Raise `OptionError` where a lock that was not got cannot be made at all: then nobody has it."""
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def check_unlocked(folder: Path) -> None:
+    """Raise `LockedError` where another process writes to `folder`; nothing is made."""
+    if _lock_of(folder).exists():
+        with lock(folder):
+            pass
+
+
+def check_takes_files(path: Path) -> None:
+    """Raise `OptionError` where no file can be made at `path`, its folders made first; nothing is left behind."""
+    folder = path.parent
     try:
-        os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return
+        folder = next(parent for parent in path.parents if parent.exists())
+        if not folder.is_dir():
+            raise OptionError(f"{folder} is a file, nothing can lie in it: choose another output")
+        with TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        raise OptionError(f"{lock.parent} takes no files of ours ({error.strerror}): choose another output") from None
-    lock.unlink(missing_ok=True)
+        where = folder if folder.parts else Path.cwd()
+        raise OptionError(f"{where} takes no files of ours ({error.strerror}): choose another output") from None
 
 
 def write_manifest(path: Path, kind: str, version: int, body: Mapping[str, Any]) -> None:

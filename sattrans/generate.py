@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from sattrans.blend import RAMPS, Blend
-from sattrans.dataset import IMAGE_SUFFIXES
 from sattrans.device import several
-from sattrans.errors import ClassesError, OptionError, OutputExists, SattransError
+from sattrans.errors import ClassesError, SattransError
+from sattrans.files import check_takes_files, check_unlocked
+from sattrans.generating.asked import GenerateOptions, check_asked, is_image, is_same_file
 from sattrans.generating.change import Change
 from sattrans.generating.folder import filling, folder_finished, write_tiles
 from sattrans.generating.former import UPDATE, WORDS, Former, former, image_finished
-from sattrans.generating.look import check_preview, write_preview
+from sattrans.generating.look import write_preview
 from sattrans.generating.need import Need, memory_of
 from sattrans.generating.plan import Plan, parse_overlap
 from sattrans.generating.record import (
@@ -31,52 +31,27 @@ from sattrans.metrics.seams import Seams, seams, some
 from sattrans.plugins import model_class
 from sattrans.progress import log
 from sattrans.raster.creation import Creation
-from sattrans.raster.gate import check_there, session
+from sattrans.raster.gate import session
 from sattrans.raster.room import check_room, room_needed
-from sattrans.raster.rows import Layout, RowWriter, row_writer
+from sattrans.raster.rows import Layout, RowWriter, check_begun, row_writer
 from sattrans.run import Run
-from sattrans.translator import Precision, Stats, Translator, resolve_precision
+from sattrans.translator import Precision, Translator, resolve_precision
 from sattrans.version import __version__
 from sattrans.words import counted
 
-RASTER_SUFFIXES = (".tif", ".tiff")
+__all__ = ["GenerateOptions", "GenerateResult", "generate", "open_run"]
 
 ENCODED = 0.9
 """What encoding leaves of a generated image, at the most."""
 
 
 @dataclass(frozen=True, slots=True)
-class GenerateOptions:
-    """What decides an image beside map and run.
-
-    `overlap` is a number of pixels, or a part of the tile size such as "25%". `blend` None takes `hann`, or `none`
-    for a model of finite view, which needs no blending. `precision` `auto` is bf16 where the device is quick at it.
-    `stats` says whose statistics batch norms take: those of the run, or each tile's own. `flat_field` takes out what
-    windows repeat at the same place; a model of finite view repeats nothing, and of pictures as maps it cannot be told.
-    """
-
-    overlap: str = "25%"
-    blend: Blend | None = None
-    batch_size: int = 4
-    seed: int = 0
-    precision: Precision = "auto"
-    stats: Stats = "run"
-    compile: bool = False
-    flat_field: bool = True
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise OptionError(f"--batch-size {self.batch_size}: at least 1 is needed")
-        if self.blend is not None and self.blend not in RAMPS:
-            raise OptionError(f"--blend {self.blend}: one of {', '.join(RAMPS)} is needed")
-
-
-@dataclass(frozen=True, slots=True)
 class GenerateResult:
     """The output, the run that made it, its size in pixels, and what a user should know.
 
-    `made` is False where the output was there already; `seams` is None there, and where no two windows meet.
-    `windows` counts all that the map has, not those that an update made anew.
+    `made` is False where the output was there already, or was only asked about; then `need` says what it will take.
+    `seams` is None there, and where no two windows meet. `windows` counts all that the map has, `anew` those that an
+    update translates; None without one.
     """
 
     output: Path
@@ -87,6 +62,8 @@ class GenerateResult:
     notices: tuple[str, ...]
     made: bool
     seams: Seams | None = None
+    need: Need | None = None
+    anew: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +76,9 @@ class _Task:
     precision: Precision
     told: dict[str, Any]
 
-    def result(self, output: Path, notices: Sequence[str], made: bool, found: Seams | None = None) -> GenerateResult:
+    def result(self, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
         plan = self.plan
-        return GenerateResult(output, self.run, plan.height, plan.width, plan.windows, tuple(notices), made, found)
+        return GenerateResult(output, self.run, plan.height, plan.width, plan.windows, tuple(notices), made, **more)
 
     @property
     def layout(self) -> Layout:
@@ -134,6 +111,7 @@ def generate(
     update: Path | None = None,
     preview: Path | None = None,
     creation: Creation | None = None,
+    dry_run: bool = False,
 ) -> GenerateResult:
     """Translate a map into a GeoTIFF (`output` ends in .tif) or a folder of tiles, with the map's georeference.
 
@@ -145,60 +123,38 @@ def generate(
     `run` is a run, or its folder, or the newest finished run under `runs/`. Memory is bounded, whatever the map's size;
     what was killed is taken up by the same call. `update` is an image that was generated from the map before it
     was changed: only what the change touches is made anew. `workers` threads write. `preview` is a PNG of map and
-    image. Raises `ClassesError` where map and run know different classes, `RasterError` for a map that is no
-    picture where one is needed.
+    image. With `dry_run` all is checked as it would be, and nothing is written. Raises `ClassesError` where map and run
+    know different classes, `RasterError` for a map that is no picture where one is needed.
     """
     options = options or GenerateOptions()
+    check_asked(map_, output, map_options, workers, update, preview, creation)
     where = several(device, devices)
-    if workers < 1:
-        raise OptionError(f"--workers {workers}: at least 1 is needed")
-    as_file = output.suffix.lower() in RASTER_SUFFIXES
-    if not as_file and output.suffix.lower() not in IMAGE_SUFFIXES and (update or preview or creation):
-        raise OptionError(f"-o {output}: --update, --preview and --co are for one image, give a name that ends in .tif")
-    if preview:
-        check_preview(preview, Path(map_), output)
-    with _task(map_, output, run, options, where[0], map_options) as task:
+    with _task(map_, run, options, where[0], map_options) as task:
         if update:
             with task.former(update):
                 pass  # refused here where it cannot be, whether there is anything to do or not
-        if not as_file:
-            finished = folder_finished(output, task.told, overwrite)
+        if is_image(output):
+            finished = not (overwrite or is_same_file(update, output)) and _is_finished(task, output, creation)
         else:
-            finished = not (overwrite or _same_file(update, output)) and _is_finished(task, output, creation)
+            finished = folder_finished(output, task.told, overwrite)
         if finished:
-            if preview:
+            if preview and not dry_run:
                 write_preview(preview, task.map, task.run.palette, output)
             return task.result(output, (), made=False)
+        check_takes_files(output)
         task.check_map()
         settings = options.seed, task.precision, options.stats, options.compile
         translators = [Translator(task.run, one, *settings) for one in where]
         ahead = len(where) > 1 or where[0].type != "cpu"
         stream = Stream(task.map, task.plan, translators, options.batch_size, workers, ahead)
-        if not as_file:
-            with filling(output, task.told, overwrite):
-                _look(task, stream)
-                write_tiles(stream, output, Path(str(map_)).stem)
-            return task.result(output, task.map.notices, made=True)
-        found = _write_image(task, stream, output, overwrite, update, creation)
-        if preview:
+        need = _need(task, options, output, creation)
+        if is_image(output):
+            result = _write_image(task, stream, output, overwrite, update, creation, need, dry_run)
+        else:
+            result = _write_tiles(task, stream, output, overwrite, need, dry_run)
+        if preview and result.made:
             write_preview(preview, task.map, task.run.palette, output)
-        return task.result(output, task.map.notices, made=True, found=found)
-
-
-def plan_generate(
-    map_: str | Path,
-    output: Path,
-    run: Path | None = None,
-    options: GenerateOptions | None = None,
-    device: str = "auto",
-    map_options: MapOptions | None = None,
-    creation: Creation | None = None,
-) -> tuple[GenerateResult, Need]:
-    """Return what `generate` would make, and what it would need; nothing is written."""
-    options = options or GenerateOptions()
-    with _task(map_, output, run, options, several(device, 1)[0], map_options) as task:
-        task.check_map()
-        return task.result(output, task.map.notices, made=False), _need(task, options, creation)
+        return result
 
 
 def open_run(folder: Path | None) -> Run:
@@ -211,23 +167,12 @@ def open_run(folder: Path | None) -> Run:
 @contextmanager
 def _task(
     map_: str | Path,
-    output: Path,
     run: Path | Run | None,
     options: GenerateOptions,
     device: torch.device,
     map_options: MapOptions | None,
 ) -> Iterator[_Task]:
-    """Open map and run, and check that they fit together and may become the output."""
-    as_file = output.suffix.lower() in RASTER_SUFFIXES
-    if not as_file and output.suffix.lower() in IMAGE_SUFFIXES:
-        raise OptionError(f"-o {output}: the image is a GeoTIFF, give a name that ends in .tif, or a folder")
-    if as_file and output.is_dir():
-        raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
-    if _same_file(output, Path(map_)):
-        raise OutputExists(f"{output} is the map itself: choose another output")
-    if as_file and output.parent.resolve() == Path(map_).resolve():  # shapefiles, which another raster makes maps
-        raise OutputExists(f"{output} would lie in the map, a folder of shapefiles: choose another folder")
-    check_there(map_)
+    """Open map and run, and check that they fit together."""
     opened = run if isinstance(run, Run) else open_run(run)
     kind, spec = model_class(opened.model_name), opened.spec
     precision = resolve_precision(options.precision, device)
@@ -268,37 +213,58 @@ def _is_finished(task: _Task, output: Path, creation: Creation | None) -> bool:
     return image_finished(output, task.told, creation or Creation(), sealed, updatable)
 
 
-def _same_file(one: Path | None, other: Path) -> bool:
-    return one is not None and one.exists() and other.exists() and one.samefile(other)
-
-
-def _need(task: _Task, options: GenerateOptions, creation: Creation | None) -> Need:
+def _need(task: _Task, options: GenerateOptions, output: Path, creation: Creation | None) -> Need:
     with torch.device("meta"):
         weights = sum(parameter.numel() for parameter in task.run.build_model().generator.parameters())
     width = int(task.run.manifest["options"]["width"])
     memory = memory_of(task.plan, task.layout.bands, weights, options.batch_size, width)
-    return Need(memory, room_needed(task.layout, ENCODED, creation))
+    if is_image(output):
+        return Need(memory, room_needed(task.layout, ENCODED, creation))
+    return Need(memory, int(ENCODED * task.plan.windows * task.plan.size**2 * task.layout.count))
+
+
+def _write_tiles(
+    task: _Task, stream: Stream, output: Path, overwrite: bool, need: Need, dry_run: bool
+) -> GenerateResult:
+    if dry_run:
+        check_unlocked(output)
+        return task.result(output, task.map.notices, made=False, need=need)
+    with filling(output, task.told, overwrite):
+        _look(task, stream)
+        write_tiles(stream, output, Path(task.told["map"][0]).stem)
+    return task.result(output, task.map.notices, made=True)
 
 
 def _write_image(
-    task: _Task, stream: Stream, output: Path, overwrite: bool, update: Path | None, creation: Creation | None
-) -> Seams | None:
+    task: _Task,
+    stream: Stream,
+    output: Path,
+    overwrite: bool,
+    update: Path | None,
+    creation: Creation | None,
+    need: Need,
+    dry_run: bool,
+) -> GenerateResult:
     """Write the GeoTIFF, and its record beside it."""
-    check_room(output, room_needed(task.layout, ENCODED, creation))
+    check_room(output, need.disk)
     found = digests(task.map, task.plan)
     sealed = seal(found, task.map)
-    replaces = overwrite or _same_file(update, output)
+    replaces = overwrite or is_same_file(update, output)
     with ExitStack() as stack:
         before = stack.enter_context(task.former(update)) if update else None
         aside = {UPDATE: before.name} if before else None
-        made = task.layout, {**task.told, "map": sealed}, replaces, creation
-        writer = stack.enter_context(row_writer(output, *made, words=WORDS, aside=aside))
-        change = None
+        change = anew = None
         if before:
             changed, stream.flat = before.digests != found, before.flat
             log.info("%d of %s changed", int(changed.sum()), counted(changed.size, "window"))
             change = Change(task.plan, changed, before.read)
-        else:
+            anew = sum(change.needs(*place) for place in task.plan.places)
+        made = {**task.told, "map": sealed}, replaces, creation
+        if dry_run:
+            check_begun(output, *made, words=WORDS, aside=aside)
+            return task.result(output, task.map.notices, made=False, need=need, anew=anew)
+        writer = stack.enter_context(row_writer(output, task.layout, *made, words=WORDS, aside=aside))
+        if not change:
             _look(task, stream)
         stream.write(writer, change)
         score = _score(task, writer)
@@ -312,7 +278,7 @@ def _write_image(
             write_record(*record)
     if stands:
         write_record(*record)
-    return score
+    return task.result(output, task.map.notices, made=True, seams=score, anew=anew)
 
 
 def _look(task: _Task, stream: Stream) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sattrans.errors import OptionError, RasterError, UsageError
 from sattrans.executor import as_done, executor, processors
-from sattrans.files import fingerprint
+from sattrans.files import check_takes_files, fingerprint
 from sattrans.grid import Window
 from sattrans.heap import give_back_large
 from sattrans.join import JOINERS, Method
@@ -24,7 +24,7 @@ from sattrans.progress import bar
 from sattrans.raster.creation import parse_creation
 from sattrans.raster.gate import session
 from sattrans.raster.room import check_room
-from sattrans.raster.rows import Layout, is_finished, row_writer
+from sattrans.raster.rows import Layout, check_begun, is_finished, row_writer
 from sattrans.version import __version__
 
 MOST_WORKERS = 8
@@ -80,8 +80,8 @@ def mosaic(
     The tiles share a CRS; without `res`, a resolution and a grid, too. Where they overlap, `blend` takes the first
     or the last (by name), the mean, or the mean weighted by the distance to each tile's edge. Pixels that no tile
     covers are transparent, or have the tiles' nodata value; those of class maps have a value that no tile holds.
-    What was killed is taken up by the same call. With `dry_run` nothing is written. Raises `UsageError` and
-    `RasterError` for tiles that do not fit together, and where the disk has no room.
+    What was killed is taken up by the same call. With `dry_run` all is checked so, and nothing is written. Raises
+    `UsageError` and `RasterError` for tiles that do not fit together, and where the disk has no room.
     """
     options = options or MosaicOptions()
     give_back_large()
@@ -104,15 +104,17 @@ def mosaic(
         told = {"tiles": _identity(paths, found), "blend": method, "res": options.res, "bounds": options.bounds}
         if not overwrite and is_finished(output, told, creation, WORDS):
             return result(made=False)
+        check_takes_files(output)
         with executor(workers) as pool:
             layout = _layout(plan, found, kind, is_map, shelf, pool)
         whole = not any(tile.alpha or tile.kind.nodata is not None for tile in found)
         whole &= not any(tile.warp for tile in plan.tiles)
         work = Work(plan, layout, method, shelf, whole)
         need = need_of(work, output, creation, workers)
-        if dry_run:
-            return result(made=False, need=need)
         check_room(output, need.disk)
+        if dry_run:
+            check_begun(output, told, overwrite, creation, words=WORDS)
+            return result(made=False, need=need)
         with row_writer(output, layout, told, overwrite, creation, words=WORDS) as writer:
             missing, total = writer.missing(), len(layout.pieces)
             with executor(workers) as pool, bar(total, "mosaic", "piece", total - len(missing)) as progress:

@@ -55,11 +55,12 @@ def generate_series(
     *,
     devices: int = 1,
     workers: int = 1,
+    dry_run: bool = False,
 ) -> SeriesResult:
     """Translate each map in `folder` into `output/<name>.tif`, all by one run; the options are those of `generate`.
 
     The same call goes on where it was stopped. A map that is not right is left out and told in the result; where
-    all are wrong in the same way, that error is raised.
+    all are wrong in the same way, that error is raised. With `dry_run` nothing is written.
     """
     if output.suffix.lower() in IMAGE_SUFFIXES or output.is_file():
         raise OptionError(f"-o {output}: {folder} holds maps, one image is made of each: give a folder")
@@ -74,7 +75,7 @@ def generate_series(
             target = output / f"{path.stem}.tif"
             try:
                 common = opened, options, device, overwrite, map_options
-                made.append(generate(path, target, *common, devices=devices, workers=workers))
+                made.append(generate(path, target, *common, devices=devices, workers=workers, dry_run=dry_run))
             except (Interrupted, LockedError):
                 raise
             except SattransError as error:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sattrans.errors import ClassesError, LockedError, NothingToUse, OptionError, OutputExists, UsageError
 from sattrans.files import lock
-from sattrans.generate import GenerateOptions, generate, plan_generate
+from sattrans.generate import GenerateOptions, generate
 from sattrans.generating.plan import parse_overlap
 from sattrans.mosaic import mosaic
 from sattrans.palette import Palette
@@ -234,7 +234,8 @@ def test_an_overlap_that_cannot_be_is_refused(text):
 def test_a_plan_says_what_is_needed_and_writes_nothing(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 300, 400)
     there = sorted(tmp_path.iterdir())
-    result, need = plan_generate(map_, tmp_path / "sat.tif", run.folder)
+    result = generate(map_, tmp_path / "sat.tif", run.folder, dry_run=True)
+    need = result.need
     assert (result.height, result.width, result.windows, result.made) == (300, 400, 6 * 8, False)
     assert need.disk > 300 * 400 * 3
     assert 0.5e9 < need.memory < 2e9

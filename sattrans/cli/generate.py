@@ -13,7 +13,6 @@ from sattrans.words import counted
 
 if TYPE_CHECKING:
     from sattrans.generate import GenerateResult
-    from sattrans.generating.need import Need
 
 INPUT = "The map"
 SPEED = "Speed"
@@ -139,30 +138,37 @@ def generate(
 
     Example: sattrans generate map.tif -o sat.tif
     """
-    from sattrans.generate import GenerateOptions, plan_generate
-    from sattrans.generate import generate as make
+    from sattrans.generating.asked import GenerateOptions, check_asked
     from sattrans.mapping.options import MapOptions
     from sattrans.mapping.values import parse_classes
     from sattrans.raster.creation import parse_creation
-    from sattrans.series import generate_series, is_series
 
     blended: Any = blend.value if blend else None
     options = GenerateOptions(overlap, blended, batch_size, seed, precision.value, stats.value, compile_, flat_field)
     map_options = MapOptions(res, bounds, aoi, parse_classes(classes or []), rules)
     encoding = parse_creation(creation) if creation else None
-    where: dict[str, Any] = {"devices": devices, "workers": workers}
+    if not Path(map_).is_dir():  # before what takes seconds to load
+        check_asked(map_, output, map_options, workers, update, preview, encoding)
+
+    from sattrans.generate import generate as make
+    from sattrans.series import generate_series, is_series
+
+    where: dict[str, Any] = {"devices": devices, "workers": workers, "dry_run": dry_run}
     if not is_series(map_):
-        if dry_run:
-            _show_need(*plan_generate(map_, output, run, options, device, map_options, encoding))
-            return
         where |= {"update": update, "preview": preview, "creation": encoding}
-        _show(make(map_, output, run, options, device, overwrite, map_options, **where))
+        result = make(map_, output, run, options, device, overwrite, map_options, **where)
+        _show(result)
+        if result.need:
+            say(_need(result.need.memory, result.need.disk, result.output))
         return
-    if update or preview or dry_run or creation:
-        raise OptionError("--update, --preview, --co and --dry-run are for one map, not for a folder of maps")
+    if update or preview or creation:
+        raise OptionError("--update, --preview and --co are for one map, not for a folder of maps")
     series = generate_series(Path(map_), output, run, options, device, overwrite, map_options, **where)
     for result in series.made:
         _show(result)
+    if needs := [result.need for result in series.made if result.need]:
+        memory, disk = max(need.memory for need in needs), sum(need.disk for need in needs)
+        say(f"{counted(len(needs), 'map')} {_need(memory, disk, output)}")
     if series.failed:
         notify(series.failed.values(), "failed", "bold red")
         names = ", ".join(path.name for path in series.failed)
@@ -170,26 +176,27 @@ def generate(
         raise SattransError(f"{len(series.failed)} of {maps} failed: {names}")
 
 
-def _show_need(result: "GenerateResult", need: "Need") -> None:
+def _need(memory: int, disk: int, output: Path) -> str:
     from sattrans.raster.room import room_left, said
 
-    notify(result.notices)
-    say(
-        f"{result.output}: would be {result.width} wide × {result.height} high, in "
-        f"{counted(result.windows, 'window')} by {result.run.folder} ({result.run.model_name})"
-    )
-    say(
-        f"would need about {said(need.memory)} of memory, and up to {said(need.disk)} of disk while it is written; "
-        f"the disk has {said(room_left(result.output))}"
+    return (
+        f"would need about {said(memory)} of memory, and up to {said(disk)} of disk while it is written; "
+        f"the disk has {said(room_left(output))}"
     )
 
 
 def _show(result: "GenerateResult") -> None:
+    from sattrans.generating.asked import is_image
+
     notify(result.notices)
-    done = "" if result.made else " (nothing to do: it was there)"
+    windows = counted(result.windows, "window")
+    if result.anew is not None:
+        windows = f"{windows}, {result.anew} of them anew,"
+    tiles = "" if is_image(result.output) else f", a folder of {counted(result.windows, 'tile')} for sattrans mosaic"
+    done = "" if result.made or result.need else " (nothing to do: it was there)"
     say(
-        f"{result.output}: {result.width} wide × {result.height} high in {counted(result.windows, 'window')} by "
-        f"{result.run.folder} ({result.run.model_name}){done}"
+        f"{result.output}: {'would be ' if result.need else ''}{result.width} wide × {result.height} high in {windows} "
+        f"by {result.run.folder} ({result.run.model_name}){tiles}{done}"
     )
     if result.seams:
         say(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import OptionError, OutputExists, RasterError
+from sattrans.files import check_takes_files
 from sattrans.grid import Window
 from sattrans.mapping.opened import Map
 from sattrans.palette import UNKNOWN, Palette
@@ -23,13 +24,17 @@ Pixels = NDArray[np.uint8]
 
 
 def check_preview(path: Path, *taken: Path) -> None:
-    """Raise `OptionError` for a preview that is no PNG, and `OutputExists` for one in the place of another file."""
+    """Raise `OptionError` for a preview that is no PNG or cannot be written, `OutputExists` in another file's place."""
     if path.suffix.lower() != ".png":
         raise OptionError(f"--preview {path}: the preview is a PNG, give a name that ends in .png")
     if any(path.exists() and other.exists() and path.samefile(other) for other in taken):
         raise OutputExists(f"--preview {path} is the map or the image itself: choose another name")
     if path.exists() and png_kind(path) != KIND:
         raise OutputExists(f"--preview {path} exists and is no preview of sattrans: choose another name")
+    try:
+        check_takes_files(path)
+    except OptionError as error:
+        raise OptionError(f"--preview {path}: {error}") from None
 
 
 def write_preview(path: Path, map_: Map, palette: Palette | None, image: Path) -> None:

@@ -1,5 +1,6 @@
 """The plan of a map's windows: where they start, what they weigh, which of them a piece of the image needs."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -114,16 +115,27 @@ Wanted = Callable[[int, int], bool]
 """Whether the window of a row and a column of windows, by number, is to be translated."""
 
 
+def read_overlap(text: str) -> tuple[float, bool]:
+    """Return a number, and whether it is a percentage: else it is a whole number of pixels. Raises `OptionError`."""
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise OptionError(f"--overlap {text}: a number of pixels or a part such as 25% is needed")
+    if not text.endswith("%") and not number.is_integer():
+        raise OptionError(f"--overlap {text}: pixels are whole: {round(number)}, or a part of the tile such as 25%")
+    return number, text.endswith("%")
+
+
 def parse_overlap(text: str, size: int, stride: int = 1, margin: int | None = None) -> int:
     """Return an overlap in pixels, from "64" or "25%" of the tile size. Raises `OptionError`.
 
     It is made larger until windows start at multiples of the model's `stride`, and until they share twice the
     `margin` of a model of finite view.
     """
-    try:
-        pixels = round(float(text[:-1]) / 100 * size) if text.endswith("%") else int(text)
-    except (ValueError, OverflowError):
-        raise OptionError(f"--overlap {text}: a number of pixels or a part such as 25% is needed") from None
+    number, is_part = read_overlap(text)
+    pixels = round(number / 100 * size) if is_part else int(number)
     if not 0 <= pixels <= size * 3 // 4:
         raise OptionError(f"--overlap {text} is {pixels} px: 0 to {size * 3 // 4} fit the run's tiles of {size} px")
     pixels = max(pixels, 2 * (margin or 0))

@@ -24,6 +24,7 @@ from sattrans.errors import OutputExists, RasterError
 from sattrans.files import (
     as_json,
     check_same_options,
+    check_unlocked,
     lock,
     naming,
     part_of,
@@ -49,6 +50,7 @@ __all__ = [
     "Layout",
     "RowWriter",
     "begun_with",
+    "check_begun",
     "check_whole",
     "is_finished",
     "options_of",
@@ -299,6 +301,23 @@ def begun_with(output: Path) -> dict[str, Any] | None:
     """Return the options of what lies unfinished beside an output; None where nothing does."""
     manifest = _manifest_of(output)
     return dict(read_manifest(manifest, "rows", VERSION)["options"]) if manifest.exists() else None
+
+
+def check_begun(
+    output: Path,
+    options: Mapping[str, Any],
+    overwrite: bool,
+    creation: Creation | None = None,
+    *,
+    words: Mapping[str, str] | None = None,
+    aside: Mapping[str, str] | None = None,
+) -> None:
+    """Raise what `row_writer` would for pieces that a killed run left, or another writes; nothing is made."""
+    check_unlocked(part_of(output))
+    begun = begun_with(output)
+    if begun is not None and not overwrite:
+        asked = as_json({**(creation or Creation()).added_to(options), **(aside or {})})
+        check_same_options(part_of(output), begun, asked, words)
 
 
 def _manifest_of(output: Path) -> Path:
