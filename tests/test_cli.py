@@ -8,8 +8,10 @@ import sys
 import pytest
 import rasterio
 import typer
+from commands import error_line
 from makers import make_folder, make_landcover
 from rich.text import Text
+from typer.testing import CliRunner
 
 from sattrans.cli import app
 from sattrans.cli.frame import show_table
@@ -144,7 +146,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("train", "--seed", "-1"), 2, "--seed -1: a whole number is needed"),
         (("demo", "--seed", "-1"), 2, "--seed -1: a whole number is needed"),
         (("tile", "f", "--size", "64", "--workers", "many"), 2, "--workers many"),
-        (("tile", "f", "--size", "64", "-o", "text.tif/t"), 1, "text.tif.*(Not a directory|File exists)"),
+        (("tile", "f", "--size", "64", "-o", "text.tif/t"), 2, "text.tif is a file, nothing can lie in it: choose"),
         (("train",), 2, "no tileset in tiles/: make one with sattrans tile"),
         (("train", "--data", "f"), 2, "is no tileset"),
         (("train", "--model", "pix3pix"), 2, "no tileset|did you mean"),
@@ -164,6 +166,55 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
     ]
     for args, code, match in wrong:
         fails(*args, cwd=tmp_path, code=code, match=match)
+
+
+WRONG_LINES = [
+    (("mosaic", "t", "-o", "m.tif", "--blend", "banana"), "'--blend': 'banana' is not one of 'first', 'last'"),
+    (("generate", "map.tif"), "Missing option '--output'"),
+    (("generate", "map.tif", "-o", "x.tif", "--blnd", "none"), "No such option: --blnd"),
+    (("generate", "map.tif", "-o", "x.tif", "--batch-size", "many"), "'--batch-size': Input should be a valid integer"),
+    (("generate", "a.tif", "b.tif", "-o", "x.tif"), "unexpected extra argument"),
+    (("genrate", "map.tif"), "No such command 'genrate'"),
+    (("runs", "shw", "x"), "No such command 'shw'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), WRONG_LINES)
+def test_a_command_line_that_cannot_be_read_is_one_line(arguments, told):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert told in error_line(result.stderr)
+    assert "Value error" not in result.stderr and "--help)" in result.stderr
+
+
+CHEAP = [
+    ("--overlap", "50.5", "--overlap 50.5: pixels are whole"),
+    ("--overlap", "a lot", "--overlap a lot: a number of pixels or a part such as 25%"),
+    ("--batch-size", "0", "--batch-size 0: at least 1"),
+    ("--workers", "0", "--workers 0: at least 1"),
+    ("--bounds", "1,2,3", "--bounds 1,2,3: four numbers"),
+    ("--res", "fine", "--res fine: a resolution in metres"),
+    ("--aoi", "no.geojson", "--aoi no.geojson cannot be read"),
+    ("--map", "5=", "write a value of the map and a class of the run"),
+    ("--co", "COMPRES=ZSTD", "did you mean 'COMPRESS'?"),
+    ("--preview", "p.jpg", "the preview is a PNG"),
+    ("--update", "no.tif", "there is no such image"),
+    ("-o", "sat.tfi", "-o sat.tfi: an image ends in .tif"),
+]
+
+
+def test_what_is_wrong_with_an_argument_is_said_before_torch_is_loaded(tmp_path):
+    (tmp_path / "map.tif").write_text("never read")
+    code = (
+        "import sys; from typer.testing import CliRunner; from sattrans.cli import app\n"
+        "for option, value in eval(sys.argv[1]):\n"
+        "    result = CliRunner().invoke(app, ['generate', 'map.tif', '-o', 'sat.tif', option, value])\n"
+        "    print(result.exit_code, 'torch' in sys.modules, result.stderr, end='')"
+    )
+    asked = repr([case[:2] for case in CHEAP])
+    told = subprocess.check_output([sys.executable, "-c", code, asked], text=True, cwd=tmp_path).splitlines()
+    for line, (option, value, expected) in zip(told, CHEAP, strict=True):
+        assert line.startswith("2 False error: ") and expected in line, (option, value, line)
 
 
 def test_version():

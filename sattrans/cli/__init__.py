@@ -3,11 +3,12 @@
 import typer
 
 from sattrans.cli import colorize, demo, evaluate, generate, listing, mosaic, runs, tile, train
-from sattrans.cli.frame import listen
+from sattrans.cli.frame import Commands, listen
 from sattrans.version import __version__
 
 app = typer.Typer(
     name="sattrans",
+    cls=Commands,
     help="Turn maps into satellite images.\n\n"
     "A dataset becomes a tileset (tile), a tileset a run (train), a map and a run a georeferenced image (generate).",
     no_args_is_help=True,

@@ -5,13 +5,14 @@ import functools
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import typer
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from sattrans.errors import SattransError
 
@@ -58,6 +59,26 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(1) from None
 
     return wrapper
+
+
+WrongLine = cast(type[Exception], typer.BadParameter.__mro__[1])
+"""What is raised for a command line that cannot be read; Typer names only this one kind of it."""
+
+
+class Commands(TyperGroup):
+    """Tells of a command line that cannot be read as of all else that is wrong: in one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is asked for."""
+        try:
+            return super().invoke(ctx)
+        except WrongLine as error:
+            message = str(getattr(error, "format_message", lambda: "")()).replace("Value error, ", "").rstrip(".")
+            where = getattr(getattr(error, "ctx", None), "command_path", ctx.command_path)
+            if not message or "NoArgsIsHelp" in type(error).__name__:  # the help itself is shown
+                raise
+            _fail(f"{message} (see {where} --help)")
+            raise typer.Exit(2) from None
 
 
 def _fail(message: str) -> None:

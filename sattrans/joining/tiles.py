@@ -73,7 +73,10 @@ def find(folder: Path, output: Path) -> list[Path]:
     if output.exists() and any(path.samefile(output) for path in paths):
         raise OutputExists(f"{output} is one of the tiles: choose another output")
     if not paths:
-        raise UsageError(f"{folder} holds no rasters: make tiles with sattrans generate MAP -o {folder}")
+        raise UsageError(
+            f"{folder} holds no rasters: give the folder that the tiles lie in, or make some with sattrans generate "
+            f"MAP -o {folder}"
+        )
     return paths
 
 

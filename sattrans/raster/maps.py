@@ -133,7 +133,7 @@ class ClassMap:
 
     def _refuse_colors(self, rgb: NDArray[np.uint8], strange: NDArray[np.bool_]) -> None:
         colors = np.unique(pack_rgb(rgb)[strange])
-        found = _listed([f"#{color:06x}" for color in colors.tolist()])
+        found = _listed([f"#{color:06x}" for color in colors.tolist()], most=4)
         expected = self.palette.describe_colors()
         if self.raster.lossy:
             raise ClassesError(
@@ -143,8 +143,7 @@ class ClassMap:
         if _many(len(colors), strange, MOST_CLASSES):
             raise ClassesError(
                 f"{self.raster.path} holds {len(colors)} colours beside the classes' ({found}): it is a picture, or "
-                "was smoothed or compressed with loss (JPEG?); draw it without smoothing, in the colours expected: "
-                f"{expected}"
+                f"was smoothed or compressed with loss; draw it without, in {expected}"
             )
         raise ClassesError(
             f"{self.raster.path} holds colours {found} that are none of those expected: {expected}; "
