@@ -142,6 +142,8 @@ def generate(
                 write_preview(preview, task.map, task.run.palette, output)
             return task.result(output, (), made=False)
         check_takes_files(output)
+        if not is_image(output):
+            check_takes_files(output / "tile")
         task.check_map()
         settings = options.seed, task.precision, options.stats, options.compile
         translators = [Translator(task.run, one, *settings) for one in where]
