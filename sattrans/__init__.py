@@ -3,11 +3,14 @@
 Each is loaded when it is first used, so that nothing stands between a command and its handler of Ctrl-C.
 """
 
-import os
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import os
+
+TYPE_CHECKING = False  # what typing has for type checkers, without loading it
 if TYPE_CHECKING:
+    from typing import Any
+
     from sattrans.classes import CLASSES_FILE, read_classes
     from sattrans.dataset import Dataset, Scene, Split, paired_scenes, rasters_by_stem
     from sattrans.errors import ClassesError, DatasetNotFound, RasterError, SattransError
@@ -60,6 +63,8 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     for room, names in HOMES.items():
         if name in names:
             return getattr(import_module(f"sattrans.{room}"), name)
