@@ -86,6 +86,11 @@ class _Task:
         tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
         return Layout(map_.height, map_.width, 3, map_.georeference, map_.partial, tags=tags)
 
+    @property
+    def stem(self) -> str:
+        """How the map's tiles are called."""
+        return Path(self.told["map"][0]).stem
+
     def former(self, path: Path) -> AbstractContextManager[Former]:
         """Open an image for an update. Raises `UsageError` where it is none of this map's."""
         return former(path, self.told, self.plan, self.layout.bands)
@@ -136,7 +141,7 @@ def generate(
         if is_image(output):
             finished = not (overwrite or is_same_file(update, output)) and _is_finished(task, output, creation)
         else:
-            finished = folder_finished(output, task.told, overwrite)
+            finished = folder_finished(output, task.told, overwrite, task.plan, task.stem)
         if finished:
             if preview and not dry_run:
                 write_preview(preview, task.map, task.run.palette, output)
@@ -233,7 +238,7 @@ def _write_tiles(
         return task.result(output, task.map.notices, made=False, need=need)
     with filling(output, task.told, overwrite):
         _look(task, stream)
-        write_tiles(stream, output, Path(task.told["map"][0]).stem)
+        write_tiles(stream, output, task.stem)
     return task.result(output, task.map.notices, made=True)
 
 

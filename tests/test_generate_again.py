@@ -29,6 +29,20 @@ def test_a_finished_image_is_left_alone_and_other_options_are_refused(run, tmp_p
     assert generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"), overwrite=True).made
 
 
+def test_tiles_that_are_gone_or_cut_short_are_made_again_and_the_others_left(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", 150, 170)
+    parts = generate(map_, tmp_path / "parts", run.folder).output
+    before = {path: path.read_bytes() for path in parts.iterdir()}
+    times = {path: path.stat().st_mtime_ns for path in before}
+    gone, cut, *others = sorted(parts.glob("*.tif"))
+    gone.unlink()
+    cut.write_bytes(before[cut][:-1])
+    assert generate(map_, parts, run.folder).made
+    assert {path: path.read_bytes() for path in parts.iterdir()} == before
+    assert all(path.stat().st_mtime_ns == times[path] for path in others)
+    assert not generate(map_, parts, run.folder).made
+
+
 def test_a_map_counts_as_changed_by_its_contents_and_place_not_by_its_time(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 80, 80)
     image = generate(map_, tmp_path / "sat.tif", run.folder).output

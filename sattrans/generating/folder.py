@@ -17,17 +17,23 @@ from sattrans.files import (
     remove,
     write_manifest,
 )
+from sattrans.generating.plan import Plan
 from sattrans.generating.stream import Stream
 from sattrans.grid import Window
-from sattrans.progress import bar
+from sattrans.progress import bar, log
+from sattrans.raster.cog import is_whole
 from sattrans.raster.write import write_tile
+from sattrans.words import counted
 
 MANIFEST = "generated.json"
 VERSION = 1
 
 
-def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> bool:
-    """Say whether the tiles are all there. Raises `OutputExists` for other things, and for other options' tiles."""
+def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool, plan: Plan, stem: str) -> bool:
+    """Say whether the tiles are all there, and whole but for what `is_whole` does not notice.
+
+    Raises `OutputExists` for other things, and for other options' tiles.
+    """
     if folder.exists() and not folder.is_dir():
         raise OutputExists(f"{folder} is a file: give a name that ends in .tif, or a folder")
     finished = folder / MANIFEST
@@ -39,7 +45,10 @@ def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool) -> b
     was, now = made_with["map"][0], asked["map"][0]
     of = "before the file of the map changed" if was == now else f"of another map, {was}"
     check_same_options(folder, made_with, asked, {"map": of, "run_created": "by another run of that name"})
-    return manifest == finished
+    lacking = len(_missing(folder, plan, stem)) if manifest == finished else 0
+    if lacking:
+        log.info("%s: %s missing or damaged, made again", folder, counted(lacking, "tile is", "tiles are"))
+    return manifest == finished and not lacking
 
 
 @contextmanager
@@ -50,22 +59,29 @@ def filling(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[
             remove(folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_manifest(begun_of(folder / MANIFEST), "generated", VERSION, {"options": dict(told)})
+        (folder / MANIFEST).unlink(missing_ok=True)
         yield
         begun_of(folder / MANIFEST).replace(folder / MANIFEST)
 
 
 def write_tiles(stream: Stream, folder: Path, stem: str) -> None:
-    """Write each window as a tile, cut at the map's edge; those that are there already are left."""
+    """Write each window as a tile, cut at the map's edge; those that are there already, and whole, are left."""
     map_, plan = stream.map, stream.plan
-
-    def path_of(row: int, col: int) -> Path:
-        return folder / f"{stem}_{plan.rows[row]:06d}_{plan.cols[col]:06d}.tif"
-
-    missing = [place for place in plan.places if not path_of(*place).exists()]
+    missing = _missing(folder, plan, stem)
     with bar(plan.windows, "generate", "window", plan.windows - len(missing)) as progress:
         for (row, col), pixels in stream.translated(missing):
             top, left = plan.rows[row], plan.cols[col]
             height, width = min(plan.size, map_.height - top), min(plan.size, map_.width - left)
             place = map_.georeference.at(Window(top, left, height, width))
-            write_tile(path_of(row, col), to_uint8(pixels[:, :height, :width]), place)
+            write_tile(_path_of(folder, plan, stem, row, col), to_uint8(pixels[:, :height, :width]), place)
             progress.update()
+
+
+def _path_of(folder: Path, plan: Plan, stem: str, row: int, col: int) -> Path:
+    return folder / f"{stem}_{plan.rows[row]:06d}_{plan.cols[col]:06d}.tif"
+
+
+def _missing(folder: Path, plan: Plan, stem: str) -> list[tuple[int, int]]:
+    """Return the windows whose tiles are not there, or were cut short."""
+    paths = {place: _path_of(folder, plan, stem, *place) for place in plan.places}
+    return [place for place, path in paths.items() if not (path.is_file() and is_whole(path))]
