@@ -35,7 +35,7 @@ from sattrans.raster.gate import session
 from sattrans.raster.room import check_room, room_needed
 from sattrans.raster.rows import Layout, RowWriter, check_begun, row_writer
 from sattrans.run import Run
-from sattrans.translator import Precision, Translator, resolve_precision
+from sattrans.translator import Precision, Translator, resolve_precision, undrawn
 from sattrans.version import __version__
 from sattrans.words import counted
 
@@ -150,11 +150,11 @@ def generate(
         if not is_image(output):
             check_takes_files(output / "tile")
         task.check_map()
+        need = _need(task, options, where[0], output, creation)  # before there are networks, which it counts
         settings = options.seed, task.precision, options.stats, options.compile
         translators = [Translator(task.run, one, *settings) for one in where]
         ahead = len(where) > 1 or where[0].type != "cpu"
         stream = Stream(task.map, task.plan, translators, options.batch_size, workers, ahead)
-        need = _need(task, options, output, creation)
         if is_image(output):
             result = _write_image(task, stream, output, overwrite, update, creation, need, dry_run)
         else:
@@ -220,11 +220,12 @@ def _is_finished(task: _Task, output: Path, creation: Creation | None) -> bool:
     return image_finished(output, task.told, creation or Creation(), sealed, updatable)
 
 
-def _need(task: _Task, options: GenerateOptions, output: Path, creation: Creation | None) -> Need:
-    with torch.device("meta"):
+def _need(task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: Creation | None) -> Need:
+    with undrawn(), torch.device("meta"):
         weights = sum(parameter.numel() for parameter in task.run.build_model().generator.parameters())
     width = int(task.run.manifest["options"]["width"])
-    memory = memory_of(task.plan, task.layout.bands, weights, options.batch_size, width)
+    classes = len(task.run.palette) if task.run.palette and task.told["flat_field"] else 0
+    memory = memory_of(task.plan, task.layout.bands, weights, options.batch_size, width, classes, device.type != "cpu")
     if is_image(output):
         return Need(memory, room_needed(task.layout, ENCODED, creation))
     return Need(memory, int(ENCODED * task.plan.windows * task.plan.size**2 * task.layout.count))
