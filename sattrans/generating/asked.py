@@ -89,7 +89,8 @@ def check_asked(
         read_aoi(given.aoi)
     if is_same_file(output, Path(map_)):
         raise OutputExists(f"{output} is the map itself: choose another output")
-    if is_image(output) and output.parent.resolve() == Path(map_).resolve():  # shapefiles: a raster makes it maps
+    # Of shapefiles; a raster among them would make it a folder of maps.
+    if is_image(output) and Path(map_).is_dir() and output.parent.resolve() == Path(map_).resolve():
         raise OutputExists(f"{output} would lie in the map, a folder of shapefiles: choose another folder")
     check_there(map_)
     if preview:
