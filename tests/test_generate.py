@@ -247,9 +247,9 @@ def test_a_plan_says_what_is_needed_and_writes_nothing(run, tmp_path):
 MEASURED = """
 import sys
 from pathlib import Path
-from sattrans.generate import generate, plan_generate
+from sattrans.generate import generate
 given = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-print(plan_generate(*given)[1].memory)
+print(generate(*given, dry_run=True).need.memory)
 generate(*given)
 print(next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
