@@ -48,7 +48,8 @@ class _Sums:
         The generator's own grain, which comes again every `PERIOD` px, runs through all windows alike: it is left.
         """
         size = len(self.counts[0])
-        halves: list[Floats] = [_mean(*both) for both in zip(self.totals, self.counts, strict=True)]
+        both = list(zip(self.totals, self.counts, strict=True))
+        halves: list[Floats] = [np.divide(total, np.maximum(1, n), dtype=np.float32) for total, n in both]
 
         def take(parts: Iterable[Floats]) -> None:
             for half, part in zip(halves, parts, strict=True):
@@ -61,15 +62,15 @@ class _Sums:
         columns = self._along(halves, 1)
         take(means[:, None, :] for means in columns)
         take(_grain(half) for half in halves)
-        seen = np.minimum(*self.counts) >= FEWEST / 4
-        fine = [waves_of(half * seen, size) for half in halves]
+        # Of a blotch where few windows show the class, most is theirs alone: it is drawn to nothing.
+        fine = [waves_of(half * (n / (n + FEWEST)), size) for half, n in zip(halves, self.counts, strict=True)]
         found = np.sum([_agreed(*(waves * octave for waves in fine)) for octave in octaves(size)], axis=0)
         return ClassField(_agreed(*coarse), _agreed(*rows), _agreed(*columns), rounded(drawn(found, size)))
 
     def _along(self, halves: Sequence[Floats], axis: int) -> list[Floats]:
         """Return the halves' means over an axis, (3, S), weighed by how often each place was seen."""
         return [
-            _mean((_levelled(half) * counts).sum(axis=axis), counts.sum(axis=axis - 1))
+            (_levelled(half) * counts).sum(axis=axis) / np.maximum(1, counts.sum(axis=axis - 1))
             for half, counts in zip(halves, self.counts, strict=True)
         ]
 
@@ -103,11 +104,6 @@ def _inner(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for part, other in ((inner[:, RIM:], across), (inner[:, :-RIM], across), (inner[RIM:], down), (inner[:-RIM], down)):
         part[other] = UNKNOWN
     return inner
-
-
-def _mean(total: Floats, counts: Floats) -> Floats:
-    mean: Floats = np.divide(total, np.maximum(1, counts), dtype=np.float32)
-    return mean
 
 
 def _levelled(half: Floats) -> Floats:
