@@ -80,7 +80,7 @@ def parse_bounds(text: str) -> Area:
     except ValueError:
         raise OptionError(f"--bounds {text}: four numbers are needed, left,bottom,right,top") from None
     if not (np.isfinite([left, bottom, right, top]).all() and left < right and bottom < top):
-        raise OptionError(f"--bounds {text}: left below right and bottom below top, in units of the CRS")
+        raise OptionError(f"--bounds {text}: left below right and bottom below top are needed, in units of the CRS")
     return Area(f"--bounds {text}", shapely.box(left, bottom, right, top))
 
 

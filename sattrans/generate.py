@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sattrans.device import several
-from sattrans.errors import ClassesError, SattransError
-from sattrans.files import check_takes_files, check_unlocked
+from sattrans.errors import ClassesError, OutputExists, SattransError
+from sattrans.files import check_takes_files, check_unlocked, part_of
 from sattrans.generating.asked import GenerateOptions, check_asked, is_image, is_same_file
 from sattrans.generating.change import Change
 from sattrans.generating.folder import filling, folder_finished, write_tiles
@@ -18,12 +19,7 @@ from sattrans.generating.former import UPDATE, WORDS, Former, former, image_fini
 from sattrans.generating.look import write_preview
 from sattrans.generating.need import Need, memory_of
 from sattrans.generating.plan import Plan, parse_overlap
-from sattrans.generating.record import (
-    TAG,
-    digests,
-    seal,
-    write_record,
-)
+from sattrans.generating.record import PENDING, TAG, Digests, digests, record_path, seal, write_record
 from sattrans.generating.stream import Stream
 from sattrans.mapping.opened import Map, open_map
 from sattrans.mapping.options import MapOptions
@@ -33,7 +29,7 @@ from sattrans.progress import log
 from sattrans.raster.creation import Creation
 from sattrans.raster.gate import session
 from sattrans.raster.room import check_room, room_needed
-from sattrans.raster.rows import Layout, RowWriter, check_begun, row_writer
+from sattrans.raster.rows import Layout, RowWriter, begun_with, check_begun, row_writer
 from sattrans.run import Run
 from sattrans.translator import Precision, Translator, resolve_precision, undrawn
 from sattrans.version import __version__
@@ -66,7 +62,7 @@ class GenerateResult:
     anew: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Task:
     """A map that was opened for a run, and how it will be translated."""
 
@@ -85,6 +81,11 @@ class _Task:
         run, map_ = self.run, self.map
         tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
         return Layout(map_.height, map_.width, 3, map_.georeference, map_.partial, tags=tags)
+
+    @cached_property
+    def digests(self) -> Digests:
+        """The hash of each window's map, which is read for it once."""
+        return digests(self.map, self.plan)
 
     @property
     def stem(self) -> str:
@@ -139,7 +140,7 @@ def generate(
             with task.former(update):
                 pass  # refused here where it cannot be, whether there is anything to do or not
         if is_image(output):
-            finished = not (overwrite or is_same_file(update, output)) and _is_finished(task, output, creation)
+            finished = not overwrite and _is_finished(task, output, creation, is_same_file(update, output))
         else:
             finished = folder_finished(output, task.told, overwrite, task.plan, task.stem)
         if finished:
@@ -150,6 +151,8 @@ def generate(
         if not is_image(output):
             check_takes_files(output / "tile")
         task.check_map()
+        for notice in task.map.notices:
+            log.warning(notice)
         need = _need(task, options, where[0], output, creation)  # before there are networks, which it counts
         settings = options.seed, task.precision, options.stats, options.compile
         translators = [Translator(task.run, one, *settings) for one in where]
@@ -205,10 +208,10 @@ def _task(
         yield _Task(opened, read_map, plan, precision, told)
 
 
-def _is_finished(task: _Task, output: Path, creation: Creation | None) -> bool:
+def _is_finished(task: _Task, output: Path, creation: Creation | None, replaced: bool) -> bool:
     def sealed() -> str:
         task.check_map()
-        return seal(digests(task.map, task.plan), task.map)
+        return seal(task.digests, task.map)
 
     def updatable() -> bool:
         try:
@@ -217,7 +220,12 @@ def _is_finished(task: _Task, output: Path, creation: Creation | None) -> bool:
         except SattransError:
             return False
 
-    return image_finished(output, task.told, creation or Creation(), sealed, updatable)
+    try:
+        return image_finished(output, task.told, creation or Creation(), sealed, updatable)
+    except OutputExists:
+        if replaced:  # by what its update makes of it
+            return False
+        raise
 
 
 def _need(task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: Creation | None) -> Need:
@@ -255,7 +263,7 @@ def _write_image(
 ) -> GenerateResult:
     """Write the GeoTIFF, and its record beside it."""
     check_room(output, need.disk)
-    found = digests(task.map, task.plan)
+    found = task.digests
     sealed = seal(found, task.map)
     replaces = overwrite or is_same_file(update, output)
     with ExitStack() as stack:
@@ -264,9 +272,12 @@ def _write_image(
         change = anew = None
         if before:
             changed, stream.flat = before.digests != found, before.flat
-            log.info("%d of %s changed", int(changed.sum()), counted(changed.size, "window"))
             change = Change(task.plan, changed, before.read)
             anew = sum(change.needs(*place) for place in task.plan.places)
+            windows = counted(changed.size, "window")
+            log.info("%d of %s changed; %d are made anew, with those that overlap them", changed.sum(), windows, anew)
+            # What was begun from another image has other pixels where nothing changed.
+            replaces |= (begun_with(output) or {}).get(UPDATE, before.name) != before.name
         made = {**task.told, "map": sealed}, replaces, creation
         if dry_run:
             check_begun(output, *made, words=WORDS, aside=aside)
@@ -279,13 +290,8 @@ def _write_image(
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
         writer.tags[TAG] = sealed
-        record = output, task.told, task.plan, found, sealed, stream.flat
-        # A kill between the two leaves the pieces and a record; where an image stands, that and its own record.
-        stands = output.exists()
-        if not stands:
-            write_record(*record)
-    if stands:
-        write_record(*record)
+        write_record(part_of(output) / PENDING, task.told, task.plan, found, sealed, stream.flat)
+        writer.beside[PENDING] = record_path(output)
     return task.result(output, task.map.notices, made=True, seams=score, anew=anew)
 
 

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -142,15 +144,77 @@ def test_what_lies_unfinished_beside_an_image_is_told_and_gone_on_with(run, tmp_
         generate(map_, tmp_path / "new.tif", run.folder, update=first)
 
 
+def test_an_update_begun_from_another_image_is_begun_anew_and_one_for_another_map_is_kept(run, tmp_path, monkeypatch):
+    map_ = write_map(tmp_path / "map.tif", 700, 100)
+    original = shutil.copy(map_, tmp_path / "original.tif")
+    image = generate(map_, tmp_path / "sat.tif", run.folder).output
+    plain = generate(map_, tmp_path / "plain.tif", run.folder, GenerateOptions(flat_field=False)).output
+    other = shutil.copy(image, tmp_path / "other.tif")
+    shutil.copy(record_path(image), record_path(other))
+    values = read(map_)
+    values[:, :30] = 50
+    write_raster(map_, values, "EPSG:32652", PLACE)
+    stopped(monkeypatch, map_, image, run.folder, update=image)
+    kept = sorted(pieces_of(image))
+    assert kept
+    assert not generate(original, image, run.folder).made
+    assert sorted(pieces_of(image)) == kept
+    stopped(monkeypatch, map_, tmp_path / "new.tif", run.folder, update=other)
+    generate(map_, tmp_path / "new.tif", run.folder, update=image)
+    assert generate(map_, image, run.folder, update=image).made
+    assert np.array_equal(read(tmp_path / "new.tif"), read(image))
+    with pytest.raises(UsageError, match="made with flat_field False"):
+        generate(map_, tmp_path / "none.tif", run.folder, update=plain)
+
+
+KILLED_BEFORE_ITS_RECORD = """
+import os, sys
+from pathlib import Path
+from sattrans.generate import generate
+replace = Path.replace
+def replace_or_end(self, target):
+    if self.name == "record.json":
+        os._exit(9)
+    return replace(self, target)
+Path.replace = replace_or_end
+map_, image, run, update = sys.argv[1:]
+generate(map_, Path(image), Path(run), update=Path(image) if update else None)
+"""
+
+
+def test_a_kill_between_an_image_and_its_record_loses_neither(run, tmp_path):
+    map_, image = write_map(tmp_path / "map.tif", 100, 100), tmp_path / "sat.tif"
+
+    def killed(update):
+        command = [sys.executable, "-c", KILLED_BEFORE_ITS_RECORD, map_, image, run.folder, update]
+        assert subprocess.run(command, check=False).returncode == 9
+
+    killed(update="")
+    assert image.exists()
+    assert not record_path(image).exists()
+    assert not generate(map_, image, run.folder).made
+    values = read(map_)
+    values[:, :30] = 50
+    write_raster(map_, values, "EPSG:32652", PLACE)
+    killed(update="yes")
+    made = read(image)
+    assert not generate(map_, image, run.folder, update=image).made
+    assert not list(tmp_path.glob("*.part"))
+    values[:, 70:] = 10
+    write_raster(map_, values, "EPSG:32652", PLACE)
+    assert generate(map_, image, run.folder, update=image).made
+    assert np.array_equal(read(image)[:, :30], made[:, :30])
+
+
 def test_an_image_that_was_cut_short_is_called_so_and_overwrite_makes_it_anew(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 90, 90)
     image = generate(map_, tmp_path / "sat.tif", run.folder).output
     whole = image.read_bytes()
     image.write_bytes(whole[:-1000])
     for how in ({}, {"preview": tmp_path / "look.png"}):
-        with pytest.raises(RasterError, match=r"sat\.tif is damaged, its end is missing: --overwrite makes it anew"):
+        with pytest.raises(RasterError, match=r"sat\.tif is damaged, its end is missing: delete it, or --overwrite"):
             generate(map_, image, run.folder, **how)
-    with pytest.raises(UsageError, match=r"--update .*sat\.tif: it is damaged, .*: --overwrite instead"):
+    with pytest.raises(UsageError, match=r"--update .*sat\.tif: it is damaged, .*: without --update, --overwrite"):
         generate(map_, image, run.folder, update=image)
     assert not (tmp_path / "look.png").exists()
     assert generate(map_, image, run.folder, overwrite=True).made
@@ -162,7 +226,7 @@ def test_an_image_that_was_cut_short_is_called_so_and_overwrite_makes_it_anew(ru
     values = read(map_)
     values[:, :9, :9] = 50
     write_raster(map_, values, "EPSG:32652", PLACE)
-    with pytest.raises(RasterError, match="^--update .* the file is damaged .* with --overwrite instead"):
+    with pytest.raises(RasterError, match="^--update .*: a part of it cannot be read: without --update, --overwrite"):
         generate(map_, image, run.folder, update=image)
 
 

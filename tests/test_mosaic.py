@@ -147,7 +147,7 @@ def test_a_mosaic_that_was_cut_short_is_not_taken_for_finished(tmp_path):
     flat(tmp_path / "t", "a.tif", 1, 0)
     output = mosaic(tmp_path / "t", tmp_path / "m.tif").output
     os.truncate(output, output.stat().st_size - 1)
-    with pytest.raises(RasterError, match=r"m\.tif is damaged, its end is missing: --overwrite makes it anew"):
+    with pytest.raises(RasterError, match=r"m\.tif is damaged, its end is missing: delete it, or --overwrite"):
         mosaic(tmp_path / "t", output)
     assert mosaic(tmp_path / "t", output, overwrite=True).made
     assert not mosaic(tmp_path / "t", output).made

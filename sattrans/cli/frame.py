@@ -89,7 +89,10 @@ class _Lines(logging.Handler):
     """Prints what the verbs log, a line each, on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _console(stderr=True).print(f"[dim]{_line(record.getMessage())}[/]")
+        if record.levelno >= logging.WARNING:
+            notify([record.getMessage()])
+        else:
+            _console(stderr=True).print(f"[dim]{_line(record.getMessage())}[/]")
 
 
 def listen() -> None:

@@ -188,7 +188,6 @@ def _need(memory: int, disk: int, output: Path) -> str:
 def _show(result: "GenerateResult") -> None:
     from sattrans.generating.asked import is_image
 
-    notify(result.notices)
     windows = counted(result.windows, "window")
     if result.anew is not None:
         windows = f"{windows}, {result.anew} of them anew,"

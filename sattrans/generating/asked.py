@@ -69,6 +69,8 @@ def check_asked(
     if workers < 1:
         raise OptionError(f"--workers {workers}: at least 1 is needed")
     suffix = output.suffix.lower()
+    if output.name.lower() in RASTER_SUFFIXES:
+        raise OptionError(f"-o {output}: a name is needed before the suffix")
     if is_image(output):
         if output.is_dir():
             raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")

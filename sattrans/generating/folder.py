@@ -47,7 +47,7 @@ def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool, plan
     check_same_options(folder, made_with, asked, {"map": of, "run_created": "by another run of that name"})
     lacking = len(_missing(folder, plan, stem)) if manifest == finished else 0
     if lacking:
-        log.info("%s: %s missing or damaged, made again", folder, counted(lacking, "tile is", "tiles are"))
+        log.info("%s: %s missing or damaged", folder, counted(lacking, "tile is", "tiles are"))
     return manifest == finished and not lacking
 
 

@@ -13,7 +13,7 @@ from sattrans.errors import OutputExists, RasterError, UsageError
 from sattrans.files import as_json, check_same_options, part_of
 from sattrans.generating.flat import FlatField
 from sattrans.generating.plan import Plan
-from sattrans.generating.record import TAG, Digests, known_seal, read_record, record_of
+from sattrans.generating.record import ANEW, TAG, Digests, known_seal, read_record, record_of, settle
 from sattrans.grid import Window
 from sattrans.raster.cog import is_whole
 from sattrans.raster.creation import Creation
@@ -46,7 +46,7 @@ class Former:
         try:
             return self.image.read(window).astype(np.uint8, copy=False)
         except RasterError as error:
-            raise RasterError(f"--update {error}, with --overwrite instead") from error
+            raise RasterError(f"--update {self.path}: a part of it cannot be read: {ANEW}") from error
 
 
 @contextmanager
@@ -54,12 +54,13 @@ def former(path: Path, told: Mapping[str, Any], plan: Plan, bands: int) -> Itera
     """Open an image for an update. Raises `UsageError` where it is none, is damaged, or was made otherwise."""
     if not path.is_file():
         raise UsageError(f"--update {path}: there is no such image")
+    settle(path)
     with open_raster(path) as image:
         if not is_whole(path):
-            raise UsageError(f"--update {path}: it is damaged, its end is missing: --overwrite instead makes it anew")
+            raise UsageError(f"--update {path}: it is damaged, its end is missing: {ANEW}")
         found = read_record(path, image.tags(), plan, told, frozenset({"map"}))
         if image.bands != bands:
-            raise UsageError(f"--update {path}: it has {image.bands} bands, not {bands}: generate it anew")
+            raise UsageError(f"--update {path}: it has {image.bands} bands, not {bands}: {ANEW}")
         yield Former(path, image, *found)
 
 
@@ -76,6 +77,7 @@ def image_finished(
     file is not the one in the image's record. `updatable` says whether an update could take over what stands there.
     Raises `RasterError` for an image that was cut short.
     """
+    settle(output)
     made_with = options_of(output)
     if made_with is None or "map" not in made_with:  # not there, or not ours
         return is_finished(output, told, creation)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import SattransError, UsageError
-from sattrans.files import as_json, read_manifest, write_manifest
+from sattrans.files import as_json, part_of, read_manifest, write_manifest
 from sattrans.generating.flat import FlatField
 from sattrans.generating.plan import Plan
 from sattrans.generating.stream import read_band
 from sattrans.mapping.opened import Map
 from sattrans.progress import bar
+from sattrans.raster.gate import open_raster
 
 VERSION = 1
 DIGEST = 8
@@ -68,9 +69,21 @@ def known_seal(output: Path, told: Mapping[str, Any]) -> str | None:
     return str(record["seal"]) if record and record["options"] == as_json(told) else None
 
 
-def write_record(
-    output: Path, told: Mapping[str, Any], plan: Plan, found: Digests, sealed: str, flat: FlatField
-) -> None:
+PENDING = "record.json"
+"""Of what lies unfinished: the record of the image that it will be."""
+
+
+def settle(output: Path) -> None:
+    """Put a record beside its image that a kill between the two left behind."""
+    pending = part_of(output) / PENDING
+    if pending.is_file() and output.is_file():
+        with open_raster(output) as image:
+            sealed = image.tags().get(TAG)
+        if read_manifest(pending, "windows", VERSION)["seal"] == sealed:
+            pending.replace(record_path(output))
+
+
+def write_record(path: Path, told: Mapping[str, Any], plan: Plan, found: Digests, sealed: str, flat: FlatField) -> None:
     """Write the record of an image that was made with the options `told`."""
     rows = ["".join(f"{int(value):016x}" for value in row) for row in found]
     body = {
@@ -80,7 +93,11 @@ def write_record(
         "windows": rows,
         "flat_field": flat.encode(),
     }
-    write_manifest(record_path(output), "windows", VERSION, body)
+    write_manifest(path, "windows", VERSION, body)
+
+
+ANEW = "without --update, --overwrite makes it anew"
+"""What helps where an update does not."""
 
 
 def read_record(
@@ -93,21 +110,20 @@ def read_record(
     """
     path = record_path(output)
     if not path.is_file():
-        raise UsageError(f"--update {output}: {path} is not there, which says what it was made from: generate it anew")
+        raise UsageError(f"--update {output}: {path} is not there, which says what it was made from: {ANEW}")
     record = read_manifest(path, "windows", VERSION)
     if record["seal"] != tags.get(TAG):
-        raise UsageError(f"--update {output}: {path} is not the record of this image: generate it anew")
+        raise UsageError(f"--update {output}: {path} is not the record of this image: {ANEW}")
     if record["size"] != [plan.height, plan.width]:
         high, wide = record["size"]
         raise UsageError(
-            f"--update {output}: it is {wide} wide × {high} high, the map now {plan.width} × {plan.height}: "
-            "generate it anew"
+            f"--update {output}: it is {wide} wide × {high} high, the map now {plan.width} × {plan.height}: {ANEW}"
         )
     for name, value in told.items():
         if name not in ours and record["options"].get(name) != value:
             raise UsageError(
                 f"--update {output}: it was made with {name} {record['options'].get(name)}, not {value}: "
-                "take the same options, or generate it anew"
+                f"take the same options; or {ANEW}"
             )
     found = [[int(row[at : at + 16], 16) for at in range(0, len(row), 16)] for row in record["windows"]]
     return np.array(found, np.uint64), FlatField.decode(record["flat_field"])

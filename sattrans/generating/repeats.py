@@ -61,7 +61,7 @@ class _Sums:
         take(means[:, :, None] for means in rows)
         columns = self._along(halves, 1)
         take(means[:, None, :] for means in columns)
-        take(_grain(half) for half in halves)
+        take(_levelled(_grain(half)) for half in halves)
         # Of a blotch where few windows show the class, most is theirs alone: it is drawn to nothing.
         fine = [waves_of(half * (n / (n + FEWEST)), size) for half, n in zip(halves, self.counts, strict=True)]
         found = np.sum([_agreed(*(waves * octave for waves in fine)) for octave in octaves(size)], axis=0)

@@ -35,6 +35,7 @@ from sattrans.files import (
 )
 from sattrans.grid import Window
 from sattrans.palette import RGB
+from sattrans.progress import log
 from sattrans.raster.cog import Level, block_sizes, blocks_of, is_whole, needs_big, write_block, write_head
 from sattrans.raster.creation import Creation
 from sattrans.raster.gate import open_raster
@@ -110,6 +111,7 @@ class RowWriter:
         self._pyramid = Pyramid(layout.height, layout.width)
         self._pieces = Pieces(folder)
         self._creation = creation or Creation()
+        self.beside: dict[str, Path] = {}
         self.tags = {**layout.tags, OPTIONS_TAG: json.dumps(dict(options))}
         otherwise = layout.overviews or ("nearest" if layout.colormap else "average")
         self._how = self._creation.overviews(otherwise)
@@ -269,7 +271,7 @@ def options_of(output: Path) -> dict[str, Any] | None:
 def check_whole(output: Path) -> None:
     """Raise `RasterError` for an output that was cut short; what `is_whole` does not notice is not noticed here."""
     if not is_whole(output):
-        raise RasterError(f"{output} is damaged, its end is missing: --overwrite makes it anew")
+        raise RasterError(f"{output} is damaged, its end is missing: delete it, or --overwrite, and it is made anew")
 
 
 def is_finished(
@@ -290,8 +292,10 @@ def is_finished(
         )
     check_whole(output)
     check_same_options(output, made_with, (creation or Creation()).added_to(options), words)
-    folder = part_of(output)
-    if folder.exists():  # killed between the last rename and the clean-up
+    folder, begun = part_of(output), begun_with(output)
+    if begun is not None and any(begun.get(name) != value for name, value in made_with.items()):
+        log.info("in %s lies, unfinished, what was begun with other options", folder)
+    elif folder.exists():  # killed between the last rename and the clean-up
         with lock(folder):
             remove(folder)
     return True
@@ -339,8 +343,8 @@ def row_writer(
 
     `options`, and `creation` (the encoding) with them, decide the bytes: pieces that a killed run left are taken up
     where they are the same, and refused (`OutputExists`, in these `words`) where they are not, unless `overwrite`.
-    Options `aside` count until the output is finished, which does not tell them. One writer at a time
-    (`LockedError`).
+    Options `aside` count until the output is finished, which does not tell them. Files in its folder that the writer
+    is told to put `beside` go to their places once the output is in its own. One writer at a time (`LockedError`).
     """
     folder = part_of(output)
     options = (creation or Creation()).added_to(options)
@@ -360,4 +364,6 @@ def row_writer(
             writer.take_up()
         yield writer
         writer.finish(output)
+        for name, place in writer.beside.items():
+            (folder / name).replace(place)
         remove(folder)
