@@ -74,7 +74,7 @@ def test_an_output_that_lacks_its_last_byte_is_not_finished(tmp_path, texts, lay
     whole = (tmp_path / "out.tif").read_bytes()
     for length in (len(whole) - 1, len(whole) // 2):
         (tmp_path / "out.tif").write_bytes(whole[:length])
-        with pytest.raises(RasterError, match=r"out\.tif is damaged, its end is missing: --overwrite"):
+        with pytest.raises(RasterError, match=r"out\.tif is damaged, its end is missing: delete it, or --overwrite"):
             is_finished(tmp_path / "out.tif", {"a": 1}, creation)
     for length in (0, 3, 9, 300, 900):  # what made it may not be read any more
         (tmp_path / "out.tif").write_bytes(whole[:length])

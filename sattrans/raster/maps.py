@@ -143,7 +143,7 @@ class ClassMap:
         if _many(len(colors), strange, MOST_CLASSES):
             raise ClassesError(
                 f"{self.raster.path} holds {len(colors)} colours beside the classes' ({found}): it is a picture, or "
-                f"was smoothed or compressed with loss; draw it without, in {expected}"
+                f"was smoothed or compressed with loss (JPEG?); draw it without smoothing, in {expected}"
             )
         raise ClassesError(
             f"{self.raster.path} holds colours {found} that are none of those expected: {expected}; "
