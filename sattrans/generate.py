@@ -135,10 +135,9 @@ def generate(
     options = options or GenerateOptions()
     check_asked(map_, output, map_options, workers, update, preview, creation)
     where = several(device, devices)
-    with _task(map_, run, options, where[0], map_options) as task:
-        if update:
-            with task.former(update):
-                pass  # refused here where it cannot be, whether there is anything to do or not
+    with _task(map_, run, options, where[0], map_options) as task, ExitStack() as stack:
+        # Refused here where it cannot be updated, whether there is anything to do or not.
+        before = stack.enter_context(task.former(update)) if update else None
         if is_image(output):
             finished = not overwrite and _is_finished(task, output, creation, is_same_file(update, output))
         else:
@@ -159,7 +158,8 @@ def generate(
         ahead = len(where) > 1 or where[0].type != "cpu"
         stream = Stream(task.map, task.plan, translators, options.batch_size, workers, ahead)
         if is_image(output):
-            result = _write_image(task, stream, output, overwrite, update, creation, need, dry_run)
+            replaces = overwrite or is_same_file(update, output)
+            result = _write_image(task, stream, output, replaces, before, creation, need, dry_run)
         else:
             result = _write_tiles(task, stream, output, overwrite, need, dry_run)
         if preview and result.made:
@@ -255,8 +255,8 @@ def _write_image(
     task: _Task,
     stream: Stream,
     output: Path,
-    overwrite: bool,
-    update: Path | None,
+    replaces: bool,
+    before: Former | None,
     creation: Creation | None,
     need: Need,
     dry_run: bool,
@@ -265,24 +265,21 @@ def _write_image(
     check_room(output, need.disk)
     found = task.digests
     sealed = seal(found, task.map)
-    replaces = overwrite or is_same_file(update, output)
-    with ExitStack() as stack:
-        before = stack.enter_context(task.former(update)) if update else None
-        aside = {UPDATE: before.name} if before else None
-        change = anew = None
-        if before:
-            changed, stream.flat = before.digests != found, before.flat
-            change = Change(task.plan, changed, before.read)
-            anew = sum(change.needs(*place) for place in task.plan.places)
-            windows = counted(changed.size, "window")
-            log.info("%d of %s changed; %d are made anew, with those that overlap them", changed.sum(), windows, anew)
-            # What was begun from another image has other pixels where nothing changed.
-            replaces |= (begun_with(output) or {}).get(UPDATE, before.name) != before.name
-        made = {**task.told, "map": sealed}, replaces, creation
-        if dry_run:
-            check_begun(output, *made, words=WORDS, aside=aside)
-            return task.result(output, task.map.notices, made=False, need=need, anew=anew)
-        writer = stack.enter_context(row_writer(output, task.layout, *made, words=WORDS, aside=aside))
+    aside = {UPDATE: before.name} if before else None
+    change = anew = None
+    if before:
+        changed, stream.flat = before.digests != found, before.flat
+        change = Change(task.plan, changed, before.read)
+        anew = sum(change.needs(*place) for place in task.plan.places)
+        windows = counted(changed.size, "window")
+        log.info("%d of %s changed; %d are made anew, with those that overlap them", changed.sum(), windows, anew)
+        # What was begun from another image has other pixels where nothing changed.
+        replaces |= (begun_with(output) or {}).get(UPDATE, before.name) != before.name
+    made = {**task.told, "map": sealed}, replaces, creation
+    if dry_run:
+        check_begun(output, *made, words=WORDS, aside=aside)
+        return task.result(output, task.map.notices, made=False, need=need, anew=anew)
+    with row_writer(output, task.layout, *made, words=WORDS, aside=aside) as writer:
         if not change:
             _look(task, stream)
         stream.write(writer, change)

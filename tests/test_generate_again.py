@@ -20,6 +20,13 @@ from sattrans.raster.rows import RowWriter
 __all__ = ["run"]  # a fixture
 
 
+def edit(map_, rows=slice(30)):
+    """Make another class of some rows."""
+    values = read(map_)
+    values[:, rows] = 50
+    write_raster(map_, values, "EPSG:32652", PLACE)
+
+
 def test_a_finished_image_is_left_alone_and_other_options_are_refused(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 80, 80)
     first = generate(map_, tmp_path / "sat.tif", run.folder)
@@ -126,9 +133,7 @@ def test_what_lies_unfinished_beside_an_image_is_told_and_gone_on_with(run, tmp_
     image = generate(map_, tmp_path / "sat.tif", run.folder).output
     first = shutil.copy(image, tmp_path / "first.tif")
     shutil.copy(record_path(image), record_path(first))
-    values = read(map_)
-    values[:, :30] = 50
-    write_raster(map_, values, "EPSG:32652", PLACE)
+    edit(map_)
     stopped(monkeypatch, map_, image, run.folder, update=image)
     before = {path: path.stat().st_mtime_ns for path in pieces_of(image)}
     with pytest.raises(OutputExists, match=rf"before: with --update {image} the same command goes on .*sat\.tif\.part"):
@@ -151,9 +156,7 @@ def test_an_update_begun_from_another_image_is_begun_anew_and_one_for_another_ma
     plain = generate(map_, tmp_path / "plain.tif", run.folder, GenerateOptions(flat_field=False)).output
     other = shutil.copy(image, tmp_path / "other.tif")
     shutil.copy(record_path(image), record_path(other))
-    values = read(map_)
-    values[:, :30] = 50
-    write_raster(map_, values, "EPSG:32652", PLACE)
+    edit(map_)
     stopped(monkeypatch, map_, image, run.folder, update=image)
     kept = sorted(pieces_of(image))
     assert kept
@@ -193,15 +196,12 @@ def test_a_kill_between_an_image_and_its_record_loses_neither(run, tmp_path):
     assert image.exists()
     assert not record_path(image).exists()
     assert not generate(map_, image, run.folder).made
-    values = read(map_)
-    values[:, :30] = 50
-    write_raster(map_, values, "EPSG:32652", PLACE)
+    edit(map_)
     killed(update="yes")
     made = read(image)
     assert not generate(map_, image, run.folder, update=image).made
     assert not list(tmp_path.glob("*.part"))
-    values[:, 70:] = 10
-    write_raster(map_, values, "EPSG:32652", PLACE)
+    edit(map_, slice(70, None))
     assert generate(map_, image, run.folder, update=image).made
     assert np.array_equal(read(image)[:, :30], made[:, :30])
 

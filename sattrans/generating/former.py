@@ -51,9 +51,7 @@ class Former:
 
 @contextmanager
 def former(path: Path, told: Mapping[str, Any], plan: Plan, bands: int) -> Iterator[Former]:
-    """Open an image for an update. Raises `UsageError` where it is none, is damaged, or was made otherwise."""
-    if not path.is_file():
-        raise UsageError(f"--update {path}: there is no such image")
+    """Open an image that is there for an update. Raises `UsageError` where it is damaged, or was made otherwise."""
     settle(path)
     with open_raster(path) as image:
         if not is_whole(path):
