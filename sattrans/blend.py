@@ -87,7 +87,7 @@ class RollingRows:
     """Sums rows of windows from the top, and lets go of what is finished: memory is width × (rows not finished)."""
 
     def __init__(self, bands: int, width: int, first_row: int = 0) -> None:
-        self.top = first_row
+        self.top, self.width = first_row, width
         self._sum = np.zeros((bands, 0, width), np.float32)
 
     def add(self, row: int, pixels: Floats, weights: Floats) -> None:
@@ -121,15 +121,6 @@ class RollingRows:
 def to_uint8(pixels: Floats) -> NDArray[np.uint8]:
     """Round to grey levels 0 to 255."""
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-
-
-def smoothed(pixels: Floats, cell: int) -> Floats:
-    """Return what is coarse in pixels (bands, H, W), whose sides are multiples of `cell`.
-
-    Means of cells, weighed 1 2 1 with their neighbours and drawn out linearly: a pixel reaches less than three
-    cells far. Beyond an edge is what lies at it.
-    """
-    return drawn_out(blurred(cell_means(pixels, cell)), cell)
 
 
 def cell_means(pixels: Floats, cell: int) -> Floats:

@@ -186,7 +186,7 @@ def _task(
     opened = run if isinstance(run, Run) else open_run(run)
     kind, spec = model_class(opened.model_name), opened.spec
     precision = resolve_precision(options.precision, device)
-    blend = options.blend or ("hann" if kind.margin is None else "none")
+    blend = options.blend or ("bands" if kind.margin is None else "none")
     overlap = parse_overlap(options.overlap, spec.size, kind.stride, kind.margin)
     given = map_options or MapOptions()
     with session(), open_map(map_, given, opened.palette, opened.ground_resolution) as read_map:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sattrans.blend import RAMPS, RollingRows, axis_weights, coarseness, smoothed, to_uint8
+from sattrans.blend import RAMPS, RollingRows, axis_weights, blurred, cell_means, coarseness, drawn_out, to_uint8
 from sattrans.grid import cover_starts
 
 every_ramp = pytest.mark.parametrize("ramp", [ramp for ramps in RAMPS.values() for ramp in ramps])
@@ -81,6 +81,11 @@ def test_rolling_rows_hold_no_more_than_what_is_not_finished():
         rolling.add(row, np.ones((3, 64, 10), np.float32), np.ones((3, 64), np.float32))
         rolling.let_go(row)
         assert rolling._sum.shape[1] <= 64
+
+
+def smoothed(pixels, cell):
+    """What is coarse in pixels (bands, H, W), whose sides are whole cells."""
+    return drawn_out(blurred(cell_means(pixels, cell)), cell)
 
 
 @pytest.mark.parametrize("cell", [1, 2, 4, 8])

@@ -55,7 +55,7 @@ def stopped(*_):
 def test_what_is_refused_then_is_refused_now(run, refused, tmp_path, monkeypatch):
     map_, output = write_map(tmp_path / "map.tif"), tmp_path / "sat.tif"
     made(run, map_, "-o", output)
-    assert "blend: hann there, none now" in refused(map_, "-o", output, "--blend", "none")
+    assert "blend: bands there, none now" in refused(map_, "-o", output, "--blend", "none")
     assert "the preview is a PNG" in refused(map_, "-o", tmp_path / "b.tif", "--preview", tmp_path / "p.jpg")
     assert "map.tif is a file, nothing can lie in it" in refused(map_, "-o", map_ / "x.tif")
     assert "is the map itself" in refused(map_, "-o", map_)
@@ -73,7 +73,7 @@ def test_what_is_refused_then_is_refused_now(run, refused, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(Stream, "write", stopped)
         assert generate(run, map_, "-o", tmp_path / "c.tif").exit_code == 130
-    assert "blend: hann there, none now" in refused(map_, "-o", tmp_path / "c.tif", "--blend", "none")
+    assert "blend: bands there, none now" in refused(map_, "-o", tmp_path / "c.tif", "--blend", "none")
     assert generate(run, map_, "-o", tmp_path / "c.tif", "--dry-run").exit_code == 0
 
 

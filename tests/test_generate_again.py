@@ -32,7 +32,7 @@ def test_a_finished_image_is_left_alone_and_other_options_are_refused(run, tmp_p
     first = generate(map_, tmp_path / "sat.tif", run.folder)
     before = first.output.read_bytes()
     assert not generate(map_, tmp_path / "sat.tif", run.folder).made
-    with pytest.raises(OutputExists, match="blend: hann there, none now"):
+    with pytest.raises(OutputExists, match="blend: bands there, none now"):
         generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"))
     assert first.output.read_bytes() == before
     assert generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"), overwrite=True).made

@@ -102,7 +102,7 @@ def generate(
     ] = "25%",
     blend: Annotated[
         BlendName | None,
-        typer.Option(help="How they are joined. [dim]Default: hann; none where the model needs no blending.[/dim]"),
+        typer.Option(help="How they are joined. [dim]Default: bands; none where the model needs no blending.[/dim]"),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Windows translated at once.")] = 4,
     stats: Annotated[

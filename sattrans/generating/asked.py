@@ -28,7 +28,7 @@ RASTER_SUFFIXES = (".tif", ".tiff")
 class GenerateOptions:
     """What decides an image beside map and run.
 
-    `overlap` is a number of pixels, or a part of the tile size such as "25%". `blend` None takes `hann`, or `none`
+    `overlap` is a number of pixels, or a part of the tile size such as "25%". `blend` None takes `bands`, or `none`
     for a model of finite view, which needs no blending. `precision` `auto` is bf16 where the device is quick at it.
     `stats` says whose statistics batch norms take: those of the run, or each tile's own. `flat_field` takes out what
     windows repeat at the same place; a model of finite view repeats nothing, and of pictures as maps it cannot be told.

@@ -7,9 +7,12 @@ a class, additive, as in BaSiC (Peng et al. 2017, doi:10.1038/ncomms14836).
 """
 
 import base64
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from io import BytesIO
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,12 @@ from sattrans.blend import Floats
 from sattrans.generating.showing import Workspace
 from sattrans.generating.waves import drawn
 from sattrans.palette import UNKNOWN
+
+Each = Callable[..., Iterator[Any]]
+"""Gives what a function returns of each element, in order: `map`, or that of a pool of threads."""
+
+HELPERS = min(4, os.cpu_count() or 1)
+"""Threads that look for the field and take it out, while no network works on this thread."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +65,30 @@ class FlatField:
         return float(np.sqrt(np.mean([np.square(one.shade + one.blotches).mean() for one in self.classes.values()])))
 
     @cached_property
-    def _space(self) -> Workspace:
-        return Workspace(len(next(iter(self.classes.values())).shade[0]))
+    def _spaces(self) -> local:
+        return local()  # a thread's own
 
-    def correct(self, maps: NDArray[np.uint8], images: Floats) -> Floats:
-        """Correct images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows, in place."""
-        if not self.classes:  # nor is any window looked through, then
-            return images
-        space = self._space
-        for window, image in zip(maps, images, strict=True):
-            space.begin()
-            for number in classes_of(window):
-                if one := self.classes.get(number):
-                    np.equal(window, number, out=space.mask)
-                    space.lay(image, one.shade, one.blotches)
-            space.take_from(image)
+    def correct(self, maps: NDArray[np.uint8], images: Floats, each: Each = map) -> Floats:
+        """Correct images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows, in place.
+
+        `each` may be the `map` of a pool of threads.
+        """
+        if self.classes:  # nor is any window looked through, else
+            spaces = self._spaces
+            for _ in each(partial(self._correct, spaces), maps, images):
+                pass
         return images
+
+    def _correct(self, spaces: local, window: NDArray[np.uint8], image: Floats) -> None:
+        if not hasattr(spaces, "own"):
+            spaces.own = Workspace(len(window))
+        space: Workspace = spaces.own
+        space.begin()
+        for number in classes_of(window):
+            if one := self.classes.get(number):
+                np.equal(window, number, out=space.mask)
+                space.lay(image, one.shade, one.blotches)
+        space.take_from(image)
 
     def encode(self) -> str:
         """Return the fields as text."""

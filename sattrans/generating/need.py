@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sattrans.generating.flat import HELPERS
 from sattrans.generating.plan import Plan
 from sattrans.generating.repeats import MEMORY, bytes_of
 from sattrans.raster.rows import BLOCK, PANEL
@@ -23,8 +24,8 @@ LOADED, HELD = 3, 1.3
 MAPS = 1.6
 """What a batch takes, in maps of the network's width at full size: in the models that come along, at the most."""
 
-SUMS, FIELD, FINDING, TAKING = 32, 24, 140, 100
-"""Of a flat field, bytes a pixel of a window: a class's sums, and its field; room to find it, and to take it out."""
+SUMS, FIELD, FINDING, TAKING = 48, 24, 140, 100
+"""Of a flat field, bytes a pixel of a window: a class's sums, and its field; room to find one, and to take it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,13 @@ def memory_of(plan: Plan, bands: int, weights: int, batch_size: int, width: int,
     """
     held = HELD * weights * 4 + batch_size * plan.size**2 * MAPS * width * 4
     held += min(MEMORY, plan.windows * bytes_of(plan.size)) if classes else 0
-    look = plan.size**2 * (classes * SUMS + FINDING) if classes else 0
+    look = plan.size**2 * (classes * SUMS + HELPERS * FINDING) if classes else 0
     across = min(PANEL, plan.width) + 2 * plan.size
     rows = BLOCK + 2 * plan.size + 2 * plan.halo
-    write = 2 * rows * across * 3 * plan.layers * 4  # sums: twice, once more while rows are let go
-    write += plan.size * across * 3 * plan.layers * 4 + 4 * BLOCK * across * (bands + 12)  # a strip; pieces
-    write += plan.size**2 * (classes * FIELD + TAKING) if classes else 0
+    kept = 4 * across * 3 * (1 + (plan.layers - 1) / plan.cell**2)  # of a row of pixels
+    write = 2 * rows * kept  # sums: twice, once more while rows are let go
+    write += plan.size * kept + 4 * BLOCK * across * (bands + 12)  # a strip; pieces
+    write += plan.size**2 * (classes * FIELD + HELPERS * TAKING) if classes else 0
     beside = BESIDE + (CONTEXT if gpu else 0)
     return int(_taken() + beside + max(LOADED * weights * 4, held + look, held + write))
 

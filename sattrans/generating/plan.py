@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.blend import RAMPS, Blend, Floats, axis_weights, coarseness
+from sattrans.blend import RAMPS, Blend, Floats, Ramp, axis_weights, coarseness
 from sattrans.errors import OptionError
 from sattrans.grid import Window, cover_starts
 
@@ -48,24 +48,28 @@ class Plan:
         return len(self.rows) * len(self.cols)
 
     @property
+    def _ramps(self) -> tuple[Ramp, ...]:
+        return RAMPS[self.blend] if self.overlap else RAMPS["none"]
+
+    @property
     def layers(self) -> int:
         """How many sums are kept: one, or one of fine texture and one of what is coarse."""
-        return len(RAMPS[self.blend])
+        return len(self._ramps)
 
     @cached_property
     def row_weights(self) -> list[Floats]:
         """The weights down each row of windows, (rows, size), for each layer."""
-        return [axis_weights(self.rows, self.size, self.overlap, ramp) for ramp in RAMPS[self.blend]]
+        return [axis_weights(self.rows, self.size, self.overlap, ramp) for ramp in self._ramps]
 
     @cached_property
     def col_weights(self) -> list[Floats]:
         """The weights across each column of windows, (columns, size), for each layer."""
-        return [axis_weights(self.cols, self.size, self.overlap, ramp) for ramp in RAMPS[self.blend]]
+        return [axis_weights(self.cols, self.size, self.overlap, ramp) for ramp in self._ramps]
 
-    @property
+    @cached_property
     def cell(self) -> int:
-        """The side of a cell of what is coarse."""
-        return coarseness(self.overlap)
+        """The side of a cell of what is coarse: windows start and end at whole ones."""
+        return math.gcd(coarseness(self.overlap), self.size, self.size - self.overlap)
 
     @property
     def halo(self) -> int:

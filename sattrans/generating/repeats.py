@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.blend import Floats
-from sattrans.generating.flat import ClassField, FlatField, classes_of, rounded
-from sattrans.generating.showing import Workspace
+from sattrans.generating.flat import ClassField, Each, FlatField, classes_of, rounded
+from sattrans.generating.showing import Share
 from sattrans.generating.waves import COARSE, drawn, octaves, waves_of
 from sattrans.metrics.seams import PERIOD
 from sattrans.palette import UNKNOWN
@@ -32,14 +32,16 @@ class _Sums:
     def __init__(self, size: int) -> None:
         self.totals: list[Floats] = [np.zeros((3, size, size), np.float32) for _ in range(2)]
         self.counts: list[Floats] = [np.zeros((size, size), np.float32) for _ in range(2)]
+        self._share = Share(size)
         self.windows = 0
 
-    def add(self, image: Floats, space: Workspace) -> None:
-        """Add a window's image (3, S, S) where it is `space.mask`."""
-        space.take(image)
-        half = self.windows % 2
-        self.totals[half] += space.part
-        self.counts[half] += space.mask
+    def add(self, image: Floats, here: NDArray[np.bool_]) -> None:
+        """Add a window's image (3, S, S), `here` (S, S) being of the class."""
+        share, half = self._share, self.windows % 2
+        np.copyto(share.mask, here)
+        share.take(image)
+        self.totals[half] += share.part
+        self.counts[half] += share.mask
         self.windows += 1
 
     def field(self) -> ClassField:
@@ -80,20 +82,32 @@ class FlatFieldEstimator:
 
     def __init__(self) -> None:
         self._classes: dict[int, _Sums] = {}
-        self._space: Workspace | None = None
 
-    def add(self, maps: NDArray[np.uint8], images: Floats) -> None:
-        """Add images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows."""
-        for window, image in zip(maps, images, strict=True):
-            inner = _inner(window)
-            self._space = self._space or Workspace(len(window))
-            for number in classes_of(inner, SHARE):
-                np.equal(inner, number, out=self._space.mask)
-                self._classes.setdefault(number, _Sums(len(window))).add(image, self._space)
+    def add(self, maps: NDArray[np.uint8], images: Floats, each: Each = map) -> None:
+        """Add images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows.
 
-    def field(self) -> FlatField:
+        `each` may be the `map` of a pool of threads: a class's windows are added by one, in order.
+        """
+        inner = list(each(_inner, maps))
+        shown: dict[int, list[int]] = {}
+        for place, window in enumerate(inner):
+            for number in classes_of(window, SHARE):
+                shown.setdefault(number, []).append(place)
+
+        def add(number: int) -> None:
+            sums = self._classes[number]
+            for place in shown[number]:
+                sums.add(images[place], inner[place] == number)
+
+        for number in shown:
+            self._classes.setdefault(number, _Sums(maps.shape[-1]))
+        for _ in each(add, shown):
+            pass
+
+    def field(self, each: Each = map) -> FlatField:
         """Return what came again in the windows."""
-        found = {n: sums.field() for n, sums in sorted(self._classes.items()) if sums.windows >= FEWEST}
+        seen = {n: sums for n, sums in sorted(self._classes.items()) if sums.windows >= FEWEST}
+        found = dict(zip(seen, each(_Sums.field, seen.values()), strict=True))
         return FlatField({n: one for n, one in found.items() if one.shade.any() or one.blotches.any()})
 
 

@@ -18,15 +18,10 @@ MOST = 10.0
 NOTHING = 1e-6
 
 
-class Workspace:
-    """Memory to look at one window in, class by class, and then as a whole: to ask for it anew each time is slow."""
+class Share:
+    """Memory to look at a class's part of a window in: to ask for it anew each time is slow."""
 
     def __init__(self, size: int) -> None:
-        self._cell = gcd(size, CELL)
-        self._planes = np.zeros((10, size, size), np.float32)
-        self._own, self._image, self._blotches = self._planes[0], self._planes[1:4], self._planes[4:7]
-        self._shade = np.zeros((3, size, size), np.float32)
-        self._shares: list[Floats] = []
         self.mask = np.zeros((size, size), np.float32)
         """1 where the window is of the class at hand, else 0; (S, S)."""
         self.part = np.zeros((3, size, size), np.float32)
@@ -37,6 +32,18 @@ class Workspace:
         np.subtract(image, 0 if shade is None else shade, out=self.part)
         self.part -= (self.part.reshape(3, -1) @ self.mask.ravel() / self.mask.sum())[:, None, None]
         self.part *= self.mask
+
+
+class Workspace(Share):
+    """Memory to look at one window in, class by class, and then as a whole."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._cell = gcd(size, CELL)
+        self._planes = np.zeros((10, size, size), np.float32)
+        self._own, self._image, self._blotches = self._planes[0], self._planes[1:4], self._planes[4:7]
+        self._shade = np.zeros((3, size, size), np.float32)
+        self._shares: list[Floats] = []
 
     def begin(self) -> None:
         """Forget the window before."""

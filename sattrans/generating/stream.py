@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.blend import Floats, RollingRows, smoothed, to_uint8
+from sattrans.blend import Floats, to_uint8
 from sattrans.generating.change import Change
-from sattrans.generating.flat import FlatField
+from sattrans.generating.flat import HELPERS, FlatField
+from sattrans.generating.panel import Panel
 from sattrans.generating.plan import Plan, panels
 from sattrans.generating.repeats import FlatFieldEstimator, sampled
 from sattrans.grid import Window
@@ -28,7 +30,6 @@ Place = tuple[int, int]
 Translated = tuple[Sequence[Place], NDArray[np.uint8], Floats]
 """Windows, their maps and their images; both of these may have more than there are windows, to fill a batch."""
 
-BANDS = 3
 BEHIND = 2
 """How many pieces may wait to be written; more would be held in memory."""
 
@@ -49,6 +50,7 @@ class Stream:
     flat: FlatField = field(default_factory=lambda: FlatField({}))
     _known: dict[Place, NDArray[np.uint8]] = field(default_factory=dict, init=False)
     _reader: ThreadPoolExecutor = field(default_factory=lambda: _pool(1), init=False)
+    _helpers: ThreadPoolExecutor = field(default_factory=lambda: _pool(HELPERS), init=False)
 
     def write(self, writer: RowWriter, change: Change | None = None) -> None:
         """Translate what the writer misses and hand it over, panel by panel, each from the top.
@@ -83,12 +85,15 @@ class Stream:
             for batch, windows, images in self._translated(places):
                 for place, window, image in zip(batch, windows, images, strict=False):
                     self._known[place], maps[place] = to_uint8(image), window
-                found.add(windows[: len(batch)], images[: len(batch)])
+                found.add(windows[: len(batch)], images[: len(batch)], self._helpers.map)
                 progress.update(len(batch))
-        self.flat = found.field()
-        for place, image in self._known.items():
-            corrected = self.flat.correct(maps[place][np.newaxis], image[np.newaxis].astype(np.float32))
-            self._known[place] = to_uint8(corrected[0])
+        self.flat = found.field(self._helpers.map)
+
+        def correct(place: Place) -> NDArray[np.uint8]:
+            image = self._known[place][np.newaxis].astype(np.float32)
+            return to_uint8(self.flat.correct(maps[place][np.newaxis], image)[0])
+
+        self._known = dict(zip(maps, self._helpers.map(correct, maps), strict=True))
 
     def _finish(self, writer: RowWriter, piece: Window, pixels: NDArray[np.uint8], change: Change | None) -> None:
         if self.map.partial:
@@ -113,56 +118,23 @@ class Stream:
     ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
         """Yield a panel's pieces as they are finished."""
         plan, todo = self.plan, deque(pieces)
-        area = plan.around(pieces[0])
-        sums = RollingRows(BANDS * plan.layers, area.width, area.row)
-        strip = np.zeros((BANDS * plan.layers, plan.size, area.width), np.float32)
+        panel = Panel(plan, plan.around(pieces[0]))
 
         def finished(until: int) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
             while todo and plan.around(todo[0]).bottom <= until:
                 piece = todo.popleft()
-                yield piece, self._joined(piece, sums)
+                yield piece, panel.finished(piece)
                 if todo:
-                    sums.let_go(plan.around(todo[0]).row)
+                    panel.let_go(plan.around(todo[0]).row)
 
-        current: int | None = None
-        for (row, col), pixels in self.translated(list(self._places(pieces, change))):
-            if row != current:
-                if current is not None:
-                    self._add(sums, strip, current)
-                current = row
-                yield from finished(plan.rows[row])
-            self._lay(strip, plan.cols[col] - area.col, col, pixels)
-            told()
-        if current is not None:
-            self._add(sums, strip, current)
+        translated = self.translated(list(self._places(pieces, change)))
+        for row, windows in groupby(translated, lambda window: window[0][0]):
+            yield from finished(plan.rows[row])
+            for (_, col), pixels in windows:
+                panel.lay(col, pixels)
+                told()
+            panel.sink(row)
         yield from finished(plan.extent[0])
-
-    def _lay(self, strip: Floats, left: int, col: int, pixels: Floats) -> None:
-        """Add a window to its row, weighed across; what lies beyond the panel is left out."""
-        begin, end = max(0, -left), min(self.plan.size, strip.shape[2] - left)
-        for layer, weights in enumerate(self.plan.col_weights):
-            place = strip[BANDS * layer : BANDS * (layer + 1), :, left + begin : left + end]
-            place += pixels[:, :, begin:end] * weights[col, begin:end]
-
-    def _add(self, sums: RollingRows, strip: Floats, row: int) -> None:
-        """Add a row of windows, weighed down, and empty it."""
-        down = np.stack([weights[row] for weights in self.plan.row_weights])  # (layers, size)
-        sums.add(self.plan.rows[row], strip, np.repeat(down, BANDS, axis=0))
-        strip[:] = 0
-
-    def _joined(self, piece: Window, sums: RollingRows) -> NDArray[np.uint8]:
-        """Return a piece's pixels, (3, H, W)."""
-        plan, area = self.plan, self.plan.around(piece)
-        inside = (
-            slice(None),
-            slice(piece.row - area.row, piece.bottom - area.row),
-            slice(piece.col - area.col, piece.right - area.col),
-        )
-        parts = sums.look(area.row, area.bottom)
-        if plan.layers == 1:
-            return to_uint8(parts[inside])
-        fine, coarse = parts[:BANDS], parts[BANDS:]
-        return to_uint8(fine[inside] + smoothed(coarse - fine, plan.cell)[inside])
 
     def translated(self, places: Sequence[Place]) -> Iterator[tuple[Place, Floats]]:
         """Yield windows and their images, (3, size, size), in order, corrected by the flat field."""
@@ -174,7 +146,8 @@ class Stream:
     def _corrected(self, places: Sequence[Place]) -> Iterator[tuple[Place, Floats]]:
         for batch, windows, images in self._translated(places):
             count = len(batch)
-            yield from zip(batch, self.flat.correct(windows[:count], images[:count]), strict=True)
+            corrected = self.flat.correct(windows[:count], images[:count], self._helpers.map)
+            yield from zip(batch, corrected, strict=True)
 
     def _translated(self, places: Sequence[Place]) -> Iterator[Translated]:
         """Yield windows, their maps and their images. Every batch has one shape; the last is filled.

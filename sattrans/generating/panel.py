@@ -1,0 +1,78 @@
+"""A panel: columns of the image, from the top, that windows are added up in until pieces of it are finished."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sattrans.blend import Floats, RollingRows, blurred, cell_means, drawn_out, to_uint8
+from sattrans.generating.plan import Plan
+from sattrans.grid import Window
+
+BANDS = 3
+
+
+class _Sums:
+    """Windows added up cell by cell, weighed down and across: a row of them first, then row under row."""
+
+    def __init__(self, cell: int, down: Floats, across: Floats, area: Window) -> None:
+        self._cell, self._left = cell, area.col // cell
+        # What a cell weighs is what its pixels weigh in the mean.
+        self._down, self._across = (w.reshape(len(w), -1, cell).mean(axis=2, dtype=np.float32) for w in (down, across))
+        self.rows = RollingRows(BANDS, -(-area.width // cell), area.row // cell)
+        self._strip = np.zeros((BANDS, down.shape[1] // cell, self.rows.width), np.float32)
+
+    def lay(self, start: int, col: int, cells: Floats) -> None:
+        """Add a window (3, h, w) that starts at a column of pixels; what lies beyond the panel is left out."""
+        left = start // self._cell - self._left
+        begin, end = max(0, -left), min(cells.shape[2], self._strip.shape[2] - left)
+        place = self._strip[:, :, left + begin : left + end]
+        place += cells[:, :, begin:end] * self._across[col, begin:end]
+
+    def sink(self, start: int, row: int) -> None:
+        """Add the row of windows, which starts at a row of pixels, and empty it."""
+        self.rows.add(start // self._cell, self._strip, np.repeat(self._down[row][np.newaxis], BANDS, axis=0))
+        self._strip[:] = 0
+
+
+class Panel:
+    """What windows add up to, over an area whose edges lie at whole cells.
+
+    With two layers the second is of what is coarse: its sum is kept by cells, which is all that is looked at. What it
+    has beyond the first is blurred and drawn out to pixels, none of which reaches three cells far.
+    """
+
+    def __init__(self, plan: Plan, area: Window) -> None:
+        self._plan, self._area = plan, area
+        cells = (1, plan.cell)[: plan.layers]
+        weights = zip(cells, plan.row_weights, plan.col_weights, strict=True)
+        self._layers = [_Sums(cell, down, across, area) for cell, down, across in weights]
+
+    def lay(self, col: int, pixels: Floats) -> None:
+        """Add a window's pixels (3, S, S) to its row, by the number of its column."""
+        start = self._plan.cols[col]
+        for layer, cell in zip(self._layers, (1, self._plan.cell), strict=False):
+            layer.lay(start, col, pixels if cell == 1 else cell_means(pixels, cell))
+
+    def sink(self, row: int) -> None:
+        """Add the row of windows that was laid, by its number."""
+        for layer in self._layers:
+            layer.sink(self._plan.rows[row], row)
+
+    def finished(self, piece: Window) -> NDArray[np.uint8]:
+        """Return a piece's pixels, (3, H, W), once all windows that reach it were added."""
+        area = self._plan.around(piece)
+        inside = (
+            slice(None),
+            slice(piece.row - area.row, piece.bottom - area.row),
+            slice(piece.col - area.col, piece.right - area.col),
+        )
+        fine = self._layers[0].rows.look(area.row, area.bottom)
+        if len(self._layers) == 1:
+            return to_uint8(fine[inside])
+        cell = self._plan.cell
+        coarse = self._layers[1].rows.look(area.row // cell, area.bottom // cell) - cell_means(fine, cell)
+        return to_uint8(fine[inside] + drawn_out(blurred(coarse), cell)[inside])
+
+    def let_go(self, until: int) -> None:
+        """Forget what lies above a row of pixels at a whole cell."""
+        for layer, cell in zip(self._layers, (1, self._plan.cell), strict=False):
+            layer.rows.let_go(until // cell)
