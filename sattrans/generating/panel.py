@@ -17,11 +17,12 @@ class _Sums:
         self._cell, self._left = cell, area.col // cell
         # What a cell weighs is what its pixels weigh in the mean.
         self._down, self._across = (w.reshape(len(w), -1, cell).mean(axis=2, dtype=np.float32) for w in (down, across))
-        self.rows = RollingRows(BANDS, -(-area.width // cell), area.row // cell)
-        self._strip = np.zeros((BANDS, down.shape[1] // cell, self.rows.width), np.float32)
+        self._rows = RollingRows(BANDS, -(-area.width // cell), area.row // cell)
+        self._strip = np.zeros((BANDS, down.shape[1] // cell, self._rows.width), np.float32)
 
-    def lay(self, start: int, col: int, cells: Floats) -> None:
-        """Add a window (3, h, w) that starts at a column of pixels; what lies beyond the panel is left out."""
+    def lay(self, start: int, col: int, pixels: Floats) -> None:
+        """Add a window (3, S, S) that starts at a column of pixels; what lies beyond the panel is left out."""
+        cells = pixels if self._cell == 1 else cell_means(pixels, self._cell)
         left = start // self._cell - self._left
         begin, end = max(0, -left), min(cells.shape[2], self._strip.shape[2] - left)
         place = self._strip[:, :, left + begin : left + end]
@@ -29,8 +30,16 @@ class _Sums:
 
     def sink(self, start: int, row: int) -> None:
         """Add the row of windows, which starts at a row of pixels, and empty it."""
-        self.rows.add(start // self._cell, self._strip, np.repeat(self._down[row][np.newaxis], BANDS, axis=0))
+        self._rows.add(start // self._cell, self._strip, np.repeat(self._down[row][np.newaxis], BANDS, axis=0))
         self._strip[:] = 0
+
+    def look(self, area: Window) -> Floats:
+        """Return the sums of an area's rows, by cells."""
+        return self._rows.look(area.row // self._cell, area.bottom // self._cell)
+
+    def let_go(self, until: int) -> None:
+        """Forget what lies above a row of pixels."""
+        self._rows.let_go(until // self._cell)
 
 
 class Panel:
@@ -41,16 +50,14 @@ class Panel:
     """
 
     def __init__(self, plan: Plan, area: Window) -> None:
-        self._plan, self._area = plan, area
-        cells = (1, plan.cell)[: plan.layers]
-        weights = zip(cells, plan.row_weights, plan.col_weights, strict=True)
-        self._layers = [_Sums(cell, down, across, area) for cell, down, across in weights]
+        self._plan = plan
+        layers = zip((1, plan.cell)[: plan.layers], plan.row_weights, plan.col_weights, strict=True)
+        self._layers = [_Sums(cell, down, across, area) for cell, down, across in layers]
 
     def lay(self, col: int, pixels: Floats) -> None:
         """Add a window's pixels (3, S, S) to its row, by the number of its column."""
-        start = self._plan.cols[col]
-        for layer, cell in zip(self._layers, (1, self._plan.cell), strict=False):
-            layer.lay(start, col, pixels if cell == 1 else cell_means(pixels, cell))
+        for layer in self._layers:
+            layer.lay(self._plan.cols[col], col, pixels)
 
     def sink(self, row: int) -> None:
         """Add the row of windows that was laid, by its number."""
@@ -65,14 +72,14 @@ class Panel:
             slice(piece.row - area.row, piece.bottom - area.row),
             slice(piece.col - area.col, piece.right - area.col),
         )
-        fine = self._layers[0].rows.look(area.row, area.bottom)
-        if len(self._layers) == 1:
+        fine, *coarse = (layer.look(area) for layer in self._layers)
+        if not coarse:
             return to_uint8(fine[inside])
         cell = self._plan.cell
-        coarse = self._layers[1].rows.look(area.row // cell, area.bottom // cell) - cell_means(fine, cell)
-        return to_uint8(fine[inside] + drawn_out(blurred(coarse), cell)[inside])
+        beyond = blurred(coarse[0] - cell_means(fine, cell))
+        return to_uint8(fine[inside] + drawn_out(beyond, cell)[inside])
 
     def let_go(self, until: int) -> None:
         """Forget what lies above a row of pixels at a whole cell."""
-        for layer, cell in zip(self._layers, (1, self._plan.cell), strict=False):
-            layer.rows.let_go(until // cell)
+        for layer in self._layers:
+            layer.let_go(until)

@@ -89,11 +89,12 @@ class Stream:
                 progress.update(len(batch))
         self.flat = found.field(self._helpers.map)
 
-        def correct(place: Place) -> NDArray[np.uint8]:
-            image = self._known[place][np.newaxis].astype(np.float32)
-            return to_uint8(self.flat.correct(maps[place][np.newaxis], image)[0])
+        def correct(place: Place) -> None:
+            image = self._known[place].astype(np.float32)
+            self._known[place] = to_uint8(self.flat.correct(maps[place][np.newaxis], image[np.newaxis])[0])
 
-        self._known = dict(zip(maps, self._helpers.map(correct, maps), strict=True))
+        for _ in self._helpers.map(correct, maps):
+            pass
 
     def _finish(self, writer: RowWriter, piece: Window, pixels: NDArray[np.uint8], change: Change | None) -> None:
         if self.map.partial:
