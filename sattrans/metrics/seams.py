@@ -89,6 +89,9 @@ class _Axis:
         return float(values[known].sum()) / expected if expected else None
 
 
+STRIP = 1 << 16
+"""Pixels that are looked at in one go: so many stay in a processor's cache."""
+
 MOST = 64
 """Parts of an image that its score is taken from."""
 
@@ -120,10 +123,13 @@ def seams(
         around = Window(top, left, part.bottom - top, part.right - left)
         pixels = read(around).astype(np.int16)
         known = np.ones(pixels.shape[1:], bool) if valid is None else valid(around)
-        own = part.row - top
-        across.add(pixels[:, own:], left, known[own:])
-        own = part.col - left
-        down.add(pixels[:, :, own:].transpose(0, 2, 1), top, known[:, own:].T)
+        above, before = part.row - top, part.col - left
+        rows = max(1, STRIP // part.width)
+        for first in range(0, part.height, rows):
+            own = slice(above + first, above + first + rows)
+            across.add(pixels[:, own], left, known[own])
+            own = slice(max(0, own.start - 2), own.stop)
+            down.add(pixels[:, own, before:].transpose(0, 2, 1), top + own.start, known[own, before:].T)
     found = [
         ratios
         for axis, where in ((down, boundaries[0]), (across, boundaries[1]))
