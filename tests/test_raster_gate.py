@@ -8,6 +8,7 @@ import pytest
 import rasterio
 from affine import Affine
 from makers import HERE, make_indices, make_picture, web_server, write_raster
+from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
 from sattrans.errors import RasterError
@@ -95,6 +96,15 @@ def test_nodata_alpha_colors_and_tags_are_told(tmp_path):
     with open_raster(tmp_path / "mask.tif") as raster:
         assert (raster.alpha_band, raster.nodata, raster.tags()["MADE"]) == (None, 255, "here")
         assert {value: raster.colormap()[value] for value in table} == table
+
+
+@pytest.mark.parametrize("profile", [{}, {"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}])
+def test_each_raster_has_its_own_crs_whichever_was_opened_before(tmp_path, profile):
+    wanted = ["EPSG:2180", "EPSG:2180", "EPSG:32633", None, "EPSG:32633", "EPSG:4326", "EPSG:2180"]
+    for number, crs in enumerate(wanted):
+        path = write_raster(tmp_path / f"{number}.tif", PICTURE, crs, HERE, **profile)
+        assert georeference(path)[0] == (crs and CRS.from_user_input(crs))
+        assert georeference(path)[1] == HERE
 
 
 # What a file smuggles in is not followed.

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from sattrans.raster.tiff import (
     HEIGHT,
+    LITTLE,
     LONG,
     STRIP_OFFSETS,
     STRIP_SIZES,
@@ -36,9 +37,6 @@ GHOST = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(PROMISES) + PROMISES
 
 PLACED = (33550, 33922, 34264, 34735, 34736, 34737, 42112)
 """Tags that say where the whole lies, and its metadata: overviews have none."""
-
-LITTLE = b"II"
-"""How a little-endian TIFF begins: all that sattrans and GDAL make here."""
 
 TRAILER = b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED"
 

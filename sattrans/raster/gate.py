@@ -1,17 +1,20 @@
 """The gate every raster passes: a file is opened as what its first bytes say it is, and as nothing else."""
 
 import os
+import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from sattrans.errors import RasterError
@@ -19,9 +22,7 @@ from sattrans.grid import Window
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.quiet import quiet
 from sattrans.raster.sidecar import read_aux_xml, read_world_file
-
-if TYPE_CHECKING:
-    from rasterio.io import DatasetReader
+from sattrans.raster.tiff import GEO_KEYS, LITTLE, Directory, read_directory
 
 MAGIC = {
     b"II*\0": "GTiff",
@@ -94,7 +95,7 @@ class Raster:
     """An open raster, or a part of one. Reading raises `RasterError` with the path in it, whatever GDAL finds wrong."""
 
     path: str
-    src: "DatasetReader"
+    src: DatasetReader
     georeference: Georeference
     part: Window | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -234,11 +235,38 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
         yield Raster(str(path), src, Georeference.of(crs, transform), settings=settings)
 
 
+_last_crs: tuple[Directory, CRS | None] = {}, None
+
+
+class _TiffReader(DatasetReader):  # type: ignore[misc]
+    """Takes over the CRS of the TIFF before where the same bytes tell it: to ask PROJ takes longer than the rest."""
+
+    def read_crs(self) -> CRS | None:
+        """Return the CRS; rasterio calls this once, when it opens the file."""
+        global _last_crs
+        keys, crs = _last_crs
+        own = _geo_keys(Path(self.name))
+        if not own or own != keys:
+            crs = super().read_crs()
+            _last_crs = own, crs
+        return crs
+
+
+def _geo_keys(path: Path) -> Directory:
+    """Return the tags that tell a TIFF's CRS; none where that is not as simple."""
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            return read_directory(data, GEO_KEYS) if data[:2] == LITTLE else {}
+    except (OSError, ValueError, KeyError, StopIteration, struct.error):
+        return {}
+
+
 @contextmanager
-def _opened(name: str, driver: str | None, settings: Mapping[str, str]) -> Iterator["DatasetReader"]:
+def _opened(name: str, driver: str | None, settings: Mapping[str, str]) -> Iterator[DatasetReader]:
     try:
         with _under(settings), quiet():
-            src = rasterio.open(name, driver=driver)
+            reader = _TiffReader if driver == "GTiff" else rasterio.open
+            src = reader(name, driver=driver, sharing=False)
     except UnicodeEncodeError:
         raise RasterError(f"{name}: its name is not UTF-8; rename it") from None
     except (RasterioError, OSError) as error:
@@ -271,7 +299,7 @@ def _driver(path: Path, typed: bool) -> str:
     raise RasterError(f"{path} {what}")
 
 
-def _check_sizes(name: str, src: "DatasetReader") -> None:
+def _check_sizes(name: str, src: DatasetReader) -> None:
     if src.dtypes[0].startswith("complex"):
         raise RasterError(
             f"{name} holds {src.dtypes[0]} pixels: neither an image nor a map holds complex numbers; make one of it "

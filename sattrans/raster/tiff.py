@@ -4,12 +4,14 @@ Formats: TIFF 6.0, and BigTIFF as https://www.awaresystems.be/imaging/tiff/bigti
 """
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from mmap import mmap
 
 import numpy as np
 
+LITTLE = b"II"
+"""How a little-endian TIFF begins: all that sattrans and GDAL make here."""
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of one value of each type."""
 LONG, LONG8 = 4, 16
@@ -17,6 +19,8 @@ NUMBERS = {1: "u1", 3: "<u2", LONG: "<u4", LONG8: "<u8"}
 
 SUBFILE_TYPE, WIDTH, HEIGHT, TILE_OFFSETS, TILE_SIZES = 254, 256, 257, 324, 325
 STRIP_OFFSETS, STRIP_SIZES = 273, 279
+GEO_KEYS = (34735, 34736, 34737)
+"""Tags that tell the CRS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +94,12 @@ class Form:
         return b"".join(head).ljust(_even(fixed), b"\0") + b"".join(long)
 
 
-def read_directory(data: bytes | memoryview) -> dict[int, Tag]:
-    """Return the first directory of a little-endian TIFF or BigTIFF by the numbers of its tags."""
-    return next(read_directories(data))
+def read_directory(data: bytes | memoryview | mmap, wanted: Container[int] | None = None) -> dict[int, Tag]:
+    """Return the first directory of a little-endian TIFF or BigTIFF by the numbers of its tags, or those `wanted`."""
+    return next(read_directories(data, wanted))
 
 
-def read_directories(data: bytes | memoryview | mmap) -> Iterator[dict[int, Tag]]:
+def read_directories(data: bytes | memoryview | mmap, wanted: Container[int] | None = None) -> Iterator[dict[int, Tag]]:
     """Yield the directories of a little-endian TIFF or BigTIFF, each by the numbers of its tags.
 
     Raises `ValueError` or `struct.error` where the data end before a directory does.
@@ -112,11 +116,12 @@ def read_directories(data: bytes | memoryview | mmap) -> Iterator[dict[int, Tag]
         for _ in range(entries):
             number, kind, values = struct.unpack_from(entry, data, at)
             at += struct.calcsize(entry)
-            length = values * SIZES[kind]
-            start = at if length <= room else int.from_bytes(data[at : at + room], "little")
-            if start + length > len(data):
-                raise ValueError(f"tag {number} lies beyond the end")
-            tags[number] = Tag(kind, values, bytes(data[start : start + length]))
+            if wanted is None or number in wanted:
+                length = values * SIZES[kind]
+                start = at if length <= room else int.from_bytes(data[at : at + room], "little")
+                if start + length > len(data):
+                    raise ValueError(f"tag {number} lies beyond the end")
+                tags[number] = Tag(kind, values, bytes(data[start : start + length]))
             at += room
         yield tags
         at = int.from_bytes(data[at : at + room], "little")
