@@ -18,9 +18,12 @@ from rio_cogeo.cogeo import cog_validate
 from sattrans.errors import LockedError, OutputExists, RasterError
 from sattrans.files import part_of
 from sattrans.grid import Window
+from sattrans.raster.cog import blocks_of
 from sattrans.raster.gate import open_raster
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.pieces import decode_blocks, encode_blocks
 from sattrans.raster.rows import BLOCK, OPTIONS_TAG, PANEL, Layout, is_finished, row_writer
+from sattrans.raster.write import encode
 
 PLACE = Georeference.of(CRS.from_user_input(POLAND), HERE)
 HEIGHT, WIDTH = 1300, 700
@@ -141,6 +144,18 @@ def test_pieces_may_come_in_any_order(tmp_path):
             writer.write(piece, PICTURE[:, *piece.slices])
             assert piece not in writer.missing()
     assert (pixels_of(tmp_path / "out.tif") == PICTURE).all()
+
+
+@pytest.mark.parametrize("compress", ["zstd", "lzw", "deflate"])
+@pytest.mark.parametrize("predictor", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 600, 700), (3, 512, 1024), (4, 37, 513)])
+def test_the_blocks_of_a_piece_are_those_that_gdal_makes_of_its_pixels(shape, predictor, compress):
+    pixels = np.random.default_rng(0).integers(0, 9, shape, np.uint8)
+    profile = {"compress": compress, "predictor": predictor}
+    made = encode_blocks(pixels, profile)
+    by_gdal = encode(pixels, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, **profile)
+    assert [bytes(block) for block in blocks_of(made)] == [bytes(block) for block in blocks_of(by_gdal)]
+    assert np.array_equal(decode_blocks(made, Window(512, 1024, *shape[1:]), profile), pixels)
 
 
 @settings(max_examples=50)

@@ -41,7 +41,7 @@ from sattrans.raster.creation import Creation
 from sattrans.raster.gate import open_raster
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.halve import Overviews, halve
-from sattrans.raster.pieces import Pieces, decode
+from sattrans.raster.pieces import Pieces, decode_blocks, encode_blocks
 from sattrans.raster.pyramid import BLOCK, PANEL, Piece, Pyramid, pieces_of
 from sattrans.raster.write import encode
 
@@ -58,7 +58,7 @@ __all__ = [
     "row_writer",
 ]
 
-VERSION = 2
+VERSION = 3
 
 MOST_HALVES = 16
 """Halves of pieces, of 1.6 MB each, that wait for their neighbours in memory; of more, some are read at the end."""
@@ -143,7 +143,7 @@ class RowWriter:
             if part is None:
                 continue
             decoded = self._decoded.pop(piece, None)
-            self._decoded[piece] = decode(self._pieces.get(piece)) if decoded is None else decoded
+            self._decoded[piece] = self._decode(piece) if decoded is None else decoded
             if len(self._decoded) > MOST_DECODED:
                 del self._decoded[next(iter(self._decoded))]
             inside = part.moved(-piece.window.row, -piece.window.col)
@@ -152,7 +152,7 @@ class RowWriter:
         return pixels
 
     def _write(self, piece: Piece, pixels: NDArray[np.uint8]) -> None:
-        data = self._encode(pixels)
+        data = encode_blocks(pixels, self._profile)
         self._pieces.put(piece, data)
         self._sizes[piece] = block_sizes(data)
         above = self._pyramid.above(piece)
@@ -169,8 +169,8 @@ class RowWriter:
             halves = {part: self._halves.pop(part) for part in below}
         self._write(above, self._joined(above, halves))
 
-    def _encode(self, pixels: NDArray[np.uint8]) -> bytes:
-        return encode(pixels, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, **self._profile)
+    def _decode(self, piece: Piece) -> NDArray[np.uint8]:
+        return decode_blocks(self._pieces.get(piece), piece.window, self._profile)
 
     def _halve(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return halve(pixels, self._how, self.layout.nodata, self.layout.alpha)
@@ -214,8 +214,7 @@ class RowWriter:
                 below = self._pyramid.below(piece)
                 halves = {part: self._halves.pop(part, None) for part in below}
                 made = {
-                    part: self._halve(decode(self._pieces.get(part))) if half is None else half
-                    for part, half in halves.items()
+                    part: self._halve(self._decode(part)) if half is None else half for part, half in halves.items()
                 }
                 self._write(piece, self._joined(piece, made))
 
