@@ -48,6 +48,15 @@ class Cells:
         left, right = np.searchsorted(self._cols, (window.col, window.right))
         return slice(int(top), int(bottom)), slice(int(left), int(right))
 
+    def around(self, chosen: NDArray[np.bool_], span: tuple[slice, slice]) -> Window | None:
+        """Return the window around the chosen cells within a span, None where there are none."""
+        rows, cols = chosen[span].nonzero()
+        if not len(rows):
+            return None
+        top, bottom = self._rows[span[0].start + rows[0]], self._rows[span[0].start + rows[-1] + 1]
+        left, right = self._cols[span[1].start + cols.min()], self._cols[span[1].start + cols.max() + 1]
+        return Window(int(top), int(left), int(bottom - top), int(right - left))
+
     def runs(self, chosen: NDArray[np.bool_], span: tuple[slice, slice]) -> Iterator[Window]:
         """Yield the chosen cells within a span as windows, as few and large as is easily had."""
         rows, cols = span
@@ -92,11 +101,7 @@ class Overlay:
         part = self._parts[number]
         if self._seen is None:
             return part
-        seen = list(self._cells.runs(self._seen == number, self._cells.span(part)))
-        around = seen[0] if seen else None
-        for run in seen[1:]:
-            around = run.union(around) if around else run
-        return around
+        return self._cells.around(self._seen == number, self._cells.span(part))
 
     def feed(self, number: int, part: Window, pixels: Pixels, valid: Valid) -> None:
         """Take a tile."""
@@ -152,16 +157,17 @@ class Weighted:
         self._alone, shared = self._split(Window(0, 0, height, width))
         self._shared = [_Sums(bands, run) for run in shared]
 
-    def _split(self, piece: Window) -> tuple[list[Window], list[Window]]:
-        """Return where there is one tile, and where there are more."""
+    def _split(self, piece: Window) -> tuple[list[list[Window]], list[Window]]:
+        """Return where each tile is the only one, and where there are more."""
         cells = Cells(self._parts)
         if cells.shape[0] * cells.shape[1] > MOST_CELLS:
-            return [], [piece]
+            return [[] for _ in self._parts], [piece]
+        spans = [cells.span(part) for part in self._parts]
         count = np.zeros(cells.shape, int)
-        for part in self._parts:
-            count[cells.span(part)] += 1
+        for span in spans:
+            count[span] += 1
         everywhere = slice(0, cells.shape[0]), slice(0, cells.shape[1])
-        return list(cells.runs(count == 1, everywhere)), list(cells.runs(count > 1, everywhere))
+        return [list(cells.runs(count == 1, span)) for span in spans], list(cells.runs(count > 1, everywhere))
 
     def wanted(self, number: int) -> Window | None:
         """Return all of a tile."""
@@ -169,9 +175,9 @@ class Weighted:
 
     def feed(self, number: int, part: Window, pixels: Pixels, valid: Valid) -> None:
         """Take a tile."""
-        for alone in self._alone:
-            if run := alone.intersection(part):
-                self._copy(run, pixels[:, *_inside(run, part)], None if valid is None else valid[_inside(run, part)])
+        for alone in self._alone[number]:
+            inside = _inside(alone, part)
+            self._copy(alone, pixels[:, *inside], None if valid is None else valid[inside])
         for shared in self._shared:
             if run := shared.window.intersection(part):
                 weight = self._weigh(self._tiles[number], run)
