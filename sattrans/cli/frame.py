@@ -5,16 +5,16 @@ import functools
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import typer
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
 from typer.core import TyperGroup
 
 from sattrans.errors import SattransError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,7 +29,9 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a system says where a disk, a quota or a file has reached its end."""
 
 
-def _console(stderr: bool = False) -> Console:
+def _console(stderr: bool = False) -> "Console":
+    from rich.console import Console
+
     watched = (sys.stderr if stderr else sys.stdout).isatty()
     width = None if watched else WIDTH_UNWATCHED
     return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, width=width)
@@ -113,7 +115,7 @@ def notify(notices: Iterable[str], head: str = "note", style: str = "yellow") ->
 
 def say(text: str) -> None:
     """Print a result, on stdout."""
-    _console().print(_plain(text))
+    typer.echo(_visible(text))
 
 
 def show_table(
@@ -127,6 +129,8 @@ def show_table(
 
     `narrow` are the same rows in cells of several lines, for where the others do not fit.
     """
+    from rich.measure import Measurement
+
     console = _console()
     table = _table(columns, rows, title, numeric)
     if narrow and Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum > console.width:
@@ -134,7 +138,10 @@ def show_table(
     console.print(table)
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None, numeric: bool) -> Table:
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None, numeric: bool) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(
         title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold"
     )
@@ -146,13 +153,9 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | N
 
 
 def _line(text: str) -> str:
-    return _plain(" ".join(text.split("\n")))
-
-
-def _plain(text: str) -> str:
     from rich.markup import escape
 
-    return escape(_visible(text))
+    return escape(_visible(" ".join(text.split("\n"))))
 
 
 def _visible(text: str) -> str:
