@@ -1,5 +1,6 @@
 """The command from its first moment: Ctrl-C ends it with one line and status 130, whatever is being loaded."""
 
+import gc
 import os
 import signal
 import sys
@@ -7,11 +8,15 @@ from types import FrameType
 
 INTERRUPTED = 128 + signal.SIGINT
 
+LIVE_ON = 10_000
+"""New objects before garbage is looked for: by itself Python does so each 700, and what is loaded is none."""
+
 _asked = False
 
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(LIVE_ON)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started us has it ignored
         signal.signal(signal.SIGINT, _interrupted)
     from sattrans.cli import main as command
