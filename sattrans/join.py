@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.blend import to_uint8
 from sattrans.grid import Window
 
 Method = Literal["first", "last", "mean", "feather"]
@@ -131,10 +130,11 @@ class _Sums:
         self._sum[:, *place] += pixels * weight
         self._weight[place] += weight
 
-    def mean(self) -> tuple[Pixels, NDArray[np.bool_]]:
-        filled = self._weight > 0
-        mean = np.divide(self._sum, self._weight, out=self._sum, where=filled)
-        return to_uint8(mean), filled
+    def mean(self) -> tuple[Pixels, Valid]:
+        """Return the mean, and where there is one; None where that is everywhere."""
+        filled = None if self._weight.all() else self._weight > 0
+        mean = np.divide(self._sum, self._weight, out=self._sum, where=True if filled is None else filled)
+        return np.rint(mean, out=mean).astype(np.uint8), filled
 
 
 class Weighted:
