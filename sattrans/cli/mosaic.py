@@ -1,5 +1,6 @@
 """sattrans mosaic."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,6 +54,8 @@ def mosaic(
 
     Example: sattrans mosaic parts/ -o mosaic.tif
     """
+    # Nothing is multiplied here, and threads of NumPy that wait for that keep a processor busy at the start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from sattrans.mosaic import MosaicOptions
     from sattrans.mosaic import mosaic as join
 
