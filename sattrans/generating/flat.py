@@ -9,8 +9,8 @@ a class, additive, as in BaSiC (Peng et al. 2017, doi:10.1038/ncomms14836).
 import base64
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from functools import cached_property, partial
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from io import BytesIO
 from threading import local
 from typing import Any
@@ -56,6 +56,7 @@ class FlatField:
     """The fields of the classes that have one."""
 
     classes: dict[int, ClassField]
+    _threads: local = field(default_factory=local, init=False, repr=False, compare=False)
 
     @property
     def strength(self) -> float:
@@ -64,25 +65,20 @@ class FlatField:
             return 0.0
         return float(np.sqrt(np.mean([np.square(one.shade + one.blotches).mean() for one in self.classes.values()])))
 
-    @cached_property
-    def _spaces(self) -> local:
-        return local()  # a thread's own
-
     def correct(self, maps: NDArray[np.uint8], images: Floats, each: Each = map) -> Floats:
         """Correct images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows, in place.
 
         `each` may be the `map` of a pool of threads.
         """
         if self.classes:  # nor is any window looked through, else
-            spaces = self._spaces
-            for _ in each(partial(self._correct, spaces), maps, images):
+            for _ in each(self._correct, maps, images):
                 pass
         return images
 
-    def _correct(self, spaces: local, window: NDArray[np.uint8], image: Floats) -> None:
-        if not hasattr(spaces, "own"):
-            spaces.own = Workspace(len(window))
-        space: Workspace = spaces.own
+    def _correct(self, window: NDArray[np.uint8], image: Floats) -> None:
+        if not hasattr(self._threads, "space"):
+            self._threads.space = Workspace(len(window))
+        space: Workspace = self._threads.space
         space.begin()
         for number in classes_of(window):
             if one := self.classes.get(number):
