@@ -8,16 +8,16 @@ import numpy as np
 import torch
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS.parent / "tests"))
+sys.path.insert(0, str(DOCS.parent / "tests" / "support"))
 
 from ladders import LADDERS  # noqa: E402
 
-from sattrans.evaluating.families import FAMILIES  # noqa: E402
-from sattrans.evaluating.family import Metric, Pair, Setting, Unavailable  # noqa: E402
-from sattrans.evaluating.gather import Gathered  # noqa: E402
-from sattrans.metrics.memorising import thumbnail  # noqa: E402
-from sattrans.place import make_place  # noqa: E402
-from sattrans.place.plan import PALETTE  # noqa: E402
+from sattrans.demo.land_cover import PALETTE  # noqa: E402
+from sattrans.demo.landscape import make_place  # noqa: E402
+from sattrans.evaluate.base import Metric, Pair, Setting, Unavailable  # noqa: E402
+from sattrans.evaluate.registry import FAMILIES  # noqa: E402
+from sattrans.evaluate.scoring import Gathered  # noqa: E402
+from sattrans.metrics.nearest_tile import thumbnail  # noqa: E402
 
 SIZE, SIDE = 192, 768
 

@@ -11,14 +11,14 @@ TYPE_CHECKING = False  # what typing has for type checkers, without loading it
 if TYPE_CHECKING:
     from typing import Any
 
-    from sattrans.classes import CLASSES_FILE, read_classes
-    from sattrans.dataset import Dataset, Scene, Split, paired_scenes, rasters_by_stem
+    from sattrans.data.classes_toml import CLASSES_FILE, read_classes
+    from sattrans.data.dataset import Dataset, Scene, Split, paired_scenes, rasters_by_stem
     from sattrans.errors import ClassesError, DatasetNotFound, RasterError, SattransError
-    from sattrans.grid import Cell, Window
-    from sattrans.hookspecs import hookimpl
-    from sattrans.palette import RGB, LandClass, Palette, distinct_colors
+    from sattrans.plugins.hookspecs import hookimpl
     from sattrans.raster.inspect import MaskFacts, inspect_mask
-    from sattrans.version import __version__
+    from sattrans.raster.palette import RGB, LandClass, Palette, distinct_colors
+    from sattrans.raster.window import Cell, Window
+    from sattrans.utils.version import __version__
 
 # PyTorch looks at this when it first takes memory, and then asks the system for large pages. Without, the weights of a
 # pix2pix lie on 53,000 small ones: a batch took a quarter longer, and in each process another time.
@@ -50,14 +50,14 @@ __all__ = [
 
 
 HOMES = {
-    "classes": ("CLASSES_FILE", "read_classes"),
-    "dataset": ("Dataset", "Scene", "Split", "paired_scenes", "rasters_by_stem"),
+    "data.classes_toml": ("CLASSES_FILE", "read_classes"),
+    "data.dataset": ("Dataset", "Scene", "Split", "paired_scenes", "rasters_by_stem"),
     "errors": ("ClassesError", "DatasetNotFound", "RasterError", "SattransError"),
-    "grid": ("Cell", "Window"),
-    "hookspecs": ("hookimpl",),
-    "palette": ("RGB", "LandClass", "Palette", "distinct_colors"),
+    "raster.window": ("Cell", "Window"),
+    "plugins.hookspecs": ("hookimpl",),
+    "raster.palette": ("RGB", "LandClass", "Palette", "distinct_colors"),
     "raster.inspect": ("MaskFacts", "inspect_mask"),
-    "version": ("__version__",),
+    "utils.version": ("__version__",),
 }
 """The room that each name comes from."""
 

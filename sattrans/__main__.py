@@ -39,7 +39,7 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
     An exception while a library is loaded may end in its C++, with the whole process.
     """
     global _asked
-    files = sys.modules.get("sattrans.files")
+    files = sys.modules.get("sattrans.utils.atomic")
     writing = files is not None and hasattr(files, "is_writing") and files.is_writing()
     if writing and not _asked:
         _asked = True

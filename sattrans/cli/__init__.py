@@ -2,9 +2,10 @@
 
 import typer
 
-from sattrans.cli import colorize, demo, evaluate, generate, listing, mosaic, runs, tile, train
-from sattrans.cli.frame import Commands, listen
-from sattrans.version import __version__
+from sattrans.cli import catalog as listing
+from sattrans.cli import colorize, demo, evaluate, generate, mosaic, runs, tile, train
+from sattrans.cli.console import Commands, listen
+from sattrans.utils.version import __version__
 
 app = typer.Typer(
     name="sattrans",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sattrans.cli.frame import guarded, notify, say
+from sattrans.cli.console import guarded, notify, say
 from sattrans.cli.params import DatasetName, Overwrite
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.frame import guarded, say
+from sattrans.cli.console import guarded, say
 from sattrans.cli.params import Overwrite, Seed
 
 if TYPE_CHECKING:

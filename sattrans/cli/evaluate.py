@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.frame import guarded, notify, say, show_table
+from sattrans.cli.console import guarded, notify, say, show_table
 from sattrans.cli.params import Device, Seed
 from sattrans.errors import OptionError, UsageError
-from sattrans.words import counted
+from sattrans.utils.console import counted
 
 if TYPE_CHECKING:
     from sattrans.evaluate import Evaluation
@@ -123,7 +123,7 @@ def _show(result: "Evaluation") -> None:
 
 def _seams(images: list[Path]) -> None:
     """Score generated images for their seams."""
-    from sattrans.evaluating.seam_files import seams_of
+    from sattrans.generate.seams import seams_of
 
     rows = []
     for path in images:

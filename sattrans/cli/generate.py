@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sattrans.cli.frame import guarded, notify, say
+from sattrans.cli.console import guarded, notify, say
 from sattrans.cli.params import CreationOptions, Device, Overwrite, RunFolder, Seed
 from sattrans.errors import OptionError, SattransError
-from sattrans.words import counted
+from sattrans.utils.console import counted
 
 if TYPE_CHECKING:
     from sattrans.generate import GenerateResult
@@ -138,10 +138,10 @@ def generate(
 
     Example: sattrans generate map.tif -o sat.tif
     """
-    from sattrans.generating.asked import GenerateOptions, check_asked
-    from sattrans.mapping.options import MapOptions
-    from sattrans.mapping.values import parse_classes
-    from sattrans.raster.creation import parse_creation
+    from sattrans.generate.options import GenerateOptions, check_asked
+    from sattrans.maps.class_mapping import parse_classes
+    from sattrans.maps.options import MapOptions
+    from sattrans.raster.cog.options import parse_creation
 
     blended: Any = blend.value if blend else None
     options = GenerateOptions(overlap, blended, batch_size, seed, precision.value, stats.value, compile_, flat_field)
@@ -151,7 +151,7 @@ def generate(
         check_asked(map_, output, map_options, workers, update, preview, encoding)
 
     from sattrans.generate import generate as make
-    from sattrans.series import generate_series, is_series
+    from sattrans.generate.batch import generate_series, is_series
 
     where: dict[str, Any] = {"devices": devices, "workers": workers, "dry_run": dry_run}
     if not is_series(map_):
@@ -177,7 +177,7 @@ def generate(
 
 
 def _need(memory: int, disk: int, output: Path) -> str:
-    from sattrans.raster.room import room_left, said
+    from sattrans.raster.cog.disk_space import room_left, said
 
     return (
         f"would need about {said(memory)} of memory, and up to {said(disk)} of disk while it is written; "
@@ -186,7 +186,7 @@ def _need(memory: int, disk: int, output: Path) -> str:
 
 
 def _show(result: "GenerateResult") -> None:
-    from sattrans.generating.asked import is_image
+    from sattrans.generate.options import is_image
 
     windows = counted(result.windows, "window")
     if result.anew is not None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.frame import guarded, notify, say
+from sattrans.cli.console import guarded, notify, say
 from sattrans.cli.params import Overwrite
-from sattrans.words import counted
+from sattrans.utils.console import counted
 
 if TYPE_CHECKING:
     from sattrans.mosaic import MosaicResult
@@ -65,7 +65,7 @@ def mosaic(
         notify([_gaps(result)])
     size = f"{result.output}: {result.width} wide × {result.height} high from {counted(result.tiles, 'tile')}"
     if result.need:
-        from sattrans.raster.room import said
+        from sattrans.raster.cog.disk_space import said
 
         need = result.need
         say(

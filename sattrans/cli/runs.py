@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.frame import guarded, say, show_table
+from sattrans.cli.console import guarded, say, show_table
 
 if TYPE_CHECKING:
-    from sattrans.run import Run
+    from sattrans.runs.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def list_default(context: typer.Context) -> None:
 
 def list_runs(under: Annotated[Path, typer.Argument(help="Where runs lie.")] = Path("runs")) -> None:
     """List the runs in a folder, oldest first."""
-    from sattrans.run import Run
+    from sattrans.runs.run import Run
 
     rows = []
     for run in Run.all(under):
@@ -78,7 +78,7 @@ SHOWN = {"batch_size": 1, "precision": "32", "seed": 0}
 
 def show(name: Annotated[Path, typer.Argument(help="A run's folder, or its name under runs/.")]) -> None:
     """Show a run: its options, data and progress."""
-    from sattrans.run import DEFAULT_FOLDER, Run
+    from sattrans.runs.run import DEFAULT_FOLDER, Run
 
     folder = name if name.exists() else DEFAULT_FOLDER / name
     run = Run.open(folder)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.frame import guarded, notify, say, show_table
+from sattrans.cli.console import guarded, notify, say, show_table
 from sattrans.cli.params import DatasetName, Overwrite, Seed
-from sattrans.words import counted
+from sattrans.utils.console import counted
 
 if TYPE_CHECKING:
     from sattrans.tile import DryRun, TileResult
-    from sattrans.tiling.leakage import Leakage
+    from sattrans.tile.leakage import Leakage
 
 
 class SplitScheme(StrEnum):
@@ -179,10 +179,10 @@ def tile(
 
     Example: sattrans tile landcover/ --size 512
     """
-    from sattrans.splits import parse_fractions
     from sattrans.tile import TileOptions
     from sattrans.tile import dry_run as look
     from sattrans.tile import tile as run
+    from sattrans.tile.splits import parse_fractions
 
     options = TileOptions(
         size=size,
@@ -238,7 +238,7 @@ def _shares(texts: list[str]) -> dict[str, float]:
 
 
 def _show_plan(plan: "DryRun") -> None:
-    from sattrans.dataset import SPLITS, UNPAIRED
+    from sattrans.data.dataset import SPLITS, UNPAIRED
 
     notify(plan.notices)
     splits = [split for split in (*SPLITS, UNPAIRED) if split in plan.splits]
@@ -287,7 +287,7 @@ WHY = {"nodata": "with nodata (--min-valid)", "empty": "empty (--drop-empty)"}
 
 
 def _summarise(result: "TileResult") -> None:
-    from sattrans.tile import class_balance
+    from sattrans.tile.api import class_balance
 
     tileset = result.tileset
     palette = tileset.palette

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from sattrans.cli.frame import guarded, listen, notify, say
+from sattrans.cli.console import guarded, listen, notify, say
 from sattrans.cli.params import Device
-from sattrans.words import counted
+from sattrans.utils.console import counted
 
 
 class PrecisionName(StrEnum):
@@ -85,17 +85,18 @@ def train(
     """
     arguments = locals()
     if devices != 1 and "WORLD_SIZE" not in os.environ:
-        from sattrans.training.together import train_together
+        from sattrans.train.launcher import train_together
 
         train_together(devices, partial(_train_as_rank, arguments))
         return
     from dataclasses import fields
 
     from sattrans.errors import OptionError
-    from sattrans.options import parse_settings, read_options
-    from sattrans.train import TrainOptions, train_options
+    from sattrans.runs.model_options import parse_settings, read_options
+    from sattrans.train import TrainOptions
     from sattrans.train import resume as go_on
     from sattrans.train import train as run
+    from sattrans.train.api import train_options
 
     told: dict[str, Any] = {
         "epochs": epochs,

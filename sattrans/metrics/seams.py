@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.grid import Window
+from sattrans.raster.window import Window
 
 Read = Callable[[Window], NDArray[np.uint8]]
 """Gives the red, green and blue of a part of an image, (3, H, W)."""

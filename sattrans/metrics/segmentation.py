@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sattrans.palette import UNKNOWN
+from sattrans.raster.palette import UNKNOWN
 
 
 def confusion(predicted: Tensor, truth: Tensor, classes: int) -> NDArray[np.int64]:

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sattrans.errors import UsageError, did_you_mean
-from sattrans.files import sha256
 from sattrans.metrics.features import VGG19, InceptionV3
+from sattrans.utils.hashing import sha256
 
 FOLDER_VARIABLE = "SATTRANS_WEIGHTS"
 """A folder where weights lie under their published names."""

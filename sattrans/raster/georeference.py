@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as transform_points
 
-from sattrans.grid import Window
+from sattrans.raster.window import Window
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from sattrans.errors import ClassesError, RasterError
-from sattrans.palette import RGB, LandClass, Palette, distinct_colors
-from sattrans.raster.gate import open_raster
-from sattrans.raster.maps import AS_BYTES, MOST_CLASSES
+from sattrans.raster.class_map import AS_BYTES, MOST_CLASSES
+from sattrans.raster.open import open_raster
+from sattrans.raster.palette import RGB, LandClass, Palette, distinct_colors
 
 
 @dataclass(frozen=True)

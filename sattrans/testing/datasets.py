@@ -6,16 +6,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
 
-from sattrans.dataset import Dataset, Scene, Split
+from sattrans.data.dataset import Dataset, Scene, Split
 from sattrans.errors import DatasetNotFound, SattransError
-from sattrans.grid import tile_cells
-from sattrans.palette import Palette
-from sattrans.raster.align import check_aligned
-from sattrans.raster.gate import open_raster
-from sattrans.raster.maps import class_map
-from sattrans.raster.pictures import picture_map
+from sattrans.raster.alignment import check_aligned
+from sattrans.raster.class_map import class_map
+from sattrans.raster.open import open_raster
+from sattrans.raster.palette import Palette
+from sattrans.raster.rgb_map import picture_map
+from sattrans.raster.window import tile_cells
 from sattrans.testing.require import require, require_name
-from sattrans.words import counted
+from sattrans.utils.console import counted
 
 SCENE_ID = re.compile(r"[^\s/\\.][^\s/\\]*")
 """A scene's id begins the names of its tiles' files."""

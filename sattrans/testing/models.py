@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from sattrans.model import Model, ModelOptions, TrainDefaults
-from sattrans.run import load_checkpoint, save_checkpoint
+from sattrans.runs.run import load_checkpoint, save_checkpoint
 from sattrans.testing.require import require, require_name
 from sattrans.testing.trial import Trial, changed, parameters, require_scalar, state, trials
 

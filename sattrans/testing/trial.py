@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.optim import Optimizer
 
-from sattrans.batches import ENCODINGS, source_channels
+from sattrans.data.batches import ENCODINGS, source_channels
 from sattrans.model import Batch, Model, ModelOptions, Noise, SourceEncoding, TileSpec, Update
-from sattrans.palette import LandClass, Palette, distinct_colors
+from sattrans.raster.palette import LandClass, Palette, distinct_colors
 from sattrans.testing.require import require
 
 PALETTE = Palette(tuple(LandClass(value, f"class_{value}", color) for value, color in enumerate(distinct_colors(5))))
@@ -73,7 +73,7 @@ class Trial:
         return image
 
     def step(self, model: Model, optimizers: Mapping[str, Optimizer], batch: Batch, bf16: bool = False) -> None:
-        """Do a step as `sattrans.training.loop` does, and require of each update what the loop relies on."""
+        """Do a step as `sattrans.train.loop` does, and require of each update what the loop relies on."""
         updates = model.training_step(batch)
         while (update := _next(updates, bf16)) is not None:
             self._check_update(update, optimizers)

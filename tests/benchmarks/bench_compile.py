@@ -12,7 +12,8 @@ from bench_train import DEVICE, ROUNDS, images_per_second
 from makers import make_folder
 
 from sattrans.tile import TileOptions, tile
-from sattrans.train import TrainOptions, build_loop, train
+from sattrans.train import TrainOptions, train
+from sattrans.train.api import build_loop
 
 BATCH = 8
 

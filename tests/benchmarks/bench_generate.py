@@ -17,13 +17,13 @@ import torch
 from makers import make_folder, make_indices, write_raster
 from rounds import medians, peak_memory, timed
 
-from sattrans.batches import encode_color
-from sattrans.device import quick_at_bf16
+from sattrans.data.batches import encode_color
 from sattrans.generate import GenerateOptions, generate
-from sattrans.mapping.options import MapOptions
+from sattrans.maps.options import MapOptions
+from sattrans.runs.device import quick_at_bf16
+from sattrans.runs.translator import Translator
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
-from sattrans.translator import Translator
 
 SIDE, TILE, BATCH, OVERLAP = int(os.environ.get("SATTRANS_SIDE", "2048")), 256, 4, 0.25
 # Tests run on one thread a process; a network has the machine.
@@ -45,8 +45,8 @@ from pathlib import Path
 import numpy as np, torch
 from monai.inferers import sliding_window_inference
 os.environ["THP_MEM_ALLOC_ENABLE"] = "0"
-from sattrans.batches import encode_color
-from sattrans.run import Run, load_checkpoint, under
+from sattrans.data.batches import encode_color
+from sattrans.runs.run import Run, load_checkpoint, under
 torch.set_num_threads(len(os.sched_getaffinity(0)))
 run, size, batch, overlap = Run.open(Path(sys.argv[1])), *map(int, sys.argv[3:5]), float(sys.argv[5])
 network = run.build_model().generator.eval()

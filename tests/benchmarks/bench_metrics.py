@@ -11,13 +11,11 @@ from rounds import medians, timed
 from scipy.linalg import sqrtm
 from skimage.metrics import structural_similarity
 
-from sattrans.evaluating.choosing import choose_families
-from sattrans.evaluating.family import Setting
-from sattrans.evaluating.kept import Kept
-from sattrans.evaluating.reference import Real, Reference
-from sattrans.evaluating.scoring import Scoring
-from sattrans.evaluating.subject import Subject
-from sattrans.evaluating.training_tiles import read_training_tiles
+from sattrans.evaluate.base import Setting
+from sattrans.evaluate.images import Real, Reference, Subject
+from sattrans.evaluate.registry import choose_families
+from sattrans.evaluate.scoring import Kept, Scoring
+from sattrans.evaluate.training_tiles import read_training_tiles
 from sattrans.metrics.frechet import frechet
 from sattrans.metrics.structure import ssim
 

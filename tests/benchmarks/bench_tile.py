@@ -21,13 +21,13 @@ import pytest
 from rounds import median_seconds
 from tile_scenes import Texture, make_scenes
 
-from sattrans.files import remove
-from sattrans.grid import Window
-from sattrans.place import PALETTE
-from sattrans.raster.formats import FORMATS
-from sattrans.raster.gate import open_raster
-from sattrans.raster.maps import class_map
-from sattrans.raster.read import read_image
+from sattrans.demo.landscape import PALETTE
+from sattrans.raster.bands import read_image
+from sattrans.raster.class_map import class_map
+from sattrans.raster.open import open_raster
+from sattrans.raster.tile_formats import FORMATS
+from sattrans.raster.window import Window
+from sattrans.utils.atomic import remove
 
 SCALE = int(os.environ.get("SATTRANS_BENCH_SCALE", "1"))
 SCENES, HEIGHT, WIDTH = 4, 9500 // SCALE, 9000 // SCALE

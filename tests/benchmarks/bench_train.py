@@ -19,7 +19,8 @@ from torch.optim import Adam
 
 from sattrans.plugins import model_class
 from sattrans.tile import TileOptions, tile
-from sattrans.train import TrainOptions, build_loop, train
+from sattrans.train import TrainOptions, train
+from sattrans.train.api import build_loop
 
 ROUNDS = 5
 SECONDS = 5.0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from sattrans.files import remove
+from sattrans.utils.atomic import remove
 
 ROUNDS = 5
 

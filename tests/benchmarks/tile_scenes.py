@@ -25,8 +25,8 @@ from makers import HERE, POLAND, landcover_ids, write_landcover_lists
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from sattrans.place import make_place
-from sattrans.place.planes import noise
+from sattrans.demo.landscape import make_place
+from sattrans.demo.noise import noise
 
 BLOCK = 2000
 SPOTS, GRAIN = 12, 8

@@ -15,8 +15,8 @@ import pytest
 from makers_report import HOSTILE, made_pairs, make_page
 from PIL import Image
 
-from sattrans.report.page import ClassBars
-from sattrans.report.render import write_report
+from sattrans.evaluate.report.page import ClassBars
+from sattrans.evaluate.report.render import write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: make browser installs it")
 

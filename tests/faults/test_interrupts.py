@@ -36,7 +36,9 @@ def start(*arguments, options=()):
 
 
 # From our own first line on; what Python itself does before that cannot be helped.
-@pytest.mark.parametrize("room", ["typer", "sattrans.cli", "numpy", "torch.nn", "torch", "rasterio", "sattrans.run"])
+@pytest.mark.parametrize(
+    "room", ["typer", "sattrans.cli", "numpy", "torch.nn", "torch", "rasterio", "sattrans.runs.run"]
+)
 def test_ctrl_c_while_things_are_loaded_is_one_line(place, tmp_path, room):
     command = "generate", place / "map.tif", "-o", tmp_path / "o.tif", "--run", place / "run"
     process = start(*command, options=["-Ximporttime"])
@@ -80,7 +82,8 @@ def test_ctrl_c_before_training_has_kept_anything_says_nothing_of_going_on(place
 
 def test_a_second_ctrl_c_ends_what_takes_long_to_stop(tmp_path):
     code = (
-        "import signal, sys, time; from pathlib import Path; import sattrans.cli; from sattrans.files import lock\n"
+        "import signal, sys, time; from pathlib import Path; import sattrans.cli\n"
+        "from sattrans.utils.lock import lock\n"
         "from sattrans.__main__ import main\n"
         "def command():\n"
         "    with lock(Path('out')):\n"

@@ -14,7 +14,7 @@ import torch
 from makers import make_folder
 from safetensors.torch import load_file
 
-from sattrans.run import Run
+from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
 
 KILLS = int(os.environ.get("SATTRANS_KILLS", "3"))
@@ -23,7 +23,7 @@ KILLS = int(os.environ.get("SATTRANS_KILLS", "3"))
 DRIVER = """
 import sys
 from pathlib import Path
-from sattrans.training import loop
+from sattrans.train import loop
 loop.SAVE_SECONDS = 0.05
 from sattrans.train import TrainOptions, resume, train
 tiles, run, model, epochs = sys.argv[1:]

@@ -5,10 +5,10 @@ import pytest
 from makers import make_folder, make_indices, make_inria, make_picture, write_raster
 
 from sattrans.errors import ClassesError, DatasetNotFound
-from sattrans.grid import tile_cells
 from sattrans.plugins import open_dataset
-from sattrans.raster.gate import open_raster
-from sattrans.raster.maps import class_map
+from sattrans.raster.class_map import class_map
+from sattrans.raster.open import open_raster
+from sattrans.raster.window import tile_cells
 from sattrans.testing import check_dataset
 from sattrans.tile import TileOptions, tile
 from sattrans_inria.dataset import Inria

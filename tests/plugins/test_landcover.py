@@ -7,11 +7,11 @@ import pytest
 from makers import make_indices, make_landcover, make_picture, write_raster
 
 from sattrans.errors import DatasetNotFound
-from sattrans.grid import tile_cells
 from sattrans.plugins import open_dataset
-from sattrans.raster.gate import open_raster
-from sattrans.splits import by_publisher
+from sattrans.raster.open import open_raster
+from sattrans.raster.window import tile_cells
 from sattrans.tile import TileOptions, tile
+from sattrans.tile.splits import by_publisher
 from sattrans_landcover.dataset import LandCover
 
 

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from sattrans.cli import app
 from sattrans.errors import DatasetNotFound
-from sattrans.grid import tile_cells
 from sattrans.plugins import open_dataset
-from sattrans.raster.gate import open_raster
+from sattrans.raster.open import open_raster
+from sattrans.raster.window import tile_cells
 from sattrans.testing import check_dataset
 from sattrans_pairs.dataset import Pairs
 

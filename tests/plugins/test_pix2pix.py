@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sattrans.model import Batch, Noise, TileSpec
-from sattrans.training.settings import SCHEDULES
+from sattrans.train.settings import SCHEDULES
 from sattrans_pix2pix.model import Pix2Pix
 from sattrans_pix2pix.networks import PatchDiscriminator, UNet, stage_widths
 

@@ -1,0 +1,46 @@
+"""classes.toml: the file in which a user says what a mask's values mean, and how each class is drawn."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from sattrans.errors import ClassesError
+from sattrans.raster.palette import RGB, LandClass, Palette
+
+CLASSES_FILE = "classes.toml"
+"""The name under which the file is looked for."""
+
+HEX = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+def read_classes(path: Path) -> Palette:
+    """Read `classes.toml`: a table a class, `[building]` with `value = 1` and `color = "#614a4a"` or `[97, 74, 74]`.
+
+    A value is a whole number 0 to 255, and so is each number of a colour. Raises `ClassesError` naming the
+    class that is not right, or the file where it cannot be read.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ClassesError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ClassesError(f"{path} is no TOML: {error}") from error
+    try:
+        return Palette(tuple(_class(name, table) for name, table in tables.items()))
+    except ClassesError as error:
+        raise ClassesError(f"{path}: {error}") from error
+
+
+def _class(name: str, table: Any) -> LandClass:
+    if not isinstance(table, dict) or set(table) != {"value", "color"} or type(table["value"]) is not int:
+        raise ClassesError(f"[{name}] needs a whole number `value` and a `color`, and nothing else")
+    return LandClass(table["value"], name, _color(name, table["color"]))
+
+
+def _color(name: str, color: Any) -> RGB:
+    if isinstance(color, str) and HEX.fullmatch(color):
+        return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+    if isinstance(color, list) and len(color) == 3 and all(type(band) is int for band in color):
+        return color[0], color[1], color[2]
+    raise ClassesError(f'[{name}] has color {color!r}: write "#614a4a" or [97, 74, 74]')

@@ -1,0 +1,276 @@
+"""Tileset: a folder of tiles with its index (`tiles.geojson`) and its manifest (`tileset.json`)."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sattrans.data.dataset import SPLITS, TileSplit
+from sattrans.errors import NothingToUse, SattransError, UsageError
+from sattrans.raster.georeference import Georeference
+from sattrans.raster.gsd import ground_pixel
+from sattrans.raster.palette import Palette
+from sattrans.raster.window import Window
+from sattrans.utils.atomic import write_json
+from sattrans.utils.hashing import sha256
+from sattrans.utils.manifest import begun_of, read_manifest, write_manifest
+
+VERSION = 2
+MANIFEST = "tileset.json"
+INDEX = "tiles.geojson"
+DEFAULT_FOLDER = Path("tiles")
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRecord:
+    """What the manifest keeps of a scene: its files (`map` None where it has no map), size and place."""
+
+    id: str
+    region: str
+    image: str
+    map: str | None
+    height: int
+    width: int
+    georeference: Georeference
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile. `image` and `map` are its files within the tileset; an unpaired tile has no map.
+
+    `shares` are the parts of it that each class covers, by name; they sum to `valid`, the part that holds
+    anything at all. Without classes there are none.
+    """
+
+    id: str
+    scene: str
+    split: TileSplit
+    window: Window
+    shares: Mapping[str, float]
+    image: str
+    image_sha256: str
+    map: str | None = None
+    map_sha256: str | None = None
+    valid: float = 1.0
+
+    def image_path(self, folder: Path) -> Path:
+        """Where the image lies in a tileset's folder."""
+        return folder / self.image
+
+    def map_path(self, folder: Path) -> Path:
+        """Where the map of a paired tile lies in a tileset's folder."""
+        assert self.map, f"tile {self.id} has no map"
+        return folder / self.map
+
+
+@dataclass(frozen=True)
+class Tileset:
+    """A finished tileset. Open one with `Tileset.open`."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Tileset":
+        """Open a folder that `tile` finished. Raises `UsageError` where it is none, or unfinished."""
+        if not (folder / MANIFEST).is_file():
+            if begun_of(folder / MANIFEST).is_file():
+                raise UsageError(f"{folder} is an unfinished tileset: run the same sattrans tile command again")
+            raise UsageError(f"{folder} is no tileset: make one with sattrans tile FOLDER -o {folder}")
+        return cls(folder, read_manifest(folder / MANIFEST, "tileset", VERSION))
+
+    @classmethod
+    def newest(cls, under: Path = DEFAULT_FOLDER) -> "Tileset":
+        """Open the tileset under a folder that was made last, for training: not one of pictures for other tools.
+
+        Raises `NothingToUse` where there is none.
+        """
+        found = []
+        for path in sorted(under.glob(f"*/{MANIFEST}")):
+            with suppress(SattransError):  # one that is damaged, or of another version, is not the newest
+                found.append(cls.open(path.parent))
+        found = [tileset for tileset in found if not tileset.side_by_side]
+        if not found:
+            raise NothingToUse(f"no tileset in {under}/: make one with sattrans tile FOLDER, or name one with --data")
+        return max(found, key=lambda tileset: str(tileset.manifest["created"]))
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def size(self) -> int:
+        """Side of a tile in pixels."""
+        return int(self.manifest["size"])
+
+    @cached_property
+    def palette(self) -> Palette | None:
+        """The classes of the maps; None where maps are pictures, three bands of colour."""
+        classes = self.manifest["palette"]
+        return Palette.from_json(classes) if classes is not None else None
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether a tile's map and image are one file, left and right: a copy for other tools, not for training."""
+        return bool(self.manifest["options"].get("layout") == "pairs")
+
+    @property
+    def ground_resolution(self) -> tuple[float, float] | None:
+        """The shortest and the longest side of a pixel in all scenes, in metres; None where any is not known."""
+        sides = [ground_pixel(s.georeference, s.height, s.width) for s in self.scenes.values()]
+        known = [side for pixel in sides if pixel for side in pixel]
+        return (min(known), max(known)) if known and None not in sides else None
+
+    @cached_property
+    def scenes(self) -> dict[str, SceneRecord]:
+        """The scenes by id."""
+        return {
+            s["id"]: SceneRecord(
+                s["id"], s["region"], s["image"], s["map"], s["height"], s["width"], Georeference.from_json(s)
+            )
+            for s in self.manifest["scenes"]
+        }
+
+    @cached_property
+    def tiles(self) -> tuple[Tile, ...]:
+        """All tiles, in the order of the index."""
+        path = self.folder / INDEX
+        try:
+            features = json.loads(path.read_text(encoding="utf-8"))["features"]
+            return tuple(_tile(feature) for feature in features)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path} is damaged ({error}): make the tileset again") from error
+
+    def split(self, split: TileSplit) -> list[Tile]:
+        """Return the tiles of a split."""
+        return [tile for tile in self.tiles if tile.split == split]
+
+    @staticmethod
+    def telling(tiles: Sequence[Tile], count: int) -> list[int]:
+        """Return the places of the `count` tiles that show most: those with the most even mix of classes first."""
+
+        def mix(tile: Tile) -> float:
+            return -sum(share * math.log(share) for share in tile.shares.values() if share > 0)
+
+        return sorted(range(len(tiles)), key=lambda place: (-mix(tiles[place]), place))[:count]
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the index, which holds that of each tile."""
+        return sha256(self.folder / INDEX)
+
+    def georeference(self, tile: Tile) -> Georeference:
+        """Return where a tile lies."""
+        return self.scenes[tile.scene].georeference.at(tile.window)
+
+
+def tile_to_json(tile: Tile) -> dict[str, Any]:
+    """Return all that is known of a tile."""
+    window = tile.window
+    place = {"row": window.row, "col": window.col, "height": window.height, "width": window.width}
+    return {field.name: getattr(tile, field.name) for field in fields(tile)} | {"window": place}
+
+
+def tile_from_json(value: Mapping[str, Any]) -> Tile:
+    """Read back what `tile_to_json` wrote."""
+    return Tile(**{**value, "window": Window(**value["window"])})
+
+
+def _tile(feature: Mapping[str, Any]) -> Tile:
+    p = feature["properties"]
+    window = Window(p["row"], p["col"], p["height"], p["width"])
+    return Tile(
+        feature["id"],
+        p["scene"],
+        p["split"],
+        window,
+        p["shares"],
+        p["image"],
+        p["image_sha256"],
+        p["map"],
+        p["map_sha256"],
+        p["valid"],
+    )
+
+
+def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneRecord]) -> None:
+    """Write `tiles.geojson` (RFC 7946): a feature a tile, its footprint in WGS 84, null where the CRS is unknown."""
+    tiles = list(tiles)
+    outline_of: dict[str, Any] = {}
+    of_scene: dict[str, list[Tile]] = {}
+    for tile in tiles:
+        of_scene.setdefault(tile.scene, []).append(tile)
+    for name, own in of_scene.items():  # a scene's tiles at once: setting up a reprojection costs as much as they do
+        outlines = scenes[name].georeference.footprints([tile.window for tile in own])
+        outline_of.update(zip([tile.id for tile in own], outlines, strict=True))
+    features = [
+        {
+            "type": "Feature",
+            "id": tile.id,
+            "geometry": outline_of[tile.id],
+            "properties": {
+                "scene": tile.scene,
+                "split": tile.split,
+                "row": tile.window.row,
+                "col": tile.window.col,
+                "height": tile.window.height,
+                "width": tile.window.width,
+                "shares": {name: round(share, 6) for name, share in tile.shares.items()},
+                "valid": round(tile.valid, 6),
+                "image": tile.image,
+                "image_sha256": tile.image_sha256,
+                "map": tile.map,
+                "map_sha256": tile.map_sha256,
+            },
+        }
+        for tile in tiles
+    ]
+    write_json(folder / INDEX, {"type": "FeatureCollection", "features": features}, indent=None)
+
+
+def manifest_body(
+    created: str,
+    options: Mapping[str, Any],
+    size: int,
+    palette: Palette | None,
+    scenes: Sequence[SceneRecord],
+    tiles: Sequence[Tile],
+    notices: Sequence[str],
+) -> dict[str, Any]:
+    """Return what the manifest of a finished tileset holds. `tile` adds what it found on the way."""
+    return {
+        "created": created,
+        "options": dict(options),
+        "size": size,
+        "palette": palette.to_json() if palette else None,
+        "tiles": {split: sum(tile.split == split for tile in tiles) for split in (*SPLITS, "unpaired")},
+        "notices": list(notices),
+        "scenes": [
+            {
+                "id": s.id,
+                "region": s.region,
+                "image": s.image,
+                "map": s.map,
+                "height": s.height,
+                "width": s.width,
+                **s.georeference.to_json(),
+            }
+            for s in scenes
+        ],
+    }
+
+
+def write_tileset_manifest(path: Path, body: Mapping[str, Any]) -> None:
+    """Write a tileset's manifest at `path`."""
+    write_manifest(path, "tileset", VERSION, body)
+
+
+def read_unfinished(folder: Path) -> dict[str, Any] | None:
+    """Return what was written when a tileset that is not finished was begun, or None."""
+    path = begun_of(folder / MANIFEST)
+    return read_manifest(path, "tileset", VERSION) if path.is_file() else None

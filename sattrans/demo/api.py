@@ -1,0 +1,200 @@
+"""The whole pipeline on a small synthetic place: the commands in their order, and the place they begin with."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sattrans.data.contact_sheet import write_sheet
+from sattrans.demo.landscape import PALETTE, PIXEL, make_place
+from sattrans.errors import check_seed
+from sattrans.plugins import fallback_model
+from sattrans.raster.georeference import Georeference
+from sattrans.raster.open import open_raster
+from sattrans.raster.tile_formats import write_tile
+from sattrans.raster.window import tile_cells
+from sattrans.runs.run import Run
+from sattrans.utils.atomic import now, remove, write_bytes
+from sattrans.utils.lock import lock
+from sattrans.utils.manifest import (
+    begun_of,
+    check_free,
+    check_same_options,
+    check_writable_folder,
+    read_manifest,
+    write_manifest,
+)
+
+DEFAULT_FOLDER = Path("sattrans-demo")
+MANIFEST = "demo.json"
+VERSION = 1
+
+CELL = 512
+"""Side of the cells that LandCover.ai's lists name."""
+
+POLAND = (
+    'PROJCS["ETRF2000-PL / CS92",GEOGCS["ETRF2000-PL",DATUM["ETRF2000_Poland",'
+    'SPHEROID["GRS 1980",6378137,298.257222101,AUTHORITY["EPSG","7019"]],AUTHORITY["EPSG","1305"]],'
+    'PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],'
+    'AUTHORITY["EPSG","9702"]],PROJECTION["Transverse_Mercator"],PARAMETER["latitude_of_origin",0],'
+    'PARAMETER["central_meridian",19],PARAMETER["scale_factor",0.9993],PARAMETER["false_easting",500000],'
+    'PARAMETER["false_northing",-5300000],UNIT["metre",1,AUTHORITY["EPSG","9001"]],'
+    'AXIS["Northing",NORTH],AXIS["Easting",EAST],AUTHORITY["EPSG","2180"]]'
+)
+"""EPSG:2180, the CRS of LandCover.ai."""
+
+CORNER = (600_000.0, 640_000.0)
+"""Easting and northing of the place's north-west corner: the lakes of Masuria."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """How large the demo is: `scenes` square ones of `side` px, a map, tiles of `size` px, and the training.
+
+    The defaults take a few minutes on two processor cores.
+    """
+
+    seed: int = 0
+    scenes: int = 4
+    side: int = 1024
+    map_height: int = 768
+    map_width: int = 1024
+    size: int = 128
+    steps: int = 2000
+    batch_size: int = 2
+    width: int = 16
+
+    def __post_init__(self) -> None:
+        """Raise `OptionError` for a seed that cannot be."""
+        check_seed(self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command: its arguments as a user types them, what it leaves, and whether that is there already.
+
+    Commands that see for themselves that nothing is to do are never `done` here.
+    """
+
+    arguments: tuple[str, ...]
+    output: Path
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """The picture (map beside generated image), the generated GeoTIFF, and the folder with the scores."""
+
+    picture: Path
+    image: Path
+    scores: Path
+
+
+def demo(
+    run: Callable[[Step], None],
+    folder: Path = DEFAULT_FOLDER,
+    options: DemoOptions | None = None,
+    overwrite: bool = False,
+) -> DemoResult:
+    """Make a synthetic place in `folder`, and let `run` take each command of the pipeline over it.
+
+    `run` raises where a command fails. Everything stays inside the folder. What is there already is kept, so an
+    interrupted demo goes on. Raises `OutputExists` for a folder of other options, or that is no demo's.
+    """
+    options = options or DemoOptions()
+    check_writable_folder(folder)
+    with lock(folder):
+        _claim(folder, options, overwrite)
+        make_dataset(folder / "landcover", options)
+        make_map(folder / "map.tif", options)
+        for step in _steps(folder, options):
+            run(step)
+        result = DemoResult(folder / "demo.png", folder / "sat.tif", folder / "evaluation")
+        if not result.picture.is_file():
+            _write_picture(result.picture, folder / "map.tif", result.image)
+        _finish(folder)
+    return result
+
+
+def _steps(folder: Path, options: DemoOptions) -> Iterator[Step]:
+    """Yield the commands in their order; ask for the next when the last is done."""
+    model = fallback_model()
+    tiles, run, map_ = folder / "tiles" / f"landcover-{options.size}", folder / "runs" / model, folder / "map.tif"
+    image, parts, mosaic, scores = (folder / name for name in ("sat.tif", "parts", "mosaic.tif", "evaluation"))
+
+    def step(output: Path, *arguments: str | Path | int, done: bool = False) -> Step:
+        return Step(tuple(map(str, arguments)), output, done)
+
+    yield step(tiles, "tile", folder / "landcover", "--size", options.size, "-o", tiles)
+    trained = run.is_dir() and Run.open(run).finished
+    if run.is_dir() and not trained:
+        yield step(run, "train", "--resume", run)
+    else:
+        network = ("--set", "source=onehot", "--set", f"width={options.width}")
+        length = ("--steps", options.steps, "--batch-size", options.batch_size)
+        yield step(run, "train", "--model", model, "--data", tiles, *network, *length, "-o", run, done=trained)
+    yield step(image, "generate", map_, "--run", run, "-o", image)
+    yield step(parts, "generate", map_, "--run", run, "-o", parts)
+    yield step(mosaic, "mosaic", parts, "-o", mosaic)
+    yield step(scores, "evaluate", run, "-o", scores, done=(scores / "report.html").is_file())
+
+
+def make_dataset(root: Path, options: DemoOptions) -> None:
+    """Make scenes in LandCover.ai's layout; its lists give an eighth of the cells to val, and one to test."""
+    ids = []
+    for number in range(options.scenes):
+        name = f"place-{number + 1}"
+        image, mask = root / "images" / f"{name}.tif", root / "masks" / f"{name}.tif"
+        if not (image.is_file() and mask.is_file()):
+            place = make_place(options.side, options.side, _place_seed(options, number))
+            there = _georeference(number * options.side)
+            write_tile(image, place.photo, there)
+            write_tile(mask, place.map, there, PALETTE)
+        ids += [f"{name}_{cell.k}" for cell in tile_cells(options.side, options.side, CELL) if cell.whole]
+    held = max(1, len(ids) // 8)
+    lists = {"val": ids[:held], "test": ids[-held:], "train": ids[held:-held]}
+    for split, held_ids in lists.items():
+        if not (root / f"{split}.txt").is_file():
+            write_bytes(root / f"{split}.txt", "".join(f"{name}\n" for name in held_ids).encode())
+
+
+def make_map(path: Path, options: DemoOptions) -> None:
+    """Make the map to generate from: the place that lies east of the scenes."""
+    if not path.is_file():
+        place = make_place(options.map_height, options.map_width, _place_seed(options, options.scenes))
+        write_tile(path, place.map, _georeference(options.scenes * options.side), PALETTE)
+
+
+def _place_seed(options: DemoOptions, number: int) -> int:
+    return 1000 * options.seed + number
+
+
+def _georeference(east: int) -> Georeference:
+    """Return the place whose north-west corner lies so many pixels east of the demo's."""
+    return Georeference(POLAND, (PIXEL, 0, CORNER[0] + east * PIXEL, 0, -PIXEL, CORNER[1]))
+
+
+def _write_picture(path: Path, map_: Path, image: Path) -> None:
+    with open_raster(map_) as classes, open_raster(image) as generated:
+        colors = PALETTE.to_rgb(PALETTE.from_values(classes.read()[0].astype(np.uint8)))
+        write_sheet(path, [(colors, generated.read(bands=(1, 2, 3)).astype(np.uint8))], ("map", "generated"))
+
+
+def _claim(folder: Path, options: DemoOptions, overwrite: bool) -> None:
+    """Mark the folder as a demo's, begun. Only a folder that is one is ever replaced."""
+    manifest = folder / MANIFEST
+    there = next((path for path in (manifest, begun_of(manifest)) if path.is_file()), None)
+    check_free(folder, MANIFEST)
+    if there and not overwrite:
+        check_same_options(folder, read_manifest(there, "demo", VERSION)["options"], asdict(options))
+        return
+    remove(folder)
+    folder.mkdir(parents=True)
+    write_manifest(begun_of(manifest), "demo", VERSION, {"created": now(), "options": asdict(options)})
+
+
+def _finish(folder: Path) -> None:
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        begun_of(manifest).replace(manifest)

@@ -1,0 +1,168 @@
+"""Segmenter: a small U-Net that learns the classes from real images, to ask whether generated ones still show them."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sattrans.data.batches import TileStore, draw_jitter, jitter, to_target
+from sattrans.data.tileset import Tile, Tileset
+from sattrans.errors import SattransError, UsageError
+from sattrans.raster.palette import UNKNOWN
+from sattrans.utils.atomic import write_bytes
+from sattrans.utils.console import bar
+from sattrans.utils.hashing import sha256
+from sattrans.utils.lock import lock
+
+WIDTH = 16
+LEVELS = 3
+STEPS = 500
+BATCH = 12
+RATE = 2e-3
+SIDE = 64
+"""Pixels of the crops it is trained on, at most: a larger tile shows a part at each step."""
+
+
+class SmallUNet(nn.Module):
+    """Three levels, group norm, nearest upsampling: some 120,000 weights. Images (N, 3, H, W) to (N, classes, H, W).
+
+    Group norm knows no other image of the batch: what it says of an image does not depend on the batch.
+    """
+
+    def __init__(self, classes: int, width: int = WIDTH) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(LEVELS)]
+        self.down = nn.ModuleList(_block(i, o) for i, o in zip([3, *widths], widths, strict=False))
+        self.up = nn.ModuleList(
+            _block(low + high, high) for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
+        )
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits for images in [-1, 1]."""
+        skips, x = [], images
+        for level, block in enumerate(self.down):
+            x = block(F.avg_pool2d(x, 2, ceil_mode=True) if level else x)
+            skips.append(x)
+        for block, skip in zip(self.up, skips[-2::-1], strict=True):
+            x = block(torch.cat([F.interpolate(x, size=skip.shape[-2:]), skip], 1))
+        logits: Tensor = self.head(x)
+        return logits
+
+
+def _block(inside: int, outside: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (inside, outside):
+        layers += [nn.Conv2d(channels, outside, 3, padding=1), nn.GroupNorm(8, outside), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+@dataclass(frozen=True)
+class Segmenter:
+    """A trained segmenter: its file and that one's SHA-256, its network, and what the file says of it."""
+
+    path: Path
+    network: nn.Module
+    about: Mapping[str, Any]
+    hash: str
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> Tensor:
+        """Return the class index (H, W) of each pixel of an image (3, H, W) uint8."""
+        device = next(self.network.parameters()).device
+        indices: Tensor = self.network(to_target(image[None].to(device)))[0].argmax(0).byte().cpu()
+        return indices
+
+    @classmethod
+    def open(cls, path: Path, tileset: Tileset, device: torch.device) -> "Segmenter":
+        """Open a file that `train_segmenter` wrote. Raises `UsageError` where it is of other classes, or none."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = json.loads((file.metadata() or {}).get("segmenter", "null"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
+        except (SafetensorError, ValueError, OSError) as error:
+            raise UsageError(f"{path} is no segmenter ({error}): --segmenter train makes one") from error
+        if about is None:
+            raise UsageError(f"{path} is no segmenter, it holds other weights: --segmenter train makes one")
+        palette = tileset.palette
+        if palette is None or about["classes"] != list(palette.names):
+            raise UsageError(f"{path} was trained on other classes than those of {tileset.folder}: --segmenter train")
+        network = SmallUNet(len(palette), about["width"])
+        network.load_state_dict(tensors)
+        return cls(path, network.to(device).eval(), about, sha256(path))
+
+
+def segmenter_path(folder: Path, tileset: Tileset) -> Path:
+    """Return where a tileset's segmenter is kept: its name holds the tileset's hash."""
+    return folder / f"{tileset.name}-{tileset.hash[:12]}.safetensors"
+
+
+def train_segmenter(path: Path, tileset: Tileset, device: torch.device, seed: int = 0, steps: int = STEPS) -> Segmenter:
+    """Train a segmenter on the real images of the train split, and keep it at `path`; one that is there is reused.
+
+    Cross-entropy on crops of jittered tiles, rare classes weighted up, Adam, the rate falling by a cosine. Pixels of
+    no class are left out. The same seed gives the same bytes on the CPU. Raises `UsageError` where there are no
+    classes or no training tiles.
+    """
+    with lock(path):
+        if not path.is_file():
+            _train(path, tileset, device, seed, steps)
+        return Segmenter.open(path, tileset, device)
+
+
+def _class_weights(names: Sequence[str], tiles: Sequence[Tile]) -> Tensor:
+    """Return one over the root of each class's share, (classes,): else a class of 1 % is never worth predicting."""
+    shares = torch.tensor([sum(tile.shares.get(name, 0) for tile in tiles) / len(tiles) for name in names])
+    return (shares + 1e-3).rsqrt()
+
+
+def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps: int) -> None:
+    palette, tiles = tileset.palette, tileset.split("train")
+    if palette is None or not tiles:
+        raise UsageError(
+            f"{tileset.folder} has no {'classes' if palette is None else 'training tiles'} for a segmenter"
+        )
+    store = TileStore(tileset, tiles)
+    side = min(SIDE, tileset.size)
+    draw = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = SmallUNet(len(palette)).to(device).train()
+    optimizer = torch.optim.Adam(network.parameters(), RATE)
+    weights = _class_weights(palette.names, tiles).to(device)
+    loss = torch.zeros(())
+    with bar(steps, "segmenter", "step") as progress:
+        for step in range(steps):
+            numbers = torch.randint(len(tiles), (BATCH,), generator=draw).tolist()
+            images, maps = jitter(*store.stack(numbers), draw_jitter(BATCH, tileset.size, draw))
+            row, col = torch.randint(tileset.size - side + 1, (2,), generator=draw).tolist()
+            images, maps = (pixels[..., row : row + side, col : col + side] for pixels in (images, maps))
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
+            told = maps.long().to(device)
+            if (told == UNKNOWN).all():
+                continue
+            loss = F.cross_entropy(network(to_target(images.to(device))), told, weights, ignore_index=UNKNOWN)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            progress.update()
+    if not torch.isfinite(loss):
+        raise SattransError("the segmenter's loss is not finite: try --device cpu")
+    about = {
+        "tileset": {"name": tileset.name, "hash": tileset.hash},
+        "classes": list(palette.names),
+        "width": WIDTH,
+        "steps": steps,
+        "seed": seed,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_bytes(path, save(tensors, {"segmenter": json.dumps(about)}))

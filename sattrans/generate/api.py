@@ -1,0 +1,323 @@
+"""Generate a georeferenced image from a map of any size: overlapping windows, blended, streamed to disk."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sattrans.errors import ClassesError, OutputExists, SattransError
+from sattrans.generate.estimate import Need, memory_of
+from sattrans.generate.options import GenerateOptions, check_asked, is_image, is_same_file
+from sattrans.generate.preview import write_preview
+from sattrans.generate.stream import Stream
+from sattrans.generate.tiles import filling, folder_finished, write_tiles
+from sattrans.generate.update import (
+    PENDING,
+    TAG,
+    UPDATE,
+    WORDS,
+    Digests,
+    Former,
+    digests,
+    former,
+    image_finished,
+    record_path,
+    seal,
+    write_record,
+)
+from sattrans.generate.windows import Change, Plan, parse_overlap
+from sattrans.maps.open import Map, open_map
+from sattrans.maps.options import MapOptions
+from sattrans.metrics.seams import Seams, seams, some
+from sattrans.plugins import model_class
+from sattrans.raster.cog.disk_space import check_room, room_needed
+from sattrans.raster.cog.options import Creation
+from sattrans.raster.cog.writer import Layout, RowWriter, begun_with, check_begun, row_writer
+from sattrans.raster.open import session
+from sattrans.runs.device import several
+from sattrans.runs.run import Run
+from sattrans.runs.translator import Precision, Translator, resolve_precision, undrawn
+from sattrans.utils.atomic import check_takes_files, part_of
+from sattrans.utils.console import counted, log
+from sattrans.utils.lock import check_unlocked
+from sattrans.utils.version import __version__
+
+__all__ = ["GenerateOptions", "GenerateResult", "generate", "open_run"]
+
+ENCODED = 0.9
+"""What encoding leaves of a generated image, at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateResult:
+    """The output, the run that made it, its size in pixels, and what a user should know.
+
+    `made` is False where the output was there already, or was only asked about; then `need` says what it will take.
+    `seams` is None there, and where no two windows meet. `windows` counts all that the map has, `anew` those that an
+    update translates; None without one.
+    """
+
+    output: Path
+    run: Run
+    height: int
+    width: int
+    windows: int
+    notices: tuple[str, ...]
+    made: bool
+    seams: Seams | None = None
+    need: Need | None = None
+    anew: int | None = None
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A map that was opened for a run, and how it will be translated."""
+
+    run: Run
+    map: Map
+    plan: Plan
+    precision: Precision
+    told: dict[str, Any]
+
+    def result(self, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
+        plan = self.plan
+        return GenerateResult(output, self.run, plan.height, plan.width, plan.windows, tuple(notices), made, **more)
+
+    @property
+    def layout(self) -> Layout:
+        run, map_ = self.run, self.map
+        tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
+        return Layout(map_.height, map_.width, 3, map_.georeference, map_.partial, tags=tags)
+
+    @cached_property
+    def digests(self) -> Digests:
+        """The hash of each window's map, which is read for it once."""
+        return digests(self.map, self.plan)
+
+    @property
+    def stem(self) -> str:
+        """How the map's tiles are called."""
+        return Path(self.told["map"][0]).stem
+
+    def former(self, path: Path) -> AbstractContextManager[Former]:
+        """Open an image for an update. Raises `UsageError` where it is none of this map's."""
+        return former(path, self.told, self.plan, self.layout.bands)
+
+    def check_map(self) -> None:
+        try:
+            self.map.check()
+        except ClassesError as error:
+            raise ClassesError(f"{error} (the classes of run {self.run.folder})") from error
+
+
+def generate(
+    map_: str | Path,
+    output: Path,
+    run: Path | Run | None = None,
+    options: GenerateOptions | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    map_options: MapOptions | None = None,
+    *,
+    devices: int = 1,
+    workers: int = 1,
+    update: Path | None = None,
+    preview: Path | None = None,
+    creation: Creation | None = None,
+    dry_run: bool = False,
+) -> GenerateResult:
+    """Translate a map into a GeoTIFF (`output` ends in .tif) or a folder of tiles, with the map's georeference.
+
+    The map holds class values, a colour table, or the classes' colours; for a run that was trained on pictures it
+    is a picture, in three 8-bit bands or one with a colour table. It may also be a vector map, which is drawn by
+    rules. `map_options` say which part of it is meant, which class is which, and at which ground resolution; the
+    run's is taken where nothing is told. Where the map holds nothing, the image is transparent.
+
+    `run` is a run, or its folder, or the newest finished run under `runs/`. Memory is bounded, whatever the map's size;
+    what was killed is taken up by the same call. `update` is an image that was generated from the map before it
+    was changed: only what the change touches is made anew. `workers` threads write. `preview` is a PNG of map and
+    image. With `dry_run` all is checked as it would be, and nothing is written. Raises `ClassesError` where map and run
+    know different classes, `RasterError` for a map that is no picture where one is needed.
+    """
+    options = options or GenerateOptions()
+    check_asked(map_, output, map_options, workers, update, preview, creation)
+    where = several(device, devices)
+    with _task(map_, run, options, where[0], map_options) as task, ExitStack() as stack:
+        # Refused here where it cannot be updated, whether there is anything to do or not.
+        before = stack.enter_context(task.former(update)) if update else None
+        if is_image(output):
+            finished = not overwrite and _is_finished(task, output, creation, is_same_file(update, output))
+        else:
+            finished = folder_finished(output, task.told, overwrite, task.plan, task.stem)
+        if finished:
+            if preview and not dry_run:
+                write_preview(preview, task.map, task.run.palette, output)
+            return task.result(output, (), made=False)
+        check_takes_files(output)
+        if not is_image(output):
+            check_takes_files(output / "tile")
+        task.check_map()
+        for notice in task.map.notices:
+            log.warning(notice)
+        need = _need(task, options, where[0], output, creation)  # before there are networks, which it counts
+        settings = options.seed, task.precision, options.stats, options.compile
+        translators = [Translator(task.run, one, *settings) for one in where]
+        ahead = len(where) > 1 or where[0].type != "cpu"
+        stream = Stream(task.map, task.plan, translators, options.batch_size, workers, ahead)
+        if is_image(output):
+            replaces = overwrite or is_same_file(update, output)
+            result = _write_image(task, stream, output, replaces, before, creation, need, dry_run)
+        else:
+            result = _write_tiles(task, stream, output, overwrite, need, dry_run)
+        if preview and result.made:
+            write_preview(preview, task.map, task.run.palette, output)
+        return result
+
+
+def open_run(folder: Path | None) -> Run:
+    """Open a run, or the newest finished one, and say which."""
+    opened = Run.open(folder) if folder else Run.newest()
+    log.info("run %s (%s)", opened.folder, opened.model_name)
+    return opened
+
+
+@contextmanager
+def _task(
+    map_: str | Path,
+    run: Path | Run | None,
+    options: GenerateOptions,
+    device: torch.device,
+    map_options: MapOptions | None,
+) -> Iterator[_Task]:
+    """Open map and run, and check that they fit together."""
+    opened = run if isinstance(run, Run) else open_run(run)
+    kind, spec = model_class(opened.model_name), opened.spec
+    precision = resolve_precision(options.precision, device)
+    blend = options.blend or ("bands" if kind.margin is None else "none")
+    overlap = parse_overlap(options.overlap, spec.size, kind.stride, kind.margin)
+    given = map_options or MapOptions()
+    with session(), open_map(map_, given, opened.palette, opened.ground_resolution) as read_map:
+        told = {
+            **read_map.identity,
+            "run": opened.name,
+            "run_created": opened.manifest["created"],
+            "window": spec.size,
+            "overlap": overlap,
+            "blend": blend,
+            "seed": options.seed,
+            "batch_size": options.batch_size,
+            "precision": precision,
+            "stats": options.stats,
+            "compile": options.compile,
+            "flat_field": options.flat_field and kind.margin is None and opened.palette is not None,
+        }
+        plan = Plan(read_map.height, read_map.width, spec.size, overlap, blend)
+        yield _Task(opened, read_map, plan, precision, told)
+
+
+def _is_finished(task: _Task, output: Path, creation: Creation | None, replaced: bool) -> bool:
+    def sealed() -> str:
+        task.check_map()
+        return seal(task.digests, task.map)
+
+    def updatable() -> bool:
+        try:
+            with task.former(output):
+                return True
+        except SattransError:
+            return False
+
+    try:
+        return image_finished(output, task.told, creation or Creation(), sealed, updatable)
+    except OutputExists:
+        if replaced:  # by what its update makes of it
+            return False
+        raise
+
+
+def _need(task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: Creation | None) -> Need:
+    with undrawn(), torch.device("meta"):
+        weights = sum(parameter.numel() for parameter in task.run.build_model().generator.parameters())
+    width = int(task.run.manifest["options"]["width"])
+    classes = len(task.run.palette) if task.run.palette and task.told["flat_field"] else 0
+    memory = memory_of(task.plan, task.layout.bands, weights, options.batch_size, width, classes, device.type != "cpu")
+    if is_image(output):
+        return Need(memory, room_needed(task.layout, ENCODED, creation))
+    return Need(memory, int(ENCODED * task.plan.windows * task.plan.size**2 * task.layout.count))
+
+
+def _write_tiles(
+    task: _Task, stream: Stream, output: Path, overwrite: bool, need: Need, dry_run: bool
+) -> GenerateResult:
+    if dry_run:
+        check_unlocked(output)
+        return task.result(output, task.map.notices, made=False, need=need)
+    with filling(output, task.told, overwrite):
+        _look(task, stream)
+        write_tiles(stream, output, task.stem)
+    return task.result(output, task.map.notices, made=True)
+
+
+def _write_image(
+    task: _Task,
+    stream: Stream,
+    output: Path,
+    replaces: bool,
+    before: Former | None,
+    creation: Creation | None,
+    need: Need,
+    dry_run: bool,
+) -> GenerateResult:
+    """Write the GeoTIFF, and its record beside it."""
+    check_room(output, need.disk)
+    found = task.digests
+    sealed = seal(found, task.map)
+    aside = {UPDATE: before.name} if before else None
+    change = anew = None
+    if before:
+        changed, stream.flat = before.digests != found, before.flat
+        change = Change(task.plan, changed, before.read)
+        anew = sum(change.needs(*place) for place in task.plan.places)
+        windows = counted(changed.size, "window")
+        log.info("%d of %s changed; %d are made anew, with those that overlap them", changed.sum(), windows, anew)
+        # What was begun from another image has other pixels where nothing changed.
+        replaces |= (begun_with(output) or {}).get(UPDATE, before.name) != before.name
+    made = {**task.told, "map": sealed}, replaces, creation
+    if dry_run:
+        check_begun(output, *made, words=WORDS, aside=aside)
+        return task.result(output, task.map.notices, made=False, need=need, anew=anew)
+    with row_writer(output, task.layout, *made, words=WORDS, aside=aside) as writer:
+        if not change:
+            _look(task, stream)
+        stream.write(writer, change)
+        score = _score(task, writer)
+        if score:
+            writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
+        writer.tags[TAG] = sealed
+        write_record(part_of(output) / PENDING, task.told, task.plan, found, sealed, stream.flat)
+        writer.beside[PENDING] = record_path(output)
+    return task.result(output, task.map.notices, made=True, seams=score, anew=anew)
+
+
+def _look(task: _Task, stream: Stream) -> None:
+    if task.told["flat_field"]:
+        stream.look()
+        if stream.flat.strength >= 0.5:
+            name, repeated = task.told["map"][0], stream.flat.strength
+            log.info("flat field of %s: windows repeat %.1f grey levels at the same place, taken out", name, repeated)
+
+
+def _score(task: _Task, writer: RowWriter) -> Seams | None:
+    plan, partial = task.plan, task.map.partial
+    return seams(
+        lambda window: writer.read(window)[:3],
+        (lambda window: writer.read(window)[3] > 0) if partial else None,
+        some(writer.layout.pieces),
+        (plan.height, plan.width),
+        plan.boundaries(),
+        plan.overlap,
+    )

@@ -1,1 +1,0 @@
-"""What `mosaic` is made of: tiles found and looked at, laid out on one grid, and joined piece by piece."""

@@ -1,0 +1,1 @@
+"""Large cloud-optimised GeoTIFFs, written in parts so that a killed process loses few of them."""

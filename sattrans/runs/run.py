@@ -1,0 +1,181 @@
+"""Run: a folder that training leaves - manifest, checkpoints, metrics, samples."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from sattrans.data.tileset import Tileset
+from sattrans.errors import NothingToUse, SattransError, UsageError
+from sattrans.model import Model, TileSpec
+from sattrans.plugins import model_class
+from sattrans.raster.palette import Palette
+from sattrans.runs.model_options import resolve
+from sattrans.utils.atomic import write_bytes
+from sattrans.utils.manifest import begun_of, read_manifest, write_manifest
+
+VERSION = 1
+MANIFEST = "run.json"
+METRICS = "metrics.jsonl"
+DEFAULT_FOLDER = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, finished or not. Open one with `Run.open` or `Run.newest`, begin one with `Run.begin`."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def begin(cls, folder: Path, body: Mapping[str, Any]) -> "Run":
+        """Make a run's folder; its manifest is named `run.json.begun` until `finish`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        versions = {name: version(name) for name in ("torch", "numpy", "rasterio")} | {
+            "python": platform.python_version()
+        }
+        write_manifest(begun_of(folder / MANIFEST), "run", VERSION, {**body, "versions": versions})
+        return cls.open(folder)
+
+    def finish(self, summary: Mapping[str, Any]) -> "Run":
+        """Write the finished manifest, and return the run as it then is."""
+        body = {key: value for key, value in self.manifest.items() if key not in ("format", "version", "created_by")}
+        write_manifest(self.folder / MANIFEST, "run", VERSION, {**body, "summary": dict(summary)})
+        begun_of(self.folder / MANIFEST).unlink(missing_ok=True)
+        return Run.open(self.folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Open a run's folder, finished or not. Raises `UsageError` where it is none."""
+        path = folder / MANIFEST
+        if path.is_file():
+            return cls(folder, read_manifest(path, "run", VERSION))
+        if begun_of(path).is_file():
+            return cls(folder, read_manifest(begun_of(path), "run", VERSION))
+        raise UsageError(f"{folder} is no run: sattrans train makes one, sattrans runs list shows those in runs/")
+
+    @classmethod
+    def all(cls, under: Path = DEFAULT_FOLDER) -> list["Run"]:
+        """Return the runs under a folder, oldest first."""
+        folders = {
+            path.parent for name in (MANIFEST, begun_of(Path(MANIFEST)).name) for path in under.glob(f"*/{name}")
+        }
+        runs = [cls.open(folder) for folder in sorted(folders)]
+        return sorted(runs, key=lambda run: str(run.manifest["created"]))
+
+    @classmethod
+    def newest(cls, under: Path = DEFAULT_FOLDER, finished: bool = True, by: str = "with --run") -> "Run":
+        """Open the run begun last, of those that are finished or of those that are not.
+
+        Raises `NothingToUse` where there is none, and says `by` what another one is named.
+        """
+        runs = [run for run in cls.all(under) if run.finished == finished]
+        if runs:
+            return runs[-1]
+        if not finished:
+            raise NothingToUse(f"no unfinished run in {under}/ to go on with: sattrans train begins one")
+        only = " finished" if cls.all(under) else ""
+        raise NothingToUse(f"no{only} run in {under}/: make one with sattrans train, or name one {by}")
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return "summary" in self.manifest
+
+    @property
+    def model_name(self) -> str:
+        """The model trained."""
+        return str(self.manifest["model"])
+
+    @cached_property
+    def palette(self) -> Palette | None:
+        """The classes it was trained on; None where its maps are pictures."""
+        classes = self.manifest["palette"]
+        return Palette.from_json(classes) if classes is not None else None
+
+    @property
+    def spec(self) -> TileSpec:
+        """What its networks were built for."""
+        return TileSpec(**self.manifest["spec"])
+
+    @property
+    def ground_resolution(self) -> tuple[float, float] | None:
+        """The shortest and the longest side of a pixel it was trained on, in metres; None where that is not known."""
+        told = self.manifest.get("ground_resolution")
+        return (float(told[0]), float(told[1])) if told else None
+
+    def build_model(self) -> Model:
+        """Return the model with fresh weights. Raises `PluginError` where its plugin is not there."""
+        model = model_class(self.model_name)
+        return model(self.spec, resolve(model, self.manifest["options"]))
+
+    def checkpoint(self, which: str) -> Path:
+        """Return the path of the checkpoint `last` or `best`."""
+        return self.folder / "checkpoints" / f"{which}.safetensors"
+
+    def has_trained(self) -> bool:
+        """Say whether anything stands in the folder beside the manifest that it was begun with."""
+        return any(path != begun_of(self.folder / MANIFEST) for path in self.folder.glob("*"))
+
+    def tileset(self, moved: Path | None = None) -> Tileset:
+        """Return the tileset it was trained on, which may have `moved`.
+
+        Raises `UsageError` where it is not there, or is another by now.
+        """
+        recorded = self.manifest["data"]
+        folder = moved or Path(recorded["folder"])
+        if not folder.exists() and not moved:
+            raise UsageError(
+                f"{folder} is not there, the tileset that {self.folder} was trained on: say where it is now with --data"
+            )
+        tileset = Tileset.open(folder)
+        if tileset.hash != recorded["hash"]:
+            raise UsageError(
+                f"{tileset.folder} is not the tileset that {self.folder} was trained on: it "
+                + ("is another" if moved else "was made again since; where the old one was kept, say so with --data")
+            )
+        return tileset
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return what `metrics.jsonl` holds: a dict an epoch."""
+        path = self.folder / METRICS
+        if not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Write tensors, and `state` as JSON in the file's own metadata: one file, so never half of the two."""
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes(path, save(on_cpu, {"state": json.dumps(dict(state))}))
+
+
+def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_checkpoint` wrote. Raises `SattransError` where it is not there or damaged."""
+    if not path.is_file():
+        raise SattransError(f"{path} is not there: the run was stopped before its first checkpoint; train again")
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            state = json.loads((file.metadata() or {})["state"])
+            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118  no mapping
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise SattransError(f"{path} is damaged ({error}): resume from another checkpoint, or train again") from error
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names start with `prefix.`, without it."""
+    return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(prefix + ".")}

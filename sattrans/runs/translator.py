@@ -1,0 +1,151 @@
+"""Translator: a trained run, ready to turn windows of a map into images."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from sattrans.data.batches import ENCODINGS
+from sattrans.errors import OptionError, SattransError
+from sattrans.model import Noise
+from sattrans.networks.cpu import subpixel
+from sattrans.runs.device import choose_device, quick_at_bf16
+from sattrans.runs.run import Run, load_checkpoint, under
+
+FEW_CHANNELS = 4
+
+Precision = Literal["auto", "32", "bf16"]
+Stats = Literal["run", "tile"]
+"""Whose mean and variance a batch norm takes: those of training, or those of the tile at hand."""
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Precision:
+    """Return 32 or bf16: `auto` takes bf16 where the device is quick at it. Raises `OptionError` for another word."""
+    if precision not in get_args(Precision):
+        raise OptionError(f"--precision {precision}: one of {', '.join(get_args(Precision))} is needed")
+    if precision == "auto":
+        return "bf16" if quick_at_bf16(device) else "32"
+    return precision
+
+
+class Translator:
+    """A run's best generator on a device. Everything it needs to know stands in the run."""
+
+    def __init__(
+        self,
+        run: Run,
+        device: str | torch.device = "auto",
+        seed: int = 0,
+        precision: Precision = "32",
+        stats: Stats = "run",
+        compiled: bool = False,
+    ) -> None:
+        self.run = run
+        self.palette = run.palette
+        self.size = run.spec.size
+        self.seed = seed
+        self.device = choose_device(device) if isinstance(device, str) else device
+        self.precision = resolve_precision(precision, self.device)
+        with undrawn():
+            model = run.build_model()
+        tensors, self.checkpoint = load_checkpoint(run.checkpoint("best"), torch.device("cpu"))
+        try:
+            model.generator.load_state_dict(under("generator", tensors), assign=True)
+        except RuntimeError as error:
+            raise SattransError(
+                f"the weights in {run.folder} do not fit model '{run.model_name}' as it is now "
+                f"installed ({str(error).splitlines()[0]}): train again"
+            ) from error
+        if stats not in get_args(Stats):
+            raise OptionError(f"--stats {stats}: one of {', '.join(get_args(Stats))} is needed")
+        self.model = model.to(self.device).eval()
+        if stats == "tile":
+            _take_tiles_statistics(model.generator)
+        else:
+            _fold_norms(model.generator)
+        if self.device.type == "cpu":
+            _quicken_last(model.generator)
+        # The layout that convolutions are quickest in, here and on a GPU.
+        model.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
+        if self.precision == "bf16":
+            _cast_weights(model.generator)
+        if compiled:
+            model.generator.compile()
+        self._encode = ENCODINGS[run.manifest["options"]["source"]]
+
+    def __call__(self, windows: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """Translate maps into red, green, blue of 0 to 255, (N, 3, S, S), not rounded.
+
+        `windows` are class indices (N, S, S), `UNKNOWN` where the map holds nothing, or colours (N, 3, S, S) for
+        a run without a palette. `origins` are their top left (row, column) in the map: noise belongs to the place.
+        """
+        reduced = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        with torch.inference_mode(), reduced:
+            maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
+            source = self._encode(maps, self.palette).contiguous(memory_format=torch.channels_last)
+            images = self.model.translate(source, Noise(self.seed, origins, self.size, self.device))
+            levels = images.float().add(1).mul_(127.5).clamp_(0, 255)
+            pixels: NDArray[np.float32] = levels.cpu().contiguous().numpy()
+        return pixels
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Let modules be built without drawing the weights that they are to be given anyway: that takes half a second."""
+    names = [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]
+    drawn = {name: getattr(nn.init, name) for name in names}
+    try:
+        for name in names:
+            setattr(nn.init, name, lambda tensor, *_, **__: tensor)
+        yield
+    finally:
+        for name, function in drawn.items():
+            setattr(nn.init, name, function)
+
+
+def _fold_norms(network: nn.Module) -> None:
+    """Let convolutions do what the batch norms behind them do: with a run's statistics both are linear."""
+    for block in network.modules():
+        if isinstance(block, nn.Sequential):
+            for place in range(len(block) - 1):
+                layer, norm = block[place], block[place + 1]
+                if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
+                    transposed = isinstance(layer, nn.ConvTranspose2d)
+                    block[place] = fuse_conv_bn_eval(layer, norm, transposed)
+                    block[place + 1] = nn.Identity()
+
+
+def _quicken_last(network: nn.Module) -> None:
+    """Put something quicker, and equal, in the place of transposed convolutions that have an image's channels."""
+    for block in network.modules():
+        for name, layer in block.named_children():
+            if isinstance(layer, nn.ConvTranspose2d) and layer.out_channels <= FEW_CHANNELS:
+                block._modules[name] = subpixel(layer) or layer
+
+
+def _cast_weights(network: nn.Module) -> None:
+    """Hold the weights that autocast would cast anew for each batch as it casts them; nothing else changes."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.to(torch.bfloat16)
+
+
+def _take_tiles_statistics(network: nn.Module) -> None:
+    """Have batch norms take the mean and variance of each tile, as pix2pix does with its batches of one."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.__class__ = _TileNorm
+
+
+class _TileNorm(nn.BatchNorm2d):
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  its name in PyTorch
+        if input.shape[2] * input.shape[3] == 1:  # a single pixel has no variance
+            return super().forward(input)
+        return F.instance_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)

@@ -1,0 +1,245 @@
+"""Cut a dataset's scenes into a tileset: images and maps on one grid, with splits, shares and hashes."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sattrans.data.dataset import SPLITS, TileSplit
+from sattrans.data.tileset import MANIFEST, Tile, Tileset, manifest_body, write_index, write_tileset_manifest
+from sattrans.errors import OptionError, UsageError
+from sattrans.raster.georeference import Georeference
+from sattrans.raster.palette import Palette
+from sattrans.raster.scale import Percentiles, Scale
+from sattrans.tile.cut import Cutting, tile_bytes
+from sattrans.tile.leakage import Leakage, find_leaks
+from sattrans.tile.plan import absent_splits
+from sattrans.tile.prepare import Prepared, TileOptions, prepare
+from sattrans.tile.preview import write_preview
+from sattrans.tile.scene import let_go
+from sattrans.tile.stretch import find_scale
+from sattrans.tile.up_to_date import finished
+from sattrans.tile.writing import Begun, claimed, cut_rows, known_inputs, recover, settle_down, tidy
+from sattrans.utils.atomic import write_bytes
+from sattrans.utils.console import counted
+from sattrans.utils.executor import executor
+from sattrans.utils.lock import lock
+from sattrans.utils.manifest import check_free
+
+__all__ = ["DryRun", "SceneRow", "TileOptions", "TileResult", "dry_run", "tile"]
+
+LEAKAGE = "leakage.csv"
+PREVIEW = "preview.png"
+
+SAMPLE_ROWS = 12
+"""Rows of tiles that a dry run encodes, to tell how many bytes all would take."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileResult:
+    """A finished tileset, and what was left out: `dropped` counts cells by reason.
+
+    `leakage` sums up the tiles that touch or overlap one of another split. `made` is False where the tileset
+    was there already.
+    """
+
+    tileset: Tileset
+    dropped: Mapping[str, int]
+    leakage: Leakage
+    notices: tuple[str, ...]
+    made: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRow:
+    """A scene in a dry run: its size in pixels at the resolution of tiles, and its cells by split."""
+
+    id: str
+    height: int
+    width: int
+    splits: Mapping[TileSplit, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What `tile` would write: cells by scene and split, and about how many bytes.
+
+    Cells that hold too little (nodata, `drop_empty`, `min_share`) are still counted: only their pixels tell.
+    """
+
+    folder: Path
+    size: int
+    scenes: tuple[SceneRow, ...]
+    splits: Mapping[TileSplit, int]
+    bytes: int
+    leakage: Leakage
+    notices: tuple[str, ...]
+
+
+def tile(
+    root: Path,
+    output: Path | None = None,
+    dataset: str | None = None,
+    options: TileOptions | None = None,
+    workers: int | str | None = None,
+    overwrite: bool = False,
+    preview: bool = False,
+) -> TileResult:
+    """Cut the dataset in `root` into a tileset (`tiles/<dataset>-<size>`, or `output`).
+
+    A finished tileset with the same options is left as it is, an unfinished one is finished. With `preview` it
+    gets `preview.png`, a sheet to look at, if it has none. `workers` is a number of threads (None: one a
+    processor), or a Dask scheduler's address. Raises `UsageError` for what cannot be, `RasterError` and
+    `ClassesError` for input that is not right.
+    """
+    job = prepare(root, output, dataset, options or TileOptions())
+    with lock(job.folder):
+        recover(job.folder)
+        done = None if overwrite else finished(job)
+        if not done:
+            with claimed(job.folder, job.told, overwrite) as begun, executor(workers) as pool:
+                try:
+                    _fill(job, begun, pool)
+                finally:
+                    let_go()
+        tileset = done or Tileset.open(job.folder)
+        if preview and not (job.folder / PREVIEW).is_file():
+            write_preview(tileset, job.folder / PREVIEW)
+    return _result(tileset, made=not done)
+
+
+def dry_run(
+    root: Path, output: Path | None = None, dataset: str | None = None, options: TileOptions | None = None
+) -> DryRun:
+    """Return what `tile` would write, and write nothing; a few tiles are encoded to tell their size."""
+    job = prepare(root, output, dataset, options or TileOptions())
+    if finished(job):
+        job = replace(job, notices=(*job.notices, f"{job.folder} is there already: there is nothing to do"))
+    check_free(job.folder, MANIFEST)
+    counts: dict[str, Counter[TileSplit]] = {source.record.id: Counter() for source in job.sources}
+    for cell in job.plan.cells:
+        counts[cell.scene][cell.split] += 1
+    records = [source.record for source in job.sources]
+    scenes = tuple(SceneRow(r.id, r.height, r.width, counts[r.id]) for r in records)
+    splits = Counter(cell.split for cell in job.plan.cells)
+    places = {record.id: record.georeference for record in records}
+    leakage = Leakage.of(job.plan.cells, find_leaks(job.plan.cells, places))
+    return DryRun(job.folder, job.size, scenes, splits, _estimate(job), leakage, job.notices)
+
+
+def _estimate(job: Prepared) -> int:
+    """Return about how many bytes all cells would take as tiles, by a few rows of them."""
+    scale = _near_scale(job, job.scale) if isinstance(job.scale, Percentiles) else job.scale
+    rows = list(job.plan.rows(job.sources, _cutting(job, scale), job.folder))
+    sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
+    try:
+        sizes = [size for row in sample for size in tile_bytes(row)]
+    finally:
+        let_go()
+    return round(sum(sizes) / len(sizes) * len(job.plan.cells)) if sizes else 0
+
+
+def _near_scale(job: Prepared, asked: Percentiles) -> Scale:
+    """Return about the range that percentiles of all pixels would give, by a part of them."""
+    with executor(1) as pool:
+        try:
+            return find_scale(job.sources, job.palette, asked, pool, SAMPLE_ROWS)
+        except OptionError:  # nothing there: all of them may hold something
+            return find_scale(job.sources, job.palette, asked, pool)
+
+
+def _cutting(job: Prepared, scale: Scale | None) -> Cutting:
+    options = job.options
+    return Cutting(
+        job.palette, scale, options.drop_empty, options.min_share, options.min_valid, job.format, options.layout
+    )
+
+
+def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
+    hashed, differing = known_inputs(begun, job.inputs)
+    stale = {source.record.id for source in job.sources if set(source.files) & set(differing)}
+    again = counted(len(stale), "scene has changed and is cut again", "scenes have changed and are cut again")
+    notices = [*job.notices, *([again] if stale else [])]
+    begun.note(job.inputs)
+    scale = _scale(job, begun, pool, stale)
+    cutting = _cutting(job, scale)
+    rows = list(job.plan.rows(job.sources, cutting, job.folder))
+    tiles, dropped, inputs = cut_rows(begun, rows, job.inputs, hashed, stale, pool)
+    dropped = Counter(job.plan.dropped) + dropped
+    if not tiles:
+        left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
+        raise UsageError(f"no tile of {job.dataset.root} is left ({left_out}): nothing to train on")
+    used = {tile.scene for tile in tiles}
+    records = [source.record for source in job.sources if source.record.id in used]
+    places = {record.id: record.georeference for record in records}
+    leaks = find_leaks(tiles, places)
+    notices += _gaps(job, tiles, dropped, places)
+    write_index(job.folder, tiles, {record.id: record for record in records})
+    rows_of_leaks = ([tiles[a].id, tiles[a].split, tiles[b].id, tiles[b].split, f"{n:.0f}"] for a, b, n in leaks)
+    _write_csv(job.folder / LEAKAGE, ["tile", "split", "other", "other_split", "shared_pixels"], rows_of_leaks)
+    tidy(job.folder, tiles)
+    body = manifest_body(begun.created, job.told, job.size, job.palette, records, tiles, notices)
+    found = {
+        "scale": [scale.low, scale.high] if scale else None,
+        "dropped": dict(sorted(dropped.items())),
+        "leakage": Leakage.of(tiles, leaks).to_json(),
+        "inputs": [item.to_json() for item in inputs],
+    }
+    write_tileset_manifest(job.folder / MANIFEST, {**body, **found})
+    settle_down(job.folder)
+
+
+def _scale(job: Prepared, begun: Begun, pool: Executor, stale: set[str]) -> Scale | None:
+    """Return the range of values that becomes 0 to 255; percentiles are found once, and kept over a kill."""
+    if not isinstance(job.scale, Percentiles):
+        return job.scale
+    kept = begun.extra.get("scale")
+    same = not stale and {item["path"] for item in begun.extra.get("inputs", ())} == {i.path for i in job.inputs}
+    scale = Scale(*kept) if kept and same else find_scale(job.sources, job.palette, job.scale, pool)
+    begun.note(job.inputs, scale=[scale.low, scale.high])
+    return scale
+
+
+def _gaps(
+    job: Prepared, tiles: Sequence[Tile], dropped: Counter[str], places: Mapping[str, Georeference]
+) -> Iterator[str]:
+    """Yield what is missing: splits without tiles, classes that a split lacks."""
+    counts = Counter(tile.split for tile in tiles)
+    without = absent_splits(counts, job.plan.scheme, job.choice)
+    if without:
+        yield f"no tile is left for {' and '.join(without)}: there are too few; try smaller tiles"
+    names = job.palette.names if job.palette else ()
+    if job.options.drop_empty and not dropped["empty"]:
+        yield f"--drop-empty left out nothing: no tile holds {names[0]}, the first class, alone"
+    if len({t.scene for t in tiles if not places[t.scene].crs}) > 1:
+        yield "scenes without a CRS are not compared with each other: whether their tiles overlap is not known"
+    held = {split: {name for t in tiles if t.split == split for name in t.shares} for split in SPLITS if counts[split]}
+    for name in names:
+        lacking = [split for split in held if name not in held[split]]
+        if len(lacking) == len(held):
+            yield f"class {name} is in no tile"
+        elif lacking:
+            yield f"class {name} is absent from {' and '.join(lacking)}: scores there say nothing of it"
+
+
+def _write_csv(path: Path, head: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(head)
+    table.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
+
+
+def _result(tileset: Tileset, made: bool) -> TileResult:
+    kept = tileset.manifest
+    leakage = Leakage.from_json(kept["leakage"])
+    return TileResult(tileset, kept["dropped"], leakage, tuple(kept["notices"]), made)
+
+
+def class_balance(tileset: Tileset, palette: Palette, split: TileSplit) -> list[float]:
+    """Return the part of a split's pixels that each class covers, in the palette's order."""
+    tiles = tileset.split(split)
+    return [sum(t.shares.get(name, 0.0) for t in tiles) / len(tiles) if tiles else 0.0 for name in palette.names]

@@ -1,0 +1,237 @@
+"""Cut one row of tiles of one scene: the piece of work that tile hands to its workers."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sattrans.data.dataset import TileSplit
+from sattrans.data.tileset import Tile
+from sattrans.raster.bands import read_image
+from sattrans.raster.georeference import Georeference
+from sattrans.raster.open import session
+from sattrans.raster.palette import UNKNOWN, Palette
+from sattrans.raster.scale import Scale
+from sattrans.raster.tile_formats import FORMATS, TileFormat
+from sattrans.raster.window import Cell, Window
+from sattrans.tile.scene import Source, hold_open
+from sattrans.utils.atomic import put
+from sattrans.utils.hashing import sha256
+
+Layout = Literal["tiles", "pairs"]
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """What decides the bytes of tiles, the same for every scene. Picklable.
+
+    `min_valid` is the least part of a tile's pixels in the scene that must hold something; `min_share` the least
+    parts of it that classes must cover, by name; `drop_empty` leaves out tiles of the first class alone.
+    """
+
+    palette: Palette | None
+    scale: Scale | None = None
+    drop_empty: bool = False
+    min_share: Mapping[str, float] | None = None
+    min_valid: float = 1.0
+    format: TileFormat = "tif"
+    layout: Layout = "tiles"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of tiles of one scene: a piece of work. Picklable; `known` is what a killed run made of it."""
+
+    source: Source
+    cells: tuple[tuple[Cell, TileSplit], ...]
+    cutting: Cutting
+    folder: Path
+    known: "CutRow | None" = None
+
+    @property
+    def key(self) -> str:
+        """A hash of all that decides what becomes of the row, but the pixels."""
+        nameless = replace(self.source, record=replace(self.source.record, image="", map=None))
+        # All of it is frozen and plain, so that its text says all; files are named the same from any folder.
+        decisive = nameless, self.source.files, self.cells, self.cutting
+        return hashlib.sha256(repr(decisive).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class CutRow:
+    """What became of a row: its tiles, and how many cells were dropped, by reason."""
+
+    tiles: tuple[Tile, ...]
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The pixels of one tile: red, green, blue (3, S, S); a map as class indices (S, S), or as a picture (3, S, S).
+
+    `valid` says which pixels hold something, None where all do; elsewhere the image is black and indices are
+    `UNKNOWN`. `inside` counts the pixels that lie in the scene.
+    """
+
+    cell: Cell
+    split: TileSplit
+    rgb: Pixels
+    map: Pixels | None
+    valid: NDArray[np.bool_] | None
+    inside: int
+
+
+def cut_row(row: Row) -> CutRow:
+    """Read a row's pixels once, write its tiles, and return them; a row whose tiles are there is left as it is."""
+    if row.known and all(_stands(tile, row.folder) for tile in row.known.tiles):
+        return row.known
+    tiles: list[Tile] = []
+    dropped: Counter[str] = Counter()
+    with session():
+        for piece in read_pieces(row):
+            shares = _shares(piece, row.cutting)
+            reason = _reason_to_drop(piece, shares, row.cutting)
+            if reason:
+                dropped[reason] += 1
+            else:
+                tiles.append(_write(piece, shares, row))
+    return CutRow(tuple(tiles), dict(dropped))
+
+
+def tile_bytes(row: Row) -> Iterator[int]:
+    """Yield how many bytes each tile of a row would take, without writing any."""
+    place = row.source.record.georeference
+    for piece in read_pieces(row):
+        files = _files("", piece, place.at(piece.cell.window), row.cutting)
+        yield sum(len(data) for _, data in files)
+
+
+def read_pieces(row: Row) -> Iterator[Piece]:
+    """Yield the pixels of a row's tiles. Raises `RasterError` or `ClassesError` for what is wrong with them."""
+    opened = hold_open(row.source, row.cutting.palette)
+    windows = [cell.window for cell, _ in row.cells]
+    left, right = min(w.col for w in windows), max(w.right for w in windows)
+    band = Window(windows[0].row, left, windows[0].height, right - left)
+    inside = opened.image.window.intersection(band)
+    assert inside
+    as_picture = row.cutting.format != "tif"
+    rgb, valid = read_image(opened.image, inside, row.source.bands, row.cutting.scale, as_picture)
+    map_, there = opened.map.read_with_valid(inside) if opened.map else (None, None)
+    if there is not None:
+        valid = there if valid is None else valid & there
+    for cell, split in row.cells:
+        part = inside.intersection(cell.window)
+        assert part
+        across = slice(part.col - left, part.right - left)
+        yield _piece(
+            cell,
+            split,
+            rgb[:, :, across],
+            map_[..., across] if map_ is not None else None,
+            valid[:, across] if valid is not None else None,
+        )
+
+
+def _piece(cell: Cell, split: TileSplit, rgb: Pixels, map_: Pixels | None, valid: NDArray[np.bool_] | None) -> Piece:
+    height, width = rgb.shape[1:]
+    missing = (0, cell.window.height - height), (0, cell.window.width - width)
+    if valid is not None and valid.all():
+        valid = None
+    if missing != ((0, 0), (0, 0)):  # a cell that sticks out of the scene: filled up with nothing
+        here = np.ones((height, width), bool) if valid is None else valid
+        valid = np.pad(here, missing)
+        rgb = np.pad(rgb, ((0, 0), *missing))
+        map_ = np.pad(map_, ((0, 0), *missing)[-map_.ndim :]) if map_ is not None else None
+    if valid is not None:
+        rgb = np.where(valid, rgb, 0).astype(np.uint8)
+        if map_ is not None:
+            map_ = np.where(valid, map_, UNKNOWN if map_.ndim == 2 else 0).astype(np.uint8)
+    return Piece(cell, split, rgb, map_, valid, height * width)
+
+
+def _shares(piece: Piece, cutting: Cutting) -> dict[str, float]:
+    """Return the part of the tile that each class covers, of those that are there."""
+    if cutting.palette is None or piece.map is None:
+        return {}
+    # One look a class: for as many classes as maps have, that is several times as fast as a histogram.
+    counts = (np.count_nonzero(piece.map == index) for index in range(len(cutting.palette)))
+    return {name: count / piece.map.size for name, count in zip(cutting.palette.names, counts, strict=True) if count}
+
+
+def _reason_to_drop(piece: Piece, shares: Mapping[str, float], cutting: Cutting) -> str:
+    valid = piece.inside if piece.valid is None else int(piece.valid.sum())
+    if valid < cutting.min_valid * piece.inside or not valid:
+        return "nodata"
+    if piece.map is None or cutting.palette is None:
+        return ""
+    if cutting.drop_empty and set(shares) <= {cutting.palette.names[0]}:
+        return "empty"
+    few = [name for name, least in (cutting.min_share or {}).items() if shares.get(name, 0.0) < least]
+    return f"with too little {few[0]}" if few else ""
+
+
+def _write(piece: Piece, shares: Mapping[str, float], row: Row) -> Tile:
+    scene, cutting = row.source.record, row.cutting
+    name = f"{scene.id}_{piece.cell.k}"
+    files = dict(_files(name, piece, scene.georeference.at(piece.cell.window), cutting))
+    hashes = {}
+    for path, data in files.items():
+        hashes[path] = hashlib.sha256(data).hexdigest()
+        put(row.folder / path, data)
+    image, *others = files
+    map_ = others[0] if others else image if cutting.layout == "pairs" else None
+    valid = 1.0 if piece.valid is None else float(piece.valid.mean())
+    rounded = {name: round(share, 6) for name, share in shares.items()}
+    return Tile(
+        name,
+        scene.id,
+        piece.split,
+        piece.cell.window,
+        rounded,
+        image,
+        hashes[image],
+        map_,
+        hashes[map_] if map_ else None,
+        round(valid, 6),
+    )
+
+
+def _files(name: str, piece: Piece, place: Georeference, cutting: Cutting) -> Iterator[tuple[str, bytes]]:
+    """Yield the tile's files: path within the tileset, and bytes. The image comes first."""
+    kind = FORMATS[cutting.format]
+    if cutting.layout == "pairs":
+        both = np.concatenate([_drawn(piece, cutting.palette), piece.rgb], axis=2)
+        yield f"{piece.split}/{name}{kind.image_suffix}", kind.image(both, place)
+        return
+    yield f"images/{name}{kind.image_suffix}", kind.image(piece.rgb, place)
+    if piece.map is None:
+        return
+    path = f"maps/{name}{kind.map_suffix}"
+    if cutting.palette is None:
+        yield path, kind.picture(piece.map, place)
+        return
+    values = cutting.palette.to_values(piece.map)
+    yield path, kind.class_map(values, place, cutting.palette, piece.valid is not None)
+
+
+def _drawn(piece: Piece, palette: Palette | None) -> Pixels:
+    """Return the tile's map in colours, (3, S, S); black where it holds nothing."""
+    assert piece.map is not None
+    if palette is None:
+        return piece.map
+    return palette.to_rgb(piece.map)
+
+
+def _stands(tile: Tile, folder: Path) -> bool:
+    """Say whether a tile's files are there, and whole."""
+    recorded = {tile.image: tile.image_sha256, tile.map: tile.map_sha256}
+    try:
+        return all(sha256(folder / path) == hash_ for path, hash_ in recorded.items() if path)
+    except OSError:
+        return False

@@ -1,0 +1,231 @@
+"""Plan a tileset: which cells of which scenes become tiles, and of which split, before a pixel is read."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sattrans.data.dataset import SPLITS, Dataset, Scene, Split, TileSplit
+from sattrans.errors import OptionError, UsageError
+from sattrans.raster.aoi import Area
+from sattrans.raster.georeference import corners_of
+from sattrans.raster.window import Cell, Edge, Window, settle, tile_cells
+from sattrans.tile.cut import Cutting, Row
+from sattrans.tile.leakage import keep_apart
+from sattrans.tile.scene import Source
+from sattrans.tile.splits import (
+    FEW_SCENES,
+    FRACTIONS,
+    SPLITTERS,
+    Fractions,
+    SceneGrid,
+    Scheme,
+    by_scene,
+    has_published,
+)
+
+MOST_BAND_PIXELS = 16 << 20
+"""A row of tiles is read at once up to so many pixels, about 64 MB with its map; a wider one in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What decides which cells become tiles, and of which split. `areas` all hold; `scheme` None is the default."""
+
+    size: int
+    overlap: int = 0
+    edge: Edge = "drop"
+    areas: tuple[Area, ...] = ()
+    scheme: Scheme | None = None
+    fractions: Fractions | None = None
+    merge_val: bool = False
+    buffer: int = 0
+    seed: int = 0
+    unpaired: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A cell that is to become a tile: its place among the sources, and its split."""
+
+    number: int
+    scene: str
+    cell: Cell
+    split: TileSplit
+
+    @property
+    def window(self) -> Window:
+        """Its pixels in the scene."""
+        return self.cell.window
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cells that are to become tiles, in the order of scenes, rows and columns.
+
+    `dropped` counts those left out, by reason; `notices` is what a user should know, a line each.
+    """
+
+    scheme: Scheme
+    cells: tuple[Planned, ...]
+    dropped: Mapping[str, int]
+    notices: tuple[str, ...]
+
+    def rows(self, sources: Sequence[Source], cutting: Cutting, folder: Path) -> Iterator[Row]:
+        """Yield the pieces of work: a row of tiles each, or a part of a very wide one."""
+        rows: dict[tuple[int, int], list[tuple[Cell, TileSplit]]] = {}
+        for planned in self.cells:
+            rows.setdefault((planned.number, planned.window.row), []).append((planned.cell, planned.split))
+        for (number, _), cells in rows.items():
+            for part in _parts(cells):
+                yield Row(sources[number], tuple(part), cutting, folder)
+
+
+def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Source], choice: Choice) -> Plan:
+    """Choose the cells and their splits.
+
+    Raises `OptionError` for a split that is not there, `UsageError` where no cell is left.
+    """
+    cells_of = [_cells(source, choice) for source in sources]
+    # A scene of which no tile is taken is not to be dealt out.
+    paired = [n for n, source in enumerate(sources) if source.record.map and cells_of[n]]
+    scheme, notices = _scheme(dataset, [scenes[n] for n in paired], [sources[n] for n in paired], choice)
+    of_scene = by_scene([scenes[n] for n in paired], choice.seed, choice.fractions or FRACTIONS)
+    order = {number: place for place, number in enumerate(paired)}
+    planned: list[Planned] = []
+    dropped: Counter[str] = Counter()
+    for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
+        cells = cells_of[number]
+        splits: Sequence[TileSplit | None] = ["unpaired"] * len(cells)
+        if number in order:
+            grid = SceneGrid(
+                dataset,
+                scene,
+                [_as_published(cell, source) for cell in cells],
+                source.height,
+                source.width,
+                choice.seed + order[number],
+                choice.fractions or FRACTIONS,
+                of_scene[scene.id],
+            )
+            splits = SPLITTERS[scheme](grid)
+        for cell, split in zip(cells, splits, strict=True):
+            if split is None:
+                dropped[NO_SPLIT[scheme]] += cell.whole
+            else:
+                merged = "train" if choice.merge_val and split == "val" else split
+                planned.append(Planned(number, scene.id, cell, merged))
+    if choice.buffer:
+        places = {source.record.id: source.record.georeference for source in sources}
+        near = keep_apart(planned, places, choice.buffer)
+        dropped["too near another split"] = len(near)
+        planned = [item for n, item in enumerate(planned) if n not in near]
+    if not planned:
+        raise UsageError(f"no tile of {dataset.root} is left: {_why_none(choice, dropped, sources)}")
+    notices += _far_from_asked(planned, scheme, choice)
+    return Plan(scheme, tuple(planned), {k: n for k, n in dropped.items() if n}, tuple(notices))
+
+
+NO_SPLIT: dict[Scheme, str] = {
+    "published": "in no split",
+    "scene": "in no split",
+    "block": "on blocks of two splits",
+    "random": "in no split",
+}
+"""Why a cell is left out that the publishers do not list, or that lies in two splits, by scheme."""
+
+
+def _cells(source: Source, choice: Choice) -> list[Cell]:
+    record = source.record
+    if record.map is None and not choice.unpaired:
+        return []
+    grid = tile_cells(record.height, record.width, choice.size, choice.overlap)
+    cells = list(settle(grid, record.height, record.width, choice.edge, choice.overlap))
+    for area in choice.areas:
+        held = area.holds([cell.window for cell in cells], record.georeference, record.image)
+        cells = [cell for cell, inside in zip(cells, held, strict=True) if inside]
+    return cells
+
+
+def _as_published(cell: Cell, source: Source) -> Cell:
+    """Return a cell in pixels of the scene's own image: a published split knows no other."""
+    record, w = source.record, cell.window
+    if (record.height, record.width) == (source.height, source.width):
+        return cell
+    (wide, high), (own_wide, own_high) = record.georeference.resolution, source.place.resolution
+    across, down = wide / own_wide, high / own_high
+    top, left = round(w.row * down), round(w.col * across)
+    window = Window(top, left, max(1, round(w.bottom * down) - top), max(1, round(w.right * across) - left))
+    return replace(cell, window=window)
+
+
+def _scheme(
+    dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Source], choice: Choice
+) -> tuple[Scheme, list[str]]:
+    asked = choice.scheme
+    heights, widths = [s.height for s in sources], [s.width for s in sources]
+    wanted = asked == "published" or (asked is None and not choice.fractions)
+    published = wanted and has_published(dataset, scenes, heights, widths)
+    if asked == "published" and not published:
+        raise OptionError(
+            f"dataset '{dataset.name}' in {dataset.root} has no published split: --split scene, block or random"
+        )
+    if asked == "published" and choice.fractions:
+        raise OptionError("--fractions goes with --split scene, block or random: the published split has its own")
+    if asked or published or not sources:
+        return asked or ("published" if published else "scene"), []
+    # Few scenes, but each so small that it is a single block: then a scene is what a block would be.
+    blocks = any(min(s.record.height, s.record.width) >= 2 * choice.size for s in sources)
+    scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES or not blocks else "block"
+    shares = "/".join(f"{share * 100:g}" for share in choice.fractions or FRACTIONS)
+    why = "" if choice.fractions else "no published split: "
+    return scheme, [f"{why}tiles are split by {scheme}, {shares} (--split scene|block|random)"]
+
+
+def _parts(cells: Sequence[tuple[Cell, TileSplit]]) -> Iterator[Sequence[tuple[Cell, TileSplit]]]:
+    """Cut a row of cells where it would hold more pixels than are to be in memory at once."""
+    size = cells[0][0].window.height
+    most = max(1, MOST_BAND_PIXELS // (size * size))
+    for start in range(0, len(cells), most):
+        yield cells[start : start + most]
+
+
+def _far_from_asked(planned: Sequence[Planned], scheme: Scheme, choice: Choice) -> list[str]:
+    """Say where the splits' shares come out far from those asked for: a few blocks or scenes cannot be dealt finely."""
+    counts = Counter(item.split for item in planned if item.split != "unpaired")
+    total = sum(counts.values())
+    asked = choice.fractions or FRACTIONS
+    if scheme == "published" or choice.merge_val or not total:
+        return []
+    came = [counts[split] / total for split in SPLITS]
+    if max(abs(one - other) for one, other in zip(came, asked, strict=True)) < FAR:
+        return []
+    one, other = ("/".join(f"{100 * share:.0f}" for share in shares) for shares in (came, asked))
+    few = "tiles" if scheme == "random" else f"{scheme}s"
+    return [f"tiles come out as {one} (train/val/test) where {other} was asked for: there are few {few} to deal out"]
+
+
+FAR = 0.1
+"""How far a split's share may be from what was asked before a note says so."""
+
+
+def _why_none(choice: Choice, dropped: Mapping[str, int], sources: Sequence[Source]) -> str:
+    if choice.areas:
+        record = sources[0].record
+        corners = record.georeference.points_of(corners_of([Window(0, 0, record.height, record.width)]))
+        (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
+        return (
+            f"none lies wholly within {' and '.join(area.name for area in choice.areas)} "
+            f"(scene {record.id} has {left:.12g},{bottom:.12g},{right:.12g},{top:.12g})"
+        )
+    left_out = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
+    return left_out or "nothing to train on"
+
+
+def absent_splits(splits: Mapping[TileSplit, int], scheme: Scheme, choice: Choice) -> list[Split]:
+    """Return the splits that should have tiles and have none."""
+    if scheme == "published":
+        return []
+    fractions = dict(zip(SPLITS, choice.fractions or FRACTIONS, strict=True))
+    merged = ("val",) if choice.merge_val else ()
+    return [split for split in SPLITS if fractions[split] and split not in merged and not splits.get(split)]

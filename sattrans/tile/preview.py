@@ -1,0 +1,258 @@
+"""One picture to look at a tileset by: what its classes look like, and how much of each its splits hold."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from sattrans.data.contact_sheet import FAINT, INK, font, percent, shortened, swatch, to_picture, write_picture
+from sattrans.data.dataset import SPLITS
+from sattrans.data.tileset import Tile, Tileset
+from sattrans.raster.class_map import class_map
+from sattrans.raster.open import Raster, open_raster
+from sattrans.raster.palette import RGB, UNKNOWN
+from sattrans.raster.rgb_map import picture_map
+from sattrans.utils.console import counted
+
+SIDE = 192
+"""Longest side of a tile on the sheet, in pixels; smaller tiles are enlarged by a whole factor."""
+
+SHOWN = 4
+"""Tiles that a row shows at most."""
+
+ALONE = 2 * SHOWN - 1
+"""Images that a row shows where they have no map beside them: there are more gaps then."""
+
+EDGE, GAP, SEAM = 20, 14, 2
+LABEL = 250
+HEAD = 84
+TITLE, TEXT, SMALL = 24, 15, 13
+LINE = 20
+NOTHING = (225, 225, 225)
+"""How a map is drawn where it holds nothing."""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A tile as it is shown: its image, and beside it its map; `caption` stands below."""
+
+    pictures: tuple[Image.Image, ...]
+    caption: str
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of the sheet: what it is about, how much of it the splits hold (None where a split is empty), tiles."""
+
+    title: str
+    about: str
+    color: RGB | None
+    balance: tuple[tuple[str, float | None], ...]
+    pairs: tuple[_Pair, ...]
+
+
+def write_preview(tileset: Tileset, path: Path) -> None:
+    """Write one PNG to look at a tileset by, atomically; the same tileset gives the same bytes.
+
+    A row a class: its colour, its share of the pixels of all tiles and of each split's, and up to four tiles that
+    show most of it, of several scenes where there are such, each image beside its map. Without classes: a row a
+    split. Unpaired tiles have a last row. Only the tiles shown are read. Raises `RasterError` where one cannot be.
+    """
+    reader = _Reader(tileset)
+    rows = _class_rows(tileset, reader) if tileset.palette else _split_rows(tileset, reader)
+    unpaired = tileset.split("unpaired")
+    if unpaired:
+        shown = tuple(reader.pair(tile, tile.id) for tile in _spaced(unpaired, ALONE))
+        rows.append(_Row("unpaired", f"{counted(len(unpaired), 'image')} without a map", None, (), shown))
+    write_picture(path, _draw(tileset, rows))
+
+
+# What is shown
+
+
+def _class_rows(tileset: Tileset, reader: "_Reader") -> list[_Row]:
+    assert tileset.palette
+    paired = [tile for tile in tileset.tiles if tile.split != "unpaired"]
+    whole = _shares(paired)
+    of_split = {split: _shares([tile for tile in paired if tile.split == split]) for split in SPLITS}
+    rows = []
+    for item in tileset.palette.classes:
+        chosen = _showing(paired, item.name)
+        pairs = tuple(
+            reader.pair(tile, f"{percent(tile.shares[item.name])}, {tile.split}, {tile.id}") for tile in chosen
+        )
+        balance = tuple((split, held.get(item.name, 0.0) if held else None) for split, held in of_split.items())
+        about = f"value {item.value}, {percent(whole.get(item.name, 0.0))} of all pixels"
+        rows.append(_Row(item.name, about, item.color, balance, pairs))
+    return rows
+
+
+def _split_rows(tileset: Tileset, reader: "_Reader") -> list[_Row]:
+    rows = []
+    for split in SPLITS:
+        tiles = tileset.split(split)
+        pairs = tuple(reader.pair(tile, tile.id) for tile in _spaced(tiles, SHOWN))
+        rows.append(_Row(split, counted(len(tiles), "tile"), None, (), pairs))
+    return rows
+
+
+def _shares(tiles: Sequence[Tile]) -> dict[str, float]:
+    """Return the share of each class in the pixels that hold any; empty where there are none."""
+    pixels: dict[str, float] = {}
+    for tile in tiles:
+        for name, share in tile.shares.items():
+            pixels[name] = pixels.get(name, 0.0) + share * tile.window.height * tile.window.width
+    total = sum(pixels.values())
+    return {name: count / total for name, count in pixels.items()} if total else {}
+
+
+def _showing(tiles: Sequence[Tile], name: str) -> list[Tile]:
+    """Return the tiles that show most of a class; one of a scene that was taken before counts for less."""
+    left = [tile for tile in tiles if tile.shares.get(name, 0) > 0]
+    taken: Counter[str] = Counter()
+    chosen: list[Tile] = []
+    while left and len(chosen) < SHOWN:
+        best = min(left, key=lambda tile: (-tile.shares[name] / (1 + taken[tile.scene]), tile.id))
+        chosen.append(best)
+        left.remove(best)
+        taken[best.scene] += 1
+    return chosen
+
+
+def _spaced(tiles: Sequence[Tile], count: int) -> list[Tile]:
+    """Return so many tiles at equal steps along the index, which runs from scene to scene."""
+    count = min(count, len(tiles))
+    return [tiles[(2 * place + 1) * len(tiles) // (2 * count)] for place in range(count)]
+
+
+class _Reader:
+    """Reads tiles as pictures, each file once."""
+
+    def __init__(self, tileset: Tileset) -> None:
+        self.tileset = tileset
+        self._read: dict[str, tuple[Image.Image, ...]] = {}
+
+    def pair(self, tile: Tile, caption: str) -> _Pair:
+        """Return a tile's image, and its map if it has one, as they are shown."""
+        if tile.id not in self._read:
+            self._read[tile.id] = self._pictures(tile)
+        return _Pair(self._read[tile.id], caption)
+
+    def _pictures(self, tile: Tile) -> tuple[Image.Image, ...]:
+        folder = self.tileset.folder
+        with open_raster(tile.image_path(folder)) as raster:
+            pixels = _rgb(raster)
+        averaged, nearest = Image.Resampling.BOX, Image.Resampling.NEAREST
+        if self.tileset.side_by_side and tile.split != "unpaired":  # map and image in one file, left and right
+            middle = pixels.shape[2] // 2
+            drawn = nearest if self.tileset.palette else averaged
+            return _fitted(pixels[:, :, middle:], averaged), _fitted(pixels[:, :, :middle], drawn)
+        image = _fitted(pixels, averaged)
+        if tile.map is None:
+            return (image,)
+        with open_raster(tile.map_path(folder)) as raster:
+            if self.tileset.palette is None:
+                return image, _fitted(picture_map(raster).read(), averaged)
+            indices = class_map(raster, self.tileset.palette).read()
+        nothing = indices == UNKNOWN
+        colors = self.tileset.palette.to_rgb(indices)
+        colors = np.where(nothing, np.array(NOTHING, np.uint8)[:, np.newaxis, np.newaxis], colors)
+        return image, _fitted(colors, nearest)
+
+
+def _rgb(raster: Raster) -> NDArray[np.uint8]:
+    """Return red, green, blue (3, H, W); a single band stands for all three."""
+    data_bands = raster.bands - (raster.alpha_band is not None)
+    return raster.read(bands=(1, 2, 3) if data_bands >= 3 else (1, 1, 1)).astype(np.uint8, copy=False)
+
+
+def _fitted(rgb: NDArray[np.uint8], resampling: Image.Resampling) -> Image.Image:
+    picture = to_picture(rgb)
+    longest = max(picture.size)
+    if longest > SIDE:
+        return picture.resize(
+            cast(tuple[int, int], tuple(max(1, n * SIDE // longest) for n in picture.size)), resampling
+        )
+    factor = SIDE // longest
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+
+
+# How it is drawn
+
+
+def _draw(tileset: Tileset, rows: Sequence[_Row]) -> Image.Image:
+    pictures = [picture for row in rows for pair in row.pairs for picture in pair.pictures]
+    wide = max((picture.width for picture in pictures), default=SIDE)
+    high = max((picture.height for picture in pictures), default=SIDE)
+    step = max(high + LINE, 6 * LINE) + GAP
+    width = 2 * EDGE + LABEL + SHOWN * (2 * wide + SEAM + GAP)
+    sheet = Image.new("RGB", (width, HEAD + len(rows) * step + EDGE), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((EDGE, EDGE), shortened(tileset.name, TITLE, width - 2 * EDGE), fill=INK, font=font(TITLE))
+    draw.text((EDGE, EDGE + 34), shortened(_about(tileset), TEXT, width - 2 * EDGE), fill=FAINT, font=font(TEXT))
+    most = max((share or 0.0 for row in rows for _, share in row.balance), default=0.0)
+    for number, row in enumerate(rows):
+        top = HEAD + number * step
+        draw.line((EDGE, top - GAP // 2, width - EDGE, top - GAP // 2), fill="#d0d0d0")
+        _draw_label(draw, row, top, most)
+        left = EDGE + LABEL
+        if not row.pairs:
+            draw.text((left, top + high // 2), "absent", fill=FAINT, font=font(TEXT), anchor="lm")
+        for pair in row.pairs:
+            _draw_pair(sheet, draw, pair, left, top, wide)
+            left += len(pair.pictures) * (wide + SEAM) - SEAM + GAP
+    return sheet
+
+
+def _draw_label(draw: ImageDraw.ImageDraw, row: _Row, top: int, most: float) -> None:
+    """Draw what a row is about; its bars are as long as the label where a share is `most`, the largest on the sheet."""
+    left = EDGE
+    if row.color:
+        swatch(draw, left, top + 1, 28, 18, row.color)
+        left += 38
+    room = EDGE + LABEL - GAP - left
+    draw.text((left, top + 10), shortened(row.title, TEXT + 2, room), fill=INK, font=font(TEXT + 2), anchor="lm")
+    draw.text((EDGE, top + 36), shortened(row.about, SMALL, LABEL - GAP), fill=INK, font=font(SMALL), anchor="lm")
+    bar, longest = EDGE + 44, 110
+    for number, (name, share) in enumerate(row.balance):
+        middle = top + 60 + number * LINE
+        draw.text((EDGE, middle), name, fill=FAINT, font=font(SMALL), anchor="lm")
+        told = "no tiles" if share is None else percent(share)
+        draw.rectangle((bar, middle - 5, bar + longest, middle + 5), fill="#eeeeee")
+        if share:
+            draw.rectangle((bar, middle - 5, bar + max(1, round(longest * share / most)), middle + 5), fill="#4a6fa5")
+        draw.text((bar + longest + 60, middle), told, fill=INK, font=font(SMALL), anchor="rm")
+
+
+def _draw_pair(sheet: Image.Image, draw: ImageDraw.ImageDraw, pair: _Pair, left: int, top: int, wide: int) -> None:
+    for number, picture in enumerate(pair.pictures):
+        sheet.paste(picture, (left + number * (wide + SEAM), top))
+    room = len(pair.pictures) * (wide + SEAM) - SEAM
+    below = top + max(picture.height for picture in pair.pictures) + LINE // 2
+    draw.text((left, below), shortened(pair.caption, SMALL, room), fill=FAINT, font=font(SMALL), anchor="lm")
+
+
+def _about(tileset: Tileset) -> str:
+    """Return how many tiles there are, how large, and of which resolution."""
+    counts = Counter(tile.split for tile in tileset.tiles)
+    told = [f"{counts[split]} {split}" for split in SPLITS]
+    told += [f"{counts['unpaired']} unpaired"] if counts["unpaired"] else []
+    return (
+        f"{counted(len(tileset.tiles), 'tile')} ({', '.join(told)}) of {tileset.size} x {tileset.size} px, "
+        f"{_resolution(tileset)}, from {counted(len(tileset.scenes), 'scene')}"
+    )
+
+
+def _resolution(tileset: Tileset) -> str:
+    found = [scene.georeference.ground_resolution for scene in tileset.scenes.values()]
+    known = sorted(resolution for resolution in found if resolution)
+    if not known or len({unit for _, unit in known}) > 1:
+        return "of several units a pixel" if known else "ground resolution not known"
+    (least, unit), (largest, _) = known[0], known[-1]
+    sides = dict.fromkeys((f"{least:.3g}", f"{largest:.3g}"))
+    return f"{' to '.join(sides)} {unit} a pixel"

@@ -1,0 +1,241 @@
+"""Sources: a scene as it is cut - which bands, how its map codes classes, and how both get onto one grid."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from sattrans.data.dataset import Scene
+from sattrans.data.tileset import SceneRecord
+from sattrans.errors import AlignmentError, OptionError, RasterError
+from sattrans.raster.alignment import Grid, Kernel, check_aligned, kernel_of, on_grid, target_grid
+from sattrans.raster.bands import image_bands
+from sattrans.raster.class_map import ClassMap, Coding, class_map
+from sattrans.raster.georeference import Georeference, corners_of
+from sattrans.raster.open import Raster, open_raster
+from sattrans.raster.palette import Palette
+from sattrans.raster.rgb_map import PictureMap, picture_map
+from sattrans.raster.window import Window
+from sattrans.tile.inputs import name_of
+
+Direction = Literal["AtoB", "BtoA"]
+"""Of a file that holds A and B side by side: which half is the map, and which the image to be made from it."""
+
+Bands = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What decides how a scene is taken: `bidx`, `align`, `res`, `direction`, and whether pixels are scaled."""
+
+    bidx: tuple[int, ...] | None = None
+    align: bool = False
+    res: float | None = None
+    direction: Direction = "AtoB"
+    scaled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A scene as it was found. Picklable; `open_source` opens it.
+
+    `record` has the grid that tiles are cut from; `height`, `width` and `place` are the image's own. `bands` are
+    the image's; `coding` is how a map codes classes. `halves` says which half of a file that holds both is the map.
+    """
+
+    record: SceneRecord
+    height: int
+    width: int
+    place: Georeference
+    bands: Bands
+    image_kernel: Kernel | None
+    map_kernel: Kernel | None
+    coding: Coding | None
+    halves: Direction | None
+
+    @property
+    def grid(self) -> Grid:
+        """The grid that tiles are cut from."""
+        return Grid(self.record.height, self.record.width, self.record.georeference)
+
+    @property
+    def files(self) -> list[str]:
+        """The names of its files as inputs."""
+        return [name_of(path) for path in dict.fromkeys((self.record.image, self.record.map)) if path]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A source's image and map on one grid."""
+
+    image: Raster
+    map: ClassMap | PictureMap | None = None
+
+
+def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, list[str]]:
+    """Open a scene and find out how it is to be cut; return notices with it, a line each.
+
+    Raises `RasterError`, `AlignmentError`, `ClassesError` or `OptionError` for what is not right.
+    """
+    assert scene.image
+    halves = look.direction if scene.side_by_side else None
+    if halves and look.res is not None:
+        raise OptionError(f"--res: {scene.image} holds map and image side by side, which have no ground resolution")
+    with ExitStack() as stack:
+        image = stack.enter_context(open_raster(scene.image))
+        map_ = None
+        if halves:
+            image, map_ = _halves(image, halves)
+        elif scene.map:
+            map_ = stack.enter_context(open_raster(scene.map))
+        if map_ and not look.align:
+            check_aligned(image, map_)
+        if map_:
+            image, map_ = _placed_alike(image, map_)
+        grid = target_grid(image, look.res)
+        record = SceneRecord(
+            scene.id,
+            scene.region,
+            str(scene.image),
+            str(scene.map) if scene.map else None,
+            grid.height,
+            grid.width,
+            grid.georeference,
+        )
+        coding = class_map(map_, palette).coding if map_ and palette else None
+        source = Source(
+            record,
+            image.height,
+            image.width,
+            image.georeference,
+            image_bands(image, look.bidx, look.scaled),
+            kernel_of(image, grid, is_map=False),
+            _map_kernel(map_, coding, grid, look) if map_ else None,
+            coding,
+            halves,
+        )
+        if map_ and source.map_kernel:
+            _check_overlap(image, map_)
+        notices = list(_notices(image, map_, palette, source))
+    return source, notices
+
+
+def _map_kernel(map_: Raster, coding: Coding | None, grid: Grid, look: Look) -> Kernel | None:
+    if not look.align and look.res is None:
+        return None  # a hundredth of a pixel is no reason to touch a map
+    kernel = kernel_of(map_, grid, is_map=coding is not None or map_.colormap() is not None)
+    # Bands are warped one by one, and the commonest red, green and blue together may be no class's colour.
+    return "nearest" if kernel == "mode" and coding == "colors" else kernel
+
+
+def _placed_alike(image: Raster, map_: Raster) -> tuple[Raster, Raster]:
+    """Return image and map, the one that lies nowhere, or has no CRS, with what the other has.
+
+    Raises `AlignmentError` where they differ in size, so that the other's place does not fit.
+    """
+    own, its = image.georeference, map_.georeference
+    for bare, other in ((image, map_), (map_, image)):
+        if bare.georeference.affine.is_identity and (bare.height, bare.width) != (other.height, other.width):
+            raise AlignmentError(
+                f"{bare.path} has no georeference, and another size than {other.path}: it cannot be aligned"
+            )
+    if own.affine.is_identity and (not own.known or not its.affine.is_identity):
+        return replace(image, georeference=its), map_
+    if its.affine.is_identity:
+        return image, replace(map_, georeference=own)
+    crs = own.crs or its.crs
+    return replace(image, georeference=replace(own, crs=crs)), replace(
+        map_, georeference=replace(its, crs=its.crs or crs)
+    )
+
+
+def _halves(both: Raster, direction: Direction) -> tuple[Raster, Raster]:
+    """Return image and map of a file that holds A on the left and B on the right."""
+    if both.width % 2:
+        raise RasterError(f"{both.path} is {both.width} wide: two halves side by side have an even width")
+    half = both.width // 2
+    a, b = (both.cropped(Window(0, left, both.height, half)) for left in (0, half))
+    # One place for both: they show the same ground, and the file's own transform fits neither.
+    b = replace(b, georeference=a.georeference)
+    return (b, a) if direction == "AtoB" else (a, b)
+
+
+def _check_overlap(image: Raster, map_: Raster) -> None:
+    from shapely import Polygon
+
+    own = corners_of([image.window])
+    there = image.georeference.pixels_of(map_.georeference.points_of(corners_of([map_.window])), map_.georeference.crs)
+    if there is None or not Polygon(own).intersects(Polygon(there)):
+        raise AlignmentError(f"{map_.path} does not lie where {image.path} does: is it the right mask?")
+
+
+def _notices(image: Raster, map_: Raster | None, palette: Palette | None, source: Source) -> Iterator[str]:
+    place = source.record.georeference
+    wide, high = place.resolution
+    if place.known and abs(wide - high) > 1e-6 * max(wide, high):
+        yield f"{image.path} has pixels of {wide:g} × {high:g}, not square: --res makes them so"
+    if place.known and not place.north_up:
+        yield f"{image.path} is not north-up: its tiles keep its rows and columns as they are"
+    if map_ and (notice := _read_as(map_, palette, source.coding).notice):
+        yield notice
+    if map_ and not place.crs and not source.halves:
+        yield f"{image.path} has no CRS: its tiles have no footprint in the index"
+
+
+@contextmanager
+def open_source(source: Source, palette: Palette | None) -> Iterator[Opened]:
+    """Open a source's rasters on its grid."""
+    with ExitStack() as stack:
+        image = stack.enter_context(open_raster(Path(source.record.image)))
+        if source.halves:
+            image, half = _halves(image, source.halves)
+            yield Opened(image, _read_as(half, palette, source.coding))
+            return
+        image = replace(image, georeference=source.place)
+        on_image = stack.enter_context(on_grid(image, source.grid, source.image_kernel, image.nodata))
+        if source.record.map is None:
+            yield Opened(on_image)
+            return
+        map_ = stack.enter_context(open_raster(Path(source.record.map)))
+        _, map_ = _placed_alike(image, map_)
+        # How its classes are coded is told by the file itself: warping may drop its colour table.
+        whole = _read_as(map_, palette, source.coding)
+        warped = stack.enter_context(on_grid(map_, source.grid, source.map_kernel, whole.empty))
+        yield Opened(on_image, replace(whole, raster=warped))
+
+
+def _read_as(map_: Raster, palette: Palette | None, coding: Coding | None) -> ClassMap | PictureMap:
+    return class_map(map_, palette, coding) if palette else picture_map(map_)
+
+
+class _Held(threading.local):
+    """The source that this thread opened last: the next row of tiles is of the same scene, most often."""
+
+    source: Source | None = None
+    opened: Opened | None = None
+    stack: ExitStack | None = None
+
+
+_held = _Held()
+
+
+def hold_open(source: Source, palette: Palette | None) -> Opened:
+    """Return a source's rasters, left open until this thread asks for another source, or lets go.
+
+    A PNG or JPEG is decoded from its top: opening it anew for each row of tiles would decode it once a row.
+    """
+    if _held.opened is None or _held.source != source:
+        let_go()
+        stack = ExitStack()
+        _held.opened = stack.enter_context(open_source(source, palette))
+        _held.stack, _held.source = stack, source
+    return _held.opened
+
+
+def let_go() -> None:
+    """Close what this thread holds open."""
+    if _held.stack is not None:
+        _held.stack.close()
+    _held.stack = _held.opened = _held.source = None

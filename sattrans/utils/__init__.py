@@ -1,0 +1,1 @@
+"""What every package may use: files, locks, manifests, threads, progress."""

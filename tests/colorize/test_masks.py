@@ -1,0 +1,69 @@
+"""Which masks a dataset has to colour, told by a stranger's plugin: none, pictures, or maps beside images."""
+
+import numpy as np
+import pytest
+from makers import make_picture, write_raster
+
+from sattrans.colorize.masks import find_masks
+from sattrans.errors import DatasetNotFound, UsageError
+
+PLUGIN = """
+from sattrans import Dataset, LandClass, Palette, Scene, hookimpl
+
+class Odd(Dataset):
+    recognises = classmethod(lambda cls, root: (root / "odd.txt").exists())
+
+    def scenes(self):
+        for path in sorted((self.root / "all").iterdir()):
+            mask = None if self.name == "odd-lone" else path
+            yield Scene(path.stem, path, mask, side_by_side=self.name == "odd-pairs")
+
+    @property
+    def palette(self):
+        return None if self.name == "odd-pictures" else Palette((LandClass(1, "all", (1, 2, 3)),))
+
+@hookimpl
+def register_datasets(register):
+    for name in {names}:
+        register(type("Odd", (Odd,), {{"name": name}}))
+"""
+NAMES = ("odd-lone", "odd-pairs", "odd-pictures")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder that these datasets are made for, and a plugin that brings them, installed."""
+    site = tmp_path / "site"
+    info = site / "odd_datasets-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "odd_datasets.py").write_text(PLUGIN.format(names=NAMES))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-datasets\nVersion: 1.0\n")
+    points = "".join(f"{name} = odd_datasets\n" for name in NAMES)
+    (info / "entry_points.txt").write_text(f"[sattrans.datasets]\n{points}")
+    monkeypatch.syspath_prepend(str(site))
+    for number in range(2):
+        write_raster(tmp_path / "place" / "all" / f"{number}.tif", make_picture(np.full((20, 20), number, np.uint8)))
+    return tmp_path / "place"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ("odd-lone", "has no maps, as dataset 'odd-lone' sees it"),
+        ("odd-pairs", "maps and images side by side in one file"),
+        ("odd-pictures", "dataset 'odd-pictures' has maps without classes: there is nothing to colour"),
+    ],
+)
+def test_a_dataset_with_nothing_to_colour_is_refused_in_words(place, dataset, message):
+    with pytest.raises(UsageError, match=message):
+        find_masks(place, dataset)
+
+
+def test_masks_told_a_dataset_of_pictures_have_no_classes(place):
+    with pytest.raises(UsageError, match="'odd-pictures' has maps without classes"):
+        find_masks(place / "all", "odd-pictures")
+
+
+def test_a_folder_that_is_nothing_is_no_dataset(tmp_path):
+    with pytest.raises(DatasetNotFound, match="no dataset recognises"):
+        find_masks(tmp_path)

@@ -1,0 +1,80 @@
+"""The recipes of the report's experiments, as the command line takes them."""
+
+from pathlib import Path
+
+import pytest
+from commands import sattrans
+from makers import make_folder
+
+from sattrans.runs.run import Run
+from sattrans.tile import TileOptions, tile
+
+RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
+
+REPORT = {
+    "pix2pix-inria": ("pix2pix", {"steps": 40_000, "batch_size": 1, "patience": None}, {}),
+    "pix2pix-landcover": ("pix2pix", {"steps": "10 epochs", "batch_size": 1, "patience": None}, {}),
+    "resse-landcover": ("resse", {"steps": "30 epochs", "patience": 10, "monitor": "generator"}, {}),
+    "wgan-landcover": (
+        "wgan",
+        {"steps": "30 epochs", "monitor": "l1"},
+        {"constraint": "clip", "clip": 0.01, "lr": 5e-5, "critic_steps": 5},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recipes")
+    return tile(make_folder(folder / "f", size=128), folder / "t", options=TileOptions(size=64)).tileset
+
+
+def test_each_recipe_of_the_docs_is_held_here():
+    assert {path.stem for path in RECIPES.iterdir()} == REPORT.keys()
+
+
+@pytest.mark.parametrize("recipe", REPORT)
+def test_a_recipe_trains_as_the_report_did(recipe, tiles, tmp_path):
+    model, settings, options = REPORT[recipe]
+    file = RECIPES / f"{recipe}.toml"
+    # One step instead of hours, through a flag, which goes before the file; what it says of steps is read from it.
+    told = ["train", "--data", tiles.folder, "--options", file, "--steps", "1", "--set", "width=4", "-o", "r"]
+    done = sattrans(*told, cwd=tmp_path)
+    assert done.exit_code == 0, done.stderr
+    run = Run.open(tmp_path / "r")
+    assert run.model_name == model
+    assert run.manifest["settings"]["steps"] == 1
+    for name, value in settings.items():
+        if name == "steps":
+            unit = "epochs" if isinstance(value, str) else "steps"
+            assert f"{unit} = {str(value).split()[0]}" in file.read_text().replace("_", "")
+        else:
+            assert run.manifest["settings"][name] == value
+    assert options.items() <= run.manifest["options"].items()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "[train] has no 'epoch'; did you mean 'epochs'"),
+        ("epochs = 3\nsteps = 4", "--epochs and --steps exclude each other"),
+        ('epochs = "many"', "epochs=many: Input should be a valid integer"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_a_line(text, message, tiles, tmp_path):
+    file = tmp_path / "o.toml"
+    file.write_text(f"[train]\n{text}\n")
+    done = sattrans("train", "-d", tiles.folder, "--options", file, cwd=tmp_path)
+    assert done.exit_code == 2
+    assert message in " ".join(done.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["o.toml"]
+
+
+def test_runs_list_tells_runs_apart_by_their_options(tiles, tmp_path):
+    for name, told in (("a", ["--set", "width=4"]), ("b", ["--set", "width=8", "--seed", "3", "--precision", "bf16"])):
+        sattrans("train", "-d", tiles.folder, "--steps", "1", *told, "-o", f"runs/{name}", cwd=tmp_path)
+    listed = sattrans("runs", "list", cwd=tmp_path).stdout
+    listed = [line.rstrip() for line in listed.splitlines()]
+    assert listed[0].split() == ["run", "model", "tileset", "epochs", "best", "age", "options"]
+    assert listed[1].endswith("width=4")
+    assert listed[2].endswith("width=8 precision=bf16 seed=3")

@@ -1,0 +1,214 @@
+"""The report's page, parsed as a browser does: what is there, what is left out, that nothing outside is asked for."""
+
+import base64
+import hashlib
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from makers_report import make_page
+from parsed import elements, parsed, said
+
+from sattrans.evaluate.report.page import Cell, Column, Page, Row
+from sattrans.evaluate.report.render import HERE, render, write_report
+
+EMPTY = Page("Nothing yet", "", [], [])
+
+
+@pytest.fixture(scope="module")
+def page():
+    return make_page()
+
+
+@pytest.fixture(scope="module")
+def document(page):
+    return parsed(render(page))
+
+
+def ids(document):
+    return Counter(element.attrs["id"] for element in elements(document.root) if "id" in element.attrs)
+
+
+def test_ids_are_unique_and_all_that_is_referred_to_is_there(document):
+    known = ids(document)
+    assert max(known.values()) == 1
+    asked = set()
+    for element in elements(document.root):
+        for name in ("aria-labelledby", "aria-describedby", "for"):
+            asked.update((element.attrs.get(name) or "").split())
+        if element.name == "a":
+            assert element.attrs["href"].startswith("#")
+            asked.add(element.attrs["href"][1:])
+    assert len(asked) > 20
+    assert asked <= set(known)
+
+
+def test_the_page_asks_for_nothing_outside_of_itself(document):
+    for element in elements(document.root):
+        assert element.name not in ("link", "iframe", "object", "embed", "base", "form")
+        for name, value in element.attrs.items():
+            assert not name.startswith("on")
+            assert name not in ("style", "srcset", "xlink:href")
+            if name == "src":
+                assert re.match(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+$", value)
+    style = document.query_one("style").to_text()
+    assert not re.search(r"url\(|@import|https?:|//", style)
+    assert "http" not in document.query_one("script").children[0].data
+
+
+def test_the_policy_lets_in_this_style_and_this_script_alone(document):
+    (policy,) = (e.attrs["content"] for e in document.query("meta") if "http-equiv" in e.attrs)
+    told = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert told["default-src"] == "'none'"
+    assert told["img-src"] == "data:"
+    for kind in ("style", "script"):
+        (element,) = document.query(kind)
+        digest = base64.b64encode(hashlib.sha256(element.children[0].data.encode()).digest()).decode()
+        assert told[f"{kind}-src"] == f"'sha256-{digest}'"
+
+
+def test_the_page_reads_without_seeing_it(document):
+    assert document.query_one("html").attrs["lang"] == "en"
+    for landmark in ("main", "header", "nav"):
+        assert len(document.query(landmark)) == 1
+    levels = [int(e.name[1]) for e in elements(document.root) if re.fullmatch(r"h[1-6]", e.name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    tables = document.query("table")
+    assert len(tables) == 5
+    for table in tables:
+        assert said(table.query_one("caption"))
+        assert all(head.attrs.get("scope") in ("col", "row", "colgroup", "rowgroup") for head in table.query("th"))
+    images = document.query("img")
+    assert len(images) == 3 * (1 + 3 + 3)
+    assert all(len(image.attrs["alt"]) > 10 for image in images)
+    ranges = document.query("input")
+    assert len({bar.attrs["aria-label"] for bar in ranges}) == len(ranges) == 3 * 3
+    for drawing in (e for e in elements(document.root) if e.attrs.get("role") == "img"):
+        assert len(drawing.attrs["aria-label"]) > 10
+
+
+def test_every_row_of_the_table_has_a_cell_under_every_head(document):
+    table = document.query_one("table.scores")
+    heads = table.query("thead tr")
+    assert [said(cell) for cell in heads[1].query("th")][3:] == ["shuffled", "real", "class colours"]
+    width = sum(int(cell.attrs.get("colspan", 1)) for cell in heads[0].query("th"))
+    for row in table.query("tbody tr"):
+        assert sum(int(cell.attrs.get("colspan", 1)) for cell in row.children if cell.name in ("td", "th")) == width
+
+
+def test_the_table_says_in_words_what_it_shows():
+    rows = [
+        Row("mae", "MAE", "grey levels", "↓", "how it is", [Cell("24.5", "20 to 30", "24 to 25", True), Cell("31")]),
+        Row("ssim", "SSIM", "", "↑", "", [Cell("0.3"), Cell("")], {"real": "1"}, blind=True),
+        Row("fid", "FID", "", "↓", "", missing="needs --weights"),
+        Row("nearest", "nearest tile", "", "→ real", "", [Cell("3")]),
+    ]
+    document = parsed(render(replace(EMPTY, columns=[Column("a"), Column("b", "3 runs")], rows=rows)))
+    told = [[said(cell) for cell in row.query("th,td")] for row in document.query("tbody tr")]
+    assert told[0] == [
+        "MAE ↓ lower is better grey levels",
+        "24.5 (best) interval 20 to 30 seeds 24 to 25",
+        "31",
+        "– no value",
+    ]
+    assert told[1] == [
+        "SSIM ↑ higher is better ~ cannot tell pairs from shuffled pairs",
+        "0.3",
+        "– no value",
+        "1",
+    ]
+    assert told[2] == ["FID ↓ lower is better", "Not measured: needs --weights"]
+    assert told[3][0] == "nearest tile → real nearer to real is better"
+    assert [said(e) for e in document.query("strong") if e.parent.name == "td"] == ["24.5"]
+    hint = said(document.query_one(".hint"))
+    assert "Bold is better than each other column beyond doubt." in hint
+    assert "Small and grey is the 95 % interval over images." in hint
+    assert "After seeds: the lowest and the highest of the runs whose mean is shown." in hint
+    assert [said(e) for e in document.query("dl.how dt")] == ["MAE, grey levels"]
+    (link,) = document.query("tbody a")
+    assert link.attrs["title"] == "how it is"
+
+
+def test_the_page_says_by_what_the_examples_were_chosen(page, document):
+    section = document.query_one("#examples").parent
+    assert next(said(e) for e in section.query("p.hint")) == page.chosen
+    assert not [e for e in parsed(render(replace(page, examples=()))).query("p") if said(e) == page.chosen]
+
+
+def test_the_bars_of_all_charts_have_columns_of_the_same_width(document):
+    told = [[column.attrs for column in table.query("col")] for table in document.query("table.bars")]
+    assert told == [[{"class": "who"}, {}, {"class": "worth"}]] * 2
+
+
+SECTIONS = {
+    "rows": ("scores", "how-1"),
+    "notes": ("notes",),
+    "classes": ("classes",),
+    "examples": ("examples", "example-1"),
+    "scenes": ("errors", "scene-1"),
+    "curves": ("losses", "run-1"),
+}
+
+
+@pytest.mark.parametrize("part", SECTIONS)
+def test_a_section_that_has_nothing_is_left_out(page, part):
+    document = parsed(render(replace(page, **{part: ()})))
+    there = set(ids(document))
+    assert not there & set(SECTIONS[part])
+    others = {anchor for name, anchors in SECTIONS.items() if name != part for anchor in anchors}
+    assert others <= there
+    linked = {e.attrs["href"][1:] for e in document.query("nav a")}
+    assert linked <= there
+
+
+def test_an_empty_page_is_a_heading():
+    document = parsed(render(EMPTY))
+    told = [element.name for element in elements(document.query_one("body"))]
+    assert told == ["a", "header", "h1", "main", "script"]
+    assert said(document.query_one("h1")) == said(document.query_one("title")) == "Nothing yet"
+    assert set(ids(document)) == {"main"}
+
+
+def test_what_was_computed_how_stands_at_the_end_and_hashes_are_code(document, page):
+    told = [said(entry) for entry in document.query("dl.how dd")]
+    assert told == [row.how for row in page.rows]
+    facts = {said(t.query_one("caption")): t for t in document.query("table.facts")}
+    assert list(facts) == list(page.about)
+    (code,) = document.query("code")
+    assert len(code.to_text()) == 64
+
+
+def test_the_same_page_gives_the_same_bytes(tmp_path, page):
+    code = (
+        "import sys; from makers_report import make_page; from sattrans.evaluate.report.render import render; "
+        "sys.stdout.buffer.write(render(make_page()).encode())"
+    )
+    by_seed = [
+        {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[2] / "support")}
+        for seed in "12"
+    ]
+    first, second = (
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=env).stdout for env in by_seed
+    )
+    write_report(tmp_path / "new" / "report.html", page)
+    assert first == second == (tmp_path / "new" / "report.html").read_bytes()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
+
+
+def test_the_wheel_brings_the_templates(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, check=True, capture_output=True, cwd=Path(__file__).parents[3])
+    (wheel,) = tmp_path.glob("*.whl")
+    brought = set(ZipFile(wheel).namelist())
+    files = {path.name for path in HERE.iterdir() if path.suffix in (".j2", ".css", ".js")}
+    assert len(files) >= 5
+    assert {f"sattrans/report/{name}" for name in files} <= brought

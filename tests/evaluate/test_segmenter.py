@@ -1,0 +1,78 @@
+"""The segmenter: learns what is there, is kept and used again, and is the same each time."""
+
+import pytest
+import torch
+from commands import error_line, sattrans
+from makers import make_folder
+
+from sattrans.data.batches import TileStore
+from sattrans.errors import UsageError
+from sattrans.evaluate import EvaluateOptions, evaluate
+from sattrans.evaluate.segmenter import Segmenter, segmenter_path, train_segmenter
+from sattrans.metrics.segmentation import confusion, mean_iou
+from sattrans.runs.run import save_checkpoint
+from sattrans.tile import TileOptions, tile
+from sattrans.train import TrainOptions, train
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("place")
+    root = make_folder(folder / "f", size=256, classes_toml=True)
+    tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
+    train_segmenter(folder / "s" / "kept.safetensors", tileset, CPU, steps=80)
+    return folder, tileset
+
+
+def test_it_finds_the_classes_of_real_images(place):
+    folder, tileset = place
+    segmenter = Segmenter.open(folder / "s" / "kept.safetensors", tileset, CPU)
+    store = TileStore(tileset, tileset.split("test"))
+    counts = sum(confusion(segmenter(image), map_, 3) for image, map_ in (store[n] for n in range(len(store))))
+    assert mean_iou(counts) > 0.8
+    assert segmenter.about["tileset"]["hash"] == tileset.hash
+
+
+def test_one_that_is_kept_is_used_again_and_a_new_one_is_the_same(place, tmp_path):
+    _, tileset = place
+    path = tmp_path / "s.safetensors"
+    first = train_segmenter(path, tileset, CPU, steps=3)
+    written = path.stat().st_mtime_ns
+    assert train_segmenter(path, tileset, CPU, steps=3).hash == first.hash
+    assert path.stat().st_mtime_ns == written
+    torch.manual_seed(5)  # whatever was drawn before
+    assert train_segmenter(tmp_path / "other.safetensors", tileset, CPU, steps=3).hash == first.hash
+    assert tileset.hash[:12] in segmenter_path(tmp_path, tileset).name
+
+
+def test_evaluate_measures_with_it(place, tmp_path):
+    folder, tileset = place
+    train(tileset.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=folder / "run")
+    kept = folder / "s" / "kept.safetensors"
+    result = evaluate([folder / "run"], EvaluateOptions(metrics=["miou"], segmenter=str(kept)), tmp_path / "e")
+    assert result.floors["real"].scores["miou"].value > 0.8
+    assert result.columns[0].scored.scores["miou"].value < 0.5  # one step of training shows nothing
+    told = (tmp_path / "e" / "scores.json").read_text()
+    assert Segmenter.open(kept, tileset, CPU).hash in told
+    assert '"miou_ratio"' in told
+
+
+def test_what_is_no_segmenter_is_refused(place, tmp_path):
+    folder, tileset = place
+    (tmp_path / "x.safetensors").write_bytes(b"no")
+    with pytest.raises(UsageError, match="is no segmenter"):
+        Segmenter.open(tmp_path / "x.safetensors", tileset, CPU)
+    save_checkpoint(tmp_path / "best.safetensors", {"ema.w": torch.zeros(1)}, {"step": 1})
+    with pytest.raises(UsageError, match=r"best.safetensors is no segmenter, it holds other weights: --segm"):
+        Segmenter.open(tmp_path / "best.safetensors", tileset, CPU)
+    other = tile(
+        make_folder(tmp_path / "f", values=(1, 2), classes_toml=True), tmp_path / "t", options=TileOptions(size=64)
+    ).tileset
+    with pytest.raises(UsageError, match="other classes"):
+        Segmenter.open(folder / "s" / "kept.safetensors", other, CPU)
+    train(tileset.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=tmp_path / "run")
+    done = sattrans("evaluate", tmp_path / "run", "--metrics", "miou", "-o", tmp_path / "e")
+    assert done.exit_code == 2
+    assert "--segmenter train" in error_line(done.stderr)

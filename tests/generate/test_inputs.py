@@ -1,0 +1,143 @@
+"""sattrans generate as a user runs it on other inputs: resampled, cut, told its classes, or vector maps."""
+
+import json
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from generate_command import PLACE, QUICK, RULES, VALUES, generate, made, refused, write_map
+from makers import make_indices, make_picture, write_raster
+from makers_pictures import draw_map, make_tileset
+from makers_vectors import UTM, box, write_layer
+
+from sattrans.runs.run import Run
+from sattrans.train import train
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Run:
+    """A run whose maps are pictures."""
+    folder = tmp_path_factory.mktemp("pictures")
+    return train(make_tileset(folder / "t").folder, "pix2pix", *QUICK, output=folder / "pictures").run
+
+
+def read(path):
+    with rasterio.open(path) as src:
+        return src.read()
+
+
+def test_a_map_of_another_resolution_is_brought_to_the_runs_and_it_is_said(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", metres=2.5)
+    (note,) = made(run, map_, "-o", tmp_path / "sat.tif")
+    assert note == f"{map_} has pixels of 2.5 m, the run was trained at 10 m: resampled to 30 wide × 22 high"
+    with rasterio.open(tmp_path / "sat.tif") as out:
+        assert (out.height, out.width, out.count, out.res) == (22, 30, 3, (10, 10))
+    assert not made(run, map_, "-o", tmp_path / "native.tif", "--res", "native")
+    assert read(tmp_path / "native.tif").shape == (3, 90, 120)
+    assert "res: 10.0 there, none now" in refused(run, 2, map_, "-o", tmp_path / "sat.tif", "--res", "native")
+    told = refused(run, 2, write_map(tmp_path / "far.tif", metres=0.1), "-o", tmp_path / "far.out.tif")
+    assert "has pixels of 0.1 m, the run was trained at 10 m, 100 times apart" in told
+    assert not (tmp_path / "far.out.tif").exists()
+
+
+def test_bounds_and_polygons_cut_the_image(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif")
+    made(run, map_, "-o", tmp_path / "sat.tif", "--bounds", "411200,3899500,411700,3899900")
+    with rasterio.open(tmp_path / "sat.tif") as out:
+        assert (out.height, out.width, out.count) == (40, 50, 3)
+        assert tuple(out.bounds) == (411_200, 3_899_500, 411_700, 3_899_900)
+    ring = [[411_000, 3_900_000], [411_000, 3_899_500], [411_500, 3_900_000], [411_000, 3_900_000]]
+    area = {"type": "Polygon", "coordinates": [ring], "crs": {"type": "name", "properties": {"name": "EPSG:32652"}}}
+    (tmp_path / "area.geojson").write_text(json.dumps(area))
+    made(run, map_, "-o", tmp_path / "cut.tif", "--aoi", tmp_path / "area.geojson")
+    image = read(tmp_path / "cut.tif")
+    assert image.shape == (4, 50, 50)
+    rows, cols = np.mgrid[:50, :50]
+    sure = rows + cols != 49  # of a pixel whose centre lies on the edge, either may be
+    assert np.array_equal(image[3][sure] == 255, (rows + cols < 49)[sure])
+    assert (image[:3, image[3] == 0] == 0).all()
+    told = refused(run, 2, map_, "-o", tmp_path / "none.tif", "--bounds", "0,0,1,1")
+    assert told.startswith("error: --bounds 0,0,1,1 misses ")
+    assert "--bounds" not in refused(run, 2, map_, "-o", tmp_path / "none.tif", "--aoi", tmp_path / "no.geojson")
+
+
+def test_a_folder_of_tiles_is_cut_and_resampled_alike(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif", metres=5.0, height=300, width=300)
+    made(run, map_, "-o", tmp_path / "parts", "--bounds", "411200,3899000,412000,3899900")
+    made(run, map_, "-o", tmp_path / "sat.tif", "--bounds", "411200,3899000,412000,3899900")
+    with rasterio.open(tmp_path / "sat.tif") as out:
+        assert (out.height, out.width) == (90, 80)
+        places = {(out.transform.c, out.transform.f, 10.0)}
+    for path in (tmp_path / "parts").glob("*_000000_000000.tif"):
+        with rasterio.open(path) as part:
+            assert {(part.transform.c, part.transform.f, part.transform.a)} == places
+
+
+def test_values_are_told_their_classes(run, tmp_path):
+    indices = make_indices(70, 80, 3)
+    ours = write_raster(tmp_path / "ours.tif", VALUES[indices], "EPSG:32652", PLACE)
+    theirs = write_raster(tmp_path / "theirs.tif", indices + np.uint8(1), "EPSG:32652", PLACE)
+    told = refused(run, 1, theirs, "-o", tmp_path / "b.tif")
+    assert "such as --map 1=10 (the classes of run" in told
+    (tmp_path / "classes.toml").write_text('2 = "class30"\n3 = 50\n')
+    made(run, ours, "-o", tmp_path / "a.tif")
+    made(run, theirs, "-o", tmp_path / "b.tif", "--map", "1=10", "--map", tmp_path / "classes.toml")
+    assert np.array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
+    assert "classes: 1 10, 2 30, 3 50 there" in refused(run, 2, theirs, "-o", tmp_path / "b.tif", "--map", "1=30")
+    assert "1 is told twice" in refused(run, 2, theirs, "-o", tmp_path / "c.tif", "--map", "1=10", "--map", "1=30")
+
+
+def test_a_run_for_other_bands_says_what_it_needs(run, pictures, tmp_path):
+    classes = write_map(tmp_path / "classes.tif")
+    picture = write_raster(tmp_path / "picture.tif", draw_map(make_indices(70, 80, 3)), "EPSG:32652", PLACE)
+    photo = write_raster(tmp_path / "photo.tif", make_picture(make_indices(70, 80, 3)), "EPSG:32652", PLACE)
+    two = write_raster(tmp_path / "two.tif", make_picture(make_indices(70, 80, 3))[:2], "EPSG:32652", PLACE)
+    output = tmp_path / "sat.tif"
+    assert "has 1 band and no colour table: where maps are pictures" in refused(pictures, 1, classes, "-o", output)
+    assert "holds colours #" in refused(run, 1, picture, "-o", output)
+    assert "it is a picture" in refused(run, 1, photo, "-o", output)
+    for one in (run, pictures):
+        assert "has 2 bands" in refused(one, 1, two, "-o", output)
+    assert "they have no classes" in refused(pictures, 2, picture, "-o", output, "--map", "1=2")
+    assert "the run was trained on pictures" in refused(pictures, 2, wood(tmp_path), "-o", output, "--rules", "osm")
+    assert not output.exists()
+
+
+def test_without_georeference_it_works_and_says_so(run, tmp_path):
+    map_ = write_raster(tmp_path / "map.tif", VALUES[make_indices(40, 50, 3)], None, None)
+    assert made(run, map_, "-o", tmp_path / "sat.tif") == [f"{map_} has no georeference: the image has none either"]
+    assert read(tmp_path / "sat.tif").shape == (3, 40, 50)
+
+
+def test_one_pixel_and_a_rotated_map(run, tmp_path):
+    made(run, write_map(tmp_path / "one.tif", 1, 1), "-o", tmp_path / "1.tif")
+    assert read(tmp_path / "1.tif").shape == (3, 1, 1)
+    turned = PLACE @ Affine.rotation(33)
+    map_ = write_raster(tmp_path / "turned.tif", VALUES[make_indices(70, 80, 3)], "EPSG:32652", turned)
+    assert not made(run, map_, "-o", tmp_path / "2.tif")
+    with rasterio.open(tmp_path / "2.tif") as out:
+        assert out.transform.almost_equals(turned)
+
+
+def wood(tmp_path):
+    shapes = [box(0, 0, 700, 600), box(100, 100, 200, 150)]
+    return write_layer(tmp_path / "wood.gpkg", shapes, None, "GPKG", UTM, kind=["wood", "house"])
+
+
+def test_a_vector_map_becomes_the_image_of_the_map_it_draws(run, tmp_path):
+    (tmp_path / "rules.toml").write_text(RULES)
+    notes = made(run, wood(tmp_path), "-o", tmp_path / "sat.tif", "--rules", tmp_path / "rules.toml")
+    assert notes == [f"{tmp_path}/wood.gpkg: drawn at 10 m in WGS 84 / UTM zone 33N"]
+    drawn = np.full((60, 70), 30, np.uint8)
+    drawn[10:25, 10:30] = 50
+    place = Affine(10, 0, 500_000, 0, -10, 5_500_000)
+    same = write_raster(tmp_path / "same.tif", drawn, UTM, place)
+    made(run, same, "-o", tmp_path / "same.out.tif")
+    with rasterio.open(tmp_path / "sat.tif") as one, rasterio.open(tmp_path / "same.out.tif") as other:
+        assert one.transform == other.transform and one.crs == other.crs
+        assert np.array_equal(one.read(), other.read())
+    again = generate(run, wood(tmp_path), "-o", tmp_path / "sat.tif", "--rules", tmp_path / "rules.toml")
+    assert "nothing to do" in again.stdout  # the file was written anew, with the same in it
+    told = refused(run, 1, wood(tmp_path), "-o", tmp_path / "b.tif", "--rules", "osm")
+    assert "the run has none of these classes but 10 class10" in told

@@ -1,0 +1,114 @@
+"""Which class is which: values told by --map, by number, by name, from a file, and what is refused."""
+
+import numpy as np
+import pytest
+from makers import make_indices, make_picture, write_raster
+from mapped import PALETTE, opened
+
+from sattrans.errors import ClassesError, OptionError
+from sattrans.maps.class_mapping import parse_classes
+
+
+@pytest.fixture
+def corine(tmp_path):
+    """A map of values 111 to 115."""
+    return write_raster(tmp_path / "corine.tif", make_indices(60, 80, 5) + np.uint8(111))
+
+
+ALL = {"111": "0", "112": "building", "113": "2", "114": "water", "115": "4"}
+
+
+def test_values_become_the_classes_told_by_value_or_name(corine):
+    pixels, map_ = opened(corine, classes=ALL)
+    assert np.array_equal(pixels, make_indices(60, 80, 5))
+    assert map_.identity["classes"] == {"111": 0, "112": 1, "113": 2, "114": 3, "115": 4}
+    swapped, _ = opened(corine, classes={**ALL, "111": "road", "115": "background"})
+    assert np.array_equal(swapped == 4, make_indices(60, 80, 5) == 0)
+
+
+def test_values_that_are_not_told_keep_their_meaning(tmp_path):
+    path = write_raster(tmp_path / "map.tif", np.array([[0, 1, 2, 3, 4, 5]], np.uint8))
+    assert opened(path, classes={"5": "2", "1": "3"})[0].tolist() == [[0, 3, 2, 3, 4, 2]]
+
+
+def test_what_lacks_a_class_is_refused_with_the_option_that_helps(corine):
+    with pytest.raises(ClassesError, match=r"values 111, 112.* or say which class each value is, such as --map 111=0"):
+        opened(corine)
+    with pytest.raises(ClassesError, match=r"values 115 that are .*--map 115=0"):
+        opened(corine, classes={k: v for k, v in ALL.items() if k != "115"})
+
+
+def test_a_colour_table_and_three_equal_bands_are_values_when_values_are_told(tmp_path):
+    indices = make_indices(60, 80, 3) + np.uint8(7)
+    told = {"7": "water", "8": "road", "9": "building"}
+    expected = np.array([3, 4, 1], np.uint8)[indices - 7]
+    table = write_raster(tmp_path / "table.tif", indices, colormap={7: PALETTE.colors[1], 8: (1, 2, 3), 9: (4, 5, 6)})
+    three = write_raster(tmp_path / "three.tif", np.stack([indices] * 3))
+    wide = write_raster(tmp_path / "wide.tif", indices.astype(np.int16))
+    for path in (table, three, wide):
+        assert np.array_equal(opened(path, classes=told)[0], expected)
+
+
+def test_a_value_that_is_declared_nodata_may_be_told_a_class(tmp_path):
+    path = write_raster(tmp_path / "map.tif", np.array([[0, 255, 1]], np.uint8), nodata=255)
+    assert opened(path)[0].tolist() == [[0, 255, 1]]
+    pixels, map_ = opened(path, classes={"255": "water"})
+    assert pixels.tolist() == [[0, 3, 1]] and not map_.partial
+
+
+def test_colours_have_no_values_to_tell(tmp_path):
+    path = write_raster(tmp_path / "map.tif", PALETTE.to_rgb(make_indices(60, 80, 5)))
+    with pytest.raises(ClassesError, match="holds colours: --map"):
+        opened(path, classes={"5": "2"})
+    picture = write_raster(tmp_path / "picture.tif", make_picture(make_indices(60, 80, 5)))
+    with pytest.raises(OptionError, match="trained on maps that are pictures"):
+        opened(picture, palette=None, classes={"5": "2"})
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"256": "2"}, "--map 256=2: 256 is no value of a map"),
+        ({"-1": "2"}, "--map -1=2: -1 is no value of a map"),
+        ({"forest": "2"}, "--map forest=2: forest is no value of a map"),
+        ({"5": "9"}, "--map 5=9: the run has no class '9', it has 0 background, 1 building"),
+        ({"5": "forest"}, "--map 5=forest: the run has no class 'forest'"),
+        ({"5": "1", "05": "2"}, "5 is told twice, as building and 2"),
+    ],
+)
+def test_what_cannot_be_told_is_refused_in_a_line(corine, told, why):
+    with pytest.raises(OptionError, match=why) as refused:
+        opened(corine, classes=told)
+    assert "\n" not in str(refused.value)
+
+
+def test_pairs_and_files_are_read_together(tmp_path):
+    file = tmp_path / "classes.toml"
+    file.write_text('5 = 2\n6 = "woodland"\n"7" = "inland water"\n')
+    assert parse_classes(["1=building", str(file)]) == {"1": "building", "5": "2", "6": "woodland", "7": "inland water"}
+    assert parse_classes(["5=2", str(file)])["5"] == "2"
+    assert parse_classes([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("texts", "why"),
+    [
+        (["5=2", "5=3"], "5 is told twice, as 2 and as 3"),
+        (["5=3", "FILE"], "5 is told twice, as 3 and as 2"),
+        (["=3"], "write a value of the map and a class of the run"),
+        (["5="], "write a value of the map and a class of the run"),
+        (["5"], "no such file; for one value write it with a class, such as 5=2"),
+        (["BAD"], "is no TOML"),
+        (["TABLE"], "is no class; write lines such as 5 = 2"),
+        (["FOLDER"], "cannot be read"),
+    ],
+)
+def test_pairs_that_are_none_are_refused(tmp_path, texts, why):
+    names = {name: tmp_path / name.lower() for name in ("FILE", "BAD", "TABLE", "FOLDER")}
+    names["FILE"].write_text("5 = 2\n")
+    names["BAD"].write_text("5 : 2\n")
+    names["TABLE"].write_text("5 = 2.5\n")
+    names["FOLDER"].mkdir()
+    with pytest.raises(OptionError, match=why) as refused:
+        parse_classes([str(names.get(text, text)) for text in texts])
+    assert "\n" not in str(refused.value)

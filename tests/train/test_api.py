@@ -1,0 +1,232 @@
+"""train: learns, repeats, resumes to the same bytes, keeps the best, and stops in words."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from makers import make_folder
+from safetensors.torch import load_file
+
+from sattrans.data import batches
+from sattrans.data.batches import Batches, TileStore, draw_jitter, jitter
+from sattrans.errors import NothingToUse, OptionError, TrainingError, UsageError
+from sattrans.runs.run import Run
+from sattrans.tile import TileOptions, tile
+from sattrans.train import TrainOptions, resume, train
+from sattrans.train.settings import SCHEDULES
+
+SMALL = {"width": 4}
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    root = make_folder(folder / "f", size=256)
+    return tile(root, folder / "t", options=TileOptions(size=64)).tileset
+
+
+def test_training_lowers_the_validation_loss(tiles, tmp_path):
+    result = train(
+        tiles.folder, "pix2pix", {"width": 8, "source": "onehot"}, TrainOptions(epochs=8), output=tmp_path / "r"
+    )
+    values = [line["val"]["l1"] for line in result.run.metrics()]
+    assert len(values) == 8
+    assert values[-1] < 0.7 * values[0]
+    assert result.run.manifest["summary"]["best"] == min(values)
+
+
+def test_one_seed_gives_the_same_weights_and_another_seed_others(tiles, tmp_path):
+    weights = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run = train(tiles.folder, "resse", SMALL, TrainOptions(steps=3, seed=seed), output=tmp_path / name).run
+        weights.append(load_file(run.checkpoint("best")))
+    first, same, other = weights
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("model", ["pix2pix", "resse", "wgan"])
+def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path, model):
+    own = {**SMALL, **({"warmup": 1} if model == "wgan" else {})}
+    options = TrainOptions(epochs=3, batch_size=4, seed=3)
+    whole = train(tiles.folder, model, own, options, output=tmp_path / "whole").run
+    _kill_after_first_epoch(tiles, tmp_path / "killed", model, own)
+    killed = Run.open(tmp_path / "killed")
+    assert not killed.finished
+    resumed = resume(tmp_path / "killed").run
+    for which in ("best", "last"):
+        one, other = load_file(resumed.checkpoint(which)), load_file(whole.checkpoint(which))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    strip = [{k: v for k, v in line.items() if k != "images_per_second"} for line in resumed.metrics()]
+    assert strip == [{k: v for k, v in line.items() if k != "images_per_second"} for line in whole.metrics()]
+
+
+def _kill_after_first_epoch(tiles, folder, model, own):
+    code = (
+        "import sys, json; from pathlib import Path; from sattrans.train import train, TrainOptions;"
+        "train(Path(sys.argv[1]), sys.argv[3], json.loads(sys.argv[4]), TrainOptions(epochs=3, batch_size=4, seed=3),"
+        " output=Path(sys.argv[2]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, tiles.folder, folder, model, json.dumps(own)])
+    deadline = time.monotonic() + 60
+    while not (folder / "checkpoints" / "last.safetensors").exists():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+
+
+def test_a_signal_saves_within_a_step_and_says_how_to_go_on(tiles, tmp_path):
+    command = [sys.executable, "-m", "sattrans", "train", "-m", "pix2pix", "--set", "width=4", "-d", tiles.folder]
+    process = subprocess.Popen([*command, "-o", tmp_path / "r", "--epochs", "5000"], stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "r" / "checkpoints" / "last.safetensors").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert f"--resume {tmp_path / 'r'}" in stderr.splitlines()[-1]
+    assert "Traceback" not in stderr
+    run = Run.open(tmp_path / "r")
+    assert not run.finished
+
+
+def test_a_loss_that_is_not_finite_stops_in_words_and_leaves_no_run_of_nothing(tiles, tmp_path):
+    with pytest.raises(TrainingError, match=r"step \d+ .*nan.*on tiles place\d_\d+"):
+        train(tiles.folder, "pix2pix", {**SMALL, "lr": 1e30}, TrainOptions(steps=200, ema=0), output=tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_early_stopping_keeps_the_best_and_stops_after_patience(tiles, tmp_path):
+    options = TrainOptions(epochs=50, patience=2, monitor="l1", batch_size=8)
+    run = train(tiles.folder, "pix2pix", {**SMALL, "lr": 0.05}, options, output=tmp_path / "r").run
+    summary = run.manifest["summary"]
+    values = [line["val"]["l1"] for line in run.metrics()]
+    assert summary["stopped_early"]
+    assert len(values) == summary["best_epoch"] + 2
+    assert summary["best"] == min(values) == values[summary["best_epoch"] - 1]
+
+
+def test_unknown_monitor_is_refused_with_what_there_is(tiles, tmp_path):
+    with pytest.raises(OptionError, match="validates l1, generator"):
+        train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1, monitor="l2"), output=tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_model_defaults_are_taken_where_nothing_is_told(tiles, tmp_path):
+    run = train(tiles.folder, "resse", SMALL, TrainOptions(steps=1), output=tmp_path / "r").run
+    settings = run.manifest["settings"]
+    assert (settings["patience"], settings["monitor"], settings["batch_size"]) == (10, "generator", 1)
+
+
+def test_bf16_trains_to_finite_losses(tiles, tmp_path):
+    run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=2, precision="bf16"), output=tmp_path / "r").run
+    assert all(value == value for value in run.metrics()[0]["train"].values())
+
+
+def test_tiles_that_are_not_kept_are_read_ahead_and_train_the_same(tiles, tmp_path, monkeypatch):
+    weights = []
+    for name, part in (("kept", 0.4), ("read", 0.0)):
+        monkeypatch.setattr(batches, "KEPT_PART", part)
+        run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(epochs=2, batch_size=2), output=tmp_path / name).run
+        weights.append(load_file(run.checkpoint("last")))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_run_without_val_tiles_is_judged_on_training_tiles_and_says_so(tmp_path):
+    tileset = tile(make_folder(tmp_path / "f", scenes=1, size=64), tmp_path / "t", options=TileOptions(size=64)).tileset
+    result = train(tileset.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "r")
+    assert any("no val tiles" in notice for notice in result.notices)
+
+
+def test_wrong_requests_are_refused_before_anything_is_made(tiles, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NothingToUse, match="sattrans tile"):
+        train()
+    with pytest.raises(UsageError, match="no tileset"):
+        train(tmp_path)
+    with pytest.raises(OptionError, match="did you mean 'width'"):
+        train(tiles.folder, "pix2pix", {"widht": 3})
+    with pytest.raises(OptionError, match="width=none"):
+        train(tiles.folder, "pix2pix", {"width": "none"})
+    with pytest.raises(OptionError, match="exclude each other"):
+        TrainOptions(steps=1, epochs=1)
+    with pytest.raises(NothingToUse, match="no unfinished run"):
+        resume("last")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_never_writes_into_another(tiles, tmp_path):
+    train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "r")
+    with pytest.raises(UsageError, match="exists"):
+        train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "r")
+    with pytest.raises(UsageError, match="is finished"):
+        resume(tmp_path / "r")
+
+
+def test_a_corrupt_tile_stops_training_with_its_name(tmp_path):
+    tileset = tile(make_folder(tmp_path / "f", size=128), tmp_path / "t", options=TileOptions(size=64)).tileset
+    spoiled = tileset.split("train")[0].image_path(tileset.folder)
+    spoiled.write_bytes(spoiled.read_bytes()[:-20])
+    with pytest.raises(TrainingError, match=spoiled.name):
+        train(tileset.folder, "pix2pix", SMALL, TrainOptions(epochs=1), output=tmp_path / "r")
+
+
+def test_the_linear_schedule_is_constant_for_half_and_then_falls_to_zero():
+    factors = [SCHEDULES["linear"](done) for done in (0, 0.25, 0.5, 0.75, 1)]
+    assert factors == [1, 1, 1, 0.5, 0]
+
+
+def test_each_epoch_sees_each_tile_once_in_another_order(tiles):
+    store = TileStore(tiles, tiles.split("train"))
+    drawn = Batches(store, "color", 1, torch.device("cpu"), seed=5)
+    epochs = [[drawn.tiles_of(e * drawn.per_epoch + i)[0] for i in range(drawn.per_epoch)] for e in range(2)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(len(store)))
+    assert epochs[0] != epochs[1]
+
+
+def test_jitter_moves_image_and_map_together():
+    indices = torch.zeros(6, 64, 64, dtype=torch.uint8)
+    indices[:, 20:40, 10:30] = 1
+    images = (indices * 255)[:, None].repeat(1, 3, 1, 1)
+    image, map_ = jitter(images, indices, draw_jitter(6, 64, torch.Generator().manual_seed(0)))
+    assert image.shape == (6, 3, 64, 64)
+    assert map_.shape == (6, 64, 64)
+    # Inside and outside agree wherever bilinear interpolation has not mixed the two.
+    assert torch.equal((image[:, 0] > 254.9) & (map_ == 1), image[:, 0] > 254.9)
+    assert torch.equal((image[:, 0] < 0.1) & (map_ == 0), image[:, 0] < 0.1)
+    assert len({tuple(m.flatten().tolist()) for m in map_}) > 1
+
+
+def test_sources_are_colours_or_one_channel_a_class(tiles):
+    store = TileStore(tiles, tiles.split("train"))
+    indices = store[0][1][None]
+    color = Batches(store, "color", 1, torch.device("cpu")).encode(indices)
+    onehot = Batches(store, "onehot", 1, torch.device("cpu")).encode(indices)
+    assert color.shape == (1, 3, 64, 64)
+    assert onehot.shape == (1, 3, 64, 64)  # three classes
+    expected = torch.tensor(tiles.palette.colors, dtype=torch.float32) / 127.5 - 1
+    assert torch.allclose(color[0, :, 5, 7], expected[int(indices[0, 5, 7])])
+    assert torch.equal(onehot.argmax(1), indices.long())
+    assert torch.equal(onehot.sum(1), torch.ones(1, 64, 64))
+
+
+def test_unaligned_batches_draw_targets_of_other_tiles(tiles):
+    store = TileStore(tiles, tiles.split("train"))
+    kinds = [Batches(store, "color", 8, torch.device("cpu"), 0, pairing) for pairing in ("aligned", "unaligned")]
+    aligned, unaligned = (batches.train(0) for batches in kinds)
+    assert torch.equal(aligned.source, unaligned.source)
+    assert not torch.equal(aligned.target, unaligned.target)
+
+
+def test_the_judged_generator_has_statistics_of_plain_training_tiles(tiles, tmp_path):
+    run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=4, batch_size=4), output=tmp_path / "r").run
+    best = load_file(run.checkpoint("best"))
+    counts = {int(value) for name, value in best.items() if name.endswith("num_batches_tracked")}
+    assert counts == {len(tiles.split("train")) // 4}

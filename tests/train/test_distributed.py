@@ -1,0 +1,112 @@
+"""Several processes that train one run together, started by torchrun as a user would."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from makers import make_folder
+from safetensors.torch import load_file
+
+from sattrans.runs.run import Run
+from sattrans.tile import TileOptions, tile
+from sattrans.train import TrainOptions, train
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+# A model of another package: batch norm and dropout see a process's own tiles, and would make two processes differ
+# from one with all tiles.
+PLAIN = '''
+import torch
+from torch import nn
+from torch.nn import functional as F
+from sattrans import hookimpl
+from sattrans.model import Model, Update
+
+class Plain(Model):
+    """Two convolutions under L1, and a second pair under L2 that sees what the first made."""
+
+    name = "plain"
+
+    def __init__(self, spec, options):
+        super().__init__(spec, options)
+        self.generator, self.second = (
+            nn.Sequential(nn.Conv2d(c, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 3, 3, padding=1))
+            for c in (spec.source_channels, 3)
+        )
+
+    def optimizers(self):
+        one = torch.optim.Adam(self.generator.parameters(), 1e-3)
+        return {"one": one, "two": torch.optim.SGD(self.second.parameters(), 0.1)}
+
+    def training_step(self, batch):
+        fake = self.generator(batch.source)
+        yield Update("one", {"l1": F.l1_loss(fake, batch.target)})
+        yield Update("two", {"l2": F.mse_loss(self.second(fake.detach()), batch.target)})
+
+@hookimpl
+def register_models(register):
+    register(Plain)
+'''
+
+
+@pytest.fixture
+def environment(tmp_path, monkeypatch):
+    """The package, where every process finds it."""
+    site = tmp_path / "site"
+    info = site / "plain-1.dist-info"
+    info.mkdir(parents=True)
+    (site / "plain_model.py").write_text(PLAIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plain\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[sattrans.models]\nplain = plain_model\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    return tile(make_folder(folder / "f", size=256), folder / "t", options=TileOptions(size=64)).tileset
+
+
+def sattrans(*arguments, processes=2, check=True):
+    start = TORCHRUN if processes == 2 else [sys.executable]
+    command = [*start, "-m", "sattrans", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=check)
+
+
+def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, environment, tmp_path):
+    told = ["train", "-m", "plain", "-d", tiles.folder, "--steps", 12, "--device", "cpu"]
+    sattrans(*told, "--batch-size", 4, "-o", tmp_path / "one", processes=1)
+    done = sattrans(*told, "--batch-size", 2, "-o", tmp_path / "two")
+    one, two = (Run.open(tmp_path / name) for name in ("one", "two"))
+    assert two.manifest["settings"]["processes"] == 2
+    weights = [load_file(run.checkpoint("last")) for run in (one, two)]
+    names = [name for name in weights[0] if name.startswith(("model.", "average."))]
+    assert len(names) > 10
+    assert all(torch.allclose(weights[0][n].float(), weights[1][n].float(), atol=1e-6, rtol=0) for n in names)
+    assert [line["step"] for line in two.metrics()] == [line["step"] for line in one.metrics()]
+    assert done.stdout.count("best l1") == 1  # one of them tells
+
+
+def test_a_gan_trains_in_two_processes_and_goes_on_with_as_many(tiles, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    told = ["train", "-d", tiles.folder, "--set", "width=4", "--device", "cpu", "--batch-size", 8]
+    sattrans(*told, "--epochs", 2, "--devices", 2, "-o", tmp_path / "r", processes=1)
+    run = Run.open(tmp_path / "r")
+    assert run.finished
+    assert run.manifest["summary"]["steps"] == 2 * (len(tiles.split("train")) // 16)
+    (tmp_path / "r" / "run.json").rename(tmp_path / "r" / "run.json.begun")
+    text = (tmp_path / "r" / "run.json.begun").read_text()
+    (tmp_path / "r" / "run.json.begun").write_text(text.replace('"summary"', '"before"'))
+    alone = sattrans("train", "--resume", tmp_path / "r", processes=1, check=False)
+    assert alone.returncode == 2
+    assert "was trained by 2 processes, 1 is here" in alone.stderr
+    sattrans("train", "--resume", tmp_path / "r", "--device", "cpu")
+    assert Run.open(tmp_path / "r").finished
+
+
+def test_alone_is_a_process_among_one(tiles, tmp_path):
+    run = train(tiles.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=tmp_path / "r").run
+    assert run.manifest["settings"]["processes"] == 1

@@ -1,0 +1,174 @@
+"""`train --devices`: signals, a process that is lost, and errors, told once; no process is left."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+from commands import error_line
+from makers import make_folder
+
+from sattrans.errors import Interrupted, RankLost, SattransError
+from sattrans.runs.run import Run
+from sattrans.tile import TileOptions, tile
+from sattrans.train.launcher import _portable, train_together
+
+SMALL = ("-m", "pix2pix", "--set", "width=1", "--device", "cpu", "--batch-size", "8")
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    return tile(make_folder(folder / "f", size=256), folder / "t", options=TileOptions(size=64)).tileset
+
+
+def start(*told):
+    """Start `train --devices 2` as a shell does, in a process group of its own."""
+    command = [sys.executable, "-m", "sattrans", "train", "--devices", "2", *map(str, told)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def begun(tiles, run):
+    """Start a long training, and return its process once it has trained an epoch."""
+    process = start(*SMALL, "-d", tiles.folder, "--steps", 100000, "-o", run)
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoints" / "last.safetensors").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def ended(process):
+    """Return the one line of error that a training ended with, and see that none of its processes is left."""
+    _, stderr = process.communicate(timeout=60)
+    wait_for_none_of(process)
+    return error_line(stderr)
+
+
+def wait_for_none_of(process):
+    """Wait until none of its group is left; what multiprocessing starts to tidy up ends a moment later."""
+    deadline = time.monotonic() + 20
+    with suppress(ProcessLookupError):
+        while True:
+            os.killpg(process.pid, 0)
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def ranks_of(process):
+    """Return the ids of the processes that train, the first one first."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.exists():
+        pytest.skip("this system does not tell a process's children")
+    told = {int(child): Path(f"/proc/{child}/cmdline").read_text() for child in children.read_text().split()}
+    return sorted(child for child, command in told.items() if "spawn_main" in command)
+
+
+@pytest.mark.parametrize(
+    ("number", "send"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)], ids=["Ctrl-C", "kill"]
+)
+def test_a_signal_to_all_or_to_the_first_finishes_the_step_and_saves(tiles, tmp_path, number, send):
+    process, run = begun(tiles, tmp_path / "r"), tmp_path / "r"
+    send(process.pid, number)
+    told = ended(process)
+    assert told.startswith("error: stopped at step ")
+    assert told.endswith(f"saved; go on with sattrans train --resume {run} --devices 2")
+    assert process.returncode == 128 + number
+    assert not Run.open(run).finished
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_process_that_is_killed_is_told_of_and_the_others_end(tiles, tmp_path, lost):
+    process, run = begun(tiles, tmp_path / "r"), tmp_path / "r"
+    os.kill(ranks_of(process)[lost], signal.SIGKILL)
+    assert ended(process) == (
+        f"error: process {lost + 1} of 2 was ended by SIGKILL: go on with sattrans train --resume {run} --devices 2"
+    )
+    assert process.returncode == 1
+
+
+def test_ranks_end_with_the_process_that_started_them(tiles, tmp_path):
+    process = begun(tiles, tmp_path / "r")
+    process.kill()
+    process.wait()
+    wait_for_none_of(process)
+
+
+def test_an_error_that_all_meet_is_told_once_and_leaves_no_run(tmp_path):
+    damaged = tile(make_folder(tmp_path / "f", size=256), tmp_path / "t", options=TileOptions(size=64)).tileset
+    for path in (damaged.folder / "images").iterdir():
+        path.write_bytes(b"no raster")
+    process = start(*SMALL, "-d", damaged.folder, "--steps", 3, "-o", tmp_path / "r")
+    assert str(damaged.folder) in ended(process)
+    assert process.returncode == 1
+    assert not (tmp_path / "r").exists()
+
+
+def test_wrong_numbers_of_devices_are_refused(tiles):
+    process = start("-d", tiles.folder, "--devices", 0)
+    assert ended(process) == "error: --devices 0: at least 1 is needed"
+    assert process.returncode == 2
+
+
+def one_of_two(number, does):
+    """Return work in which one rank does something and the other waits for ever; it needs no import of ours."""
+    waits = f"while os.environ['RANK'] != '{number}': time.sleep(1)"
+    return partial(exec, f"import os, time\n{waits}\n{does}")
+
+
+@pytest.mark.parametrize(
+    ("number", "does", "error", "told"),
+    [
+        (1, "os.stat('nope')", FileNotFoundError, "nope"),
+        (0, "os._exit(3)", RankLost, "process 1 of 2 ended with exit status 3: the same command begins again"),
+        (1, "1 / 0", RuntimeError, "(?s)^Traceback.*ZeroDivisionError: division by zero\n$"),
+    ],
+)
+def test_what_one_raises_is_raised_and_one_that_would_wait_is_ended(monkeypatch, number, does, error, told):
+    monkeypatch.setattr("sattrans.train.launcher.GRACE_SECONDS", 0.1)
+    with pytest.raises(error, match=told):
+        train_together(2, one_of_two(number, does))
+    assert not multiprocessing.active_children()
+
+
+def test_a_second_signal_ends_all_at_once():
+    code = (
+        "from functools import partial; from sattrans.train.launcher import _portable, train_together\n"
+        "train_together(2, partial(exec, 'import time; print(0, flush=True); time.sleep(1000)'))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert [process.stdout.read(2) for _ in range(2)] == ["0\n"] * 2
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.1)
+    _, stderr = process.communicate(timeout=60)
+    assert stderr.count("Traceback") == 1 and stderr.endswith("KeyboardInterrupt\n")
+    wait_for_none_of(process)
+
+
+def test_what_another_process_cannot_make_again_comes_as_its_traceback():
+    class OwnWords(SattransError):
+        """An error that pickle does not find."""
+
+    assert str(_portable(OSError(2, "No such file", "nope"))) == "[Errno 2] No such file: 'nope'"
+    assert "OwnWords: mine" in _portable(OwnWords("mine"))
+
+
+def test_an_interruption_reaches_another_process_whole():
+    again = pickle.loads(pickle.dumps(Interrupted("stopped at step 3", 130)))
+    assert (str(again), again.exit_code) == ("stopped at step 3", 130)

@@ -1,0 +1,157 @@
+"""Trouble in training: gradients that are not finite, memory that runs out, a discriminator that has won."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from makers import make_folder
+from safetensors.torch import load_file
+
+from sattrans.errors import NothingToUse, SattransError, TrainingError, UsageError
+from sattrans.runs.run import Run
+from sattrans.tile import TileOptions, tile
+from sattrans.train import TrainOptions, resume, train
+from sattrans.train.api import build_loop
+from sattrans.train.loop import Loop
+from sattrans.train.oom import fitting_batch, out_of_memory
+
+SMALL = {"width": 4}
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    return tile(make_folder(folder / "f", size=256), folder / "t", options=TileOptions(size=64)).tileset
+
+
+@pytest.fixture
+def loop(tiles, tmp_path):
+    """A loop at its beginning."""
+    run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1, batch_size=2), output=tmp_path / "r").run
+    return build_loop(run, torch.device("cpu"))
+
+
+def test_a_gradient_that_is_not_finite_is_found_before_it_reaches_a_weight(loop):
+    weight = next(loop.model.discriminator.parameters())
+    weight.register_hook(lambda gradient: gradient * float("nan"))
+    before = {name: tensor.clone() for name, tensor in loop.model.named_parameters()}
+    with pytest.raises(
+        TrainingError, match=r"at step 0 the gradient of the discriminator is nan, on tiles place\d_\d+"
+    ):
+        loop.train_step()
+    assert all(torch.equal(before[name], tensor) for name, tensor in loop.model.named_parameters())
+
+
+@pytest.mark.parametrize("message", ["CUDA out of memory", "DefaultCPUAllocator: can't allocate memory: you tried"])
+def test_memory_that_runs_out_is_told_with_a_batch_that_fits(tiles, tmp_path, message):
+    options = TrainOptions(steps=1, batch_size=8)
+    run = train(tiles.folder, "pix2pix", SMALL, options, output=tmp_path / "r").run
+    loop = build_loop(run, torch.device("cpu"))
+
+    def run_out(network, inputs):
+        if len(inputs[0]) > 3:
+            raise torch.OutOfMemoryError(message) if "CUDA" in message else RuntimeError(message)
+
+    loop.model.generator.register_forward_pre_hook(run_out)
+    with pytest.raises(
+        TrainingError, match="out of memory at step 0 with 8 tiles of 64 px a step: --batch-size 2 fits"
+    ):
+        loop.run()
+
+
+def test_the_largest_half_that_fits_is_found_and_other_errors_are_not_swallowed():
+    tried = []
+
+    def attempt(size):
+        tried.append(size)
+        if size > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert fitting_batch(25, attempt) == 3
+    assert tried == [12, 6, 3]
+    assert fitting_batch(1, attempt) == 0
+    with pytest.raises(RuntimeError, match="another"):
+        fitting_batch(4, lambda size: (_ for _ in ()).throw(RuntimeError("another")))
+    assert not out_of_memory(RuntimeError("shapes do not fit"))
+
+
+def test_a_discriminator_that_has_won_is_said(loop):
+    (remark,) = loop.model.remarks({"d_real": 0.01, "d_fake": 0.02})
+    assert "the discriminator has won (d_real + d_fake is 0.03 over the epoch)" in remark
+    assert not list(loop.model.remarks({"d_real": 0.6, "d_fake": 0.7}))
+
+
+def test_remarks_stand_in_the_metrics(tiles, tmp_path):
+    # A generator that stands still is soon told from real images.
+    own = {**SMALL, "lr": 5e-3, "l1_weight": 0}
+    options = TrainOptions(epochs=6, batch_size=4, ema=0)
+    run = train(tiles.folder, "pix2pix", own, options, output=tmp_path / "r").run
+    for line in run.metrics():
+        won = line["train"]["d_real"] + line["train"]["d_fake"] < 0.05
+        assert won == any("has won" in remark for remark in line.get("remarks", []))
+
+
+def test_a_run_begins_from_anothers_weights(tiles, tmp_path):
+    first = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=5, seed=1), output=tmp_path / "a").run
+    options = TrainOptions(steps=1, seed=2, init=tmp_path / "a")
+    second = train(tiles.folder, "pix2pix", {**SMALL, "lr": 1e-12}, options, output=tmp_path / "b").run
+    one, two = (load_file(run.checkpoint("last")) for run in (first, second))
+    names = [name for name in one if name.startswith("model.") and name.endswith("weight")]
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in names)
+    assert Run.open(second.folder).manifest["init"] == str(tmp_path / "a")
+    with pytest.raises(UsageError, match="weights do not fit"):
+        train(tiles.folder, "pix2pix", {"width": 5}, options, output=tmp_path / "c")
+
+
+def test_a_refused_beginning_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "first")
+    (tmp_path / "damaged" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "damaged" / "checkpoints" / "last.safetensors").write_bytes(b"no tensors")
+    for name in ("damaged", "unsaved"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "run.json").write_bytes((tmp_path / "first" / "run.json").read_bytes())
+    for init, width, told in (
+        ("nope", 4, "--init nope is no run"),
+        ("unsaved", 4, "--init unsaved: it was stopped before its first checkpoint"),
+        ("damaged", 4, "is damaged"),
+        ("first", 5, "weights do not fit"),
+    ):
+        with pytest.raises(SattransError, match=told):
+            train(tiles.folder, "pix2pix", {"width": width}, TrainOptions(steps=1, init=Path(init)))
+        with pytest.raises(NothingToUse, match="no unfinished run"):
+            resume("last")
+
+
+def test_the_curves_of_a_run_are_a_picture(loop):
+    from PIL import Image
+
+    with Image.open(loop.folder.folder / "losses.png") as picture:
+        assert picture.format == "PNG" and picture.width > 400
+
+
+def test_tensorboard_has_the_scalars_and_the_sheet(loop):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = event_accumulator.EventAccumulator(str(loop.folder.folder / "tensorboard"))
+    events.Reload()
+    (line,) = loop.folder.metrics()
+    assert {f"val/{name}" for name in line["val"]} <= set(events.Tags()["scalars"])
+    (point,) = events.Scalars("val/l1")
+    assert (point.step, point.value) == (line["step"], pytest.approx(line["val"]["l1"]))
+    assert events.Tags()["images"] == ["samples"]
+
+
+def test_a_run_that_fails_before_it_has_kept_anything_is_removed_a_later_one_stays(tiles, tmp_path, monkeypatch):
+    def fail(loop):
+        if loop.step == failing:
+            loop._check({"l1": float("nan")})
+        return step(loop)
+
+    step = Loop.train_step
+    monkeypatch.setattr(Loop, "train_step", fail)
+    options = TrainOptions(epochs=2, batch_size=8)
+    for failing, kept in ((1, False), (len(tiles.split("train")) // 8, True)):
+        with pytest.raises(TrainingError, match=f"at step {failing} l1 is nan") as caught:
+            train(tiles.folder, "pix2pix", SMALL, options, output=tmp_path / "r")
+        assert (tmp_path / "r").exists() == kept == ("is untouched" in str(caught.value))
+    assert Run.open(tmp_path / "r").checkpoint("last").is_file()
