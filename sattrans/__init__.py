@@ -5,8 +5,6 @@ Each is loaded when it is first used, so that nothing stands between a command a
 
 from __future__ import annotations
 
-import os
-
 TYPE_CHECKING = False  # what typing has for type checkers, without loading it
 if TYPE_CHECKING:
     from typing import Any
@@ -19,10 +17,6 @@ if TYPE_CHECKING:
     from sattrans.raster.palette import RGB, LandClass, Palette, distinct_colors
     from sattrans.raster.window import Cell, Window
     from sattrans.utils.version import __version__
-
-# PyTorch looks at this when it first takes memory, and then asks the system for large pages. Without, the weights of a
-# pix2pix lie on 53,000 small ones: a batch took a quarter longer, and in each process another time.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 __all__ = [
     "CLASSES_FILE",

@@ -1,6 +1,5 @@
 """The command from its first moment: Ctrl-C ends it with one line and status 130, whatever is being loaded."""
 
-import gc
 import os
 import signal
 import sys
@@ -8,17 +7,16 @@ from types import FrameType
 
 INTERRUPTED = 128 + signal.SIGINT
 
-LIVE_ON = 10_000
-"""New objects before garbage is looked for: by itself Python does so each 700, and what is loaded is none."""
-
 _asked = False
 
 
 def main() -> None:
     """Run the command line."""
-    gc.set_threshold(LIVE_ON)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started us has it ignored
         signal.signal(signal.SIGINT, _interrupted)
+    from sattrans.utils import process
+
+    process.configure()
     from sattrans.cli import main as command
 
     try:
@@ -30,7 +28,7 @@ def main() -> None:
         os._exit(INTERRUPTED)  # threads of libraries, stopped amid their work, may not come to an orderly end
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said, and Python ends on its own
-        gc.freeze()  # else it would sort a quarter of a second through what ends with the process
+        process.prepare_exit()
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

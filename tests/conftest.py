@@ -9,7 +9,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import HealthCheck, settings
 
-import sattrans  # noqa: F401  before torch, as a command does: it asks for large pages
+from sattrans.utils.process import request_large_pages
+
+request_large_pages()  # before torch allocates memory, as a command does
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would the commands that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,6 +1,5 @@
 """sattrans mosaic."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ import typer
 from sattrans.cli.console import guarded, notify, say
 from sattrans.cli.params import Overwrite
 from sattrans.utils.console import counted
+from sattrans.utils.process import configure_mosaic
 
 if TYPE_CHECKING:
     from sattrans.mosaic import MosaicResult
@@ -54,8 +54,7 @@ def mosaic(
 
     Example: sattrans mosaic parts/ -o mosaic.tif
     """
-    # Nothing is multiplied here, and threads of NumPy that wait for that keep a processor busy at the start.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    configure_mosaic()
     from sattrans.mosaic import MosaicOptions
     from sattrans.mosaic import mosaic as join
 

@@ -24,7 +24,6 @@ from sattrans.utils.atomic import check_takes_files
 from sattrans.utils.console import bar
 from sattrans.utils.executor import as_done, executor, processors
 from sattrans.utils.hashing import fingerprint
-from sattrans.utils.process import give_back_large
 from sattrans.utils.version import __version__
 
 MOST_WORKERS = 8
@@ -84,7 +83,6 @@ def mosaic(
     `UsageError` and `RasterError` for tiles that do not fit together, and where the disk has no room.
     """
     options = options or MosaicOptions()
-    give_back_large()
     creation = parse_creation(options.creation)
     _check(output, options)
     paths = find(tiles, output)

@@ -44,7 +44,6 @@ import os, sys, time
 from pathlib import Path
 import numpy as np, torch
 from monai.inferers import sliding_window_inference
-os.environ["THP_MEM_ALLOC_ENABLE"] = "0"
 from sattrans.data.batches import encode_color
 from sattrans.runs.run import Run, load_checkpoint, under
 torch.set_num_threads(len(os.sched_getaffinity(0)))
