@@ -1,5 +1,6 @@
 # make demo  sets everything up and runs the pipeline on a small synthetic place
 # make test  sets everything up and runs the tests
+# make format  formats the code and fixes what ruff can fix
 # make browser  opens a report in an installed Chromium ($CHROMIUM, or one on the PATH); skips without one
 # Needs make and Python 3.11 or newer; another one: make demo PYTHON=/path/to/python3
 
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint docs bench browser check clean setup
+.PHONY: demo test lint format docs bench browser check clean setup
 
 demo: setup
 	$(BIN)/sattrans demo
@@ -21,6 +22,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
