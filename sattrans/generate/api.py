@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from sattrans.errors import ClassesError, OutputExists, SattransError
-from sattrans.generate.estimate import Need, memory_of
+from sattrans.generate.estimate import GenerateEstimate, estimate_memory
 from sattrans.generate.options import GenerateOptions, check_asked, is_image, is_same_file
 from sattrans.generate.preview import write_preview
 from sattrans.generate.stream import Stream
@@ -29,7 +29,7 @@ from sattrans.generate.update import (
     seal,
     write_record,
 )
-from sattrans.generate.windows import Change, Plan, parse_overlap
+from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap
 from sattrans.maps.open import Map, open_map
 from sattrans.maps.options import MapOptions
 from sattrans.metrics.seams import Seams, seams, some
@@ -69,7 +69,7 @@ class GenerateResult:
     notices: tuple[str, ...]
     made: bool
     seams: Seams | None = None
-    need: Need | None = None
+    need: GenerateEstimate | None = None
     anew: int | None = None
 
 
@@ -79,13 +79,15 @@ class _Task:
 
     run: Run
     map: Map
-    plan: Plan
+    plan: WindowPlan
     precision: Precision
     told: dict[str, Any]
 
     def result(self, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
         plan = self.plan
-        return GenerateResult(output, self.run, plan.height, plan.width, plan.windows, tuple(notices), made, **more)
+        return GenerateResult(
+            output, self.run, plan.height, plan.width, plan.window_count, tuple(notices), made, **more
+        )
 
     @property
     def layout(self) -> Layout:
@@ -215,7 +217,7 @@ def _task(
             "compile": options.compile,
             "flat_field": options.flat_field and kind.margin is None and opened.palette is not None,
         }
-        plan = Plan(read_map.height, read_map.width, spec.size, overlap, blend)
+        plan = WindowPlan(read_map.height, read_map.width, spec.size, overlap, blend)
         yield _Task(opened, read_map, plan, precision, told)
 
 
@@ -239,19 +241,23 @@ def _is_finished(task: _Task, output: Path, creation: Creation | None, replaced:
         raise
 
 
-def _need(task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: Creation | None) -> Need:
+def _need(
+    task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: Creation | None
+) -> GenerateEstimate:
     with undrawn(), torch.device("meta"):
         weights = sum(parameter.numel() for parameter in task.run.build_model().generator.parameters())
     width = int(task.run.manifest["options"]["width"])
     classes = len(task.run.palette) if task.run.palette and task.told["flat_field"] else 0
-    memory = memory_of(task.plan, task.layout.bands, weights, options.batch_size, width, classes, device.type != "cpu")
+    memory = estimate_memory(
+        task.plan, task.layout.bands, weights, options.batch_size, width, classes, device.type != "cpu"
+    )
     if is_image(output):
-        return Need(memory, room_needed(task.layout, ENCODED, creation))
-    return Need(memory, int(ENCODED * task.plan.windows * task.plan.size**2 * task.layout.count))
+        return GenerateEstimate(memory, room_needed(task.layout, ENCODED, creation))
+    return GenerateEstimate(memory, int(ENCODED * task.plan.window_count * task.plan.size**2 * task.layout.count))
 
 
 def _write_tiles(
-    task: _Task, stream: Stream, output: Path, overwrite: bool, need: Need, dry_run: bool
+    task: _Task, stream: Stream, output: Path, overwrite: bool, need: GenerateEstimate, dry_run: bool
 ) -> GenerateResult:
     if dry_run:
         check_unlocked(output)
@@ -269,7 +275,7 @@ def _write_image(
     replaces: bool,
     before: Former | None,
     creation: Creation | None,
-    need: Need,
+    need: GenerateEstimate,
     dry_run: bool,
 ) -> GenerateResult:
     """Write the GeoTIFF, and its record beside it."""
@@ -280,8 +286,8 @@ def _write_image(
     change = anew = None
     if before:
         changed, stream.flat = before.digests != found, before.flat
-        change = Change(task.plan, changed, before.read)
-        anew = sum(change.needs(*place) for place in task.plan.places)
+        change = ChangedWindows(task.plan, changed, before.read)
+        anew = sum(change.requires(*place) for place in task.plan.indices)
         windows = counted(changed.size, "window")
         log.info("%d of %s changed; %d are made anew, with those that overlap them", changed.sum(), windows, anew)
         # What was begun from another image has other pixels where nothing changed.
@@ -305,7 +311,7 @@ def _write_image(
 
 def _look(task: _Task, stream: Stream) -> None:
     if task.told["flat_field"]:
-        stream.look()
+        stream.estimate_flat_field()
         if stream.flat.strength >= 0.5:
             name, repeated = task.told["map"][0], stream.flat.strength
             log.info("flat field of %s: windows repeat %.1f grey levels at the same place, taken out", name, repeated)

@@ -1,62 +1,75 @@
-"""What a large image will need of memory and of disk, reckoned before it is begun."""
+"""Estimate the memory and disk space that generating an image takes, before it begins."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sattrans.generate.flat_field import HELPERS
-from sattrans.generate.flat_field_fit import MEMORY, bytes_of
-from sattrans.generate.windows import Plan
+from sattrans.generate.flat_field import THREADS
+from sattrans.generate.flat_field_fit import CACHE_BYTES, window_bytes
+from sattrans.generate.windows import WindowPlan
 from sattrans.raster.cog.writer import BLOCK, PANEL
 
 START = 500_000_000
-"""Bytes that Python and PyTorch take before anything is done, where the system does not say."""
+"""Bytes of memory that Python and PyTorch take at the start, if the system does not tell."""
 
-BESIDE = 40_000_000
+LIBRARIES = 40_000_000
 """Bytes that libraries take when they are first used."""
 
 CONTEXT = 500_000_000
-"""Bytes, about, that a GPU's libraries take of the machine's memory."""
+"""Bytes of main memory that the libraries of a GPU take, approximately."""
 
 LOADED, HELD = 3, 1.3
-"""Times its weights that a network takes while it is loaded, and from then on: layers' are brought to other layouts."""
+"""Memory of a network as a multiple of its weights: while it is loaded, and later, when layers have other layouts."""
 
 MAPS = 1.6
-"""What a batch takes, in maps of the network's width at full size: in the models that come along, at the most."""
+"""Memory of a batch, in feature maps of the network's width at full size: the maximum over the built-in models."""
 
-SUMS, FIELD, FINDING, TAKING = 48, 24, 140, 100
-"""Of a flat field, bytes a pixel of a window: a class's sums, and its field; room to find one, and to take it out."""
+SUMS, FIELD, FITTING, CORRECTING = 48, 24, 140, 100
+"""Bytes per window pixel of a flat field: the sums of a class, its field, buffers to fit it, buffers to subtract it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """Bytes of memory, about; and bytes of disk at the most, while it is written."""
+class GenerateEstimate:
+    """Estimated bytes.
+
+    Args:
+        memory: Peak memory of this process, approximately.
+        disk: Disk space while the image is written, at most.
+    """
 
     memory: int
     disk: int
 
 
-def memory_of(plan: Plan, bands: int, weights: int, batch_size: int, width: int, classes: int, gpu: bool) -> int:
-    """Return about how many bytes of memory this process takes at the most, an image of `bands` bands made.
+def estimate_memory(
+    plan: WindowPlan, bands: int, weights: int, batch_size: int, width: int, classes: int, gpu: bool
+) -> int:
+    """Return the peak memory of this process in bytes, approximately and rather too high.
 
-    `weights` are the generator's parameters, `width` its channels at full size, `classes` those that have a flat field.
-    What the process takes already, PyTorch and all, is asked of the system; the rest is reckoned from above.
+    Args:
+        plan: The windows.
+        bands: Bands of the image, alpha included.
+        weights: Parameters of the generator.
+        batch_size: Windows in a batch.
+        width: Channels of the generator at full size.
+        classes: Classes that may have a flat field; 0 without one.
+        gpu: Whether the generator runs on a GPU.
     """
     held = HELD * weights * 4 + batch_size * plan.size**2 * MAPS * width * 4
-    held += min(MEMORY, plan.windows * bytes_of(plan.size)) if classes else 0
-    look = plan.size**2 * (classes * SUMS + HELPERS * FINDING) if classes else 0
+    held += min(CACHE_BYTES, plan.window_count * window_bytes(plan.size)) if classes else 0
+    fitting = plan.size**2 * (classes * SUMS + THREADS * FITTING) if classes else 0
     across = min(PANEL, plan.width) + 2 * plan.size
     rows = BLOCK + 2 * plan.size + 2 * plan.halo
-    kept = 4 * across * 3 * (1 + (plan.layers - 1) / plan.cell**2)  # of a row of pixels
-    write = 2 * rows * kept  # sums: twice, once more while rows are let go
-    write += plan.size * kept + 4 * BLOCK * across * (bands + 12)  # a strip; pieces
-    write += plan.size**2 * (classes * FIELD + HELPERS * TAKING) if classes else 0
-    beside = BESIDE + (CONTEXT if gpu else 0)
-    return int(_taken() + beside + max(LOADED * weights * 4, held + look, held + write))
+    kept = 4 * across * 3 * (1 + (plan.layers - 1) / plan.cell**2)  # one row of pixels
+    write = 2 * rows * kept  # the sums, and a copy while rows are freed
+    write += plan.size * kept + 4 * BLOCK * across * (bands + 12)  # a row of windows; chunks
+    write += plan.size**2 * (classes * FIELD + THREADS * CORRECTING) if classes else 0
+    libraries = LIBRARIES + (CONTEXT if gpu else 0)
+    return int(_resident_bytes() + libraries + max(LOADED * weights * 4, held + fitting, held + write))
 
 
-def _taken() -> int:
-    """Return how many bytes of memory this process takes by now, as Linux says it."""
+def _resident_bytes() -> int:
+    """Return the resident memory of this process in bytes, as Linux reports it."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

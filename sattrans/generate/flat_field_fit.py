@@ -1,4 +1,4 @@
-"""What windows repeat at the same place: summed class by class, and made a flat field of."""
+"""Estimate a flat field: what the windows of a class repeat at the same position, by comparing two halves of them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,134 +9,147 @@ from sattrans.generate.blending import Floats
 from sattrans.generate.flat_field import (
     COARSE,
     ClassField,
-    Each,
+    ClassResidual,
     FlatField,
-    Share,
-    classes_of,
-    drawn,
+    MapFunction,
+    classes_in,
+    dct,
+    inverse_dct,
     octaves,
-    rounded,
-    waves_of,
+    quantized,
 )
 from sattrans.metrics.seams import PERIOD
 from sattrans.raster.palette import UNKNOWN
 
-FEWEST = 8
-"""Windows that hold a class, below which nothing is said of it."""
+MIN_WINDOWS = 8
+"""Windows that must show a class before a field is estimated for it."""
 
-SHARE = 0.02
-"""Of a window's pixels that a class must have there to be looked at."""
+MIN_CLASS_SHARE = 0.02
+"""Share of a window's pixels that a class must cover for the window to count, 0 to 1."""
 
-RIM = 4
-"""Pixels along the edge of a class that are not looked at: what is painted there comes of the map."""
-
-
-OUT = 4
-"""Times the median of what comes again, beyond which a place stands out."""
+EDGE_MARGIN = 4
+"""Pixels along the edges of a class that are left out: what is painted there depends on the map."""
 
 
-class _Sums:
-    """Of a class's windows: what they differ from its mean, by place, in two halves."""
+OUTLIER_FACTOR = 4
+"""Times the median absolute value beyond which a pixel counts as an outlier."""
+
+
+class _ClassSums:
+    """Sums of what the windows of a class deviate from its mean, by position, in two halves (even and odd windows)."""
 
     def __init__(self, size: int) -> None:
         self.totals: list[Floats] = [np.zeros((3, size, size), np.float32) for _ in range(2)]
         self.counts: list[Floats] = [np.zeros((size, size), np.float32) for _ in range(2)]
-        self._share = Share(size)
+        self._share = ClassResidual(size)
         self.windows = 0
 
     def add(self, image: Floats, here: NDArray[np.bool_]) -> None:
-        """Add a window's image (3, S, S), `here` (S, S) being of the class."""
+        """Add the image of a window (3, S, S); `here` (S, S) marks the pixels of the class."""
         share, half = self._share, self.windows % 2
         np.copyto(share.mask, here)
-        share.take(image)
+        share.set(image)
         self.totals[half] += share.part
         self.counts[half] += share.mask
         self.windows += 1
 
-    def field(self) -> ClassField:
-        """Return what both halves have, kind by kind; what was found is taken from them before the next is looked for.
+    def fit(self) -> ClassField:
+        """Return the pattern that both halves share, component by component; each is subtracted before the next.
 
-        The generator's own grain, which comes again every `PERIOD` px, runs through all windows alike: it is left.
+        The generator's own grain, which repeats every `PERIOD` px, is the same in all windows and is left in.
         """
         size = len(self.counts[0])
         both = list(zip(self.totals, self.counts, strict=True))
         halves: list[Floats] = [np.divide(total, np.maximum(1, n), dtype=np.float32) for total, n in both]
 
-        def take(parts: Iterable[Floats]) -> None:
+        def subtract(parts: Iterable[Floats]) -> None:
             for half, part in zip(halves, parts, strict=True):
                 half -= part
 
-        coarse = [waves_of(_levelled(half), min(COARSE, size)) for half in halves]
-        take(drawn(waves, size) for waves in coarse)
-        rows = self._along(halves, 2)
-        take(means[:, :, None] for means in rows)
-        columns = self._along(halves, 1)
-        take(means[:, None, :] for means in columns)
-        take(_levelled(_grain(half)) for half in halves)
-        # Of a blotch where few windows show the class, most is theirs alone: it is drawn to nothing.
-        fine = [waves_of(half * (n / (n + FEWEST)), size) for half, n in zip(halves, self.counts, strict=True)]
-        found = np.sum([_agreed(*(waves * octave for waves in fine)) for octave in octaves(size)], axis=0)
-        return ClassField(_agreed(*coarse), _agreed(*rows), _agreed(*columns), rounded(drawn(found, size)))
+        coarse = [dct(_clip_outliers(half), min(COARSE, size)) for half in halves]
+        subtract(inverse_dct(waves, size) for waves in coarse)
+        rows = self._axis_means(halves, 2)
+        subtract(means[:, :, None] for means in rows)
+        columns = self._axis_means(halves, 1)
+        subtract(means[:, None, :] for means in columns)
+        subtract(_clip_outliers(_periodic_grain(half)) for half in halves)
+        # If few windows show the class at a position, most of what they show there is their own: shrink it towards 0.
+        fine = [dct(half * (n / (n + MIN_WINDOWS)), size) for half, n in zip(halves, self.counts, strict=True)]
+        found = np.sum([_reliable_mean(*(waves * octave for waves in fine)) for octave in octaves(size)], axis=0)
+        return ClassField(
+            _reliable_mean(*coarse),
+            _reliable_mean(*rows),
+            _reliable_mean(*columns),
+            quantized(inverse_dct(found, size)),
+        )
 
-    def _along(self, halves: Sequence[Floats], axis: int) -> list[Floats]:
-        """Return the halves' means over an axis, (3, S), weighed by how often each place was seen."""
+    def _axis_means(self, halves: Sequence[Floats], axis: int) -> list[Floats]:
+        """Return the means of the halves along an axis, (3, S), weighted by how often each position was seen."""
         return [
-            (_levelled(half) * counts).sum(axis=axis) / np.maximum(1, counts.sum(axis=axis - 1))
+            (_clip_outliers(half) * counts).sum(axis=axis) / np.maximum(1, counts.sum(axis=axis - 1))
             for half, counts in zip(halves, self.counts, strict=True)
         ]
 
 
 class FlatFieldEstimator:
-    """Learns from windows what comes again in them, class by class: what two halves of them agree on."""
+    """Estimates a flat field from windows, class by class."""
 
     def __init__(self) -> None:
-        self._classes: dict[int, _Sums] = {}
+        self._classes: dict[int, _ClassSums] = {}
 
-    def add(self, maps: NDArray[np.uint8], images: Floats, each: Each = map) -> None:
-        """Add images (N, 3, S, S) of 0 to 255 by the classes (N, S, S) of their windows.
+    def add(self, maps: NDArray[np.uint8], images: Floats, each: MapFunction = map) -> None:
+        """Add windows.
 
-        `each` may be the `map` of a pool of threads: a class's windows are added by one, in order.
+        Args:
+            maps: Class indices, (N, S, S).
+            images: Grey levels from 0 to 255, (N, 3, S, S).
+            each: `map`, or that of a thread pool; the windows of a class are added by one thread, in order.
         """
-        inner = list(each(_inner, maps))
-        shown: dict[int, list[int]] = {}
+        inner = list(each(_without_class_edges, maps))
+        windows_of: dict[int, list[int]] = {}
         for place, window in enumerate(inner):
-            for number in classes_of(window, SHARE):
-                shown.setdefault(number, []).append(place)
+            for number in classes_in(window, MIN_CLASS_SHARE):
+                windows_of.setdefault(number, []).append(place)
 
         def add(number: int) -> None:
             sums = self._classes[number]
-            for place in shown[number]:
+            for place in windows_of[number]:
                 sums.add(images[place], inner[place] == number)
 
-        for number in shown:
-            self._classes.setdefault(number, _Sums(maps.shape[-1]))
-        for _ in each(add, shown):
+        for number in windows_of:
+            self._classes.setdefault(number, _ClassSums(maps.shape[-1]))
+        for _ in each(add, windows_of):
             pass
 
-    def field(self, each: Each = map) -> FlatField:
-        """Return what came again in the windows."""
-        seen = {n: sums for n, sums in sorted(self._classes.items()) if sums.windows >= FEWEST}
-        found = dict(zip(seen, each(_Sums.field, seen.values()), strict=True))
-        return FlatField({n: one for n, one in found.items() if one.shade.any() or one.blotches.any()})
+    def fit(self, each: MapFunction = map) -> FlatField:
+        """Return the flat field of the windows that were added."""
+        seen = {n: sums for n, sums in sorted(self._classes.items()) if sums.windows >= MIN_WINDOWS}
+        found = dict(zip(seen, each(_ClassSums.fit, seen.values()), strict=True))
+        return FlatField({n: one for n, one in found.items() if one.shading.any() or one.blotches.any()})
 
 
-def _inner(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a window's classes (S, S) with `UNKNOWN` where another class is `RIM` px away."""
+def _without_class_edges(window: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the classes of a window (S, S), `UNKNOWN` within `EDGE_MARGIN` px of another class."""
     inner = window.copy()
-    across, down = window[:, RIM:] != window[:, :-RIM], window[RIM:] != window[:-RIM]
-    for part, other in ((inner[:, RIM:], across), (inner[:, :-RIM], across), (inner[RIM:], down), (inner[:-RIM], down)):
+    across, down = window[:, EDGE_MARGIN:] != window[:, :-EDGE_MARGIN], window[EDGE_MARGIN:] != window[:-EDGE_MARGIN]
+    for part, other in (
+        (inner[:, EDGE_MARGIN:], across),
+        (inner[:, :-EDGE_MARGIN], across),
+        (inner[EDGE_MARGIN:], down),
+        (inner[:-EDGE_MARGIN], down),
+    ):
         part[other] = UNKNOWN
     return inner
 
 
-def _levelled(half: Floats) -> Floats:
-    """Return a half (3, S, S) with what stands out cut to the height of the rest: a blotch is no shade."""
-    most = OUT * np.median(np.abs(half), axis=(1, 2), keepdims=True)
+def _clip_outliers(half: Floats) -> Floats:
+    """Return a half (3, S, S) with outliers clipped, so that a blotch does not count as shading."""
+    most = OUTLIER_FACTOR * np.median(np.abs(half), axis=(1, 2), keepdims=True)
     return np.clip(half, -most, most) if most.all() else half
 
 
-def _grain(half: Floats) -> Floats:
-    """Return what comes again in a half (3, S, S) every `PERIOD` px; what stands out once is none of it."""
+def _periodic_grain(half: Floats) -> Floats:
+    """Return what repeats in a half (3, S, S) every `PERIOD` px, by medians, so outliers do not count."""
     size = half.shape[1]
     times = size // PERIOD
     if not times:
@@ -147,27 +160,27 @@ def _grain(half: Floats) -> Floats:
     return grain
 
 
-def _agreed(one: Floats, other: Floats) -> Floats:
-    """Return the mean of two halves' patterns, smaller the less they are alike: by Spearman and Brown's reliability."""
-    power = float(np.sqrt(np.square(one).sum() * np.square(other).sum()))
-    alike = max(0.0, float((one * other).sum()) / power) if power else 0.0
-    mean: Floats = (one + other) * np.float32(alike / (1 + alike))
+def _reliable_mean(first: Floats, second: Floats) -> Floats:
+    """Return the mean of two patterns, shrunk by their reliability (Spearman-Brown formula)."""
+    power = float(np.sqrt(np.square(first).sum() * np.square(second).sum()))
+    alike = max(0.0, float((first * second).sum()) / power) if power else 0.0
+    mean: Floats = (first + second) * np.float32(alike / (1 + alike))
     return mean
 
 
-MEMORY = 64_000_000
-"""Bytes of windows that are looked at first; they are kept, so that no network's work is done twice."""
+CACHE_BYTES = 64_000_000
+"""Bytes of windows to estimate a flat field from. Their images are cached, so no window is translated twice."""
 
 
-def bytes_of(size: int) -> int:
-    """Return what a window of `size` px takes: its image in grey levels, and its map."""
+def window_bytes(size: int) -> int:
+    """Return the bytes of a cached window of `size` px: an RGB image and its map."""
     return 4 * size**2
 
 
-def sampled(places: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
-    """Return which windows of `size` px to look at: all, or as many as `MEMORY` holds, drawn evenly."""
-    most = MEMORY // bytes_of(size)
-    if len(places) <= most:
+def sample_windows(places: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
+    """Return the windows to estimate from: all, or a random sample of as many as `CACHE_BYTES` holds."""
+    count = CACHE_BYTES // window_bytes(size)
+    if len(places) <= count:
         return list(places)
-    drawn = np.random.default_rng(0).choice(len(places), most, replace=False)
+    drawn = np.random.default_rng(0).choice(len(places), count, replace=False)
     return [places[number] for number in sorted(drawn)]

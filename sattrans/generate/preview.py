@@ -1,4 +1,4 @@
-"""A look at what was made: map and image side by side on one picture."""
+"""The preview: map and image side by side on one picture."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,23 +14,23 @@ from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import check_takes_files
 
-MOST = 1024
-"""The longer side of each of the two, in pixels."""
+MAX_SIDE = 1024
+"""The longer side of each of the two pictures, in pixels."""
 
-NOTHING = 224
-"""The grey level of what is transparent."""
+TRANSPARENT_GREY = 224
+"""The grey level that stands for transparent pixels."""
 
 Pixels = NDArray[np.uint8]
 
 
-def check_preview(path: Path, *taken: Path) -> None:
-    """Raise `OptionError` for a preview that is no PNG or cannot be written, `OutputExists` in another file's place."""
+def check_preview(path: Path, *others: Path) -> None:
+    """Raise `OptionError` if no PNG can be written there, `OutputExists` if it would replace another file."""
     if path.suffix.lower() != ".png":
-        raise OptionError(f"--preview {path}: the preview is a PNG, give a name that ends in .png")
-    if any(path.exists() and other.exists() and path.samefile(other) for other in taken):
-        raise OutputExists(f"--preview {path} is the map or the image itself: choose another name")
+        raise OptionError(f"--preview {path}: the preview is a PNG; give a name that ends in .png")
+    if any(path.exists() and other.exists() and path.samefile(other) for other in others):
+        raise OutputExists(f"--preview {path} is the map or the image itself; choose another name")
     if path.exists() and png_kind(path) != KIND:
-        raise OutputExists(f"--preview {path} exists and is no preview of sattrans: choose another name")
+        raise OutputExists(f"--preview {path} exists and is not a preview made by sattrans; choose another name")
     try:
         check_takes_files(path)
     except OptionError as error:
@@ -38,20 +38,23 @@ def check_preview(path: Path, *taken: Path) -> None:
 
 
 def write_preview(path: Path, map_: Map, palette: Palette | None, image: Path) -> None:
-    """Write map and image side by side as a PNG, both made smaller by one whole number until they fit."""
+    """Write map and image side by side as a PNG, both reduced by the same whole factor to `MAX_SIDE` px."""
     size = map_.height, map_.width
-    factor = max(1, -(-max(size) // MOST))
+    factor = max(1, -(-max(size) // MAX_SIDE))
     with open_raster(image) as generated:
 
-        def drawn(window: Window) -> Pixels:
+        def image_pixels(window: Window) -> Pixels:
             try:
                 bands = generated.read(window).astype(np.uint8, copy=False)
             except RasterError as error:
                 raise RasterError(f"{error}, with --overwrite") from error
-            return bands if len(bands) == 3 else np.where(bands[3], bands[:3], NOTHING).astype(np.uint8)
+            return bands if len(bands) == 3 else np.where(bands[3], bands[:3], TRANSPARENT_GREY).astype(np.uint8)
 
         write_sheet(
-            path, [(_smaller(_mapped(map_, palette), size, factor), _smaller(drawn, size, factor))], TITLES, KIND
+            path,
+            [(_downsample(_map_pixels(map_, palette), size, factor), _downsample(image_pixels, size, factor))],
+            TITLES,
+            KIND,
         )
 
 
@@ -59,16 +62,16 @@ KIND = "preview"
 TITLES = ("map", "generated")
 
 
-def _mapped(map_: Map, palette: Palette | None) -> Callable[[Window], Pixels]:
+def _map_pixels(map_: Map, palette: Palette | None) -> Callable[[Window], Pixels]:
     if palette is None:
         return map_.read
-    colors = np.full((UNKNOWN + 1, 3), NOTHING, np.uint8)
+    colors = np.full((UNKNOWN + 1, 3), TRANSPARENT_GREY, np.uint8)
     colors[: len(palette)] = palette.colors
     return lambda window: np.moveaxis(colors[map_.read(window)], -1, 0)
 
 
-def _smaller(read: Callable[[Window], Pixels], size: tuple[int, int], factor: int) -> Pixels:
-    """Return the means of cells of `factor` px, (3, height / factor, width / factor), read in rows of cells."""
+def _downsample(read: Callable[[Window], Pixels], size: tuple[int, int], factor: int) -> Pixels:
+    """Return the means of cells of `factor` px, (3, height / factor, width / factor), row by row."""
     height, width = (max(1, length // factor) for length in size)
     made = np.empty((3, height, width), np.uint8)
     for row in range(height):

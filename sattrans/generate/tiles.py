@@ -7,7 +7,7 @@ from typing import Any
 
 from sattrans.errors import OutputExists
 from sattrans.generate.stream import Stream
-from sattrans.generate.windows import Plan
+from sattrans.generate.windows import WindowPlan
 from sattrans.raster.bands import to_uint8
 from sattrans.raster.cog.layout import is_whole
 from sattrans.raster.tile_formats import write_tile
@@ -21,7 +21,7 @@ MANIFEST = "generated.json"
 VERSION = 1
 
 
-def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool, plan: Plan, stem: str) -> bool:
+def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool, plan: WindowPlan, stem: str) -> bool:
     """Say whether the tiles are all there, and whole but for what `is_whole` does not notice.
 
     Raises `OutputExists` for other things, and for other options' tiles.
@@ -60,7 +60,7 @@ def write_tiles(stream: Stream, folder: Path, stem: str) -> None:
     """Write each window as a tile, cut at the map's edge; those that are there already, and whole, are left."""
     map_, plan = stream.map, stream.plan
     missing = _missing(folder, plan, stem)
-    with bar(plan.windows, "generate", "window", plan.windows - len(missing)) as progress:
+    with bar(plan.window_count, "generate", "window", plan.window_count - len(missing)) as progress:
         for (row, col), pixels in stream.translated(missing):
             top, left = plan.rows[row], plan.cols[col]
             height, width = min(plan.size, map_.height - top), min(plan.size, map_.width - left)
@@ -69,11 +69,11 @@ def write_tiles(stream: Stream, folder: Path, stem: str) -> None:
             progress.update()
 
 
-def _path_of(folder: Path, plan: Plan, stem: str, row: int, col: int) -> Path:
+def _path_of(folder: Path, plan: WindowPlan, stem: str, row: int, col: int) -> Path:
     return folder / f"{stem}_{plan.rows[row]:06d}_{plan.cols[col]:06d}.tif"
 
 
-def _missing(folder: Path, plan: Plan, stem: str) -> list[tuple[int, int]]:
+def _missing(folder: Path, plan: WindowPlan, stem: str) -> list[tuple[int, int]]:
     """Return the windows whose tiles are not there, or were cut short."""
-    paths = {place: _path_of(folder, plan, stem, *place) for place in plan.places}
+    paths = {place: _path_of(folder, plan, stem, *place) for place in plan.indices}
     return [place for place, path in paths.items() if not (path.is_file() and is_whole(path))]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sattrans.errors import OutputExists, RasterError, SattransError, UsageError
 from sattrans.generate.flat_field import FlatField
-from sattrans.generate.stream import read_band
-from sattrans.generate.windows import Plan
+from sattrans.generate.stream import read_map_row
+from sattrans.generate.windows import WindowPlan
 from sattrans.maps.open import Map
 from sattrans.raster.cog.layout import is_whole
 from sattrans.raster.cog.options import Creation
@@ -38,12 +38,12 @@ def record_path(output: Path) -> Path:
     return output.with_name(output.name + ".json")
 
 
-def digests(map_: Map, plan: Plan) -> Digests:
+def digests(map_: Map, plan: WindowPlan) -> Digests:
     """Read the map once, and return the hash of what lies under each window."""
     found = np.zeros((len(plan.rows), len(plan.cols)), np.uint64)
     with bar(len(plan.rows), "read the map", "row") as progress:
         for row in range(len(plan.rows)):
-            band = read_band(map_, plan, row, 0, len(plan.cols) - 1)
+            band = read_map_row(map_, plan, row, 0, len(plan.cols) - 1)
             for col, left in enumerate(plan.cols):
                 window = np.ascontiguousarray(band[..., left : left + plan.size])
                 digest = blake2b(window.data, digest_size=DIGEST).digest()
@@ -89,7 +89,9 @@ def settle(output: Path) -> None:
             pending.replace(record_path(output))
 
 
-def write_record(path: Path, told: Mapping[str, Any], plan: Plan, found: Digests, sealed: str, flat: FlatField) -> None:
+def write_record(
+    path: Path, told: Mapping[str, Any], plan: WindowPlan, found: Digests, sealed: str, flat: FlatField
+) -> None:
     """Write the record of an image that was made with the options `told`."""
     rows = ["".join(f"{int(value):016x}" for value in row) for row in found]
     body = {
@@ -107,7 +109,7 @@ ANEW = "without --update, --overwrite makes it anew"
 
 
 def read_record(
-    output: Path, tags: Mapping[str, str], plan: Plan, told: Mapping[str, Any], ours: frozenset[str]
+    output: Path, tags: Mapping[str, str], plan: WindowPlan, told: Mapping[str, Any], ours: frozenset[str]
 ) -> tuple[Digests, FlatField]:
     """Return the hashes that an image, which has these `tags`, was made from, and its flat field.
 
@@ -165,7 +167,7 @@ class Former:
 
 
 @contextmanager
-def former(path: Path, told: Mapping[str, Any], plan: Plan, bands: int) -> Iterator[Former]:
+def former(path: Path, told: Mapping[str, Any], plan: WindowPlan, bands: int) -> Iterator[Former]:
     """Open an image that is there for an update. Raises `UsageError` where it is damaged, or was made otherwise."""
     settle(path)
     with open_raster(path) as image:

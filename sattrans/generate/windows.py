@@ -1,4 +1,4 @@
-"""The plan of a map's windows: where they start, what they weigh, which of them a piece of the image needs."""
+"""Windows over a map: where they start, their weights, which of them a chunk needs, and which a changed map touches."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -9,16 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import OptionError
-from sattrans.generate.blending import RAMPS, Blend, Floats, Ramp, axis_weights, coarseness
+from sattrans.generate.blending import RAMPS, Blend, Floats, Ramp, axis_weights, cell_size
 from sattrans.raster.window import Window, cover_starts
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Windows of `size` px over a map of `height` × `width` px, neighbours sharing `overlap` px, blended by `blend`.
+class WindowPlan:
+    """Overlapping windows over a map. The last row and column may extend beyond the map, where it is mirrored.
 
-    The last row and column of windows may stick out: what lies there is summed too, so that a filter at the map's
-    edge sees the same in every window.
+    Args:
+        height: Height of the map, in pixels.
+        width: Width of the map, in pixels.
+        size: Side of a window, in pixels.
+        overlap: Pixels that neighbouring windows share.
+        blend: How windows are blended where they overlap.
     """
 
     height: int
@@ -29,22 +33,22 @@ class Plan:
 
     @cached_property
     def rows(self) -> Sequence[int]:
-        """Where the rows of windows start."""
+        """First pixel row of each row of windows."""
         return cover_starts(self.height, self.size, self.overlap)
 
     @cached_property
     def cols(self) -> Sequence[int]:
-        """Where the columns of windows start."""
+        """First pixel column of each column of windows."""
         return cover_starts(self.width, self.size, self.overlap)
 
     @property
-    def places(self) -> list[tuple[int, int]]:
-        """The row and the column of each window, by number, row by row."""
+    def indices(self) -> list[tuple[int, int]]:
+        """The (row, column) of each window in the grid of windows, row by row."""
         return [(row, col) for row in range(len(self.rows)) for col in range(len(self.cols))]
 
     @property
-    def windows(self) -> int:
-        """How many there are."""
+    def window_count(self) -> int:
+        """Number of windows."""
         return len(self.rows) * len(self.cols)
 
     @property
@@ -53,66 +57,66 @@ class Plan:
 
     @property
     def layers(self) -> int:
-        """How many sums are kept: one, or one of fine texture and one of what is coarse."""
+        """Number of weighted sums: one, or a fine and a coarse one."""
         return len(self._ramps)
 
     @cached_property
     def row_weights(self) -> list[Floats]:
-        """The weights down each row of windows, (rows, size), for each layer."""
+        """The vertical weights of each row of windows, (rows, size), for each layer."""
         return [axis_weights(self.rows, self.size, self.overlap, ramp) for ramp in self._ramps]
 
     @cached_property
     def col_weights(self) -> list[Floats]:
-        """The weights across each column of windows, (columns, size), for each layer."""
+        """The horizontal weights of each column of windows, (columns, size), for each layer."""
         return [axis_weights(self.cols, self.size, self.overlap, ramp) for ramp in self._ramps]
 
     @cached_property
     def cell(self) -> int:
-        """The side of a cell of what is coarse: windows start and end at whole ones."""
-        return math.gcd(coarseness(self.overlap), self.size, self.size - self.overlap)
+        """Side in pixels of a cell of the coarse sum; windows start and end on cell borders."""
+        return math.gcd(cell_size(self.overlap), self.size, self.size - self.overlap)
 
     @property
     def halo(self) -> int:
-        """How many pixels around a piece its pixels depend on; a multiple of `cell`."""
+        """Pixels around a chunk that influence it; a multiple of `cell`."""
         return 2 * self.cell if self.layers > 1 else 0
 
     @property
     def extent(self) -> tuple[int, int]:
-        """Height and width of all that the windows cover, to whole cells."""
+        """Height and width of the area that the windows cover, in pixels, rounded up to whole cells."""
         bottom, right = self.rows[-1] + self.size, self.cols[-1] + self.size
         return -(-bottom // self.cell) * self.cell, -(-right // self.cell) * self.cell
 
-    def around(self, piece: Window) -> Window:
-        """Return a piece of the image with all that its pixels depend on; edges at whole cells."""
+    def with_halo(self, chunk: Window) -> Window:
+        """Return a chunk with everything that its pixels depend on; the edges lie on cell borders."""
         (bottom, right), cell, halo = self.extent, self.cell, self.halo
-        top, left = max(0, piece.row - halo), max(0, piece.col - halo)
-        bottom = min(bottom, -(-piece.bottom // cell) * cell + halo)
-        right = min(right, -(-piece.right // cell) * cell + halo)
+        top, left = max(0, chunk.row - halo), max(0, chunk.col - halo)
+        bottom = min(bottom, -(-chunk.bottom // cell) * cell + halo)
+        right = min(right, -(-chunk.right // cell) * cell + halo)
         return Window(top, left, bottom - top, right - left)
 
-    def touching(self, area: Window) -> tuple[range, range]:
-        """Return which rows and columns of windows reach into an area, by number."""
+    def windows_over(self, area: Window) -> tuple[range, range]:
+        """Return the rows and the columns of the windows that overlap an area, by index."""
         return (
-            _reaching(self.rows, self.size, area.row, area.bottom),
-            _reaching(self.cols, self.size, area.col, area.right),
+            _overlapping(self.rows, self.size, area.row, area.bottom),
+            _overlapping(self.cols, self.size, area.col, area.right),
         )
 
     def boundaries(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the rows and the columns of the image where one window's texture gives way to the next."""
+        """Return the pixel rows and the pixel columns where the texture of a window ends and the next begins."""
         middle = (self.overlap + 1) // 2
         rows, cols = (np.array(starts[1:], np.int64) + middle for starts in (self.rows, self.cols))
         return rows[rows < self.height], cols[cols < self.width]
 
 
-def _reaching(starts: Sequence[int], size: int, first: int, end: int) -> range:
+def _overlapping(starts: Sequence[int], size: int, first: int, end: int) -> range:
     step = starts[1] - starts[0] if len(starts) > 1 else size
     return range(max(0, (first - size) // step + 1), min(len(starts), -(-end // step)))
 
 
-def panels(pieces: Sequence[Window]) -> Iterator[list[Window]]:
-    """Yield the pieces of each panel of columns, from the top."""
-    for left in sorted({piece.col for piece in pieces}):
-        yield sorted((piece for piece in pieces if piece.col == left), key=lambda piece: piece.row)
+def panels(chunks: Sequence[Window]) -> Iterator[list[Window]]:
+    """Yield the chunks of each panel (a range of columns), from the top."""
+    for left in sorted({chunk.col for chunk in chunks}):
+        yield sorted((chunk for chunk in chunks if chunk.col == left), key=lambda chunk: chunk.row)
 
 
 Wanted = Callable[[int, int], bool]
@@ -120,28 +124,40 @@ Wanted = Callable[[int, int], bool]
 
 
 def read_overlap(text: str) -> tuple[float, bool]:
-    """Return a number, and whether it is a percentage: else it is a whole number of pixels. Raises `OptionError`."""
+    """Return the number of an overlap, and whether it is a percentage; otherwise it is in whole pixels.
+
+    Raises:
+        OptionError: If the text is neither.
+    """
     try:
         number = float(text.removesuffix("%"))
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise OptionError(f"--overlap {text}: a number of pixels or a part such as 25% is needed")
+        raise OptionError(f"--overlap {text}: write a number of pixels, or a percentage of the tile size such as 25%")
     if not text.endswith("%") and not number.is_integer():
-        raise OptionError(f"--overlap {text}: pixels are whole: {round(number)}, or a part of the tile such as 25%")
+        raise OptionError(f"--overlap {text}: write whole pixels, such as {round(number)}, or a percentage such as 25%")
     return number, text.endswith("%")
 
 
 def parse_overlap(text: str, size: int, stride: int = 1, margin: int | None = None) -> int:
-    """Return an overlap in pixels, from "64" or "25%" of the tile size. Raises `OptionError`.
+    """Return an overlap in pixels.
 
-    It is made larger until windows start at multiples of the model's `stride`, and until they share twice the
-    `margin` of a model of finite view.
+    It is rounded up until windows start at multiples of `stride` and share at least twice the `margin`.
+
+    Args:
+        text: Pixels, such as "64", or a percentage of the tile size, such as "25%".
+        size: The tile size, in pixels.
+        stride: Windows start at multiples of this many pixels (`Model.stride`).
+        margin: How many pixels around a pixel decide its value (`Model.margin`); None if the whole tile does.
+
+    Raises:
+        OptionError: If the overlap is not a number or does not fit the tile size.
     """
     number, is_part = read_overlap(text)
     pixels = round(number / 100 * size) if is_part else int(number)
     if not 0 <= pixels <= size * 3 // 4:
-        raise OptionError(f"--overlap {text} is {pixels} px: 0 to {size * 3 // 4} fit the run's tiles of {size} px")
+        raise OptionError(f"--overlap {text} is {pixels} px; tiles of {size} px take 0 to {size * 3 // 4} px")
     pixels = max(pixels, 2 * (margin or 0))
     step = (size - pixels) // stride * stride
     if margin is not None and step < 1:
@@ -150,36 +166,39 @@ def parse_overlap(text: str, size: int, stride: int = 1, margin: int | None = No
 
 
 @dataclass(frozen=True)
-class Change:
-    """The windows whose map changed, (rows, columns) of windows, and how to read the image made before.
+class ChangedWindows:
+    """What a change of the map touches.
 
-    `before` gives the bands of a part of that image, alpha included.
+    Args:
+        plan: The windows.
+        changed: Which windows have a changed map, (rows, columns).
+        existing: Reads all bands of a part of the existing image.
     """
 
-    plan: Plan
+    plan: WindowPlan
     changed: NDArray[np.bool_]
-    before: Callable[[Window], NDArray[np.uint8]]
+    existing: Callable[[Window], NDArray[np.uint8]]
 
-    def touches(self, piece: Window) -> bool:
-        """Say whether a changed window reaches into a piece."""
-        rows, cols = self.plan.touching(piece)
+    def touches(self, chunk: Window) -> bool:
+        """Return whether a changed window overlaps a chunk."""
+        rows, cols = self.plan.windows_over(chunk)
         return bool(self.changed[rows.start : rows.stop, cols.start : cols.stop].any())
 
-    def needs(self, row: int, col: int) -> bool:
-        """Say whether a window shares pixels with a changed one, and so is needed to blend them."""
+    def requires(self, row: int, col: int) -> bool:
+        """Return whether a window must be translated: it is changed, or a changed window is blended with it."""
         plan = self.plan
         near = (plan.size + plan.halo - 1) // (plan.size - plan.overlap)
         part = self.changed[max(0, row - near) : row + near + 1, max(0, col - near) : col + near + 1]
         return bool(part.any())
 
-    def within(self, piece: Window) -> NDArray[np.bool_]:
-        """Return which pixels of a piece lie in a changed window, (H, W)."""
-        inside = np.zeros((piece.height, piece.width), bool)
-        rows, cols = self.plan.touching(piece)
+    def pixel_mask(self, chunk: Window) -> NDArray[np.bool_]:
+        """Return the mask of the pixels of a chunk that lie in a changed window, (H, W)."""
+        inside = np.zeros((chunk.height, chunk.width), bool)
+        rows, cols = self.plan.windows_over(chunk)
         for row in rows:
             for col in cols:
                 if self.changed[row, col]:
-                    top, left = self.plan.rows[row] - piece.row, self.plan.cols[col] - piece.col
+                    top, left = self.plan.rows[row] - chunk.row, self.plan.cols[col] - chunk.col
                     size = self.plan.size
                     inside[max(0, top) : max(0, top + size), max(0, left) : max(0, left + size)] = True
         return inside

@@ -187,8 +187,8 @@ def test_a_command_line_that_cannot_be_read_is_one_line(arguments, told):
 
 
 CHEAP = [
-    ("--overlap", "50.5", "--overlap 50.5: pixels are whole"),
-    ("--overlap", "a lot", "--overlap a lot: a number of pixels or a part such as 25%"),
+    ("--overlap", "50.5", "--overlap 50.5: write whole pixels"),
+    ("--overlap", "a lot", "--overlap a lot: write a number of pixels, or a percentage"),
     ("--batch-size", "0", "--batch-size 0: at least 1"),
     ("--workers", "0", "--workers 0: at least 1"),
     ("--bounds", "1,2,3", "--bounds 1,2,3: four numbers"),

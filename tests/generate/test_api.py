@@ -41,7 +41,7 @@ def test_classes_are_visible_in_the_image(run, tmp_path):
     classes = read(map_)[0]
     means = np.array([image[:, classes == value].mean(axis=1) for value in VALUES])
     wanted = np.array(COLORS[:3], float)
-    # Each class is nearest to its own colour of the training images.
+    # MapFunction class is nearest to its own colour of the training images.
     distances = np.abs(means[:, np.newaxis] - wanted[np.newaxis]).sum(axis=2)
     assert distances.argmin(axis=1).tolist() == [0, 1, 2]
     assert np.abs(means - wanted).mean() < 25

@@ -82,10 +82,10 @@ def test_a_killed_series_goes_on_with_the_map_it_was_at(run, tmp_path):
     folder, output = tmp_path / "maps", tmp_path / "out"
     write_map(folder / "a.tif", 40, 50)
     write_map(folder / "b.tif", 3000, 100)
-    kill_when(output, "b.tif.part/piece-*.tif", "generate", folder, "-o", output, "--run", run.folder)
+    kill_when(output, "b.tif.part/chunk-*.tif", "generate", folder, "-o", output, "--run", run.folder)
     assert not (output / "b.tif").exists()
     before = (output / "a.tif").stat().st_mtime_ns
-    kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/piece-*.tif")}
+    kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/chunk-*.tif")}
     assert 0 < len(kept) < 6
     made(run, folder, "-o", output)
     assert (output / "a.tif").stat().st_mtime_ns == before

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sattrans.generate.blending import RAMPS, RollingRows, axis_weights, blurred, cell_means, coarseness, drawn_out
+from sattrans.generate.blending import RAMPS, RollingRows, axis_weights, blur, cell_means, cell_size, upsample
 from sattrans.raster.bands import to_uint8
 from sattrans.raster.window import cover_starts
 
@@ -35,7 +35,7 @@ def test_known_ramps():
 
 @pytest.mark.parametrize(("overlap", "cell"), [(0, 1), (15, 1), (31, 1), (32, 2), (64, 4), (128, 8), (4000, 16)])
 def test_the_cells_grow_with_the_overlap(overlap, cell):
-    assert coarseness(overlap) == cell
+    assert cell_size(overlap) == cell
 
 
 @every_ramp
@@ -67,26 +67,26 @@ def test_rolling_rows_equal_the_whole_at_once(width, first, data):
     for row in rows:
         until = data.draw(st.integers(taken, max(taken, row)))
         if until > taken:
-            assert np.array_equal(rolling.look(taken, until), whole[:, taken:until])
-            rolling.let_go(until)
+            assert np.array_equal(rolling.rows(taken, until), whole[:, taken:until])
+            rolling.release(until)
             taken = until
         pixels, weights = rng.random((2, 20, width), np.float32), rng.random((2, 20), np.float32)
         rolling.add(row, pixels, weights)
         whole[:, row : row + 20] += pixels * weights[:, :, np.newaxis]
-    assert np.array_equal(rolling.look(taken, 100), whole[:, taken:])
+    assert np.array_equal(rolling.rows(taken, 100), whole[:, taken:])
 
 
 def test_rolling_rows_hold_no_more_than_what_is_not_finished():
     rolling = RollingRows(3, 10)
     for row in range(0, 10_000, 50):
         rolling.add(row, np.ones((3, 64, 10), np.float32), np.ones((3, 64), np.float32))
-        rolling.let_go(row)
+        rolling.release(row)
         assert rolling._sum.shape[1] <= 64
 
 
 def smoothed(pixels, cell):
     """What is coarse in pixels (bands, H, W), whose sides are whole cells."""
-    return drawn_out(blurred(cell_means(pixels, cell)), cell)
+    return upsample(blur(cell_means(pixels, cell)), cell)
 
 
 @pytest.mark.parametrize("cell", [1, 2, 4, 8])

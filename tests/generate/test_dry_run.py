@@ -129,7 +129,9 @@ def test_an_update_counts_the_windows_that_it_would_make(run, tmp_path):
 
 
 def test_a_folder_of_maps_has_a_line_a_map_and_what_all_need(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(need, "_taken", lambda: 10**8)  # else it is this process's, which grows from test to test
+    monkeypatch.setattr(
+        need, "_resident_bytes", lambda: 10**8
+    )  # else it is this process's, which grows from test to test
     for number, size in enumerate((40, 70, 600)):
         write_map(tmp_path / "maps" / f"place{number}.tif", size, size)
     made(run, tmp_path / "maps" / "place0.tif", "-o", tmp_path / "out" / "place0.tif")

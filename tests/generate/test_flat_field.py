@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sattrans.generate.flat_field import FlatField
-from sattrans.generate.flat_field_fit import MEMORY, FlatFieldEstimator, sampled
+from sattrans.generate.flat_field_fit import CACHE_BYTES, FlatFieldEstimator, sample_windows
 
 SIZE = 64
 COLORS = np.float32([[120, 110, 80], [40, 70, 40], [150, 90, 80]])
@@ -27,7 +27,7 @@ def images_of(maps, texture=0.0, seed=1):
 def field_of(maps, images):
     found = FlatFieldEstimator()
     found.add(maps, images)
-    return found.field()
+    return found.fit()
 
 
 def pattern():
@@ -143,7 +143,7 @@ def test_what_is_written_is_read_exactly(windows):
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([128, 256, 1024, 2048]))
 def test_as_many_windows_are_looked_at_as_memory_holds(rows, cols, size):
     places = [(row, col) for row in range(rows) for col in range(cols)]
-    found = sampled(places, size)
+    found = sample_windows(places, size)
     assert found == sorted(set(found))
     assert set(found) <= set(places)
-    assert len(found) == min(len(places), MEMORY // (4 * size**2))
+    assert len(found) == min(len(places), CACHE_BYTES // (4 * size**2))

@@ -108,14 +108,14 @@ def test_what_is_unfinished_or_in_tiles_says_in_words_that_the_map_changed(run, 
 
 
 def stopped(monkeypatch, map_, output, *given, **how):
-    """Generate until one piece is written, then stop."""
+    """Generate until one chunk is written, then stop."""
     with monkeypatch.context() as patch:
         write = RowWriter.write
 
-        def once(writer, piece, pixels):
+        def once(writer, chunk, pixels):
             if list(pieces_of(output)):
                 raise KeyboardInterrupt
-            write(writer, piece, pixels)
+            write(writer, chunk, pixels)
 
         patch.setattr(RowWriter, "write", once)
         with pytest.raises(KeyboardInterrupt):
@@ -125,7 +125,7 @@ def stopped(monkeypatch, map_, output, *given, **how):
 
 def pieces_of(output):
     """What is written of an image that is not finished."""
-    return output.with_name(output.name + ".part").glob("piece-*.tif")
+    return output.with_name(output.name + ".part").glob("chunk-*.tif")
 
 
 def test_what_lies_unfinished_beside_an_image_is_told_and_gone_on_with(run, tmp_path, monkeypatch):
@@ -233,9 +233,9 @@ def test_an_image_that_was_cut_short_is_called_so_and_overwrite_makes_it_anew(ru
 def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 3000, 200)
     whole = generate(map_, tmp_path / "whole.tif", run.folder).output
-    kill_when(tmp_path, "sat.tif.part/piece-*.tif", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder)
+    kill_when(tmp_path, "sat.tif.part/chunk-*.tif", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder)
     assert not (tmp_path / "sat.tif").exists()
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/piece-*.tif")}
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/chunk-*.tif")}
     assert 0 < len(kept) < 6
     os.utime(map_)
     assert generate(map_, tmp_path / "sat.tif", run.folder).made

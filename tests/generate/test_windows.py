@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sattrans.errors import OptionError
-from sattrans.generate.stream import Stream, read_band
-from sattrans.generate.windows import Change, Plan, parse_overlap
+from sattrans.generate.stream import Stream, read_map_row
+from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap
 from sattrans.raster.window import Window
 
 blends = st.sampled_from(["none", "linear", "hann", "bands"])
@@ -34,21 +34,21 @@ class Picture:
 
 
 class Memory:
-    """A writer into memory, by pieces of any size."""
+    """A writer into memory, by chunks of any size."""
 
     def __init__(self, height, width, panel=96, block=32, before=None, done=()):
         tops, lefts = range(0, height, block), range(0, width, panel)
         self.pieces = [Window(t, c, min(block, height - t), min(panel, width - c)) for t in tops for c in lefts]
-        self.left = [piece for number, piece in enumerate(self.pieces) if number not in done]
+        self.left = [chunk for number, chunk in enumerate(self.pieces) if number not in done]
         self.image = np.zeros((3, height, width), np.uint8) if before is None else before.copy()
         self.written = []
 
     def missing(self):
         return self.left
 
-    def write(self, piece, pixels):
-        self.written.append(piece)
-        self.image[(slice(None), *piece.slices)] = pixels
+    def write(self, chunk, pixels):
+        self.written.append(chunk)
+        self.image[(slice(None), *chunk.slices)] = pixels
 
 
 def identity(windows, origins):
@@ -68,7 +68,7 @@ def picture(height, width):
 @st.composite
 def plans(draw):
     size = draw(st.sampled_from([16, 32, 64]))
-    return Plan(draw(sides), draw(sides), size, draw(st.integers(0, size * 3 // 4)), draw(blends))
+    return WindowPlan(draw(sides), draw(sides), size, draw(st.integers(0, size * 3 // 4)), draw(blends))
 
 
 def made(plan, pixels, network, batch_size=2, devices=1, change=None, **where):
@@ -108,13 +108,15 @@ def test_a_change_of_the_map_changes_the_windows_it_touches_and_no_pixel_outside
     changed[:, row : row + 9, col : col + 7] ^= 255
 
     def windows(of):
-        return [[read_band(Picture(of), plan, r, c, c) for c in range(len(plan.cols))] for r in range(len(plan.rows))]
+        return [
+            [read_map_row(Picture(of), plan, r, c, c) for c in range(len(plan.cols))] for r in range(len(plan.rows))
+        ]
 
     differ = [
         [not np.array_equal(a, b) for a, b in zip(*row, strict=True)]
         for row in zip(windows(pixels), windows(changed), strict=True)
     ]
-    change = Change(plan, np.array(differ), lambda window: before[(slice(None), *window.slices)])
+    change = ChangedWindows(plan, np.array(differ), lambda window: before[(slice(None), *window.slices)])
     translated = []
 
     def counting(maps, origins):
@@ -122,7 +124,7 @@ def test_a_change_of_the_map_changes_the_windows_it_touches_and_no_pixel_outside
         return noise(maps, origins)
 
     updated = made(plan, changed, counting, 1, change=change).image
-    touched = change.within(Window(0, 0, plan.height, plan.width))
+    touched = change.pixel_mask(Window(0, 0, plan.height, plan.width))
     assert np.array_equal(updated[:, ~touched], before[:, ~touched])
     assert np.array_equal(updated, made(plan, changed, noise).image)
     near = (plan.size + plan.halo - 1) // (plan.size - plan.overlap)
@@ -141,7 +143,7 @@ def test_a_model_of_finite_view_gives_the_image_of_the_whole(height, width):
 
     overlap = parse_overlap("0", 64, stride=16, margin=2)
     assert overlap == 16
-    plan = Plan(height, width, 64, overlap, "none")
+    plan = WindowPlan(height, width, 64, overlap, "none")
     pixels = picture(height, width)
     rows, cols = plan.rows[-1] + 64, plan.cols[-1] + 64
     beyond = np.pad(pixels, [(0, 0), (0, rows - height), (0, cols - width)], mode="symmetric")
@@ -150,18 +152,18 @@ def test_a_model_of_finite_view_gives_the_image_of_the_whole(height, width):
 
 
 def test_what_a_map_lacks_is_mirrored_wherever_a_panel_begins():
-    plan = Plan(5, 20, 16, 4, "none")
+    plan = WindowPlan(5, 20, 16, 4, "none")
     pixels = picture(5, 20)
     beyond = np.pad(pixels, [(0, 0), (0, 11), (0, 8)], mode="symmetric")
-    assert np.array_equal(read_band(Picture(pixels), plan, 0, 0, 1), beyond[:, :16])
-    assert np.array_equal(read_band(Picture(pixels), plan, 0, 1, 1), beyond[:, :16, 12:])
+    assert np.array_equal(read_map_row(Picture(pixels), plan, 0, 0, 1), beyond[:, :16])
+    assert np.array_equal(read_map_row(Picture(pixels), plan, 0, 1, 1), beyond[:, :16, 12:])
 
 
 def test_an_error_in_the_network_ends_the_stream():
     def broken(windows, origins):
         raise RuntimeError("out of memory")
 
-    plan = Plan(100, 100, 32, 8, "bands")
+    plan = WindowPlan(100, 100, 32, 8, "bands")
     with pytest.raises(RuntimeError, match="out of memory"):
         made(plan, picture(100, 100), broken)
 

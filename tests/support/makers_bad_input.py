@@ -59,7 +59,7 @@ def _make_spoilt_folders() -> None:
 
 
 def change_what_was_tiled() -> None:
-    """Change an image and the classes of folders that were made into tilesets."""
+    """ChangedWindows an image and the classes of folders that were made into tilesets."""
     write_raster(Path("changed/images/place0.tif"), make_picture(make_indices(128, 128, 3), seed=1), UTM, HERE)
     told = Path("renamed/classes.toml")
     told.write_text(told.read_text(encoding="utf-8").replace("[class3]", "[water]"), encoding="utf-8")
