@@ -64,8 +64,8 @@ def _mean(scored: Sequence[Scored]) -> Scored:
 
 
 def _mean_score(scores: Sequence[Score]) -> Score:
-    redrawn = np.mean([score.redrawn for score in scores], axis=0)
-    return Score(_mean_of([score.value for score in scores]), interval(redrawn), redrawn)
+    resampled = np.mean([score.resampled for score in scores], axis=0)
+    return Score(_mean_of([score.value for score in scores]), interval(resampled), resampled)
 
 
 def _mean_of(values: Sequence[Any]) -> Any:

@@ -31,7 +31,7 @@ from sattrans.evaluate.segmenter import Segmenter, segmenter_path, train_segment
 from sattrans.evaluate.significance import agreement, winners
 from sattrans.evaluate.table import ShownRow, shown_rows, table_of
 from sattrans.evaluate.training_tiles import read_training_tiles
-from sattrans.metrics.weights import Weights
+from sattrans.metrics.weights import PublishedWeights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
 from sattrans.utils.atomic import part_of, remove
@@ -212,7 +212,7 @@ def _of_few(reference: Reference) -> list[str]:
 
 
 def _about(
-    task: _Task, options: EvaluateOptions, loaded: Mapping[str, Weights], segmenter: Segmenter | None
+    task: _Task, options: EvaluateOptions, loaded: Mapping[str, PublishedWeights], segmenter: Segmenter | None
 ) -> dict[str, Any]:
     """Return what decided the scores."""
     about: dict[str, Any] = {"split": task.split, "seed": options.seed, "images": len(task.reference)}

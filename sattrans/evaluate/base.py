@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sattrans.metrics.bootstrap import DRAWS
+from sattrans.metrics.bootstrap import RESAMPLES
 
 Better = Literal["lower", "higher", "real"]
 """Which way is better; `real`: near what real images have."""
@@ -85,7 +85,7 @@ class Family(ABC):
     """Whether it compares two sets of images, so that which is paired with which does not matter."""
     others: ClassVar[bool] = False
     """Whether real against real takes real images of other places; else each is beside itself."""
-    draws: ClassVar[int] = DRAWS
+    resamples: ClassVar[int] = RESAMPLES
     """Draws for an interval; 0 where a set that was drawn again has a biased score."""
 
     smallest: ClassVar[int] = 0

@@ -10,7 +10,7 @@ from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.base import Metric
 from sattrans.evaluate.scoring import Score, Scored
 from sattrans.evaluate.significance import paired_difference
-from sattrans.metrics.bootstrap import Interval, tells_apart
+from sattrans.metrics.bootstrap import Interval, excludes_zero
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.manifest import write_manifest
 
@@ -82,7 +82,7 @@ def _apart(metrics: Sequence[Metric], one: Scored, other: Scored, reals: Mapping
     for metric in metrics:
         apart = paired_difference(metric, one, other, reals.get(metric.name))
         if apart:
-            found[metric.name] = {"interval": _pair(apart), "apart": tells_apart(apart)}
+            found[metric.name] = {"interval": _pair(apart), "apart": excludes_zero(apart)}
     return {"by": found}
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from sattrans.evaluate.base import Family, Metric, Pair, Setting, Statistics, Unavailable, Weights, mean_of
 from sattrans.metrics.features import imagenet_normalised
 from sattrans.metrics.frechet import centred_cosines, cosines, frechet, kid
-from sattrans.metrics.weights import how_to_get
+from sattrans.metrics.weights import weights_hint
 
 GRID = 4
 """Fields a side that VGG19's features are averaged over before they are centred."""
@@ -25,7 +25,7 @@ class Learned(Family):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         if self.weights not in setting.tools:
-            raise Unavailable(f"needs --weights {self.weights}=FILE", how_to_get(self.weights))
+            raise Unavailable(f"needs --weights {self.weights}=FILE", weights_hint(self.weights))
         self._network = setting.tools[self.weights].network
 
     def _on_device(self, image: Tensor) -> Tensor:

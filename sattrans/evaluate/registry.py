@@ -12,7 +12,7 @@ from sattrans.evaluate.base import Family, Metric, Setting, Unavailable
 from sattrans.evaluate.pairwise import ClassColors, Consistency, Pixels, Structure, StructureAtScales
 from sattrans.evaluate.pretrained import LEARNED
 from sattrans.evaluate.setwise import Checkerboard, Memorising, Spectrum, Texture
-from sattrans.metrics.weights import PUBLISHED, Weights, find_weights, load_weights
+from sattrans.metrics.weights import PUBLISHED, PublishedWeights, find_weights, load_weights
 
 FAMILIES: tuple[type[Family], ...] = (
     Pixels,
@@ -62,7 +62,7 @@ def check_names(names: Sequence[str]) -> None:
             raise OptionError(f"there is no metric '{name}'{did_you_mean(name, known)}")
 
 
-def choose_weights(told: Mapping[str, Path], names: Sequence[str], device: torch.device) -> dict[str, Weights]:
+def choose_weights(told: Mapping[str, Path], names: Sequence[str], device: torch.device) -> dict[str, PublishedWeights]:
     """Load the weights that there are for the metrics that are wanted, all where none is named."""
     wanted = {kind.weights for kind in LEARNED if not names or {m.name for m in kind.metrics} & set(names)}
     found = find_weights(told)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sattrans.evaluate.base import Family, Metric, Pair, Statistics
 from sattrans.evaluate.images import Real, Reference, Subject
 from sattrans.evaluate.training_tiles import Colors
-from sattrans.metrics.baselines import evenly, paint, partners
-from sattrans.metrics.bootstrap import Interval, centred, difference, draws, interval, tells_apart
+from sattrans.metrics.baselines import evenly_spaced, paint, partners
+from sattrans.metrics.bootstrap import Interval, centred, difference_interval, excludes_zero, interval, resample_counts
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import bar
 from sattrans.utils.hashing import hash_of
@@ -55,7 +55,7 @@ class Score:
 
     value: float | None
     interval: Interval | None = None
-    redrawn: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
+    resampled: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
 
 
 class Gathered:
@@ -102,12 +102,12 @@ class Gathered:
 
 def _score(family: Family, metric: Metric, statistics: Statistics, seed: int, intervals: bool) -> Score:
     value = _number(family.combine(metric.name, statistics, np.ones((1, len(statistics))))[0])
-    if not intervals or not family.draws or len(statistics) < 2:
+    if not intervals or not family.resamples or len(statistics) < 2:
         return Score(value)
-    redrawn = family.combine(metric.name, statistics, draws(len(statistics), family.draws, seed))
+    resampled = family.combine(metric.name, statistics, resample_counts(len(statistics), family.resamples, seed))
     if value is not None:
-        redrawn = centred(redrawn, value)
-    return Score(value, interval(redrawn), redrawn)
+        resampled = centred(resampled, value)
+    return Score(value, interval(resampled), resampled)
 
 
 def _number(value: float) -> float | None:
@@ -142,7 +142,7 @@ class Scored:
         """Whether a metric tells pairs from shuffled pairs on these images; None where it compares sets."""
         if metric not in self.shuffled:
             return None
-        return tells_apart(difference(self.scores[metric].redrawn, self.shuffled[metric].redrawn))
+        return excludes_zero(difference_interval(self.scores[metric].resampled, self.shuffled[metric].resampled))
 
 
 class Scoring:
@@ -176,7 +176,7 @@ class Scoring:
 
     def real_floor(self, train: Reference | None) -> Scored:
         """Score real images: of other places, for families that compare with those; else each beside itself."""
-        places = evenly(len(train), len(self.reference)) if train else []
+        places = evenly_spaced(len(train), len(self.reference)) if train else []
 
         def pairs(numbers: Sequence[int]) -> Iterator[tuple[Pair, ...]]:
             for number in numbers:

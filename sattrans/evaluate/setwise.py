@@ -23,7 +23,7 @@ class Texture(Family):
         ),
     )
     sets = others = True
-    draws = 100
+    resamples = 100
 
     def measure(self, pair: Pair) -> Statistics:
         """Return patches of both, in single precision."""
@@ -111,7 +111,7 @@ class Memorising(Family):
         if "train" not in setting.tools:
             raise Unavailable("needs training tiles")
         known = setting.tools["train"]
-        self._nearest = memorising.Nearest(np.concatenate([known, memorising.flipped(known)]))
+        self._nearest = memorising.ThumbnailIndex(np.concatenate([known, memorising.flipped(known)]))
 
     def measure(self, pair: Pair) -> Statistics:
         """Return the distance."""

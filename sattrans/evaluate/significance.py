@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.base import Metric
 from sattrans.evaluate.scoring import Scored
-from sattrans.metrics.bootstrap import Interval, difference, tells_apart
+from sattrans.metrics.bootstrap import Interval, difference_interval, excludes_zero
 from sattrans.utils.console import counted
 
 
@@ -21,10 +21,10 @@ def cost(metric: Metric, value: float | NDArray[np.float64], real: float | None)
 
 def paired_difference(metric: Metric, one: Scored, other: Scored, real: float | None) -> Interval | None:
     """Return the 95 % interval of the difference of two costs on the same images: below 0 where `one` is better."""
-    a, b = one.scores[metric.name].redrawn, other.scores[metric.name].redrawn
+    a, b = one.scores[metric.name].resampled, other.scores[metric.name].resampled
     if not len(a) or len(a) != len(b):
         return None
-    return difference(np.asarray(cost(metric, a, real)), np.asarray(cost(metric, b, real)))
+    return difference_interval(np.asarray(cost(metric, a, real)), np.asarray(cost(metric, b, real)))
 
 
 def winners(metrics: Sequence[Metric], columns: Sequence[Column], real: Scored) -> Mapping[str, Column | None]:
@@ -52,7 +52,7 @@ def best(metric: Metric, columns: Sequence[Column], real: float | None) -> Colum
         return None
     for other in there:
         apart = paired_difference(metric, first.scored, other.scored, real)
-        if other is not first and not (tells_apart(apart) and apart and apart.high < 0):
+        if other is not first and not (excludes_zero(apart) and apart and apart.high < 0):
             return None
     return first
 

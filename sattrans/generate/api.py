@@ -32,7 +32,7 @@ from sattrans.generate.update import (
 from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap
 from sattrans.maps.open import Map, open_map
 from sattrans.maps.options import MapOptions
-from sattrans.metrics.seams import Seams, seams, some
+from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.plugins import model_class
 from sattrans.raster.cog.disk_space import check_room, room_needed
 from sattrans.raster.cog.options import Creation
@@ -322,7 +322,7 @@ def _score(task: _Task, writer: RowWriter) -> Seams | None:
     return seams(
         lambda window: writer.read(window)[:3],
         (lambda window: writer.read(window)[3] > 0) if partial else None,
-        some(writer.layout.pieces),
+        sampled_parts(writer.layout.pieces),
         (plan.height, plan.width),
         plan.boundaries(),
         plan.overlap,

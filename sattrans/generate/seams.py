@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sattrans.errors import UsageError
 from sattrans.generate.windows import WindowPlan
-from sattrans.metrics.seams import Seams, seams, some
+from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.raster.bands import image_bands, read_image
 from sattrans.raster.cog.writer import OPTIONS_TAG
 from sattrans.raster.open import open_raster
@@ -42,7 +42,7 @@ def seams_of(path: Path) -> Seams | None:
         return seams(
             lambda window: read_image(raster, window, bands)[0],
             None if alpha is None else (lambda window: raster.read(window, [alpha])[0] > 0),
-            _with_progress(some(parts), path),
+            _with_progress(sampled_parts(parts), path),
             (plan.height, plan.width),
             plan.boundaries(),
             plan.overlap,

@@ -1,4 +1,4 @@
-"""Floors: what a score has to be better than - a mean colour for each class, and images of other maps."""
+"""Baselines that a generator has to beat: each class in its mean colour, and images paired with other maps."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from sattrans.metrics.color import class_colors
 def mean_colors(moments: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return the mean colour of each class (256, 3) from `color.class_moments` (classes, 13) of training images.
 
-    A class without pixels, and `UNKNOWN`, get the mean of all.
+    Classes without pixels, and `UNKNOWN`, get the mean colour of all pixels.
     """
     overall, _ = class_colors(moments.sum(0, keepdims=True))
     table = np.repeat(np.nan_to_num(overall, nan=127.5), 256, axis=0)
@@ -22,26 +22,27 @@ def mean_colors(moments: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def paint(indices: Tensor, colors: NDArray[np.uint8]) -> Tensor:
-    """Return the image (3, H, W) that gives each class of a map (H, W) its one colour.
+    """Return an image (3, H, W) in which each class of a map (H, W) has a single colour.
 
-    It is no satellite image at all. Pixel errors like it, as they like all that is blurred.
+    Although it does not look like a satellite image, pixel errors favour it, as they favour blurred images.
     """
     return torch.from_numpy(colors).to(indices.device)[indices.long()].permute(2, 0, 1)
 
 
 def partners(images: int, seed: int = 0) -> NDArray[np.int64]:
-    """Return for each image another one (N,), none its own; a score that does not mind has seen no pair.
+    """Return for each image the index of a different one (N,), to pair it with.
 
-    Images are dealt to a circle at random, and each takes the next. A single image has only itself.
+    A score that stays the same on such shuffled pairs does not depend on the pairing. The images are put in a random
+    cyclic order, and each gets the next one. A single image gets itself.
     """
-    circle = np.random.default_rng(seed).permutation(images)
-    other = np.empty(images, np.int64)
-    other[circle] = np.roll(circle, -1)
-    return other
+    order = np.random.default_rng(seed).permutation(images)
+    partner = np.empty(images, np.int64)
+    partner[order] = np.roll(order, -1)
+    return partner
 
 
-def evenly(count: int, wanted: int) -> list[int]:
-    """Return `wanted` places of `count`, evenly spread; all of them, over again where there are fewer."""
+def evenly_spaced(count: int, wanted: int) -> list[int]:
+    """Return `wanted` indices below `count`, evenly spaced; if `count` is smaller, indices repeat from 0."""
     if count >= wanted:
-        return [place * count // wanted for place in range(wanted)]
-    return [place % count for place in range(wanted)]
+        return [index * count // wanted for index in range(wanted)]
+    return [index % count for index in range(wanted)]

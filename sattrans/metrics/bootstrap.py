@@ -1,68 +1,68 @@
-"""Intervals: how much a score would move with other images, by drawing the images again and again."""
+"""Bootstrap intervals: how much a score varies when the images are resampled with replacement."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWS = 1000
+RESAMPLES = 1000
 LEVEL = 0.95
 
 
 class Interval(NamedTuple):
-    """From where to where 95 % of the redrawn scores lie."""
+    """The range that holds the middle 95 % of the resampled scores."""
 
     low: float
     high: float
 
 
-def draws(images: int, count: int = DRAWS, seed: int = 0) -> NDArray[np.float64]:
-    """Return (count, images): how often each image is drawn, as many as there are, with putting back.
+def resample_counts(images: int, count: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:
+    """Return how often each image occurs in each of `count` resamples with replacement, (count, images).
 
-    The same seed gives the same draws, so the redrawn scores of two runs belong together, draw by draw.
+    The same seed gives the same resamples, so the resampled scores of two runs are paired, resample by resample.
     """
     rng = np.random.default_rng(seed)
     return rng.multinomial(images, np.full(images, 1 / images), size=count).astype(np.float64)
 
 
-def centred(redrawn: NDArray[np.float64], value: float) -> NDArray[np.float64]:
-    """Return redrawn scores less their bias: moved so that their mean is the score itself.
+def centred(resampled: NDArray[np.float64], value: float) -> NDArray[np.float64]:
+    """Return resampled scores without their bias: shifted so that their mean is the score itself.
 
-    A set that is drawn again has fewer different images, and so a distance between two sets is larger in the mean
-    than that of the sets themselves: of few images, all redrawn distances may be above it. What the mean is off by is
-    the bootstrap's estimate of that bias (Efron and Tibshirani: An Introduction to the Bootstrap, 1993, chapter 10).
-    The score of a mean has none.
+    A resampled set has fewer distinct images, so the distance between two resampled sets is on average larger than
+    the distance between the sets themselves: with few images, every resampled distance may exceed it. The difference
+    of the means is the bootstrap's estimate of this bias (Efron and Tibshirani: An Introduction to the Bootstrap,
+    1993, chapter 10). A score that is a mean over images has no such bias.
     """
-    there = redrawn[np.isfinite(redrawn)]
-    return redrawn + (value - there.mean()) if len(there) else redrawn
+    finite = resampled[np.isfinite(resampled)]
+    return resampled + (value - finite.mean()) if len(finite) else resampled
 
 
-def interval(redrawn: NDArray[np.float64]) -> Interval | None:
-    """Return the middle 95 % of redrawn scores (percentiles; Efron 1979); None where there are none.
+def interval(resampled: NDArray[np.float64]) -> Interval | None:
+    """Return the middle 95 % of resampled scores (percentiles; Efron 1979), or None if no score is finite.
 
-    Trap: it takes images for independent. Tiles of one scene are alike, so the truth is wider.
+    Trap: it assumes independent images. Tiles of one scene are alike, so the true interval is wider.
     """
-    there = redrawn[np.isfinite(redrawn)]
-    if not len(there):
+    finite = resampled[np.isfinite(resampled)]
+    if not len(finite):
         return None
-    low, high = np.quantile(there, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))
 
 
-def mean_interval(values: NDArray[np.float64], count: int = DRAWS, seed: int = 0) -> Interval | None:
-    """Return the interval of the mean of one value an image (N,)."""
-    return interval(draws(len(values), count, seed) @ values / len(values)) if len(values) else None
+def mean_interval(values: NDArray[np.float64], count: int = RESAMPLES, seed: int = 0) -> Interval | None:
+    """Return the interval of the mean of values (N,), one per image."""
+    return interval(resample_counts(len(values), count, seed) @ values / len(values)) if len(values) else None
 
 
-def difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> Interval | None:
-    """Return the interval of `one` minus `other`, two scores redrawn with the same draws.
+def difference_interval(a: NDArray[np.float64], b: NDArray[np.float64]) -> Interval | None:
+    """Return the interval of `a` minus `b`, two scores that were resampled with the same counts.
 
-    Two runs are compared on the same images, and most of what moves a score moves both: the difference is known
-    far better than either. Where the interval holds 0, these images do not tell the runs apart.
+    Two runs are compared on the same images, and most of what changes a score changes both, so their difference is
+    known far better than either score. If the interval contains 0, these images do not separate the runs.
     """
-    return interval(one - other)
+    return interval(a - b)
 
 
-def tells_apart(apart: Interval | None) -> bool:
-    """Return whether a difference is one: its interval does not hold 0."""
-    return apart is not None and not apart.low <= 0 <= apart.high
+def excludes_zero(difference: Interval | None) -> bool:
+    """Return whether the interval of a difference does not contain 0."""
+    return difference is not None and not difference.low <= 0 <= difference.high

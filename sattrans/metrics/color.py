@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 MOMENTS = 1 + 3 + 9
-"""Numbers kept of a class: pixels, the sum of each band, the sum of each product of two bands."""
+"""Sums per class: the number of pixels, the sum of each band, the sum of each product of two bands."""
 
 
 def sam(fake: Tensor, real: Tensor) -> float | None:
-    """Mean spectral angle in degrees, 0 to 90, of two images (3, H, W); None where no pixel has one.
+    """Mean spectral angle in degrees, 0 to 90, of two images (3, H, W); None if no pixel has one.
 
     A pixel that is black in either image has no angle: it is left out, and `black_pixels` counts it. A naive
     arc cosine gives NaN for the whole image there, and an angle for equal colours by rounding; the arc tangent of
@@ -33,8 +33,8 @@ def black_pixels(fake: Tensor, real: Tensor) -> int:
 def class_moments(image: Tensor, indices: Tensor, classes: int) -> NDArray[np.float64]:
     """Return (classes, 13): pixels, sums of bands, sums of products, of an image (3, H, W) in each class.
 
-    `indices` are class indices (H, W); a pixel of no class (`UNKNOWN`) counts nowhere. Moments of several images
-    are added up: that is how a set of any size is taken in, and the result is the same for any batches.
+    `indices` are class indices (H, W); pixels of no class (`UNKNOWN`) are not counted. The moments of several images
+    can be added up, so a set of any size fits in memory and the result does not depend on the batches.
     """
     bands = image.flatten(1).double()
     products = (bands[:, None] * bands[None]).flatten(0, 1)
@@ -64,18 +64,18 @@ def color_distances(
 
     Both take moments (…, classes, 13). The first is the distance of the mean colours. The second compares the
     spread around them: √Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½), which is |σ₁ − σ₂| where the spread is along one line. NaN for a
-    class that either side lacks.
+    class that is missing from either image.
     """
     (mean_fake, spread_fake), (mean_real, spread_real) = class_colors(fake), class_colors(real)
     means = np.linalg.norm(mean_fake - mean_real, axis=-1)
     spreads = np.full_like(means, np.nan)
-    there = np.isfinite(means)
-    if there.any():
-        one, other = spread_fake[there], spread_real[there]
-        root = _root(one)
-        cross = np.linalg.eigvalsh(root @ other @ root).clip(min=0)
-        apart = np.trace(one, axis1=-2, axis2=-1) + np.trace(other, axis1=-2, axis2=-1) - 2 * np.sqrt(cross).sum(-1)
-        spreads[there] = np.sqrt(apart.clip(min=0))
+    present = np.isfinite(means)
+    if present.any():
+        a, b = spread_fake[present], spread_real[present]
+        root = _root(a)
+        cross = np.linalg.eigvalsh(root @ b @ root).clip(min=0)
+        squared = np.trace(a, axis1=-2, axis2=-1) + np.trace(b, axis1=-2, axis2=-1) - 2 * np.sqrt(cross).sum(-1)
+        spreads[present] = np.sqrt(squared.clip(min=0))
     return means, spreads
 
 

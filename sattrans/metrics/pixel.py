@@ -18,7 +18,7 @@ def rmse(fake: Tensor, real: Tensor) -> float:
 def psnr(fake: Tensor, real: Tensor) -> float | None:
     """Peak signal-to-noise ratio in dB for range 255: 48.1308 where every pixel is off by 1.
 
-    None for equal images, whose ratio is infinite: they are counted apart.
+    None for equal images, whose ratio is infinite: they are counted separately.
     """
     error = rmse(fake, real)
     return 20 * math.log10(255 / error) if error > 0 else None

@@ -1,4 +1,4 @@
-"""The seam score of a generated image: do its windows show where they meet?"""
+"""The seam score of a generated image: whether the borders of its windows are visible."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,27 +9,26 @@ from numpy.typing import NDArray
 from sattrans.raster.window import Window
 
 Read = Callable[[Window], NDArray[np.uint8]]
-"""Gives the red, green and blue of a part of an image, (3, H, W)."""
+"""Reads the red, green and blue of a part of an image, (3, H, W)."""
 
 Positions = NDArray[np.int64]
 
-
 PERIOD = 32
-"""Pixels after which the grid of a generator's own repeats: of its last five doublings."""
+"""Period, in pixels, of the grid that a generator's last five upsampling layers draw."""
 
-
-FEWEST = 1000
-"""Pixels along boundaries that a score is taken from; of fewer it says nothing."""
+MIN_PIXELS = 1000
+"""A score needs this many pixels along the boundaries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """Both are 1 for an image without seams.
+    """The two seam scores; both are 1 for an image without seams.
 
-    `gradient` is the mean difference of neighbouring pixels across the lines where one window's texture gives way to
-    the next, over that inside windows: an edge raises it, blur lowers it. `detail` is the energy of second
-    differences where windows overlap over that inside: what blending takes from texture. Both compare pixels of the
-    same phase, their place in a window modulo 32: transposed convolutions draw a grid of their own, which is no seam.
+    `gradient` is the mean difference of neighbouring pixels across the lines where the texture of one window changes
+    to the next, divided by that inside windows: an edge raises it, blur lowers it. `detail` is the energy of second
+    differences where windows overlap, divided by that inside: blending removes texture and lowers it. Both compare
+    pixels of the same phase (position in a window modulo 32), because transposed convolutions draw a grid of their own,
+    which is not a seam.
     """
 
     gradient: float
@@ -37,7 +36,7 @@ class Seams:
 
 
 @dataclass
-class _Axis:
+class _AxisSums:
     """Sums along one axis: of differences and of second differences, by position."""
 
     first: NDArray[np.float64]
@@ -45,7 +44,7 @@ class _Axis:
     counts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, length: int) -> "_Axis":
+    def of(cls, length: int) -> "_AxisSums":
         return cls(np.zeros(length), np.zeros(length), np.zeros(length, np.int64))
 
     def add(self, pixels: NDArray[np.int16], start: int, known: NDArray[np.bool_]) -> None:
@@ -53,52 +52,52 @@ class _Axis:
         steps = np.diff(pixels, axis=2)  # (3, H, W - 1)
         curves = np.diff(steps, axis=2)  # (3, H, W - 2): around the middle pixel
         both = known[:, 2:] & known[:, 1:-1] & known[:, :-2]
-        place = slice(start + 1, start + 1 + curves.shape[2])
-        # Sums over bands fit small numbers, which are several times quicker to add.
+        columns = slice(start + 1, start + 1 + curves.shape[2])
+        # Sums over bands fit into small integers, which are several times quicker to add.
         first = np.abs(steps[:, :, :-1]).sum(axis=0, dtype=np.int16)
         second = np.square(curves, dtype=np.int32).sum(axis=0, dtype=np.int32)
-        self.first[place] += (first * both).sum(axis=0)
-        self.second[place] += (second * both).sum(axis=0)
-        self.counts[place] += both.sum(axis=0)
+        self.first[columns] += (first * both).sum(axis=0)
+        self.second[columns] += (second * both).sum(axis=0)
+        self.counts[columns] += both.sum(axis=0)
 
     def ratios(self, boundaries: Positions, overlap: int) -> tuple[float, float] | None:
-        """Return gradient and detail, None where nothing can be compared."""
-        at = np.arange(len(self.first))
+        """Return gradient and detail, or None if nothing can be compared."""
+        positions = np.arange(len(self.first))
         middle = (overlap + 1) // 2
-        owner = np.searchsorted(boundaries, at, side="right")  # the number of the window a pixel's texture is from
-        phase = (at - np.concatenate([[0], boundaries - middle])[owner]) % PERIOD
-        here = np.isin(at, boundaries)
-        shared = here.copy()
+        window = np.searchsorted(boundaries, positions, side="right")  # the window that a pixel's texture is from
+        phase = (positions - np.concatenate([[0], boundaries - middle])[window]) % PERIOD
+        at_boundary = np.isin(positions, boundaries)
+        shared = at_boundary.copy()
         for boundary in boundaries:
             shared[max(0, boundary - middle - 1) : boundary + overlap - middle + 1] = True
-        inside = ~shared if not shared.all() else ~here  # windows that share everything
-        if self.counts[here].sum() < FEWEST or not self.counts[inside].any():
+        inside = ~shared if not shared.all() else ~at_boundary  # if windows overlap everywhere
+        if self.counts[at_boundary].sum() < MIN_PIXELS or not self.counts[inside].any():
             return None
-        gradient = self._against(self.first, here, inside, phase)
-        detail = self._against(self.second, shared, inside, phase)
+        gradient = self._ratio(self.first, at_boundary, inside, phase)
+        detail = self._ratio(self.second, shared, inside, phase)
         return None if gradient is None or detail is None else (gradient, detail)
 
-    def _against(
-        self, values: NDArray[np.float64], which: NDArray[np.bool_], inside: NDArray[np.bool_], phase: Positions
+    def _ratio(
+        self, values: NDArray[np.float64], selected: NDArray[np.bool_], inside: NDArray[np.bool_], phase: Positions
     ) -> float | None:
-        """Return the values of some positions over those that positions inside of the same phases have."""
+        """Return the values at selected positions, divided by those at positions inside with the same phases."""
         total, count = (np.bincount(phase[inside], v[inside], PERIOD) for v in (values, self.counts))
         usual = np.divide(total, count, out=np.zeros(PERIOD), where=count > 0)
-        known = which & (count[phase] > 0)
+        known = selected & (count[phase] > 0)
         expected = float((usual[phase] * self.counts)[known].sum())
         return float(values[known].sum()) / expected if expected else None
 
 
 STRIP = 1 << 16
-"""Pixels that are looked at in one go: so many stay in a processor's cache."""
+"""Pixels that are processed at once: this many fit into a processor's cache."""
 
-MOST = 64
-"""Parts of an image that its score is taken from."""
+MAX_PARTS = 64
+"""A score is computed from about this many parts of an image at most."""
 
 
-def some(parts: Sequence[Window]) -> Sequence[Window]:
-    """Return the parts to look at: all, or of more than enough about so many at even distances."""
-    return parts[:: max(1, len(parts) // MOST)]
+def sampled_parts(parts: Sequence[Window]) -> Sequence[Window]:
+    """Return the parts to compute the score from: all, or about `MAX_PARTS` of them, evenly spaced."""
+    return parts[:: max(1, len(parts) // MAX_PARTS)]
 
 
 def seams(
@@ -109,32 +108,41 @@ def seams(
     boundaries: tuple[Positions, Positions],
     overlap: int,
 ) -> Seams | None:
-    """Return the seam score of an image of `size` (height, width), over some `parts` of it; both axes count alike.
+    """Return the seam score of an image from some parts of it, or None if it cannot be computed.
 
-    `boundaries` are the rows and the columns at which a new window's texture begins, `overlap` how many pixels two
-    windows share. `valid` says which pixels hold anything. None where no two windows meet, where too few pixels lie
-    there, or where nothing differs.
+    Args:
+        read: Reads the pixels of a window, (3, H, W) uint8.
+        valid: Reads which pixels of a window are not nodata, (H, W); None if all are.
+        parts: The windows to compute the score from.
+        size: Height and width of the image in pixels.
+        boundaries: The rows and the columns at which the texture of a new window begins.
+        overlap: Pixels that two neighbouring windows share.
+
+    Returns:
+        The mean of both axes; None if no two windows meet, too few pixels lie along the boundaries, or the image is
+        flat.
     """
     height, width = size
-    down, across = _Axis.of(height), _Axis.of(width)
+    down, across = _AxisSums.of(height), _AxisSums.of(width)
     for part in parts:
-        # Two more pixels before, so that nothing is lost between one part and the next.
+        # Two more pixels above and to the left, so that no difference between two parts is lost.
         top, left = max(0, part.row - 2), max(0, part.col - 2)
-        around = Window(top, left, part.bottom - top, part.right - left)
-        pixels = read(around).astype(np.int16)
-        known = np.ones(pixels.shape[1:], bool) if valid is None else valid(around)
+        padded = Window(top, left, part.bottom - top, part.right - left)
+        pixels = read(padded).astype(np.int16)
+        known = np.ones(pixels.shape[1:], bool) if valid is None else valid(padded)
         above, before = part.row - top, part.col - left
-        rows = max(1, STRIP // part.width)
-        for first in range(0, part.height, rows):
-            own = slice(above + first, above + first + rows)
-            across.add(pixels[:, own], left, known[own])
-            own = slice(max(0, own.start - 2), own.stop)
-            down.add(pixels[:, own, before:].transpose(0, 2, 1), top + own.start, known[own, before:].T)
-    found = [
+        height_of_strip = max(1, STRIP // part.width)
+        for first in range(0, part.height, height_of_strip):
+            rows = slice(above + first, above + first + height_of_strip)
+            across.add(pixels[:, rows], left, known[rows])
+            rows = slice(max(0, rows.start - 2), rows.stop)
+            down.add(pixels[:, rows, before:].transpose(0, 2, 1), top + rows.start, known[rows, before:].T)
+    per_axis = [
         ratios
-        for axis, where in ((down, boundaries[0]), (across, boundaries[1]))
-        if len(where) and (ratios := axis.ratios(where, overlap))
+        for axis, positions in ((down, boundaries[0]), (across, boundaries[1]))
+        if len(positions) and (ratios := axis.ratios(positions, overlap))
     ]
-    if not found:
+    if not per_axis:
         return None
-    return Seams(*(float(np.mean([ratios[which] for ratios in found])) for which in (0, 1)))
+    gradients, details = zip(*per_axis, strict=True)
+    return Seams(float(np.mean(gradients)), float(np.mean(details)))

@@ -15,13 +15,13 @@ K1, K2, RANGE = 0.01, 0.03, 255.0
 C1, C2 = (K1 * RANGE) ** 2, (K2 * RANGE) ** 2
 
 BAND = 2**15
-"""Pixels of a channel that are worked on at once."""
+"""Pixels of a channel that are processed at once."""
 
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Weights of the five scales, the finest first (Wang et al. 2003, section 3.2)."""
 
 MS_SSIM_SIZE = WINDOW * 2 ** (len(SCALES) - 1)
-"""Pixels that the shorter side needs: the window lies inside at the coarsest scale."""
+"""Shortest side in pixels: the window must lie inside the image at the coarsest scale."""
 
 
 def ssim(fake: Tensor, real: Tensor) -> float:
@@ -32,7 +32,7 @@ def ssim(fake: Tensor, real: Tensor) -> float:
     a padded border, too, or scikit-image's own default window, give other numbers for the same images.
     """
     if min(fake.shape[-2:]) < WINDOW:
-        raise UsageError(f"SSIM needs images of {WINDOW} px at least, not {fake.shape[-1]} × {fake.shape[-2]}")
+        raise UsageError(f"SSIM needs images of at least {WINDOW} px, not {fake.shape[-1]} × {fake.shape[-2]}")
     total = 0.0
     for x, y in _bands(fake, real):
         luminance, contrast = _terms(x, y)
@@ -49,15 +49,15 @@ def ms_ssim(fake: Tensor, real: Tensor) -> float:
     Raises `UsageError` for an image with a side under 176 px.
     """
     if min(fake.shape[-2:]) < MS_SSIM_SIZE:
-        raise UsageError(f"MS-SSIM needs images of {MS_SSIM_SIZE} px at least, not {fake.shape[-1]} × {fake.shape[-2]}")
+        raise UsageError(f"MS-SSIM needs images of at least {MS_SSIM_SIZE} px, not {fake.shape[-1]} × {fake.shape[-2]}")
     x, y = fake.double(), real.double()
     product = torch.ones(x.shape[0], dtype=torch.float64)
     for scale, weight in enumerate(SCALES):
         if scale:
             x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
         sums = torch.zeros_like(product)
-        for number, (one, other) in enumerate(_bands(x, y)):
-            luminance, contrast = _terms(one, other)
+        for number, (band_x, band_y) in enumerate(_bands(x, y)):
+            luminance, contrast = _terms(band_x, band_y)
             sums[number % len(sums)] += (contrast * luminance if scale == len(SCALES) - 1 else contrast).sum().cpu()
         pixels = (x.shape[1] - WINDOW + 1) * (x.shape[2] - WINDOW + 1)
         product *= (sums / pixels).clamp(min=0) ** weight
@@ -67,8 +67,8 @@ def ms_ssim(fake: Tensor, real: Tensor) -> float:
 def _bands(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield two images (C, H, W) as bands of rows in double, channel after channel, that overlap by a window less one.
 
-    A band stays in a core's cache, and is too small for PyTorch to share among threads: that takes longer than it
-    saves, by far where another process has the other core.
+    A band stays in a core's cache, and is too small for PyTorch to split over threads: splitting costs more than it
+    saves, especially if another process uses the other cores.
     """
     channels, height, width = x.shape
     rows = max(WINDOW, BAND // width - WINDOW + 1)
@@ -89,19 +89,19 @@ def _terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _smooth(planes: Tensor) -> Tensor:
-    """Return the Gaussian mean of (C, H, W) where the window lies inside."""
+    """Return the Gaussian mean of (C, H, W) at the positions where the window lies inside, (C, H - 10, W - 10)."""
     height, width = planes.shape[-2:]
     rows = _weighted(planes, -2, height - WINDOW + 1)
     return _weighted(rows, -1, width - WINDOW + 1)
 
 
 def _weighted(planes: Tensor, dim: int, size: int) -> Tensor:
-    # The window is symmetric: two slices a weight, one multiplication for both.
+    # The window is symmetric, so two slices share a weight and need one multiplication.
     half, weights = WINDOW // 2, _gaussian()
     total = planes.narrow(dim, half, size) * weights[half]
-    for place in range(half):
-        both = planes.narrow(dim, place, size) + planes.narrow(dim, WINDOW - 1 - place, size)
-        total.add_(both, alpha=weights[place])
+    for offset in range(half):
+        both = planes.narrow(dim, offset, size) + planes.narrow(dim, WINDOW - 1 - offset, size)
+        total.add_(both, alpha=weights[offset])
     return total
 
 

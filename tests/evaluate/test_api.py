@@ -291,7 +291,7 @@ def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp
         ([place / "a", "--metrics", "MAE", "-o", tmp_path / "e"], "there is no metric 'MAE'; did you mean 'mae'?"),
         ([tmp_path / "early", "-o", tmp_path / "e"], "sattrans train --resume"),
         ([tmp_path / "none.tif"], "no such file"),
-        ([place / "a", "--weights", f"vgg19={tmp_path / 'file'}", "-o", tmp_path / "e"], "holds no weights"),
+        ([place / "a", "--weights", f"vgg19={tmp_path / 'file'}", "-o", tmp_path / "e"], "contains no weights"),
     ):
         done = sattrans("evaluate", *arguments)
         assert done.exit_code in (1, 2)

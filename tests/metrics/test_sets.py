@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 from ladders import checkerboard as board
 
 from sattrans.metrics import texture
-from sattrans.metrics.baselines import evenly, partners
-from sattrans.metrics.bootstrap import centred, difference, draws, interval, mean_interval, tells_apart
+from sattrans.metrics.baselines import evenly_spaced, partners
+from sattrans.metrics.bootstrap import (
+    centred,
+    difference_interval,
+    excludes_zero,
+    interval,
+    mean_interval,
+    resample_counts,
+)
 from sattrans.metrics.frechet import centred_cosines, cosines, frechet, kid
 from sattrans.metrics.nearest_tile import SIDE, flipped, nearest, thumbnail
 from sattrans.metrics.segmentation import confusion, iou, mean_iou
@@ -173,13 +180,13 @@ def test_redrawn_distances_vary_as_those_of_other_sets_do():
     sets = [patch_set(10, seed) * contrast for seed, contrast in enumerate(contrasts)]
     shift = np.float32(0.5)
     spread = np.std([sliced_distance(real + shift, real)[0] for real in sets])
-    redrawn = np.mean([sliced_distance(real + shift, real, draws(10, 30)).std() for real in sets[:4]])
-    assert spread / 2 < redrawn < 2 * spread
+    resampled = np.mean([sliced_distance(real + shift, real, resample_counts(10, 30)).std() for real in sets[:4]])
+    assert spread / 2 < resampled < 2 * spread
 
 
 def test_redrawn_scores_are_centred_on_the_score():
-    redrawn = np.array([3.0, 5.0, np.nan, 7.0])
-    assert centred(redrawn, 1.0) == pytest.approx(np.array([-1, 1, np.nan, 3]), nan_ok=True)
+    resampled = np.array([3.0, 5.0, np.nan, 7.0])
+    assert centred(resampled, 1.0) == pytest.approx(np.array([-1, 1, np.nan, 3]), nan_ok=True)
     assert np.isnan(centred(np.full(3, np.nan), 1.0)).all()
 
 
@@ -188,9 +195,9 @@ def test_a_distance_of_few_images_lies_within_its_interval(images):
     """The redrawn distances of two sets that are alike are all larger: without centring the score is outside."""
     fake, real = patch_set(images, 1), patch_set(images)
     value = sliced_distance(fake, real)[0]
-    redrawn = sliced_distance(fake, real, draws(images, 100))
-    assert not interval(redrawn).low <= value <= interval(redrawn).high
-    assert interval(centred(redrawn, value)).low < value < interval(centred(redrawn, value)).high
+    resampled = sliced_distance(fake, real, resample_counts(images, 100))
+    assert not interval(resampled).low <= value <= interval(resampled).high
+    assert interval(centred(resampled, value)).low < value < interval(centred(resampled, value)).high
 
 
 def test_patches_depend_on_the_images_number_alone():
@@ -231,12 +238,12 @@ def test_a_paired_difference_is_known_better_than_its_parts():
     rng = np.random.default_rng(0)
     hard = rng.normal(20, 5, 50)
     one, other = hard + rng.normal(0, 0.5, 50), hard + 1 + rng.normal(0, 0.5, 50)
-    weights = draws(50)
-    apart = difference(weights @ one / 50, weights @ other / 50)
-    assert tells_apart(apart)
+    weights = resample_counts(50)
+    apart = difference_interval(weights @ one / 50, weights @ other / 50)
+    assert excludes_zero(apart)
     assert apart.high - apart.low < 0.5
     assert interval(weights @ one / 50).high > interval(weights @ other / 50).low  # each alone does not say so
-    assert not tells_apart(difference(weights @ one, weights @ one))
+    assert not excludes_zero(difference_interval(weights @ one, weights @ one))
 
 
 @given(st.integers(2, 60), st.integers(0, 100))
@@ -247,5 +254,5 @@ def test_no_image_is_its_own_partner(count, seed):
 
 
 def test_evenly_spread():
-    assert evenly(10, 3) == [0, 3, 6]
-    assert evenly(2, 5) == [0, 1, 0, 1, 0]
+    assert evenly_spaced(10, 3) == [0, 3, 6]
+    assert evenly_spaced(2, 5) == [0, 1, 0, 1, 0]

@@ -99,7 +99,7 @@ def test_where_weights_are_looked_for(tmp_path, monkeypatch):
     assert load_weights("vgg19", file, CPU).hash == hashlib.sha256(file.read_bytes()).hexdigest()
     with pytest.raises(UsageError, match="did you mean 'vgg19'"):
         find_weights({"vgg16": file})
-    with pytest.raises(UsageError, match="no file"):
+    with pytest.raises(UsageError, match="no such file"):
         find_weights({"vgg19": tmp_path / "none"})
 
 

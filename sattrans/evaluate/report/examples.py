@@ -12,7 +12,7 @@ from sattrans.data.tileset import Tileset
 from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.images import Reference, TileReference
 from sattrans.evaluate.registry import METRICS
-from sattrans.metrics.baselines import evenly
+from sattrans.metrics.baselines import evenly_spaced
 
 JUDGES = ("mae", "ssim", "rmse", "psnr", "ms_ssim", "l1_sum", "l2_norm")
 """The scores that tiles are put in order by: the first that there is. They have one for each image."""
@@ -42,7 +42,7 @@ def look_at(reference: Reference, columns: Sequence[Column]) -> Looks:
     sheet = (
         Tileset.telling(reference.tiles, SHEET_TILES)
         if isinstance(reference, TileReference)
-        else evenly(len(reference), min(SHEET_TILES, len(reference)))
+        else evenly_spaced(len(reference), min(SHEET_TILES, len(reference)))
     )
     numbers = sorted({*examples.values(), *sheet})
     images = {}
