@@ -247,8 +247,8 @@ def test_classes_toml_of_the_datasets_page(folder):
     assert [path.name for path in sorted(Path("place-color").iterdir())] == ["legend.png", "place0.tif"]
 
 
-def test_design_draws_every_room():
-    drawn = section(DOCS / "design.md", "The house")
+def test_the_design_page_names_every_package():
+    drawn = section(DOCS / "design.md", "The packages")
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     layers = next(contract["layers"] for contract in config["contracts"] if contract.get("containers") == ["sattrans"])
     rooms = [room for layer in layers for room in re.findall(r"\w+", layer)]
