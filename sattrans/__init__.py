@@ -1,14 +1,14 @@
-"""sattrans turns maps into satellite images. This room holds what dataset authors import; it loads no torch.
+"""sattrans turns maps into satellite images. Here is what dataset authors import; it loads no torch.
 
-Each is loaded when it is first used, so that nothing stands between a command and its handler of Ctrl-C.
+Each name is loaded when it is first used, so that nothing stands between a command and its handler of Ctrl-C.
 """
 
 from __future__ import annotations
 
+from sattrans.utils.lazy import lazy_names
+
 TYPE_CHECKING = False  # what typing has for type checkers, without loading it
 if TYPE_CHECKING:
-    from typing import Any
-
     from sattrans.data.classes_toml import CLASSES_FILE, read_classes
     from sattrans.data.dataset import Dataset, Scene, Split, paired_scenes, rasters_by_stem
     from sattrans.errors import ClassesError, DatasetNotFound, RasterError, SattransError
@@ -43,23 +43,16 @@ __all__ = [
 ]
 
 
-HOMES = {
-    "data.classes_toml": ("CLASSES_FILE", "read_classes"),
-    "data.dataset": ("Dataset", "Scene", "Split", "paired_scenes", "rasters_by_stem"),
-    "errors": ("ClassesError", "DatasetNotFound", "RasterError", "SattransError"),
-    "raster.window": ("Cell", "Window"),
-    "plugins.hookspecs": ("hookimpl",),
-    "raster.palette": ("RGB", "LandClass", "Palette", "distinct_colors"),
-    "raster.inspect": ("MaskFacts", "inspect_mask"),
-    "utils.version": ("__version__",),
-}
-"""The room that each name comes from."""
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    for room, names in HOMES.items():
-        if name in names:
-            return getattr(import_module(f"sattrans.{room}"), name)
-    raise AttributeError(f"module 'sattrans' has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "data.classes_toml": ("CLASSES_FILE", "read_classes"),
+        "data.dataset": ("Dataset", "Scene", "Split", "paired_scenes", "rasters_by_stem"),
+        "errors": ("ClassesError", "DatasetNotFound", "RasterError", "SattransError"),
+        "raster.window": ("Cell", "Window"),
+        "plugins.hookspecs": ("hookimpl",),
+        "raster.palette": ("RGB", "LandClass", "Palette", "distinct_colors"),
+        "raster.inspect": ("MaskFacts", "inspect_mask"),
+        "utils.version": ("__version__",),
+    },
+)

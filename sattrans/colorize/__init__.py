@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
+from sattrans.utils.lazy import lazy_names
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from sattrans.colorize.api import ColorizeResult, colorize
 
 __all__ = ["ColorizeResult", "colorize"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from sattrans.colorize import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module 'sattrans.colorize' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, {"api": __all__})
