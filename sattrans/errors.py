@@ -96,10 +96,10 @@ def check_seed(seed: int) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for the known name nearest to `name` in any case, or the list."""
+    """Return `"; did you mean 'x'?"` for the closest known name, ignoring case, or the list of known names."""
     known = sorted(known)
     folded = {one.casefold(): one for one in reversed(known)}
     near = get_close_matches(name.casefold(), folded, n=1)
     if near:
         return f"; did you mean '{folded[near[0]]}'?"
-    return f"; there is {', '.join(known)}" if known else ""
+    return f"; available: {', '.join(known)}" if known else ""

@@ -67,5 +67,5 @@ def test_did_you_mean_names_the_nearest_or_all():
     assert did_you_mean("resee", ["pix2pix", "resse", "wgan"]) == "; did you mean 'resse'?"
     assert did_you_mean("RESSE", ["pix2pix", "resse", "wgan"]) == "; did you mean 'resse'?"
     assert did_you_mean("mae", ["MAE", "SAM"]) == "; did you mean 'MAE'?"
-    assert did_you_mean("zzz", ["b", "a"]) == "; there is a, b"
+    assert did_you_mean("zzz", ["b", "a"]) == "; available: a, b"
     assert did_you_mean("zzz", []) == ""

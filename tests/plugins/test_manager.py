@@ -179,8 +179,8 @@ def test_a_module_may_bring_a_dataset_and_a_model(site):
     [
         ("dataset", "landcovr", "there is no dataset 'landcovr'; did you mean 'landcover'?"),
         ("model", "pix2pixx", "there is no model 'pix2pixx'; did you mean 'pix2pix'?"),
-        ("model", "zzz", "there is no model 'zzz'; there is pix2pix, resse, wgan"),
-        ("model", "landcover", "there is no model 'landcover'; there is pix2pix, resse, wgan"),
+        ("model", "zzz", "there is no model 'zzz'; available: pix2pix, resse, wgan"),
+        ("model", "landcover", "there is no model 'landcover'; available: pix2pix, resse, wgan"),
     ],
 )
 def test_an_unknown_name_says_what_there_is_or_was_meant(kind, name, message):

@@ -89,7 +89,7 @@ def test_an_unknown_name_says_which_was_meant_and_where_they_are_listed():
 
 
 def test_a_name_like_none_lists_them_all():
-    with pytest.raises(OptionError, match="'xyz'; there is blend, lr, skip, source, weights, width"):
+    with pytest.raises(OptionError, match="'xyz'; available: blend, lr, skip, source, weights, width"):
         resolve(Toy, {"xyz": 1})
 
 
