@@ -8,7 +8,7 @@ import typer
 
 from sattrans.cli.console import guarded, notify, say
 from sattrans.cli.params import Overwrite
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 from sattrans.utils.process import configure_mosaic
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def mosaic(
     result = join(tiles, output, options, overwrite, dry_run)
     if result.gaps:
         notify([_gaps(result)])
-    size = f"{result.output}: {result.width} wide × {result.height} high from {counted(result.tiles, 'tile')}"
-    if result.need:
+    size = f"{result.output}: {result.width} wide × {result.height} high from {pluralize(result.tiles, 'tile')}"
+    if result.estimate:
         from sattrans.raster.cog.disk_space import said
 
-        need = result.need
+        need = result.estimate
         say(
             f"{size} would need about {said(need.memory)} of memory, and {said(need.disk)} of disk while it is written "
             f"({said(need.free)} are free)"
@@ -76,9 +76,9 @@ def mosaic(
 
 
 def _gaps(result: "MosaicResult") -> str:
-    largest, many = result.gaps[0], len(result.gaps)
-    places = "one place" if many == 1 else f"{many} places, the largest"
+    largest, count = result.gaps[0], len(result.gaps)
+    gaps = "1 gap," if count == 1 else f"{count} gaps, the largest"
     return (
-        f"{result.gap:.2%} of it is covered by no tile: {places}, {largest.width} wide × {largest.height} high at row "
-        f"{largest.row}, column {largest.col}"
+        f"{100 * result.gap_share:.2f} % of the mosaic is not covered by any tile ({gaps} {largest.width} wide × "
+        f"{largest.height} high at row {largest.row}, column {largest.col})"
     )

@@ -1,4 +1,4 @@
-"""Join georeferenced tiles that overlap into one cloud-optimised GeoTIFF, piece by piece."""
+"""Join georeferenced, overlapping tiles into one cloud-optimised GeoTIFF, chunk by chunk."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,24 +10,24 @@ from pathlib import Path
 import numpy as np
 
 from sattrans.errors import OptionError, RasterError, UsageError
-from sattrans.mosaic.dataset_pool import Shelf
-from sattrans.mosaic.estimate import Need, need_of
-from sattrans.mosaic.layout import Plan, Work, lay_out
-from sattrans.mosaic.methods import JOINERS, Method
-from sattrans.mosaic.tiles import Kind, Tile, find, look
+from sattrans.mosaic.dataset_pool import DatasetPool
+from sattrans.mosaic.estimate import MosaicEstimate, estimate
+from sattrans.mosaic.layout import ChunkJoiner, MosaicPlan, plan_mosaic
+from sattrans.mosaic.methods import METHODS, Method, class_map_methods
+from sattrans.mosaic.tiles import MosaicTile, PixelFormat, find_tiles, inspect_tiles
 from sattrans.raster.cog.disk_space import check_room
 from sattrans.raster.cog.options import parse_creation
 from sattrans.raster.cog.writer import Layout, check_begun, is_finished, row_writer
 from sattrans.raster.open import session
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import check_takes_files
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 from sattrans.utils.executor import as_done, executor, processors
 from sattrans.utils.hashing import fingerprint
 from sattrans.utils.version import __version__
 
-MOST_WORKERS = 8
-"""Threads where nobody says how many: each holds a piece in memory, and the disk keeps up with no more."""
+MAX_DEFAULT_WORKERS = 8
+"""Upper limit of the default number of threads: each holds a chunk in memory, and more do not speed up the disk."""
 
 WORDS = {"tiles": "of other tiles, or of these before they changed"}
 """How a mosaic was made where its tiles' hash alone differs."""
@@ -35,11 +35,14 @@ WORDS = {"tiles": "of other tiles, or of these before they changed"}
 
 @dataclass(frozen=True, slots=True)
 class MosaicOptions:
-    """What `mosaic` may be told.
+    """Options of `mosaic`.
 
-    `blend` is first, last, mean or feather (None: feather, for class maps first), `res` the side of a pixel in units
-    of the tiles' CRS, `bounds` "left,bottom,right,top" in that CRS, `creation` options of GDAL's COG driver as
-    "NAME=VALUE", `workers` a number of threads.
+    Attributes:
+        blend: What becomes of pixels that several tiles cover; None: "feather", or "first" for tiles of one band.
+        res: Size of a pixel in units of the tiles' CRS, above 0; None: that of the tiles.
+        bounds: Part to write, as "left,bottom,right,top" in the tiles' CRS; None: the extent of all tiles.
+        creation: Options of GDAL's COG driver, as "NAME=VALUE".
+        workers: Number of threads, at least 1; None: one per processor, up to 8.
     """
 
     blend: Method | None = None
@@ -51,20 +54,27 @@ class MosaicOptions:
 
 @dataclass(frozen=True, slots=True)
 class MosaicResult:
-    """The output, its size in pixels, how many tiles went in, and what no tile covers.
+    """What `mosaic` made, or would make.
 
-    `gap` is the share of it, 0 to 1; `gaps` the windows around its parts, the largest first. `made` is False where
-    the output was there already, or was only asked about; then `need` says what it will take.
+    Attributes:
+        output: The GeoTIFF.
+        height: Its height in pixels.
+        width: Its width in pixels.
+        tiles: Number of tiles in it.
+        gap_share: Share of it that no tile covers, 0 to 1.
+        gaps: Bounding windows of the areas that no tile covers, the largest first.
+        made: False if the output was already there, or for a dry run.
+        estimate: For a dry run, the memory and disk space needed.
     """
 
     output: Path
     height: int
     width: int
     tiles: int
-    gap: float
+    gap_share: float
     gaps: tuple[Window, ...]
     made: bool
-    need: Need | None = None
+    estimate: MosaicEstimate | None = None
 
 
 def mosaic(
@@ -74,112 +84,146 @@ def mosaic(
     overwrite: bool = False,
     dry_run: bool = False,
 ) -> MosaicResult:
-    """Join the rasters in a folder (or a tileset's `images`) into `output`, a cloud-optimised GeoTIFF.
+    """Join the rasters in a folder, or a tileset's `images`, into one cloud-optimised GeoTIFF.
 
-    The tiles share a CRS; without `res`, a resolution and a grid, too. Where they overlap, `blend` takes the first
-    or the last (by name), the mean, or the mean weighted by the distance to each tile's edge. Pixels that no tile
-    covers are transparent, or have the tiles' nodata value; those of class maps have a value that no tile holds.
-    What was killed is taken up by the same call. With `dry_run` all is checked so, and nothing is written. Raises
-    `UsageError` and `RasterError` for tiles that do not fit together, and where the disk has no room.
+    Pixels that no tile covers are transparent, or have the tiles' nodata value; in class maps they have a value that
+    no tile contains. To resume an interrupted mosaic, repeat the call.
+
+    Args:
+        tiles: Folder of tiles with 8 bits per band and one CRS; without `options.res`, also one resolution and grid.
+        output: The GeoTIFF to write, outside the folder of tiles.
+        options: See `MosaicOptions`.
+        overwrite: Replace an existing output.
+        dry_run: Check everything and estimate memory and disk space, but write nothing.
+
+    Returns:
+        The output's size, and what no tile covers.
+
+    Raises:
+        UsageError: Tiles do not match each other, an option is wrong, or the output is something else.
+        RasterError: A tile cannot be read or used, or the disk has too little space.
     """
     options = options or MosaicOptions()
     creation = parse_creation(options.creation)
     _check(output, options)
-    paths = find(tiles, output)
-    workers = min(processors(), MOST_WORKERS) if options.workers is None else options.workers
-    with Shelf() as shelf:  # outermost: what threads still read must not be closed
+    paths = find_tiles(tiles, output)
+    workers = min(processors(), MAX_DEFAULT_WORKERS) if options.workers is None else options.workers
+    with DatasetPool() as datasets:  # outermost: a dataset must not be closed while a thread reads it
         with executor(workers) as pool:
-            found = look(paths, tiles, shelf, pool, options.res)
-        kind, method = found[0].kind, _method(found[0].kind, options.blend)
-        # Values of one band that are laid over each other may be classes: they are never mixed.
-        is_map = kind.bands == 1 and method in ("first", "last")
-        plan = lay_out(found, is_map, options.res, options.bounds)
+            found = inspect_tiles(paths, tiles, datasets, pool, options.res)
+        pixel_format, method = found[0].format, _method(found[0].format, options.blend)
+        # The values of a single band may be classes, which must not be mixed, unless the user chose to average them.
+        is_map = pixel_format.bands == 1 and not METHODS[method].averages
+        plan = plan_mosaic(found, is_map, options.res, options.bounds)
         height, width = plan.grid.height, plan.grid.width
 
-        def result(made: bool, need: Need | None = None) -> MosaicResult:
-            return MosaicResult(output, height, width, len(plan.tiles), plan.gap, tuple(plan.gaps), made, need)
+        def result(made: bool, needed: MosaicEstimate | None = None) -> MosaicResult:
+            return MosaicResult(output, height, width, len(plan.tiles), plan.gap_share, tuple(plan.gaps), made, needed)
 
-        told = {"tiles": _identity(paths, found), "blend": method, "res": options.res, "bounds": options.bounds}
-        if not overwrite and is_finished(output, told, creation, WORDS):
+        recorded = {
+            "tiles": _identity(paths, found),
+            "blend": method,
+            "res": options.res,
+            "bounds": options.bounds,
+        }
+        if not overwrite and is_finished(output, recorded, creation, WORDS):
             return result(made=False)
         check_takes_files(output)
         with executor(workers) as pool:
-            layout = _layout(plan, found, kind, is_map, shelf, pool)
-        whole = not any(tile.alpha or tile.kind.nodata is not None for tile in found)
-        whole &= not any(tile.warp for tile in plan.tiles)
-        work = Work(plan, layout, method, shelf, whole)
-        need = need_of(work, output, creation, workers)
-        check_room(output, need.disk)
+            layout = _layout(plan, found, pixel_format, is_map, datasets, pool)
+        all_valid = not any(tile.has_alpha or tile.format.nodata is not None for tile in found)
+        all_valid &= not any(tile.warp for tile in plan.tiles)
+        joiner = ChunkJoiner(plan, layout, method, datasets, all_valid)
+        needed = estimate(joiner, output, creation, workers)
+        check_room(output, needed.disk)
         if dry_run:
-            check_begun(output, told, overwrite, creation, words=WORDS)
-            return result(made=False, need=need)
-        with row_writer(output, layout, told, overwrite, creation, words=WORDS) as writer:
+            check_begun(output, recorded, overwrite, creation, words=WORDS)
+            return result(made=False, needed=needed)
+        with row_writer(output, layout, recorded, overwrite, creation, words=WORDS) as writer:
             missing, total = writer.missing(), len(layout.pieces)
-            with executor(workers) as pool, bar(total, "mosaic", "piece", total - len(missing)) as progress:
-                for _ in as_done(pool, partial(work.write, writer), missing):
+            with (
+                executor(workers) as pool,
+                progress_bar(total, "mosaic", "chunk", total - len(missing)) as progress,
+            ):
+                for _ in as_done(pool, partial(joiner.write, writer), missing):
                     progress.update()
-            if _identity(paths, found) != told["tiles"]:
-                raise RasterError(f"{tiles}: tiles changed while they were joined; --overwrite joins them anew")
+            if _identity(paths, found) != recorded["tiles"]:
+                raise RasterError(
+                    f"{tiles}: tiles changed while the mosaic was made; --overwrite makes it again from the start"
+                )
     return result(made=True)
 
 
 def _check(output: Path, options: MosaicOptions) -> None:
     if output.suffix.lower() not in (".tif", ".tiff"):
-        raise OptionError(f"-o {output}: the mosaic is a GeoTIFF, give a name that ends in .tif")
+        raise OptionError(f"-o {output}: the mosaic is a GeoTIFF; give a name that ends in .tif")
     if output.is_dir():
-        raise OptionError(f"-o {output} is a folder: give the name of a file")
-    if options.blend is not None and options.blend not in JOINERS:
-        raise OptionError(f"--blend {options.blend}: one of {', '.join(JOINERS)} is needed")
+        raise OptionError(f"-o {output} is a folder; give the name of a file")
+    if options.blend is not None and options.blend not in METHODS:
+        raise OptionError(f"--blend must be one of {', '.join(METHODS)}, got {options.blend}")
     if options.res is not None and not 0 < options.res < float("inf"):
-        raise OptionError(f"--res {options.res:g}: the side of a pixel is needed, in units of the tiles' CRS")
+        raise OptionError(f"--res must be above 0 and finite, in units of the tiles' CRS, got {options.res:g}")
 
 
-def _method(kind: Kind, blend: Method | None) -> Method:
-    method = blend or ("first" if kind.bands == 1 else "feather")
-    if kind.colormap and method not in ("first", "last"):
-        raise OptionError(f"--blend {method} would mix class values: class maps take first or last")
+def _method(pixel_format: PixelFormat, blend: Method | None) -> Method:
+    """Return the method: the chosen one, or the default for the format. Class maps are never averaged."""
+    method = blend or ("first" if pixel_format.bands == 1 else "feather")
+    if pixel_format.colormap and METHODS[method].averages:
+        raise OptionError(
+            f"--blend {method} would average class values; for class maps choose {' or '.join(class_map_methods())}"
+        )
     return method
 
 
-def _identity(paths: Sequence[Path], tiles: Sequence[Tile]) -> str:
-    """Return what tells these tiles, in these places, from others: a changed one is noticed, unread."""
+def _identity(paths: Sequence[Path], tiles: Sequence[MosaicTile]) -> str:
+    """Return the number and a hash of the tiles, by name, size, time of change and transform; contents are not read."""
     try:
         files = fingerprint(paths)
     except FileNotFoundError as error:
-        raise RasterError(f"{error.filename} has gone while tiles were joined: put it back") from error
-    places = repr([tile.grid.georeference.transform for tile in tiles])
-    return f"{len(paths)} ({hashlib.sha256((files + places).encode()).hexdigest()[:12]})"
+        raise RasterError(f"{error.filename} was removed while the mosaic was made: put it back") from error
+    transforms = repr([tile.grid.georeference.transform for tile in tiles])
+    return f"{len(paths)} ({hashlib.sha256((files + transforms).encode()).hexdigest()[:12]})"
 
 
-def _layout(plan: Plan, tiles: Sequence[Tile], kind: Kind, is_map: bool, shelf: Shelf, pool: Executor) -> Layout:
-    grid, nodata = plan.grid, kind.nodata
-    alpha = any(tile.alpha for tile in tiles)
-    if plan.gap > 0 and nodata is None and not alpha:
+def _layout(
+    plan: MosaicPlan,
+    tiles: Sequence[MosaicTile],
+    pixel_format: PixelFormat,
+    is_map: bool,
+    datasets: DatasetPool,
+    pool: Executor,
+) -> Layout:
+    grid, nodata = plan.grid, pixel_format.nodata
+    alpha = any(tile.has_alpha for tile in tiles)
+    if plan.gap_share > 0 and nodata is None and not alpha:
         if is_map:
-            nodata = _free_value([tile.path for tile in tiles], shelf, pool)
+            nodata = _unused_value([tile.path for tile in tiles], datasets, pool)
         else:
             alpha = True
     return Layout(
         grid.height,
         grid.width,
-        kind.bands,
+        pixel_format.bands,
         grid.georeference,
         alpha,
-        kind.colormap,
+        pixel_format.colormap,
         nodata,
         {"SATTRANS_VERSION": __version__},
         overviews="nearest" if is_map else "average",
     )
 
 
-def _free_value(paths: Sequence[Path], shelf: Shelf, pool: Executor) -> int:
-    """Return the highest value that no tile holds: what stands for a gap between class maps."""
+def _unused_value(paths: Sequence[Path], datasets: DatasetPool, pool: Executor) -> int:
+    """Return the highest value that no tile contains, which becomes the nodata value of the mosaic."""
 
-    def held(path: Path) -> set[int]:
-        with session(files_only=True), shelf.opened(path) as raster:
+    def values(path: Path) -> set[int]:
+        with session(files_only=True), datasets.open(path) as raster:
             return {int(value) for window in raster.bands_of_rows() for value in np.unique(raster.read(window))}
 
-    free = set(range(256)).difference(*pool.map(held, paths))
-    if not free:
-        raise UsageError("the tiles leave gaps and hold every value from 0 to 255: give them a nodata value")
-    return max(free)
+    unused = set(range(256)).difference(*pool.map(values, paths))
+    if not unused:
+        raise UsageError(
+            "there are gaps between the tiles, and no value from 0 to 255 is free to mark them: set a nodata value in "
+            "the tiles (rio edit-info --nodata)"
+        )
+    return max(unused)

@@ -1,4 +1,4 @@
-"""Tiles held open: each is opened once, where the machine lets so many files be open."""
+"""A pool of open tiles: each file is opened once, if the system allows that many open files."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,93 +9,99 @@ from threading import Lock
 from sattrans.raster.alignment import Grid, kernel_of, on_grid
 from sattrans.raster.open import Raster, open_raster
 
-MOST_OPEN = 256
-"""Tiles that are held open at the most; half of what the system lets this process open, where that is less."""
+MAX_OPEN = 256
+"""Maximum number of open tiles; half of the process's limit on open files, if that is less."""
 
 
 @dataclass(frozen=True, slots=True)
 class Warp:
-    """What a tile is warped onto: `grid`, as a map of classes or as an image; `empty` stands for "nothing here"."""
+    """How a tile is warped: from its own grid `source` to `target`, as a class map or as an image.
 
-    grid: Grid
-    own: Grid
+    `nodata` is the value of pixels without data, None if the tile has none.
+    """
+
+    target: Grid
+    source: Grid
     is_map: bool
-    empty: float | None
+    nodata: float | None
 
 
 @dataclass
-class _Held:
-    """An open tile. GDAL lets one thread at a time use it."""
+class _OpenTile:
+    """An open tile. GDAL allows one thread at a time to use it."""
 
-    turn: Lock = field(default_factory=Lock)
+    lock: Lock = field(default_factory=Lock)
     users: int = 0
     files: ExitStack = field(default_factory=ExitStack)
     raster: Raster | None = None
     warped: Raster | None = None
 
 
-class Shelf:
-    """Gives open tiles to one thread at a time; use it as a context manager, which closes them in the end."""
+class DatasetPool:
+    """Lends open tiles to one thread at a time. As a context manager, it closes all tiles at its end."""
 
-    def __init__(self, most: int | None = None) -> None:
-        self._most = _most_open() if most is None else most
-        self._turn = Lock()
-        self._held: dict[Path, _Held] = {}
+    def __init__(self, max_open: int | None = None) -> None:
+        self._max_open = _max_open() if max_open is None else max_open
+        self._lock = Lock()
+        self._tiles: dict[Path, _OpenTile] = {}  # in the order of their last use
 
-    def __enter__(self) -> "Shelf":
+    def __enter__(self) -> "DatasetPool":
         return self
 
     def __exit__(self, *_: object) -> None:
-        for held in self._held.values():
-            held.files.close()
-        self._held.clear()
+        for tile in self._tiles.values():
+            tile.files.close()
+        self._tiles.clear()
 
     @contextmanager
-    def glanced_at(self, path: Path) -> Iterator[Raster]:
-        """Give a tile, and hold it open only while there is room: those that come first are needed first."""
-        if len(self._held) < self._most:
-            with self.opened(path) as raster:
+    def inspect(self, path: Path) -> Iterator[Raster]:
+        """Yield a tile, and leave it open only if the pool is not full: the first tiles are read first afterwards."""
+        if len(self._tiles) < self._max_open:
+            with self.open(path) as raster:
                 yield raster
         else:
             with open_raster(path) as raster:
                 yield raster
 
     @contextmanager
-    def opened(self, path: Path, warp: Warp | None = None) -> Iterator[Raster]:
-        """Give a tile, as it is or warped; another thread that wants the same one waits."""
-        with self._turn:
-            held = self._held.pop(path, None) or _Held()
-            self._held[path] = held  # the last used stands last
-            held.users += 1
-            surplus = self._surplus()
-        for other in surplus:
-            other.files.close()
+    def open(self, path: Path, warp: Warp | None = None) -> Iterator[Raster]:
+        """Yield a tile, warped if `warp` is given; another thread that opens the same tile waits."""
+        with self._lock:
+            tile = self._tiles.pop(path, None) or _OpenTile()
+            self._tiles[path] = tile
+            tile.users += 1
+            closing = self._least_recently_used()
+        for unused in closing:
+            unused.files.close()
         try:
-            with held.turn:
-                if held.raster is None:
-                    held.raster = held.files.enter_context(open_raster(path))
+            with tile.lock:
+                if tile.raster is None:
+                    tile.raster = tile.files.enter_context(open_raster(path))
                 if warp is None:
-                    yield held.raster
+                    yield tile.raster
                     return
-                if held.warped is None:
+                if tile.warped is None:
                     raster = Raster(
-                        held.raster.path, held.raster.src, warp.own.georeference, settings=held.raster.settings
+                        tile.raster.path, tile.raster.src, warp.source.georeference, settings=tile.raster.settings
                     )
-                    kernel = kernel_of(raster, warp.grid, warp.is_map)
-                    held.warped = held.files.enter_context(on_grid(raster, warp.grid, kernel, warp.empty))
-                yield held.warped
+                    kernel = kernel_of(raster, warp.target, warp.is_map)
+                    tile.warped = tile.files.enter_context(on_grid(raster, warp.target, kernel, warp.nodata))
+                yield tile.warped
         finally:
-            with self._turn:
-                held.users -= 1
+            with self._lock:
+                tile.users -= 1
 
-    def _surplus(self) -> list[_Held]:
-        idle = [path for path, held in self._held.items() if not held.users] if len(self._held) > self._most else []
-        return [self._held.pop(path) for path in idle[: len(self._held) - self._most]]
+    def _least_recently_used(self) -> list[_OpenTile]:
+        """Remove tiles that no thread uses until the pool is within its limit, and return them for closing."""
+        if len(self._tiles) <= self._max_open:
+            return []
+        unused = [path for path, tile in self._tiles.items() if not tile.users]
+        return [self._tiles.pop(path) for path in unused[: len(self._tiles) - self._max_open]]
 
 
-def _most_open() -> int:
+def _max_open() -> int:
     try:
         import resource
     except ImportError:  # Windows
-        return MOST_OPEN // 4
-    return max(1, min(MOST_OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))
+        return MAX_OPEN // 4
+    return max(1, min(MAX_OPEN, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2))

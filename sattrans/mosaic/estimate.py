@@ -1,9 +1,9 @@
-"""What a mosaic will need: memory, and room on the disk."""
+"""Estimate the memory and disk space that a mosaic needs."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from sattrans.mosaic.layout import Work
+from sattrans.mosaic.layout import ChunkJoiner
 from sattrans.raster.cog.disk_space import room_left, room_needed
 from sattrans.raster.cog.options import Creation
 from sattrans.raster.cog.overviews import BLOCK, PANEL
@@ -12,43 +12,52 @@ from sattrans.raster.tile_formats import encode
 from sattrans.raster.window import Window
 
 BASE = 110_000_000
-"""Bytes that Python and its libraries take."""
+"""Memory of Python and its libraries, in bytes."""
 
 SAMPLES = 5
-"""Pieces of the mosaic that are made to see how small they become."""
+"""Number of blocks of the mosaic that are encoded to estimate the compression ratio."""
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """Bytes: of memory, of disk while it is written, and those that the disk has."""
+class MosaicEstimate:
+    """What a mosaic needs, in bytes.
+
+    Attributes:
+        memory: Peak memory.
+        disk: Disk space while the mosaic is written.
+        free: Free disk space.
+    """
 
     memory: int
     disk: int
     free: int
 
 
-def need_of(work: Work, output: Path, creation: Creation, workers: int) -> Need:
-    """Return what a mosaic needs, estimated: of the disk by encoding samples, unless there is room in any case."""
-    layout = work.layout
+def estimate(joiner: ChunkJoiner, output: Path, creation: Creation, workers: int) -> MosaicEstimate:
+    """Estimate what a mosaic needs. Sample blocks are encoded only if the uncompressed size might not fit."""
+    layout = joiner.layout
     free = room_left(output)
-    most = room_needed(layout, 1, creation)
-    disk = most if most < free // 4 else room_needed(layout, _ratio(work, creation), creation)
+    uncompressed = room_needed(layout, 1, creation)
+    if uncompressed < free // 4:
+        disk = uncompressed
+    else:
+        disk = room_needed(layout, _compression_ratio(joiner, creation), creation)
     pixels = min(PANEL, layout.width) * min(BLOCK, layout.height)
-    floats = 0 if work.method in ("first", "last") else 4 * (layout.count + 1)
-    each = pixels * (layout.bands * 4 + floats)  # the piece, encoded, its parts, its half; sums and weights
-    halves = layout.width * BLOCK * layout.bands
-    return Need(int(BASE + (CACHE_MEGABYTES << 20) + workers * each + halves), disk, free)
+    float_bytes = 4 * (layout.count + 1) if joiner.averages else 0  # sums of the bands, and of the weights
+    chunk_bytes = pixels * (layout.bands * 4 + float_bytes)  # 4: a chunk, encoded, its tiles, its first overview
+    overview_bytes = layout.width * BLOCK * layout.bands
+    return MosaicEstimate(int(BASE + (CACHE_MEGABYTES << 20) + workers * chunk_bytes + overview_bytes), disk, free)
 
 
-def _ratio(work: Work, creation: Creation) -> float:
-    """Return what encoding leaves of the pixels, 0 to 1, by a few blocks from all over, and a tenth more."""
-    height, width = work.layout.height, work.layout.width
+def _compression_ratio(joiner: ChunkJoiner, creation: Creation) -> float:
+    """Return encoded size / pixel size, 0 to 1, of a few blocks along the diagonal, with a margin of a tenth."""
+    height, width = joiner.layout.height, joiner.layout.width
     raw = encoded = 0
     for number in range(SAMPLES):
         row, col = (int(size * (number + 0.5) / SAMPLES) // BLOCK * BLOCK for size in (height, width))
         with session(files_only=True):
-            pixels = work.joined(Window(row, col, min(BLOCK, height - row), min(BLOCK, width - col)))
-        profile = creation.profile(photo=work.layout.colormap is None)
+            pixels = joiner.join(Window(row, col, min(BLOCK, height - row), min(BLOCK, width - col)))
+        profile = creation.profile(photo=joiner.layout.colormap is None)
         raw += pixels.size
         encoded += len(encode(pixels, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, **profile))
     return min(1.0, 1.1 * encoded / raw)

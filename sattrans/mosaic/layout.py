@@ -1,4 +1,4 @@
-"""A mosaic laid out: its grid, where on it each tile goes, and what no tile covers."""
+"""Plan a mosaic: its grid, the window of each tile on it, and the gaps; then join the tiles chunk by chunk."""
 
 import math
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ import shapely
 from numpy.typing import NDArray
 
 from sattrans.errors import UsageError
-from sattrans.mosaic.dataset_pool import Shelf, Warp
-from sattrans.mosaic.methods import JOINERS, Method
-from sattrans.mosaic.tiles import Tile
+from sattrans.mosaic.dataset_pool import DatasetPool, Warp
+from sattrans.mosaic.methods import METHODS, Method
+from sattrans.mosaic.tiles import MosaicTile
 from sattrans.raster.alignment import Grid
 from sattrans.raster.aoi import parse_bounds
 from sattrans.raster.bands import read_valid
@@ -22,19 +22,19 @@ from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import session
 from sattrans.raster.window import Window
 
-OFF_GRID = 0.05
-"""How far, in pixels, a tile may lie off the mosaic's grid."""
+GRID_TOLERANCE = 0.05
+"""Largest offset, in pixels, of a tile from the mosaic's grid that needs no resampling."""
 
-MOST_SIDE = 500_000
-"""The widest or highest mosaic, in pixels: a larger one is a misplaced tile, or a slip of the unit."""
+MAX_SIDE = 500_000
+"""Largest width or height of a mosaic in pixels: beyond it, a tile is misplaced or a unit is wrong."""
 
-SLACK = 1e-6
-"""Of a pixel: what a coordinate may be off by from being written as decimals."""
+ROUNDING = 1e-6
+"""Error, in pixels, that a coordinate may have because it was written as a decimal number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """A tile, its window on the mosaic's grid (it may stick out), and how it gets there, if it is on another."""
+class PlacedTile:
+    """A tile and its window on the mosaic's grid, which may cross the mosaic's edge. `warp`: None on the same grid."""
 
     path: Path
     window: Window
@@ -42,118 +42,122 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The mosaic's grid and its tiles in their order."""
+class MosaicPlan:
+    """The mosaic's grid and its tiles, sorted by name."""
 
     grid: Grid
-    tiles: Sequence[Placed]
+    tiles: Sequence[PlacedTile]
 
     @cached_property
     def _index(self) -> shapely.STRtree:
         return shapely.STRtree([_box(tile.window) for tile in self.tiles])
 
-    def under(self, piece: Window) -> list[Placed]:
-        """Return the tiles that reach into a piece, in their order."""
-        numbers = sorted(self._index.query(_box(piece)).tolist())
-        return [self.tiles[n] for n in numbers if self.tiles[n].window.intersection(piece)]
+    def tiles_over(self, chunk: Window) -> list[PlacedTile]:
+        """Return the tiles that overlap a chunk, sorted by name."""
+        indices = sorted(self._index.query(_box(chunk)).tolist())
+        return [self.tiles[index] for index in indices if self.tiles[index].window.intersection(chunk)]
 
     @cached_property
     def gaps(self) -> list[Window]:
-        """What no tile covers, as the windows around each connected part, the largest first."""
-        rest = shapely.difference(self._all, self._covered)
-        parts = [part for part in shapely.get_parts(rest) if part.area]
-        around = [tuple(map(round, part.bounds)) for part in sorted(parts, key=lambda part: -part.area)]
-        return [Window(top, left, bottom - top, right - left) for left, top, right, bottom in around]
+        """The bounding windows of the connected areas that no tile covers, the largest area first."""
+        uncovered = shapely.difference(self._extent, self._covered)
+        parts = sorted((part for part in shapely.get_parts(uncovered) if part.area), key=lambda part: -part.area)
+        bounds = [tuple(map(round, part.bounds)) for part in parts]
+        return [Window(top, left, bottom - top, right - left) for left, top, right, bottom in bounds]
 
     @property
-    def gap(self) -> float:
-        """The part of the mosaic that no tile covers, 0 to 1."""
+    def gap_share(self) -> float:
+        """The share of the mosaic that no tile covers, 0 to 1."""
         return 1 - float(shapely.area(self._covered)) / (self.grid.height * self.grid.width)
 
     @property
-    def _all(self) -> shapely.Geometry:
+    def _extent(self) -> shapely.Geometry:
         return shapely.box(0, 0, self.grid.width, self.grid.height)
 
     @cached_property
     def _covered(self) -> shapely.Geometry:
-        return shapely.intersection(shapely.union_all(self._index.geometries), self._all)
+        return shapely.intersection(shapely.union_all(self._index.geometries), self._extent)
 
 
-def lay_out(tiles: Sequence[Tile], is_map: bool, res: float | None, bounds: str | None) -> Plan:
-    """Lay tiles out on the grid of the first, or one of square pixels of `res` from its corner, cut to `bounds`.
+def plan_mosaic(tiles: Sequence[MosaicTile], is_map: bool, res: float | None, bounds: str | None) -> MosaicPlan:
+    """Choose the mosaic's grid and find the window of each tile on it.
 
-    Raises `UsageError` for tiles off the grid, for spans that cannot be meant, and for bounds that miss all tiles.
+    The grid is that of the first tile. With `res`, it has square pixels of that size and starts at the first tile's
+    corner. `bounds` clips it. Raises `UsageError` for tiles off the grid, for an implausible extent, and for bounds
+    that contain no tile.
     """
     reference = tiles[0].grid.georeference
     if res is not None:
-        wide, high = reference.resolution
-        reference = reference.scaled(res / wide, res / high)
+        width, height = reference.resolution
+        reference = reference.scaled(res / width, res / height)
     placed = [_place(tile, tiles[0], reference, is_map, res) for tile in tiles]
     placed = [tile for tile in placed if tile.window.height and tile.window.width]
-    whole = _around(placed)
-    if max(whole.height, whole.width) > MOST_SIDE and bounds is None:
-        raise UsageError(f"the tiles span {whole.width} wide × {whole.height} high: is one of them misplaced?")
+    extent = _extent(placed)
+    if max(extent.height, extent.width) > MAX_SIDE and bounds is None:
+        raise UsageError(
+            f"the tiles span {extent.width} wide × {extent.height} high: check the georeference of each tile, or "
+            "choose a part with --bounds"
+        )
     if bounds is not None:
-        whole = _cut(bounds, reference, placed)
-    grid = Grid(whole.height, whole.width, reference.at(whole))
-    inside = [tile for tile in placed if tile.window.intersection(whole)]
-    return Plan(grid, [_moved(tile, whole) for tile in inside])
+        extent = _bounds_window(bounds, reference, placed)
+    grid = Grid(extent.height, extent.width, reference.at(extent))
+    return MosaicPlan(grid, [_relative_to(extent, tile) for tile in placed if tile.window.intersection(extent)])
 
 
-def _place(tile: Tile, first: Tile, reference: Georeference, is_map: bool, res: float | None) -> Placed:
-    """Return a tile with its window on the endless grid of `reference`."""
-    place, (height, width) = tile.grid.georeference, (tile.grid.height, tile.grid.width)
-    left, top = ~reference.affine @ place.affine @ (0, 0)
-    right, bottom = ~reference.affine @ place.affine @ (width, height)
-    off = left - round(left), top - round(top)
-    same = abs(right - left - width) < OFF_GRID and abs(bottom - top - height) < OFF_GRID
-    if same and max(map(abs, off)) <= OFF_GRID:
-        return Placed(tile.path, Window(round(top), round(left), height, width), None)
+def _place(tile: MosaicTile, first: MosaicTile, reference: Georeference, is_map: bool, res: float | None) -> PlacedTile:
+    """Return a tile with its window on the unbounded grid of `reference`."""
+    own, (height, width) = tile.grid.georeference, (tile.grid.height, tile.grid.width)
+    left, top = ~reference.affine @ own.affine @ (0, 0)
+    right, bottom = ~reference.affine @ own.affine @ (width, height)
+    offset = left - round(left), top - round(top)
+    same_size = abs(right - left - width) < GRID_TOLERANCE and abs(bottom - top - height) < GRID_TOLERANCE
+    if same_size and max(map(abs, offset)) <= GRID_TOLERANCE:
+        return PlacedTile(tile.path, Window(round(top), round(left), height, width), None)
     if res is None:
         raise UsageError(
-            f"{tile.path} is off the grid of {first.path} by {off[0]:+.2f} columns and {off[1]:+.2f} rows: --res "
-            f"{place.resolution[0]:g} puts all tiles onto one grid, by interpolation"
+            f"{tile.path} is off the grid of {first.path} by {offset[0]:+.2f} columns and {offset[1]:+.2f} rows: "
+            f"--res {own.resolution[0]:g} resamples all tiles to one grid"
         )
-    # The pixels whose centres lie in the tile: of two tiles side by side, each centre lies in one.
-    row, col = math.ceil(top - 0.5 - SLACK), math.ceil(left - 0.5 - SLACK)
-    end, side = math.ceil(bottom - 0.5 - SLACK), math.ceil(right - 0.5 - SLACK)
-    window = Window(row, col, end - row, side - col)
+    # The pixels whose centres are in the tile: if two tiles share an edge, each centre is in only one of them.
+    first_row, first_col = math.ceil(top - 0.5 - ROUNDING), math.ceil(left - 0.5 - ROUNDING)
+    end_row, end_col = math.ceil(bottom - 0.5 - ROUNDING), math.ceil(right - 0.5 - ROUNDING)
+    window = Window(first_row, first_col, end_row - first_row, end_col - first_col)
     grid = Grid(window.height, window.width, reference.at(window))
-    empty = None if tile.alpha else tile.kind.nodata
-    return Placed(tile.path, window, Warp(grid, tile.grid, is_map, empty))
+    nodata = None if tile.has_alpha else tile.format.nodata
+    return PlacedTile(tile.path, window, Warp(grid, tile.grid, is_map, nodata))
 
 
-def _around(tiles: Sequence[Placed]) -> Window:
-    whole = tiles[0].window
+def _extent(tiles: Sequence[PlacedTile]) -> Window:
+    """Return the bounding window of all tiles."""
     top, left = min(t.window.row for t in tiles), min(t.window.col for t in tiles)
     bottom, right = max(t.window.bottom for t in tiles), max(t.window.right for t in tiles)
-    return whole.union(Window(top, left, bottom - top, right - left))
+    return Window(top, left, bottom - top, right - left)
 
 
-def _cut(bounds: str, reference: Georeference, tiles: Sequence[Placed]) -> Window:
-    """Return the pixels that bounds (left,bottom,right,top in the tiles' CRS) touch."""
+def _bounds_window(bounds: str, reference: Georeference, tiles: Sequence[PlacedTile]) -> Window:
+    """Return the window of all pixels that bounds (left,bottom,right,top in the tiles' CRS) touch."""
     west, south, east, north = shapely.bounds(parse_bounds(bounds).geometry).tolist()
     left, top = ~reference.affine @ (west, north)
     right, bottom = ~reference.affine @ (east, south)
-    row, col = math.floor(top + SLACK), math.floor(left + SLACK)
-    window = Window(row, col, math.ceil(bottom - SLACK) - row, math.ceil(right - SLACK) - col)
+    row, col = math.floor(top + ROUNDING), math.floor(left + ROUNDING)
+    window = Window(row, col, math.ceil(bottom - ROUNDING) - row, math.ceil(right - ROUNDING) - col)
     if not any(tile.window.intersection(window) for tile in tiles):
-        around = _around(tiles)
-        x0, y1 = reference.affine @ (around.col, around.row)
-        x1, y0 = reference.affine @ (around.right, around.bottom)
+        extent = _extent(tiles)
+        x0, y1 = reference.affine @ (extent.col, extent.row)
+        x1, y0 = reference.affine @ (extent.right, extent.bottom)
         raise UsageError(
-            f"--bounds {bounds}: no tile lies there; the tiles lie within {x0:.12g},{y0:.12g},{x1:.12g},{y1:.12g}"
+            f"--bounds {bounds} contains no tile; the tiles extend over {x0:.12g},{y0:.12g},{x1:.12g},{y1:.12g}"
         )
-    if max(window.height, window.width) > MOST_SIDE:
-        raise UsageError(f"--bounds {bounds} spans {window.width} wide × {window.height} high: are the units right?")
+    if max(window.height, window.width) > MAX_SIDE:
+        raise UsageError(
+            f"--bounds {bounds} spans {window.width} wide × {window.height} high: give coordinates in the unit of the "
+            "tiles' CRS"
+        )
     return window
 
 
-def _moved(tile: Placed, whole: Window) -> Placed:
-    window = tile.window
-    return Placed(
-        tile.path, Window(window.row - whole.row, window.col - whole.col, window.height, window.width), tile.warp
-    )
+def _relative_to(extent: Window, tile: PlacedTile) -> PlacedTile:
+    return PlacedTile(tile.path, tile.window.moved(-extent.row, -extent.col), tile.warp)
 
 
 def _box(window: Window) -> shapely.Geometry:
@@ -161,46 +165,47 @@ def _box(window: Window) -> shapely.Geometry:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What all pieces of a mosaic are made with. Pieces are made by several threads at a time.
+class ChunkJoiner:
+    """Joins the tiles of a mosaic chunk by chunk; several threads may use it at once.
 
-    `whole` says that no tile can have a pixel that holds nothing.
+    `all_valid` says that no tile can have a pixel without data.
     """
 
-    plan: Plan
+    plan: MosaicPlan
     layout: Layout
     method: Method
-    shelf: Shelf
-    whole: bool
+    datasets: DatasetPool
+    all_valid: bool
 
-    def write(self, writer: RowWriter, piece: Window) -> None:
-        """Make a piece, and write it."""
+    @property
+    def averages(self) -> bool:
+        """Whether the method averages pixel values."""
+        return METHODS[self.method].averages
+
+    def write(self, writer: RowWriter, chunk: Window) -> None:
+        """Join the tiles on a chunk, and write it."""
         with session(files_only=True):
-            writer.write(piece, self.joined(piece))
+            writer.write(chunk, self.join(chunk))
 
-    def joined(self, piece: Window) -> NDArray[np.uint8]:
-        """Return the pixels of a piece, (bands, height, width)."""
-        tiles = self.plan.under(piece)
-        windows = [_from(piece, tile.window) for tile in tiles]
-        joiner = JOINERS[self.method](self.layout.count, piece.height, piece.width, windows, self.whole)
-        for number in joiner.order:
-            part = joiner.wanted(number)
+    def join(self, chunk: Window) -> NDArray[np.uint8]:
+        """Return the pixels of a chunk, (bands, height, width)."""
+        tiles = self.plan.tiles_over(chunk)
+        windows = [tile.window.moved(-chunk.row, -chunk.col) for tile in tiles]
+        joiner = METHODS[self.method].joiner(self.layout.count, chunk.height, chunk.width, windows, self.all_valid)
+        for index in joiner.order:
+            part = joiner.visible_part(index)
             if part is not None:
-                joiner.feed(number, part, *self._read(tiles[number], _from(windows[number], part)))
-        pixels, filled = joiner.joined()
+                part_of_tile = part.moved(-windows[index].row, -windows[index].col)
+                joiner.add(index, part, *self._read(tiles[index], part_of_tile))
+        pixels, filled = joiner.result()
         if self.layout.nodata is not None:
             pixels[:, ~filled] = int(self.layout.nodata)
         if self.layout.alpha:
             pixels = np.concatenate([pixels, np.where(filled, 255, 0).astype(np.uint8)[np.newaxis]])
         return pixels
 
-    def _read(self, tile: Placed, inside: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        with self.shelf.opened(tile.path, tile.warp) as raster:
-            pixels = raster.read(inside, range(1, self.layout.count + 1)).astype(np.uint8, copy=False)
-            valid = read_valid(raster, inside, pixels)
+    def _read(self, tile: PlacedTile, part: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        with self.datasets.open(tile.path, tile.warp) as raster:
+            pixels = raster.read(part, range(1, self.layout.count + 1)).astype(np.uint8, copy=False)
+            valid = read_valid(raster, part, pixels)
         return pixels, None if valid is None or valid.all() else valid
-
-
-def _from(origin: Window, window: Window) -> Window:
-    """Return a window as it is counted from the top left of another."""
-    return Window(window.row - origin.row, window.col - origin.col, window.height, window.width)

@@ -1,6 +1,7 @@
-"""What a mosaic does where tiles overlap: small objects that are fed tiles and give the joined pixels."""
+"""What a mosaic does where tiles overlap. A new method is an entry of `METHODS`, and its name in `Method`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol
 
@@ -13,28 +14,28 @@ Method = Literal["first", "last", "mean", "feather"]
 Pixels = NDArray[np.uint8]
 Valid = NDArray[np.bool_] | None
 
-MOST_CELLS = 1 << 14
-"""Of a piece that tiles cut into more rectangles, no part is looked at by itself."""
+MAX_CELLS = 1 << 14
+"""If tile edges cut a chunk into more cells, the chunk is not split into covered-once and shared windows."""
 
 
 class Joiner(Protocol):
-    """Joins tiles on one piece of the mosaic. Windows count from the piece's top left; a tile may stick out."""
+    """Joins the tiles on one chunk of the mosaic. Windows count from the chunk's top left; tiles may cross its edge."""
 
     order: Sequence[int]
-    """The numbers of the tiles as they are to be fed."""
+    """The indices of the tiles, in the order in which `add` expects them."""
 
-    def wanted(self, number: int) -> Window | None:
-        """Return the part of a tile that is needed, within the piece; None where nothing of it will be seen."""
+    def visible_part(self, index: int) -> Window | None:
+        """Return the part of a tile that the result depends on, inside the chunk; None if there is none."""
 
-    def feed(self, number: int, part: Window, pixels: Pixels, valid: Valid) -> None:
-        """Take the pixels (bands, h, w) of a wanted part, and which hold anything (h, w), None where all do."""
+    def add(self, index: int, part: Window, pixels: Pixels, valid: Valid) -> None:
+        """Add the visible part of a tile: pixels (bands, h, w), and which are valid (h, w); None: all are."""
 
-    def joined(self) -> tuple[Pixels, NDArray[np.bool_]]:
-        """Return the pixels (bands, H, W), and where there is anything (H, W)."""
+    def result(self) -> tuple[Pixels, NDArray[np.bool_]]:
+        """Return the joined pixels (bands, H, W), and where a tile has data (H, W)."""
 
 
-class Cells:
-    """The rectangles that the edges of windows cut a piece into."""
+class CellGrid:
+    """The rectangles (cells) that the edges of windows cut a chunk into."""
 
     def __init__(self, windows: Sequence[Window]) -> None:
         self._rows = np.unique([edge for w in windows for edge in (w.row, w.bottom)])
@@ -42,24 +43,24 @@ class Cells:
         self.shape = max(0, len(self._rows) - 1), max(0, len(self._cols) - 1)
 
     def span(self, window: Window) -> tuple[slice, slice]:
-        """Return the rows and columns of the cells in a window, one of those that made them."""
+        """Return the rows and columns of the cells in a window, which is one of those that made the grid."""
         top, bottom = np.searchsorted(self._rows, (window.row, window.bottom))
         left, right = np.searchsorted(self._cols, (window.col, window.right))
         return slice(int(top), int(bottom)), slice(int(left), int(right))
 
-    def around(self, chosen: NDArray[np.bool_], span: tuple[slice, slice]) -> Window | None:
-        """Return the window around the chosen cells within a span, None where there are none."""
-        rows, cols = chosen[span].nonzero()
+    def bounding_window(self, selected: NDArray[np.bool_], span: tuple[slice, slice]) -> Window | None:
+        """Return the bounding window of the selected cells in a span, None if there are none."""
+        rows, cols = selected[span].nonzero()
         if not len(rows):
             return None
         top, bottom = self._rows[span[0].start + rows[0]], self._rows[span[0].start + rows[-1] + 1]
         left, right = self._cols[span[1].start + cols.min()], self._cols[span[1].start + cols.max() + 1]
         return Window(int(top), int(left), int(bottom - top), int(right - left))
 
-    def runs(self, chosen: NDArray[np.bool_], span: tuple[slice, slice]) -> Iterator[Window]:
-        """Yield the chosen cells within a span as windows, as few and large as is easily had."""
+    def windows(self, selected: NDArray[np.bool_], span: tuple[slice, slice]) -> Iterator[Window]:
+        """Yield windows that together cover the selected cells in a span once; equal rows of cells are merged."""
         rows, cols = span
-        inside = chosen[span]
+        inside = selected[span]
         top = 0
         for bottom in range(1, len(inside) + 1):
             if bottom < len(inside) and np.array_equal(inside[bottom], inside[top]):
@@ -67,78 +68,78 @@ class Cells:
             changes = np.flatnonzero(np.diff(inside[top], prepend=False, append=False))
             for left, right in zip(changes[::2], changes[1::2], strict=True):
                 row, col = int(self._rows[rows.start + top]), int(self._cols[cols.start + left])
-                end, side = int(self._rows[rows.start + bottom]), int(self._cols[cols.start + right])
-                yield Window(row, col, end - row, side - col)
+                end_row, end_col = int(self._rows[rows.start + bottom]), int(self._cols[cols.start + right])
+                yield Window(row, col, end_row - row, end_col - col)
             top = bottom
 
 
-def _within(tiles: Sequence[Window], height: int, width: int) -> list[Window]:
-    """Return the parts of tiles within a piece; all of them reach into it."""
+def _clipped(tiles: Sequence[Window], height: int, width: int) -> list[Window]:
+    """Return the parts of tiles inside a chunk; all of them overlap it."""
     parts = [tile.intersection(Window(0, 0, height, width)) for tile in tiles]
     return [part for part in parts if part is not None]
 
 
 class Overlay:
-    """Keeps the first tile at each pixel, or the last: what is to be seen is laid over the rest."""
+    """Takes each pixel from the first tile there, or from the last: later additions overwrite earlier ones."""
 
     def __init__(
-        self, bands: int, height: int, width: int, tiles: Sequence[Window], whole: bool, keep_first: bool
+        self, bands: int, height: int, width: int, tiles: Sequence[Window], all_valid: bool, keep_first: bool
     ) -> None:
         self._pixels = np.zeros((bands, height, width), np.uint8)
         self._filled = np.zeros((height, width), bool)
-        self._parts = _within(tiles, height, width)
+        self._parts = _clipped(tiles, height, width)
         self.order: Sequence[int] = range(len(tiles))[:: -1 if keep_first else 1]
-        self._cells = Cells(self._parts)
-        self._seen: NDArray[np.int64] | None = None
-        if whole:
-            self._seen = np.full(self._cells.shape, -1)
-            for number in self.order:
-                self._seen[self._cells.span(self._parts[number])] = number
+        self._cells = CellGrid(self._parts)
+        self._top_tile: NDArray[np.int64] | None = None
+        if all_valid:
+            self._top_tile = np.full(self._cells.shape, -1)
+            for index in self.order:
+                self._top_tile[self._cells.span(self._parts[index])] = index
 
-    def wanted(self, number: int) -> Window | None:
-        """Return what will be seen of a tile; all of it, where tiles have holes."""
-        part = self._parts[number]
-        if self._seen is None:
+    def visible_part(self, index: int) -> Window | None:
+        """Return the bounding window of the cells where a tile is on top; the whole tile, if tiles may have holes."""
+        part = self._parts[index]
+        if self._top_tile is None:
             return part
-        return self._cells.around(self._seen == number, self._cells.span(part))
+        return self._cells.bounding_window(self._top_tile == index, self._cells.span(part))
 
-    def feed(self, number: int, part: Window, pixels: Pixels, valid: Valid) -> None:
-        """Take a tile."""
-        place = part.slices
+    def add(self, index: int, part: Window, pixels: Pixels, valid: Valid) -> None:
+        """Overwrite the pixels under a tile."""
+        slices = part.slices
         if valid is None:
-            self._pixels[:, *place] = pixels
-            self._filled[place] = True
+            self._pixels[:, *slices] = pixels
+            self._filled[slices] = True
         else:
-            np.copyto(self._pixels[:, *place], pixels, where=valid)
-            self._filled[place] |= valid
+            np.copyto(self._pixels[:, *slices], pixels, where=valid)
+            self._filled[slices] |= valid
 
-    def joined(self) -> tuple[Pixels, NDArray[np.bool_]]:
-        """Return what was joined."""
+    def result(self) -> tuple[Pixels, NDArray[np.bool_]]:
+        """Return the joined pixels, and where a tile has data."""
         return self._pixels, self._filled
 
 
-class _Sums:
-    """The weighted sums of tiles in a window that they share."""
+class _SharedSums:
+    """The weighted sums of tiles in a window that several of them cover."""
 
     def __init__(self, bands: int, window: Window) -> None:
         self.window = window
         self._sum = np.zeros((bands, window.height, window.width), np.float32)
         self._weight = np.zeros((window.height, window.width), np.float32)
 
-    def add(self, run: Window, pixels: Pixels, weight: NDArray[np.float32]) -> None:
-        place = _inside(run, self.window)
-        self._sum[:, *place] += pixels * weight
-        self._weight[place] += weight
+    def add(self, overlap: Window, pixels: Pixels, weight: NDArray[np.float32]) -> None:
+        slices = _slices_in(self.window, overlap)
+        self._sum[:, *slices] += pixels * weight
+        self._weight[slices] += weight
 
     def mean(self) -> tuple[Pixels, Valid]:
-        """Return the mean, and where there is one; None where that is everywhere."""
+        """Return the mean, and where there is data; None: everywhere."""
         filled = None if self._weight.all() else self._weight > 0
         mean = np.divide(self._sum, self._weight, out=self._sum, where=True if filled is None else filled)
         return np.rint(mean, out=mean).astype(np.uint8), filled
 
 
 class Weighted:
-    """The mean of the tiles at each pixel, by their weights. Where there is one, its pixels are taken as they are."""
+    """The weighted mean of the tiles at each pixel. A pixel that one tile alone covers is copied."""
 
     def __init__(
         self,
@@ -146,84 +147,110 @@ class Weighted:
         height: int,
         width: int,
         tiles: Sequence[Window],
-        whole: bool,
+        all_valid: bool,
         weight: Callable[[Window, Window], NDArray[np.float32]],
     ) -> None:
         self._pixels = np.zeros((bands, height, width), np.uint8)
         self._filled = np.zeros((height, width), bool)
-        self._tiles, self._parts = tiles, _within(tiles, height, width)
-        self._weigh = weight
+        self._tiles, self._parts = tiles, _clipped(tiles, height, width)
+        self._weight = weight
         self.order: Sequence[int] = range(len(tiles))
-        self._alone, shared = self._split(Window(0, 0, height, width))
-        self._shared = [_Sums(bands, run) for run in shared]
+        self._covered_once, shared = self._split(Window(0, 0, height, width))
+        self._shared = [_SharedSums(bands, window) for window in shared]
 
-    def _split(self, piece: Window) -> tuple[list[list[Window]], list[Window]]:
-        """Return where each tile is the only one, and where there are more."""
-        cells = Cells(self._parts)
-        if cells.shape[0] * cells.shape[1] > MOST_CELLS:
-            return [[] for _ in self._parts], [piece]
+    def _split(self, chunk: Window) -> tuple[list[list[Window]], list[Window]]:
+        """Return the windows that only one tile covers, tile by tile, and the windows that several cover."""
+        cells = CellGrid(self._parts)
+        if cells.shape[0] * cells.shape[1] > MAX_CELLS:
+            return [[] for _ in self._parts], [chunk]
         spans = [cells.span(part) for part in self._parts]
         count = np.zeros(cells.shape, int)
         for span in spans:
             count[span] += 1
         everywhere = slice(0, cells.shape[0]), slice(0, cells.shape[1])
-        return [list(cells.runs(count == 1, span)) for span in spans], list(cells.runs(count > 1, everywhere))
+        return [list(cells.windows(count == 1, span)) for span in spans], list(cells.windows(count > 1, everywhere))
 
-    def wanted(self, number: int) -> Window | None:
-        """Return all of a tile."""
-        return self._parts[number]
+    def visible_part(self, index: int) -> Window | None:
+        """Return the whole tile."""
+        return self._parts[index]
 
-    def feed(self, number: int, part: Window, pixels: Pixels, valid: Valid) -> None:
-        """Take a tile."""
-        for alone in self._alone[number]:
-            inside = _inside(alone, part)
-            self._copy(alone, pixels[:, *inside], None if valid is None else valid[inside])
+    def add(self, index: int, part: Window, pixels: Pixels, valid: Valid) -> None:
+        """Copy what only this tile covers, and add the rest to the sums."""
+        for window in self._covered_once[index]:
+            slices = _slices_in(part, window)
+            self._copy(window, pixels[:, *slices], None if valid is None else valid[slices])
         for shared in self._shared:
-            if run := shared.window.intersection(part):
-                weight = self._weigh(self._tiles[number], run)
+            if overlap := shared.window.intersection(part):
+                slices = _slices_in(part, overlap)
+                weight = self._weight(self._tiles[index], overlap)
                 if valid is not None:
-                    weight = weight * valid[_inside(run, part)]
-                shared.add(run, pixels[:, *_inside(run, part)], weight)
+                    weight = weight * valid[slices]
+                shared.add(overlap, pixels[:, *slices], weight)
 
-    def joined(self) -> tuple[Pixels, NDArray[np.bool_]]:
-        """Return what was joined."""
+    def result(self) -> tuple[Pixels, NDArray[np.bool_]]:
+        """Return the joined pixels, and where a tile has data."""
         for shared in self._shared:
             self._copy(shared.window, *shared.mean())
         return self._pixels, self._filled
 
-    def _copy(self, run: Window, pixels: Pixels, valid: Valid) -> None:
+    def _copy(self, window: Window, pixels: Pixels, valid: Valid) -> None:
         if valid is None:
-            self._pixels[:, *run.slices] = pixels
-            self._filled[run.slices] = True
+            self._pixels[:, *window.slices] = pixels
+            self._filled[window.slices] = True
         else:
-            np.copyto(self._pixels[:, *run.slices], pixels, where=valid)
-            self._filled[run.slices] = valid
+            np.copyto(self._pixels[:, *window.slices], pixels, where=valid)
+            self._filled[window.slices] = valid
 
 
-def _inside(run: Window, part: Window) -> tuple[slice, slice]:
-    """Return where a run lies in an array of a part."""
-    return Window(run.row - part.row, run.col - part.col, run.height, run.width).slices
+def _slices_in(outer: Window, inner: Window) -> tuple[slice, slice]:
+    """Return the slices of `inner` in an array that holds the pixels of `outer`."""
+    return inner.moved(-outer.row, -outer.col).slices
 
 
-def even(tile: Window, part: Window) -> NDArray[np.float32]:
-    """Weigh every pixel of a tile alike."""
+def uniform_weight(tile: Window, part: Window) -> NDArray[np.float32]:
+    """Return weight 1 for each pixel of a part of a tile, (h, w)."""
     return np.ones((part.height, part.width), np.float32)
 
 
-def by_distance(tile: Window, part: Window) -> NDArray[np.float32]:
-    """Weigh a pixel by its distance to the tile's nearest edge, in pixels, half a one at least."""
+def edge_distance_weight(tile: Window, part: Window) -> NDArray[np.float32]:
+    """Return the distance of each pixel's centre to the tile's nearest edge, in pixels (at least 0.5), (h, w)."""
     rows = np.arange(part.row, part.bottom, dtype=np.float32) + 0.5
     cols = np.arange(part.col, part.right, dtype=np.float32) + 0.5
-    down = np.minimum(rows - tile.row, tile.bottom - rows)
-    across = np.minimum(cols - tile.col, tile.right - cols)
-    nearest: NDArray[np.float32] = np.minimum(down[:, np.newaxis], across[np.newaxis, :])
+    vertical = np.minimum(rows - tile.row, tile.bottom - rows)
+    horizontal = np.minimum(cols - tile.col, tile.right - cols)
+    nearest: NDArray[np.float32] = np.minimum(vertical[:, np.newaxis], horizontal[np.newaxis, :])
     return nearest
 
 
-JOINERS: dict[Method, Callable[[int, int, int, Sequence[Window], bool], Joiner]] = {
-    "first": partial(Overlay, keep_first=True),
-    "last": partial(Overlay, keep_first=False),
-    "mean": partial(Weighted, weight=even),
-    "feather": partial(Weighted, weight=by_distance),
+@dataclass(frozen=True, slots=True)
+class OverlapMethod:
+    """What becomes of pixels that several tiles cover.
+
+    Attributes:
+        summary: Which pixel the mosaic gets, as the documentation says it.
+        joiner: Makes a `Joiner` for one chunk from the number of bands, the chunk's height and width in pixels, the
+            windows of its tiles, and whether all pixels of all tiles are valid.
+        averages: Whether pixel values are averaged; if so, the method is refused for class maps.
+    """
+
+    summary: str
+    joiner: Callable[[int, int, int, Sequence[Window], bool], Joiner]
+    averages: bool
+
+
+METHODS: dict[Method, OverlapMethod] = {
+    "first": OverlapMethod("the first tile, by name", partial(Overlay, keep_first=True), averages=False),
+    "last": OverlapMethod("the last tile, by name", partial(Overlay, keep_first=False), averages=False),
+    "mean": OverlapMethod("the mean of all tiles", partial(Weighted, weight=uniform_weight), averages=True),
+    "feather": OverlapMethod(
+        "the mean of all tiles, weighted by the distance to each tile's nearest edge, so that no seam is visible",
+        partial(Weighted, weight=edge_distance_weight),
+        averages=True,
+    ),
 }
-"""Made from a piece's bands, height and width, the tiles on it, and whether all pixels of all tiles hold anything."""
+"""The methods by their name, as `--blend` takes it."""
+
+
+def class_map_methods() -> tuple[Method, ...]:
+    """Return the names of the methods that do not average, which are those for class maps."""
+    return tuple(name for name, method in METHODS.items() if not method.averages)

@@ -1,4 +1,4 @@
-"""The tiles of a mosaic: found in a folder, and looked at, one by one."""
+"""The tiles of a mosaic: find them in a folder, and inspect each of them."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -9,7 +9,7 @@ from pathlib import Path
 from sattrans.data.dataset import IMAGE_SUFFIXES
 from sattrans.data.tileset import MANIFEST, Tileset
 from sattrans.errors import OutputExists, RasterError, UsageError
-from sattrans.mosaic.dataset_pool import Shelf
+from sattrans.mosaic.dataset_pool import DatasetPool
 from sattrans.raster.alignment import Grid, target_grid
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import Raster, session
@@ -17,105 +17,119 @@ from sattrans.raster.palette import RGB
 from sattrans.utils.manifest import is_unfinished
 
 BATCH = 16
-"""Tiles that a thread looks at before it takes others."""
+"""Number of tiles that a thread inspects before it takes the next batch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What all tiles of a mosaic have in common: how many bands (alpha left out), nodata and colour table."""
+class PixelFormat:
+    """What all tiles of a mosaic have in common: the number of bands without alpha, nodata and the colour table."""
 
     bands: int
     nodata: float | None
     colormap: Mapping[int, RGB] | None
 
     @classmethod
-    def of(cls, raster: Raster) -> "Kind":
-        """Return that of an open tile. Raises `RasterError` for one that cannot be joined."""
+    def of(cls, raster: Raster) -> "PixelFormat":
+        """Return the format of an open tile. Raises `RasterError` if a mosaic cannot be made of such tiles."""
         if raster.dtype != "uint8":
             raise RasterError(
-                f"{raster.path} holds {raster.dtype} pixels: tiles of 8 bits are joined; scale it first, such as with "
-                "sattrans tile --scale"
+                f"{raster.path} has {raster.dtype} pixels, and a mosaic is made of 8-bit tiles: scale it first, for "
+                "example with sattrans tile --scale"
             )
         bands = raster.bands - (raster.alpha_band is not None)
         if bands not in (1, 3):
             raise RasterError(
-                f"{raster.path} has {bands} bands: tiles of one (classes, grey) or three (colours) are joined"
+                f"{raster.path} has {bands} bands, and a mosaic is made of tiles with one band (classes, grey) or "
+                "three (colours): select the bands first (rio stack)"
             )
         return cls(bands, raster.nodata, raster.colormap() if bands == 1 else None)
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
-    """A tile as it was found."""
+class MosaicTile:
+    """A tile of the mosaic as its file describes it."""
 
     path: Path
     grid: Grid
-    kind: Kind
-    alpha: bool
+    format: PixelFormat
+    has_alpha: bool
 
 
-def find(folder: Path, output: Path) -> list[Path]:
-    """Return the rasters in a folder, or a tileset's images, by name.
+def find_tiles(folder: Path, output: Path) -> list[Path]:
+    """Return the rasters in a folder, or the images of a tileset, sorted by name. Subfolders are ignored.
 
-    Raises `UsageError` where there are none, or not all of them yet, and `OutputExists` where the output would replace
-    a tile, or become one for who joins them again. Folders within are not looked into.
+    Raises `UsageError` if there are none or the folder is unfinished, and `OutputExists` if the output would replace
+    a tile, or would be found as a tile by the next call.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder of tiles")
     if is_unfinished(folder):
-        raise UsageError(f"{folder} is unfinished, it lacks tiles: run the command that makes it again, which goes on")
-    within = folder / "images" if (folder / MANIFEST).is_file() else folder
-    if within is not folder and not within.is_dir():
-        raise UsageError(f"{folder} holds pairs of map and image in one file, for other tools: cut tiles to join anew")
-    paths = [p for p in sorted(within.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")]
-    if output.parent.resolve() == within.resolve():
-        raise OutputExists(f"{output} would lie among the tiles, and be one of them next time: choose another folder")
+        raise UsageError(f"{folder} is unfinished, some tiles are missing: repeat the command that makes it")
+    image_folder = folder / "images" if (folder / MANIFEST).is_file() else folder
+    if image_folder is not folder and not image_folder.is_dir():
+        raise UsageError(
+            f"{folder} contains maps and images side by side in one file, for other tools: cut tiles with sattrans "
+            "tile --layout tiles"
+        )
+    paths = [
+        path
+        for path in sorted(image_folder.iterdir())
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    if output.parent.resolve() == image_folder.resolve():
+        raise OutputExists(
+            f"{output} would be among the tiles, and the next mosaic would include it: choose another folder"
+        )
     if output.exists() and any(path.samefile(output) for path in paths):
         raise OutputExists(f"{output} is one of the tiles: choose another output")
     if not paths:
         raise UsageError(
-            f"{folder} holds no rasters: give the folder that the tiles lie in, or make some with sattrans generate "
-            f"MAP -o {folder}"
+            f"{folder} contains no rasters: give the folder of the tiles, or make tiles with sattrans generate MAP "
+            f"-o {folder}"
         )
     return paths
 
 
-def look(paths: Sequence[Path], folder: Path, shelf: Shelf, pool: Executor, res: float | None) -> list[Tile]:
-    """Look at all tiles; what is refused of one, or of two that differ, is raised as `UsageError` or `RasterError`.
+def inspect_tiles(
+    paths: Sequence[Path], folder: Path, datasets: DatasetPool, pool: Executor, res: float | None
+) -> list[MosaicTile]:
+    """Open all tiles and return what their files say.
 
-    A tile without a georeference of its own has that of the tileset's index, where there is one.
+    A tile that has no georeference of its own gets the one in the tileset's index, if there is an index. Raises
+    `RasterError` for a tile that cannot be part of a mosaic, and `UsageError` for two tiles that do not match.
     """
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
-    tiles = [tile for batch in pool.map(partial(_look, shelf=shelf, res=res), batches) for tile in batch]
+    tiles = [tile for batch in pool.map(partial(_inspect, datasets=datasets, res=res), batches) for tile in batch]
     if not all(tile.grid.georeference.known for tile in tiles):
-        places = _indexed(folder)
-        tiles = [_placed(tile, places) for tile in tiles]
+        georeferences = _georeferences_of_index(folder)
+        tiles = [_georeferenced(tile, georeferences) for tile in tiles]
     for tile in tiles:
-        place = tile.grid.georeference
-        if not place.known:
+        georeference = tile.grid.georeference
+        if not georeference.known:
             raise RasterError(
-                f"{tile.path} has no georeference, no world file beside it, and no index of sattrans tile lists it: "
-                "nothing says where it lies"
+                f"{tile.path} has no georeference, no world file beside it, and no entry in the index of a tileset: "
+                "add a world file or an .aux.xml"
             )
-        if not place.north_up:
+        if not georeference.north_up:
             raise RasterError(f"{tile.path} is rotated or mirrored: warp it to north up first (rio warp)")
-        _check_fits(tile, tiles[0], res)
+        _check_compatible(tile, tiles[0], res)
     return tiles
 
 
-def _look(paths: Sequence[Path], shelf: Shelf, res: float | None) -> list[Tile]:
+def _inspect(paths: Sequence[Path], datasets: DatasetPool, res: float | None) -> list[MosaicTile]:
     tiles = []
     with session(files_only=True):
         for path in paths:
-            with shelf.glanced_at(path) as raster:
+            with datasets.inspect(path) as raster:
                 if res is not None and raster.georeference.known:
-                    target_grid(raster, res)  # says so where it is far from the tile's own
-                tiles.append(Tile(path, Grid.of(raster), Kind.of(raster), raster.alpha_band is not None))
+                    target_grid(raster, res)  # raises if `res` is far from the tile's own resolution
+                pixel_format = PixelFormat.of(raster)
+                tiles.append(MosaicTile(path, Grid.of(raster), pixel_format, raster.alpha_band is not None))
     return tiles
 
 
-def _indexed(folder: Path) -> dict[Path, Georeference]:
-    """Return where the images of a tileset lie; nothing for another folder."""
+def _georeferences_of_index(folder: Path) -> dict[Path, Georeference]:
+    """Return the georeference of each image of a tileset; an empty dict for any other folder."""
     if not (folder / MANIFEST).is_file():
         return {}
     tileset = Tileset.open(folder)
@@ -123,33 +137,38 @@ def _indexed(folder: Path) -> dict[Path, Georeference]:
     return {t.image_path(folder): scenes[t.scene].georeference.at(t.window) for t in tileset.tiles}
 
 
-def _placed(tile: Tile, places: Mapping[Path, Georeference]) -> Tile:
-    if tile.grid.georeference.known or tile.path not in places:
+def _georeferenced(tile: MosaicTile, georeferences: Mapping[Path, Georeference]) -> MosaicTile:
+    if tile.grid.georeference.known or tile.path not in georeferences:
         return tile
-    return replace(tile, grid=replace(tile.grid, georeference=places[tile.path]))
+    return replace(tile, grid=replace(tile.grid, georeference=georeferences[tile.path]))
 
 
-def _check_fits(tile: Tile, first: Tile, res: float | None) -> None:
-    here, there = tile.grid.georeference, first.grid.georeference
+def _check_compatible(tile: MosaicTile, first: MosaicTile, res: float | None) -> None:
+    """Raise `UsageError` if a tile and the first tile differ in CRS, in resolution without `res`, or in format."""
+    own, reference = tile.grid.georeference, first.grid.georeference
     both = f"{tile.path} and {first.path}"
-    if here.crs != there.crs and here.rasterio_crs != there.rasterio_crs:
+    if own.crs != reference.crs and own.rasterio_crs != reference.rasterio_crs:
         raise UsageError(
-            f"{both} have different coordinate reference systems ({here.crs_name or 'none'} and "
-            f"{there.crs_name or 'none'}): reproject one first (rio warp)"
+            f"{both} have different coordinate reference systems ({own.crs_name or 'none'} and "
+            f"{reference.crs_name or 'none'}): reproject one of them first (rio warp)"
         )
-    own, other = here.resolution, there.resolution
-    if res is None and max(abs(a - b) / b for a, b in zip(own, other, strict=True)) > 1e-6:
+    size, reference_size = own.resolution, reference.resolution
+    if res is None and max(abs(a - b) / b for a, b in zip(size, reference_size, strict=True)) > 1e-6:
         raise UsageError(
-            f"{tile.path} has pixels of {own[0]:g} × {own[1]:g}, {first.path} of {other[0]:g} × {other[1]:g}: say with "
-            f"--res which the mosaic is to have, such as --res {min(own[0], other[0]):g}"
+            f"{tile.path} has pixels of {size[0]:g} × {size[1]:g}, {first.path} of {reference_size[0]:g} × "
+            f"{reference_size[1]:g}: choose the mosaic's resolution with --res, for example --res "
+            f"{min(size[0], reference_size[0]):g}"
         )
-    if tile.kind != first.kind:
-        raise UsageError(f"{both} differ in {_difference(tile.kind, first.kind)}: they cannot be joined")
+    if tile.format != first.format:
+        raise UsageError(
+            f"{both} differ in {_difference(tile.format, first.format)}: make a mosaic of each kind separately"
+        )
 
 
-def _difference(one: Kind, other: Kind) -> str:
-    if one.bands != other.bands:
-        return f"bands ({one.bands} and {other.bands})"
-    if one.nodata != other.nodata:
-        return "nodata ({} and {})".format(*("none" if k.nodata is None else f"{k.nodata:g}" for k in (one, other)))
+def _difference(tile: PixelFormat, first: PixelFormat) -> str:
+    if tile.bands != first.bands:
+        return f"bands ({tile.bands} and {first.bands})"
+    if tile.nodata != first.nodata:
+        values = ("none" if nodata is None else f"{nodata:g}" for nodata in (tile.nodata, first.nodata))
+        return f"nodata ({' and '.join(values)})"
     return "colour table"

@@ -1,4 +1,4 @@
-"""What a user sees while work goes on: which defaults were taken, and bars with rate and time left."""
+"""Output while a command runs: log messages, progress bars, and counts in words."""
 
 import logging
 import sys
@@ -7,14 +7,19 @@ from typing import Any
 from tqdm import tqdm
 
 log = logging.getLogger("sattrans")
-"""Verbs say here, at level INFO, what they took where they were not told; the command line prints it on stderr."""
+"""The logger of all commands: they report defaults that they chose at level INFO, and the CLI prints it on stderr."""
 
 
-def bar(total: int, what: str, unit: str, done: int = 0) -> "tqdm[Any]":
-    """Return a bar on stderr, silent where that is no terminal; use it as a context manager and call `update`."""
-    return tqdm(total=total, initial=done, desc=what, unit=unit, disable=None, file=sys.stderr, dynamic_ncols=True)
+def progress_bar(total: int, description: str, unit: str, initial: int = 0) -> "tqdm[Any]":
+    """Return a progress bar on stderr, silent if that is not a terminal; use it as a context manager."""
+    return tqdm(
+        total=total, initial=initial, desc=description, unit=unit, disable=None, file=sys.stderr, dynamic_ncols=True
+    )
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """Return a number and what is counted, "1 window" or "2 windows"; `many` where an s is not all."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
+def pluralize(count: int, singular: str, plural: str | None = None) -> str:
+    """Return a number and a noun, such as "1 window" or "2 windows"; the plural adds an s if it is not given."""
+    return f"{count} {singular if count == 1 else plural or singular + 's'}"
+
+
+bar, counted = progress_bar, pluralize

@@ -57,4 +57,4 @@ def test_memory_of_a_large_mosaic(tmp_path):
     for blend in ("first", "feather"):
         command = [sys.executable, "-m", "sattrans", "mosaic", tmp_path / "tiles", "-o", tmp_path / "m.tif"]
         peak = peak_memory([*command, "--blend", blend, "--overwrite"])
-        print(f"mosaic --blend {blend}, {side}²: peak memory {peak / 1e6:.0f} MB (bar 500 MB)")
+        print(f"mosaic --blend {blend}, {side}²: peak memory {peak / 1e6:.0f} MB (limit 500 MB)")

@@ -21,6 +21,7 @@ from sattrans import train as training
 from sattrans.cli import app
 from sattrans.data.tileset import Tileset
 from sattrans.model import TileSpec
+from sattrans.mosaic.methods import METHODS
 from sattrans.plugins import dataset_class, hookspecs, manager, model_class
 from sattrans.runs.run import Run
 
@@ -130,6 +131,8 @@ def test_the_page_on_joining_and_that_it_names_every_option(folder):
     )
     assert len(options) > 8
     assert not [option for option in options - {"--output", "--help"} if option not in text]
+    table = [f"| `{name}` | {method.summary} |" for name, method in METHODS.items()]
+    assert "\n".join(table) in text
 
 
 def test_the_page_on_training(folder):

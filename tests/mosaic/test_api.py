@@ -1,4 +1,4 @@
-"""mosaic: tiles back to the raster they came from, overlaps joined, gaps told, misfits refused."""
+"""mosaic: tiles become the raster they were cut from; overlaps, gaps, and tiles that do not match."""
 
 import os
 from pathlib import Path
@@ -44,13 +44,13 @@ def test_tiles_cut_from_one_raster_join_to_it_exactly(tmp_path, blend):
         assert np.array_equal(out.read(), image)
         assert out.transform == PLACE
         assert out.crs.to_epsg() == 2180
-    assert result.gap == 0
+    assert result.gap_share == 0
     assert cog_validate(result.output)[0]
 
 
 @settings(max_examples=15)
 @given(st.data())
-def test_any_cover_joins_to_the_raster(tmp_path_factory, data):
+def test_any_tiles_that_cover_a_raster_join_to_it(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("any")
     height, width = data.draw(st.integers(1, 90)), data.draw(st.integers(1, 90))
     image = picture(height, width)
@@ -70,7 +70,7 @@ def flat(folder, name, value, col, width=100, **how):
 
 
 @pytest.mark.parametrize(("blend", "expected"), [("first", 100), ("last", 200), ("mean", 150)])
-def test_an_overlap_takes_what_the_blend_says(tmp_path, blend, expected):
+def test_an_overlap_has_the_value_of_the_chosen_method(tmp_path, blend, expected):
     flat(tmp_path / "t", "a.tif", 100, 0)
     flat(tmp_path / "t", "b.tif", 200, 60)
     image = read(mosaic(tmp_path / "t", tmp_path / "m.tif", MosaicOptions(blend)).output)
@@ -79,7 +79,7 @@ def test_an_overlap_takes_what_the_blend_says(tmp_path, blend, expected):
     assert (image[:, :, 100:] == 200).all()
 
 
-def test_feathering_goes_over_by_the_distance_to_the_edges(tmp_path):
+def test_feather_weights_by_the_distance_to_the_edges(tmp_path):
     flat(tmp_path / "t", "a.tif", 100, 0, width=100)
     flat(tmp_path / "t", "b.tif", 200, 60, width=100)
     row = read(mosaic(tmp_path / "t", tmp_path / "m.tif", MosaicOptions("feather")).output)[0, 20]
@@ -88,19 +88,19 @@ def test_feathering_goes_over_by_the_distance_to_the_edges(tmp_path):
     assert (np.diff(row[60:100].astype(int)) >= 0).all()
 
 
-def test_gaps_are_transparent_and_told(tmp_path):
+def test_gaps_are_transparent_and_reported(tmp_path):
     flat(tmp_path / "t", "a.tif", 0, 0)  # true black stays
     flat(tmp_path / "t", "b.tif", 200, 150)
     result = mosaic(tmp_path / "t", tmp_path / "m.tif")
     image = read(result.output)
-    assert result.gap == pytest.approx(50 / 250)
+    assert result.gap_share == pytest.approx(50 / 250)
     assert image.shape[0] == 4
     assert (image[3, :, :100] == 255).all()
     assert (image[3, :, 100:150] == 0).all()
     assert (image[:3, :, :100] == 0).all()
 
 
-def test_nodata_lets_the_tile_below_through(tmp_path):
+def test_nodata_pixels_are_filled_from_the_next_tile(tmp_path):
     flat(tmp_path / "t", "a.tif", 7, 0, nodata=7)
     flat(tmp_path / "t", "b.tif", 200, 50, nodata=7)
     image = read(mosaic(tmp_path / "t", tmp_path / "m.tif", MosaicOptions("first")).output)
@@ -110,7 +110,7 @@ def test_nodata_lets_the_tile_below_through(tmp_path):
         assert out.nodata == 7
 
 
-def test_class_maps_keep_values_and_colour_table_and_are_never_mixed(tmp_path):
+def test_class_maps_keep_values_and_colour_table_and_are_never_averaged(tmp_path):
     values = np.random.default_rng(1).integers(0, 4, (300, 300), np.uint8)
     table = {0: (0, 0, 0), 1: (97, 74, 74), 2: (38, 115, 0), 3: (0, 197, 255)}
     folder = cut(tmp_path / "t", values, [(0, 0, 200, 300), (150, 0, 150, 300)], colormap=table)
@@ -136,14 +136,14 @@ def test_a_mosaic_is_not_written_among_its_tiles(tmp_path, monkeypatch):
     tile = flat(tmp_path, "a.tif", 1, 0)
     monkeypatch.chdir(tmp_path)
     for folder, output in ((tmp_path, tmp_path / "m.tif"), (Path(), Path("m.tif")), (tmp_path, Path("m.tif"))):
-        with pytest.raises(OutputExists, match=r"m\.tif would lie among the tiles, .*: choose another folder"):
+        with pytest.raises(OutputExists, match=r"m\.tif would be among the tiles, .*: choose another folder"):
             mosaic(folder, output, overwrite=True)
     assert list(tmp_path.iterdir()) == [tile]
-    for _ in range(2):  # a folder within is none of theirs
+    for _ in range(2):  # a subfolder is not searched for tiles
         assert mosaic(tmp_path, tmp_path / "joined" / "m.tif").tiles == 1
 
 
-def test_a_mosaic_that_was_cut_short_is_not_taken_for_finished(tmp_path):
+def test_a_truncated_mosaic_does_not_count_as_finished(tmp_path):
     flat(tmp_path / "t", "a.tif", 1, 0)
     output = mosaic(tmp_path / "t", tmp_path / "m.tif").output
     os.truncate(output, output.stat().st_size - 1)
@@ -153,7 +153,7 @@ def test_a_mosaic_that_was_cut_short_is_not_taken_for_finished(tmp_path):
     assert not mosaic(tmp_path / "t", output).made
 
 
-def test_a_gap_between_class_maps_takes_a_value_that_no_tile_holds(tmp_path):
+def test_a_gap_between_class_maps_has_a_value_that_no_tile_contains(tmp_path):
     for name, col in (("a.tif", 0), ("b.tif", 150)):
         values = np.full((40, 100), 255, np.uint8)
         write_raster(tmp_path / "t" / name, values, CRS, PLACE @ Affine.translation(col, 0))
@@ -167,7 +167,7 @@ def test_a_tile_is_never_the_output(tmp_path):
     tile = flat(tmp_path / "t", "a.tif", 1, 0)
     flat(tmp_path / "t", "b.tif", 2, 100)
     before = tile.read_bytes()
-    with pytest.raises(OutputExists, match="would lie among the tiles"):
+    with pytest.raises(OutputExists, match="would be among the tiles"):
         mosaic(tmp_path / "t", tile, overwrite=True)
     (tmp_path / "m.tif").symlink_to(tile)
     with pytest.raises(OutputExists, match="one of the tiles"):
@@ -175,7 +175,7 @@ def test_a_tile_is_never_the_output(tmp_path):
     assert tile.read_bytes() == before
 
 
-def test_tiles_that_do_not_fit_are_refused_in_words(tmp_path):
+def test_tiles_that_do_not_match_are_refused(tmp_path):
     flat(tmp_path / "t", "a.tif", 1, 0)
 
     def other(array, crs=CRS, place=PLACE, **how):
@@ -187,10 +187,14 @@ def test_tiles_that_do_not_fit_are_refused_in_words(tmp_path):
         (lambda: other(rgb, place=PLACE @ Affine.scale(2)), UsageError, "pixels of 1 × 1, .*of 0.5 × 0.5: .*--res 0.5"),
         (lambda: other(rgb, place=PLACE @ Affine.translation(0.5, 0)), UsageError, "off the grid.*--res 0.5"),
         (lambda: other(rgb[:1]), UsageError, "differ in bands"),
-        (lambda: other(rgb, place=PLACE @ Affine.rotation(10)), RasterError, "north up"),
+        (lambda: other(rgb, place=PLACE @ Affine.rotation(10)), RasterError, "north up first"),
         (lambda: other(rgb, None, None), RasterError, "no georeference, no world file"),
         (lambda: other(rgb.astype(np.uint16)), RasterError, "uint16"),
-        (lambda: other(rgb, place=PLACE @ Affine.translation(1e9, 0)), UsageError, "misplaced"),
+        (
+            lambda: other(rgb, place=PLACE @ Affine.translation(1e9, 0)),
+            UsageError,
+            "span .* wide × .* high: check the georeference",
+        ),
         (lambda: (tmp_path / "t" / "b.tif").write_text("no raster"), RasterError, "b.tif"),
     ]
     for make, kind, message in wrong:

@@ -1,4 +1,4 @@
-"""mosaic's options: tiles of any kind, resolution and place; parts, encodings, and what it will take."""
+"""Options of mosaic: tiles of any format, resolution and extent; bounds, encodings, and the estimate."""
 
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,9 @@ from typer.testing import CliRunner
 
 from sattrans.cli import app
 from sattrans.errors import OptionError, OutputExists, RasterError, UsageError
-from sattrans.mosaic import MosaicOptions, mosaic
-from sattrans.mosaic import estimate as needs
-from sattrans.mosaic.dataset_pool import Shelf
-from sattrans.raster.cog import disk_space as room
+from sattrans.mosaic import MosaicOptions, estimate, mosaic
+from sattrans.mosaic.dataset_pool import DatasetPool
+from sattrans.raster.cog import disk_space
 from sattrans.raster.window import Window
 
 
@@ -32,7 +31,7 @@ def run(*arguments):
     return CliRunner().invoke(app, ["mosaic", *map(str, arguments)])
 
 
-# Tiles of any kind
+# Tiles of any format
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -46,7 +45,7 @@ def test_pictures_with_world_files(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("kind", ["png", "tif", "jpg"])
-def test_a_tileset_of_any_format_by_its_index(tmp_path, kind):
+def test_a_tileset_of_any_format_is_placed_by_its_index(tmp_path, kind):
     root = make_folder(tmp_path / "place", scenes=1, size=256)
     arguments = [root, "--size", 64, "--overlap", 16, "--split", "random", "--format", kind, "-o", tmp_path / "t"]
     assert tile(*arguments).exit_code == 0
@@ -79,7 +78,7 @@ def test_a_finer_tile_is_averaged_and_a_coarser_one_interpolated(tmp_path):
     write_raster(folder / "b.tif", finer, UTM, PLACE @ Affine.translation(400, 0) @ Affine.scale(0.5))
     result = mosaic(folder, tmp_path / "m.tif", MosaicOptions("first", res=10))
     image = read(result.output)
-    assert image.shape == (3, 300, 800) and result.gap == 0
+    assert image.shape == (3, 300, 800) and result.gap_share == 0
     assert np.array_equal(image[:, :, :400], PICTURE)
     mean = finer.reshape(3, 300, 2, 400, 2).mean((2, 4))
     assert np.abs(image[:, :, 400:] - mean).max() <= 1
@@ -107,7 +106,7 @@ def test_class_maps_take_the_mode_or_the_nearest_and_never_a_mean(tmp_path):
             assert (coarse == most)[~tied].all()
 
 
-def test_a_tile_off_the_grid_is_put_on_it_where_res_says_so(tmp_path):
+def test_a_tile_off_the_grid_is_resampled_if_res_is_given(tmp_path):
     folder = cut_tiles(tmp_path / "t", PICTURE, [(0, 0, 300, 200)])
     right = PICTURE[..., 200:]
     write_raster(folder / "z.tif", right, UTM, PLACE @ Affine.translation(200.3, 0.2))
@@ -116,14 +115,14 @@ def test_a_tile_off_the_grid_is_put_on_it_where_res_says_so(tmp_path):
     result = mosaic(folder, tmp_path / "m.tif", MosaicOptions(res=10))
     image = read(result.output)
     assert (result.height, result.width) == (300, 400)
-    assert result.gap == 0 and image.shape[0] == 3
+    assert result.gap_share == 0 and image.shape[0] == 3
     assert np.abs(image[:, 5:-5, 205:-5].astype(int) - PICTURE[:, 5:-5, 205:-5]).mean() < 15
     write_raster(folder / "z.tif", np.full_like(right, 100), UTM, PLACE @ Affine.translation(200.3, 0.2))
     image = read(mosaic(folder, tmp_path / "n.tif", MosaicOptions(res=10)).output)
     assert (image[:, :, 200:] == 100).all()  # nothing black at its edges
 
 
-def test_nodata_is_not_mixed_into_what_is_resampled(tmp_path):
+def test_nodata_is_not_averaged_into_resampled_pixels(tmp_path):
     pixels = np.full((3, 100, 100), 200, np.uint8)
     pixels[:, :, :50] = 0
     folder = tmp_path / "t"
@@ -139,10 +138,10 @@ def test_bounds_cut_the_mosaic_and_may_reach_beyond_it(tmp_path):
     folder = cut_tiles(tmp_path / "t", PICTURE, WINDOWS)
     left, top = PLACE @ (100, 50)
     right, bottom = PLACE @ (250, 280)
-    told = f"{left},{bottom},{right},{top}"
-    result = mosaic(folder, tmp_path / "m.tif", MosaicOptions(bounds=told))
+    bounds = f"{left},{bottom},{right},{top}"
+    result = mosaic(folder, tmp_path / "m.tif", MosaicOptions(bounds=bounds))
     assert np.array_equal(read(result.output), PICTURE[:, 50:280, 100:250])
-    assert result.tiles < len(WINDOWS) and result.gap == 0
+    assert result.tiles < len(WINDOWS) and result.gap_share == 0
     with rasterio.open(result.output) as src:
         assert src.transform == PLACE @ Affine.translation(100, 50)
     inward = f"{left + 1},{bottom + 1},{right - 1},{top - 1}"  # pixels are touched, so they are there
@@ -156,22 +155,25 @@ def test_bounds_cut_the_mosaic_and_may_reach_beyond_it(tmp_path):
 @pytest.mark.parametrize(
     ("bounds", "message"),
     [
-        ("0,0,1,1", "no tile lies there; the tiles lie within 300000,4097000,304000,4100000"),
+        ("0,0,1,1", "contains no tile; the tiles extend over 300000,4097000,304000,4100000"),
         ("1,2,3", "four numbers"),
         ("300000,4100000,304000,4097000", "left below right and bottom below top"),
-        ("300000,4097000,99999999,4100000", "spans 9970000 wide × 300 high: are the units right"),
+        (
+            "300000,4097000,99999999,4100000",
+            "spans 9970000 wide × 300 high: give coordinates in the unit",
+        ),
     ],
 )
-def test_bounds_that_cannot_be_meant(tmp_path, bounds, message):
+def test_implausible_bounds_are_refused(tmp_path, bounds, message):
     folder = cut_tiles(tmp_path / "t", PICTURE, WINDOWS)
     with pytest.raises(UsageError, match=message):
         mosaic(folder, tmp_path / "m.tif", MosaicOptions(bounds=bounds))
 
 
 @pytest.mark.parametrize("res", [1000, 0.1, 0, -1, float("nan"), float("inf")])
-def test_a_resolution_that_cannot_be_meant(tmp_path, res):
+def test_an_implausible_resolution_is_refused(tmp_path, res):
     folder = cut_tiles(tmp_path / "t", PICTURE, WINDOWS)
-    with pytest.raises(OptionError, match=f"--res {res:g}: "):
+    with pytest.raises(OptionError, match=f"--res must be .* got {res:g}|--res {res:g}: "):
         mosaic(folder, tmp_path / "m.tif", MosaicOptions(res=res))
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
@@ -179,24 +181,23 @@ def test_a_resolution_that_cannot_be_meant(tmp_path, res):
 # Gaps
 
 
-def test_gaps_are_told_the_largest_first(tmp_path):
+def test_gaps_are_reported_the_largest_first(tmp_path):
     folder = cut_tiles(tmp_path / "t", PICTURE, [(0, 0, 300, 100), (0, 100, 200, 100), (0, 250, 300, 150)])
     result = run(folder, "-o", tmp_path / "m.tif")
     assert result.exit_code == 0, result.output
     # 300 × 50 px between the tiles and 100 × 100 px below touch, and are one.
-    assert "note: 20.83% of it is covered by no tile: one place, 150 wide × 300 high at row 0, column 100" in (
-        result.stderr
-    )
+    message = "20.83 % of the mosaic is not covered by any tile (1 gap, 150 wide × 300 high at row 0, column 100)"
+    assert f"note: {message}\n" in result.stderr
     assert read(tmp_path / "m.tif").shape[0] == 4
 
 
-# Encoding, threads, and what it will take
+# Encoding, threads, and the estimate
 
 
 def test_workers_and_the_number_of_open_files_change_no_byte(tmp_path, monkeypatch):
     folder = cut_tiles(tmp_path / "t", make_picture(make_indices(1300, 900, 5)), grid_of(1300, 900, 256, 224))
     made = {mosaic(folder, tmp_path / f"{n}.tif", MosaicOptions(workers=n)).output.read_bytes() for n in (1, 2, 5)}
-    monkeypatch.setattr("sattrans.mosaic.Shelf", partial(Shelf, 2))
+    monkeypatch.setattr("sattrans.mosaic.api.DatasetPool", partial(DatasetPool, 2))
     made.add(mosaic(folder, tmp_path / "few.tif", MosaicOptions(workers=3)).output.read_bytes())
     assert len(made) == 1
 
@@ -213,7 +214,7 @@ def test_creation_options_reach_the_file_and_are_compared(tmp_path):
         mosaic(folder, tmp_path / "m.tif")
 
 
-def test_a_dry_run_writes_nothing_and_says_what_it_takes(tmp_path):
+def test_a_dry_run_writes_nothing_and_prints_the_estimate(tmp_path):
     folder = cut_tiles(tmp_path / "t", PICTURE, WINDOWS)
     result = run(folder, "-o", tmp_path / "m.tif", "--dry-run")
     assert result.exit_code == 0
@@ -221,16 +222,17 @@ def test_a_dry_run_writes_nothing_and_says_what_it_takes(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 
-def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatch):
     folder = cut_tiles(tmp_path / "t", PICTURE, WINDOWS)
-    need = mosaic(folder, tmp_path / "m.tif", dry_run=True).need
-    for free, fits in ((need.disk // 10, False), (need.disk - 1, True)):  # by samples, it needs less than the most
+    needed = mosaic(folder, tmp_path / "m.tif", dry_run=True).estimate
+    # With so little free space, the estimate is made from samples, and is smaller.
+    for free, fits in ((needed.disk // 10, False), (needed.disk - 1, True)):
 
         def left(_, free=free):
             return free
 
-        monkeypatch.setattr(needs, "room_left", left)
-        monkeypatch.setattr(room, "room_left", left)
+        monkeypatch.setattr(estimate, "room_left", left)
+        monkeypatch.setattr(disk_space, "room_left", left)
         if fits:
             assert mosaic(folder, tmp_path / "m.tif").made
             continue

@@ -1,10 +1,10 @@
 import pytest
 
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 
 @pytest.mark.parametrize(
-    ("count", "words", "expected"),
+    ("count", "nouns", "expected"),
     [
         (0, ["window"], "0 windows"),
         (1, ["window"], "1 window"),
@@ -13,5 +13,5 @@ from sattrans.utils.console import counted
         (3, ["process", "processes"], "3 processes"),
     ],
 )
-def test_one_is_one_thing_and_any_other_number_is_many(count, words, expected):
-    assert counted(count, *words) == expected
+def test_only_one_is_singular(count, nouns, expected):
+    assert pluralize(count, *nouns) == expected
