@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 Pairing = Literal["aligned", "unaligned"]
-"""Whether a batch's targets belong to its sources, or are drawn on their own."""
+"""Whether a batch holds maps and images of the same tiles, or of tiles drawn independently of each other."""
 
 SourceEncoding = Literal["color", "onehot"]
 Schedule = Literal["constant", "linear"]
@@ -156,6 +156,8 @@ class Model(nn.Module, ABC):
     fallback: ClassVar[bool] = False
     """Taken by `train` where no model is named; one registered model says so. A subclass does not inherit it."""
     pairing: ClassVar[Pairing] = "aligned"
+    """What a training batch holds: "aligned", the maps and the images of the same tiles, or "unaligned", maps of
+    training tiles and images drawn independently of them, also from tiles without a map. Validation is aligned."""
     defaults: ClassVar[TrainDefaults] = TrainDefaults()
     sizes: ClassVar[tuple[int, ...]] = (64, 128, 256, 512)
     """The tile sizes the networks take."""

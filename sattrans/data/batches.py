@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,74 +29,111 @@ KEPT_PART = 0.4
 
 
 class TileStore:
-    """The tiles of one split as uint8: images (3, S, S), and maps.
+    """Tiles as uint8 tensors: images (3, S, S), and maps of the tiles that have one.
 
-    Maps are class indices (S, S), `UNKNOWN` where they have their nodata value and so hold nothing; in a tileset
-    without classes they are colours (3, S, S). Images are black where nothing is. Each tile is read once and kept,
-    on the device where all fit, else in memory; where they do not fit there either, tiles are read as needed.
+    Maps are class indices (S, S), `UNKNOWN` where they are nodata; in a tileset without classes they are colours
+    (3, S, S). Images are black where they are nodata. Each tile is read once and cached, on `device` if all tiles fit
+    there, otherwise in memory; if they do not fit there either, tiles are read each time they are used.
+
+    Args:
+        tileset: The tileset that the tiles belong to.
+        tiles: The tiles. Those without a map, of the split `unpaired`, come last.
+        device: Where the tiles will be used.
     """
 
     def __init__(self, tileset: Tileset, tiles: Sequence[Tile], device: torch.device | None = None) -> None:
         self.tileset = tileset
         self.tiles = list(tiles)
-        colors = 3 if tileset.palette is None else 1
-        needed = len(self.tiles) * (3 + colors) * tileset.size**2
+        self.paired = sum(tile.map is not None for tile in self.tiles)
+        """The number of tiles that have a map."""
+        if any(tile.map is None for tile in self.tiles[: self.paired]):
+            raise ValueError("tiles without a map must come last")
+        bands = 3 if tileset.palette is None else 1
+        needed = (len(self.tiles) * 3 + self.paired * bands) * tileset.size**2
         self.device = next((place for place in _places(device) if needed < KEPT_PART * _room(place)), None)
-        self._there: set[int] = set()
+        self._cached: set[int] = set()
         if self.device is not None:
-            shape = (len(self.tiles), 3, tileset.size, tileset.size)
-            self._images = torch.empty(shape, dtype=torch.uint8, device=self.device)
-            self._maps = torch.empty(
-                shape if colors == 3 else (shape[0], *shape[2:]), dtype=torch.uint8, device=self.device
-            )
+            side = tileset.size
+            shape = (self.paired, 3, side, side) if bands == 3 else (self.paired, side, side)
+            self._images = torch.empty((len(self.tiles), 3, side, side), dtype=torch.uint8, device=self.device)
+            self._maps = torch.empty(shape, dtype=torch.uint8, device=self.device)
 
     def __len__(self) -> int:
         return len(self.tiles)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return image and map of a tile. Raises `TrainingError`, naming the tile, where it is not as recorded."""
+        """Return the image and the map of a paired tile. Raises `TrainingError`, naming the tile, if it has changed."""
         if self.device is None:
-            return self._read(self.tiles[index])
-        self._keep(index)
+            return self._read_image(self.tiles[index]), self._read_map(self.tiles[index])
+        self._cache(index)
         return self._images[index], self._maps[index]
 
-    def _keep(self, index: int) -> None:
-        if index not in self._there:
-            image, map_ = self._read(self.tiles[index])
-            self._images[index], self._maps[index] = image.to(self.device), map_.to(self.device)
-            self._there.add(index)
+    def _cache(self, index: int) -> None:
+        if index not in self._cached:
+            tile = self.tiles[index]
+            self._images[index] = self._read_image(tile).to(self.device)
+            if tile.map is not None:
+                self._maps[index] = self._read_map(tile).to(self.device)
+            self._cached.add(index)
 
-    def _read(self, tile: Tile) -> tuple[Tensor, Tensor]:
-        folder, size = self.tileset.folder, self.tileset.size
-        for path, recorded in (
-            (tile.image_path(folder), tile.image_sha256),
-            (tile.map_path(folder), tile.map_sha256),
-        ):
-            if not path.is_file() or sha256(path) != recorded:
-                raise TrainingError(
-                    f"tile {path} is missing or not the one that was made: make the tileset again, with --overwrite"
-                )
-        palette = self.tileset.palette
+    def _read_image(self, tile: Tile) -> Tensor:
+        path = tile.image_path(self.tileset.folder)
+        _check_hash(path, tile.image_sha256)
         try:
-            with open_raster(tile.image_path(folder)) as raster:
+            with open_raster(path) as raster:
                 image = raster.read().astype(np.uint8, copy=False)
-            with open_raster(tile.map_path(folder)) as raster:
+        except RasterError as error:
+            raise TrainingError(f"tile {tile.id} is not right ({error}): make the tileset again") from error
+        if image.shape != (3, self.tileset.size, self.tileset.size):
+            raise self._wrong_shape(tile)
+        return torch.from_numpy(image)
+
+    def _read_map(self, tile: Tile) -> Tensor:
+        path, palette = tile.map_path(self.tileset.folder), self.tileset.palette
+        _check_hash(path, tile.map_sha256)
+        try:
+            with open_raster(path) as raster:
                 map_ = (class_map(raster, palette, "values") if palette else picture_map(raster)).read()
         except (ClassesError, RasterError) as error:
             raise TrainingError(f"tile {tile.id} is not right ({error}): make the tileset again") from error
-        if image.shape != (3, size, size) or map_.shape[-2:] != (size, size):
-            raise TrainingError(f"tile {tile.id} is not {size} px, its image of three bands: make the tileset again")
-        return torch.from_numpy(image), torch.from_numpy(map_)
+        if map_.shape[-2:] != (self.tileset.size, self.tileset.size):
+            raise self._wrong_shape(tile)
+        return torch.from_numpy(map_)
+
+    def _wrong_shape(self, tile: Tile) -> TrainingError:
+        size = self.tileset.size
+        return TrainingError(f"tile {tile.id} is not {size} px, its image of three bands: make the tileset again")
 
     def stack(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return images (N, 3, S, S) and maps (N, S, S) or (N, 3, S, S) of several tiles, uint8."""
+        """Return the images (N, 3, S, S) and the maps (N, S, S) or (N, 3, S, S) of paired tiles, uint8."""
         if self.device is None:
-            pairs = [self._read(self.tiles[index]) for index in indices]
-            return torch.stack([image for image, _ in pairs]), torch.stack([map_ for _, map_ in pairs])
-        for index in indices:
-            self._keep(index)
-        chosen = torch.tensor(list(indices), device=self.device)
+            return self.images(indices), self.maps(indices)
+        chosen = self._chosen(indices)
         return self._images[chosen], self._maps[chosen]
+
+    def images(self, indices: Sequence[int]) -> Tensor:
+        """Return the images of tiles, (N, 3, S, S) uint8."""
+        if self.device is None:
+            return torch.stack([self._read_image(self.tiles[index]) for index in indices])
+        return self._images[self._chosen(indices)]
+
+    def maps(self, indices: Sequence[int]) -> Tensor:
+        """Return the maps of paired tiles, (N, S, S) or (N, 3, S, S) uint8."""
+        if self.device is None:
+            return torch.stack([self._read_map(self.tiles[index]) for index in indices])
+        return self._maps[self._chosen(indices)]
+
+    def _chosen(self, indices: Sequence[int]) -> Tensor:
+        for index in indices:
+            self._cache(index)
+        return torch.tensor(list(indices), device=self.device)
+
+
+def _check_hash(path: Path, recorded: str | None) -> None:
+    if not path.is_file() or sha256(path) != recorded:
+        raise TrainingError(
+            f"tile {path} is missing or not the one that was made: make the tileset again, with --overwrite"
+        )
 
 
 def _places(device: torch.device | None) -> list[torch.device]:
@@ -174,21 +212,18 @@ def draw_jitter(count: int, size: int, generator: torch.Generator) -> list[Place
     return list(zip(rows, cols, map(bool, flips), strict=True))
 
 
-def jitter(images: Tensor, maps: Tensor, places: Sequence[Place]) -> tuple[Tensor, Tensor]:
-    """Enlarge by 286/256, crop, flip left to right: the same for image and map.
+def jitter(pixels: Tensor, places: Sequence[Place]) -> Tensor:
+    """Enlarge tiles by 286/256, crop and flip them, as `draw_jitter` drew for each.
 
-    Images are (N, 3, S, S), maps class indices (N, S, S) or colours (N, 3, S, S); see `enlarge`.
+    Tiles are colours (N, 3, S, S), or class indices (N, S, S); see `enlarge`. Images and maps that belong together
+    get the same places.
     """
-    size = images.shape[-1]
-
-    def cut(pixels: Tensor) -> Tensor:
-        pieces = []
-        for whole, (row, col, flip) in zip(enlarge(pixels, round(size * JITTER)), places, strict=True):
-            piece = whole[..., row : row + size, col : col + size]
-            pieces.append(piece.flip(-1) if flip else piece)
-        return torch.stack(pieces)
-
-    return cut(images), cut(maps)
+    size = pixels.shape[-1]
+    crops = []
+    for enlarged, (row, col, flip) in zip(enlarge(pixels, round(size * JITTER)), places, strict=True):
+        crop = enlarged[..., row : row + size, col : col + size]
+        crops.append(crop.flip(-1) if flip else crop)
+    return torch.stack(crops)
 
 
 @cache
@@ -199,8 +234,14 @@ def _reader() -> ThreadPoolExecutor:
 class Batches:
     """Batches of a split. The order of an epoch, and what jitter draws, depend on `seed` and the step alone.
 
-    Where several `ranks` train together a step's batch is `ranks` times `batch_size`, and each takes its part of
-    it: together they see what one process would see with batches so large.
+    An epoch uses each map once. With pairing "aligned" a batch holds the maps and the images of the same tiles,
+    cropped and flipped alike, and tiles without a map are left out. With "unaligned" the images come from all tiles,
+    those without a map included, in an order of their own that uses every image before any is repeated; they are
+    cropped and flipped independently of the maps, because a shared crop or flip would be something that a map and an
+    image have in common. `plain` and `pick`, for validation, return maps with the images of the same tiles for both.
+
+    If several processes (`ranks`) train one model, a step's batch is `ranks` times `batch_size` and each takes its part
+    of it: together they see what one process would see with batches so large.
     """
 
     def __init__(
@@ -216,7 +257,7 @@ class Batches:
     ) -> None:
         self.store = store
         self.encoding = encoding
-        self.batch_size = min(batch_size, max(1, len(store) // ranks))
+        self.batch_size = min(batch_size, max(1, store.paired // ranks))
         self.device = device
         self.seed = seed
         self.pairing = pairing
@@ -226,7 +267,12 @@ class Batches:
     @property
     def per_epoch(self) -> int:
         """Steps in an epoch of training; the incomplete last one is left out."""
-        return max(1, len(self.store) // self._whole)
+        return self._steps(self.store.paired)
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """The tiles that have a map."""
+        return self.store.tiles[: self.store.paired]
 
     @property
     def _whole(self) -> int:
@@ -238,54 +284,63 @@ class Batches:
         """This rank's part of a step's batch."""
         return slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
 
-    def _drawn(self, step: int, stream: int) -> list[int]:
-        """Return the indices of the tiles of a step's batch, of all ranks, in the order that a stream gives."""
-        epoch, position = divmod(step, self.per_epoch)
-        order = torch.randperm(len(self.store), generator=self._generator(epoch, stream)).tolist()
-        return order[position * self._whole :][: self._whole]
+    def _steps(self, count: int) -> int:
+        """Return how many whole batches `count` tiles make."""
+        return max(1, count // self._whole)
+
+    def _draw(self, step: int, count: int, stream: int) -> list[int]:
+        """Return this rank's part of the tiles of a step, drawn from `count` in the order that a stream gives."""
+        turn, position = divmod(step, self._steps(count))
+        order = torch.randperm(count, generator=self._generator(turn, stream)).tolist()
+        return order[position * self._whole :][: self._whole][self._own]
 
     def _generator(self, number: int, stream: int) -> torch.Generator:
         # One number from three: the same step draws the same, however often training was interrupted.
         mixed = np.random.SeedSequence([self.seed, stream, number]).generate_state(1, np.uint64)[0]
         return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
 
-    def tiles_of(self, step: int) -> list[int]:
-        """Return the indices of the tiles that make up the batch of a training step, counted from 0."""
-        return self._drawn(step, stream=0)[self._own]
+    def maps_of(self, step: int) -> list[int]:
+        """Return the indices of the tiles whose maps are in the batch of a training step, counted from 0."""
+        return self._draw(step, self.store.paired, stream=0)
+
+    def images_of(self, step: int) -> list[int]:
+        """Return the indices of the tiles whose images are in the batch of a training step, counted from 0."""
+        return self.maps_of(step) if self.pairing == "aligned" else self._draw(step, len(self.store), stream=1)
 
     def train(self, step: int) -> Batch:
-        """Return the jittered batch of a training step. Tiles that are not kept are read one step ahead."""
+        """Return the jittered batch of a training step. Tiles that are not cached are read one step ahead."""
         ahead, self._ahead = self._ahead, None
-        if self.store.device is None and self.pairing == "aligned":
-            self._ahead = (step + 1, _reader().submit(self.store.stack, self.tiles_of(step + 1)))
-        if ahead and ahead[0] == step:
-            images, maps = (pixels.to(self.device) for pixels in ahead[1].result())
-        else:
-            images, maps = self._stack(self.tiles_of(step))
-        if self.pairing == "unaligned":
-            images, _ = self._stack(self._drawn(step, stream=1)[self._own])
-        places = draw_jitter(self._whole, images.shape[-1], self._generator(step, stream=2))
-        images, maps = jitter(images, maps, places[self._own])
-        return self._batch(images, maps)
+        if self.store.device is None:
+            self._ahead = (step + 1, _reader().submit(self._read, step + 1))
+        images, maps = ahead[1].result() if ahead and ahead[0] == step else self._read(step)
+        images, maps = images.to(self.device), maps.to(self.device)
+        places = self._places(step, stream=2)
+        image_places = places if self.pairing == "aligned" else self._places(step, stream=3)
+        return self._batch(jitter(images, image_places), jitter(maps, places))
+
+    def _read(self, step: int) -> tuple[Tensor, Tensor]:
+        if self.pairing == "aligned":
+            return self.store.stack(self.maps_of(step))
+        return self.store.images(self.images_of(step)), self.store.maps(self.maps_of(step))
+
+    def _places(self, step: int, stream: int) -> list[Place]:
+        return draw_jitter(self._whole, self.store.tileset.size, self._generator(step, stream))[self._own]
 
     def plain(self, at_most: int | None = None) -> Iterator[Batch]:
-        """Yield the split's tiles in order, as they are; the last batch may be smaller."""
-        count = min(len(self.store), at_most or len(self.store))
+        """Yield the paired tiles in order, without jitter; the last batch may be smaller."""
+        count = min(self.store.paired, at_most or self.store.paired)
         for start in range(0, count, self.batch_size):
             yield self.pick(range(start, min(start + self.batch_size, count)))
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Return certain tiles, as they are."""
-        return self._batch(*self._stack(indices))
+        """Return certain paired tiles, without jitter."""
+        images, maps = self.store.stack(indices)
+        return self._batch(images.to(self.device), maps.to(self.device))
 
     def _batch(self, images: Tensor, maps: Tensor) -> Batch:
         # The layout that convolutions are quickest in, here and on a GPU.
         source, target = self.encode(maps), to_target(images)
         return Batch(*(t.contiguous(memory_format=torch.channels_last) for t in (source, target)))
-
-    def _stack(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        images, maps = self.store.stack(indices)
-        return images.to(self.device), maps.to(self.device)
 
     def encode(self, maps: Tensor) -> Tensor:
         """Return maps as sources."""

@@ -142,7 +142,8 @@ def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps:
     with bar(steps, "segmenter", "step") as progress:
         for step in range(steps):
             numbers = torch.randint(len(tiles), (BATCH,), generator=draw).tolist()
-            images, maps = jitter(*store.stack(numbers), draw_jitter(BATCH, tileset.size, draw))
+            places = draw_jitter(BATCH, tileset.size, draw)
+            images, maps = (jitter(pixels, places) for pixels in store.stack(numbers))
             row, col = torch.randint(tileset.size - side + 1, (2,), generator=draw).tolist()
             images, maps = (pixels[..., row : row + side, col : col + side] for pixels in (images, maps))
             for group in optimizer.param_groups:

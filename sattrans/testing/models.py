@@ -4,13 +4,14 @@ import copy
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import torch
 from pydantic import ValidationError
 from torch import nn
 from torch.optim import Optimizer
 
-from sattrans.model import Model, ModelOptions, TrainDefaults
+from sattrans.model import Model, ModelOptions, Pairing, TrainDefaults
 from sattrans.runs.run import load_checkpoint, save_checkpoint
 from sattrans.testing.require import require, require_name
 from sattrans.testing.trial import Trial, changed, parameters, require_scalar, state, trials
@@ -66,6 +67,10 @@ def _check_description(model: type[Model]) -> None:
         raise AssertionError(f"{model.__name__}.Options do not survive the run's manifest (JSON): {error}") from error
     require(kept == defaults, f"{model.__name__}.Options are not the same after the run's manifest (JSON): {kept!r}")
     require(isinstance(model.defaults, TrainDefaults), f"{model.__name__}.defaults is no TrainDefaults")
+    require(
+        model.pairing in get_args(Pairing),
+        f"{model.__name__}.pairing is {model.pairing!r}: one of {', '.join(get_args(Pairing))} is needed",
+    )
 
 
 def _check_building(trial: Trial) -> None:

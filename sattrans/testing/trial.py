@@ -56,8 +56,13 @@ class Trial:
         return Batch(ENCODINGS[self.options.source](indices, PALETTE), target)
 
     def training_batch(self, step: int) -> Batch:
-        """Return the batch of a step: as large as the model's default (two at most) and two in turn."""
-        return self.batch(step, 2 if step % 2 else min(2, self.kind.defaults.batch_size))
+        """Return the batch of a step: as large as the model's default (two at most) and two in turn.
+
+        The images of an unaligned model's batch belong to other maps.
+        """
+        count = 2 if step % 2 else min(2, self.kind.defaults.batch_size)
+        batch = self.batch(step, count)
+        return batch if self.kind.pairing == "aligned" else Batch(batch.source, self.batch(step + 1000, count).target)
 
     def noise(self, count: int, first: int = 0) -> Noise:
         """Return noise for `count` of the windows in a row of a map, from the `first` on."""

@@ -10,9 +10,10 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from sattrans.data.batches import Batches, TileStore, source_channels
+from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import Interrupted, OptionError, UsageError, check_seed
-from sattrans.model import Model, SourceEncoding, TileSpec
+from sattrans.model import Model, Pairing, SourceEncoding, TileSpec
 from sattrans.plugins import fallback_model, model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
@@ -114,7 +115,7 @@ def _begin(
     kind = model_class(model or fallback_model())
     model_options = resolve(kind, settings)
     spec = _spec(tileset, kind, model_options.source)
-    count = len(tileset.split("train"))
+    count, unpaired = len(tileset.split("train")), len(_unpaired(tileset, kind.pairing))
     batch_size = max(1, min(options.batch_size or kind.defaults.batch_size, count // ranks.count))
     per_epoch = max(1, count // (batch_size * ranks.count))
     resolved = Settings(
@@ -135,10 +136,11 @@ def _begin(
     if options.init:
         _check_init(options.init)
     log.info(
-        "model %s on %s (%s of %d px), %s of %d on %s, into %s",
+        "model %s on %s (%s%s of %d px), %s of %d on %s, into %s",
         kind.name,
         tileset.folder,
         counted(count, "training tile"),
+        f" and {counted(unpaired, 'image')} without {'a map' if unpaired == 1 else 'maps'}" if unpaired else "",
         tileset.size,
         counted(resolved.steps, "step"),
         batch_size * ranks.count,
@@ -217,7 +219,7 @@ def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSp
             "take --set source=color"
         )
     if not tileset.split("train"):
-        unpaired = len(tileset.split("unpaired"))
+        unpaired = len(tileset.split(UNPAIRED))
         lone = f" with a map, {unpaired} without one" if unpaired else ""
         raise UsageError(f"{tileset.folder} has no training tiles{lone}: tile again with another --split, or with maps")
     return TileSpec(tileset.size, channels, classes=len(tileset.palette) if tileset.palette else 0)
@@ -263,8 +265,13 @@ def build_loop(run: Run, device: torch.device, ranks: Ranks = ALONE, resume: boo
         return Batches(store, encoding, settings.batch_size, device, settings.seed, model.pairing, rank, count)
 
     val_tiles = tileset.split("val")
-    training = batches(tileset.split("train"), ranks.number, ranks.count)
+    training = batches([*tileset.split("train"), *_unpaired(tileset, model.pairing)], ranks.number, ranks.count)
     return Loop(model, training, batches(val_tiles) if val_tiles else training, settings, run, ranks)
+
+
+def _unpaired(tileset: Tileset, pairing: Pairing) -> list[Tile]:
+    """Return the tiles without a map that a model of this pairing trains on."""
+    return tileset.split(UNPAIRED) if pairing == "unaligned" else []
 
 
 def _check_init(folder: Path) -> None:

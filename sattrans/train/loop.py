@@ -158,7 +158,8 @@ class Loop:
     def _check(self, values: Mapping[str, float]) -> None:
         if all(map(math.isfinite, values.values())):
             return
-        tiles = ", ".join(self.train.store.tiles[index].id for index in self.train.tiles_of(self.step))
+        indices = dict.fromkeys([*self.train.maps_of(self.step), *self.train.images_of(self.step)])
+        tiles = ", ".join(self.train.store.tiles[index].id for index in indices)
         bad = ", ".join(f"{name} is {value}" for name, value in values.items() if not math.isfinite(value))
         saved = self.folder.checkpoint("last").is_file()
         kept = f"the last checkpoint in {self.folder.folder} is untouched; " if saved else ""

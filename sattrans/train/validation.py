@@ -72,7 +72,7 @@ def write_samples(model: Model, val: Batches, path: Path) -> None:
     """Write a sheet of map, generated and real image of the tiles that show most."""
     palette = val.store.tileset.palette
     rows = []
-    for index in Tileset.telling(val.store.tiles, SAMPLE_TILES):
+    for index in Tileset.telling(val.tiles, SAMPLE_TILES):
         # One by one: four tiles of 512 px at once would take more memory than training does.
         batch = val.pick([index])
         image = model.translate(batch.source, Noise(0, [(0, 0)], model.spec.size, val.device))

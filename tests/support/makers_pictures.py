@@ -56,7 +56,8 @@ def make_tileset(
 ) -> Tileset:
     """Make a tileset whose maps are pictures, or the classes of `palette`.
 
-    The last `hole` rows of each tile hold nothing: black in images and pictures, `nodata` in class maps.
+    The last `hole` rows of each tile hold nothing: black in images and pictures, `nodata` in class maps. Tiles of the
+    split "unpaired" have no map.
     """
     tiles = []
     classes = len(palette) if palette else 3
@@ -70,13 +71,16 @@ def make_tileset(
         map_[..., size - hole :, :] = nodata if palette else 0
         write_tile(folder / "images" / f"{name}.tif", image, here)
         path = folder / "maps" / f"{name}.tif"
+        window, image_file = Window(0, number * size, size, size), f"images/{name}.tif"
+        if split == "unpaired":
+            tiles.append(Tile(name, "place", split, window, {}, image_file, sha256(folder / image_file)))
+            continue
         if palette:
             write_raster(path, map_, None, None, colormap=palette.colormap, nodata=nodata)
         else:
             write_tile(path, map_, here)
         shares = dict.fromkeys(palette.names, 1 / classes) if palette else {}
-        window = Window(0, number * size, size, size)
-        image_file, map_file = f"images/{name}.tif", f"maps/{name}.tif"
+        map_file = f"maps/{name}.tif"
         tiles.append(
             Tile(name, "place", split, window, shares, image_file, sha256(folder / image_file), map_file, sha256(path))
         )

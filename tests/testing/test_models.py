@@ -9,6 +9,7 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import nn
 from torch.nn import functional as F
+from unaligned_model import Unaligned
 
 from sattrans.model import Model, ModelOptions, TrainDefaults, Update
 from sattrans.plugins import manager, model_class
@@ -75,6 +76,10 @@ class OptionOtherInJson(Plain):
 class NoEncoding(Plain):
     class Options(ModelOptions):
         source: Literal["sketch"] = Field("sketch", description="none of the encodings")
+
+
+class UnknownPairing(Plain):
+    pairing = "unpaired"
 
 
 class NoOptimizer(Plain):
@@ -255,6 +260,10 @@ def test_a_good_model_passes():
     check_model(Plain)
 
 
+def test_a_good_unaligned_model_passes():
+    check_model(Unaligned)
+
+
 @pytest.mark.parametrize(
     ("flawed", "message"),
     [
@@ -264,6 +273,7 @@ def test_a_good_model_passes():
         (OptionNotForJson, "do not survive"),
         (OptionOtherInJson, "not the same after the run's manifest"),
         (NoEncoding, "neither source=color nor source=onehot"),
+        (UnknownPairing, "pairing is 'unpaired': one of aligned, unaligned is needed"),
         (NoOptimizer, "has no optimizers"),
         (YieldsALoss, "an Update is needed"),
         (UnknownOptimizer, "update of 'critic'; its optimizers.. are generator"),
