@@ -1,5 +1,7 @@
 # make demo  sets everything up and runs the pipeline on a small synthetic place
+# make quick  sets everything up and runs the tests that start no process and train nothing: under a minute
 # make test  sets everything up and runs the tests
+# make faults  kills, full disks, inputs that change, and many random examples: takes long
 # make format  formats the code and fixes what ruff can fix
 # make browser  opens a report in an installed Chromium ($CHROMIUM, or one on the PATH); skips without one
 # Needs make and Python 3.11 or newer; another one: make demo PYTHON=/path/to/python3
@@ -9,13 +11,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format docs bench browser check clean setup
+.PHONY: demo quick test faults lint format docs bench browser check clean setup
 
 demo: setup
 	$(BIN)/sattrans demo
 
+quick: setup
+	$(BIN)/python -m pytest -n 2 -m "not process and not train and not docs and not real_data and not faults"
+
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "not faults or short"
+
+# A test whose examples hypothesis draws has the marker hypothesis.
+faults: setup
+	$(BIN)/python -m pytest -n 2 -m "faults or hypothesis" --hypothesis-profile thorough
 
 lint: setup
 	$(BIN)/ruff check .

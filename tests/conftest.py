@@ -1,15 +1,39 @@
-"""What every test shares: one thread a process, and how hypothesis looks for counterexamples."""
+"""What every test shares: one thread a process, hypothesis's examples, and the markers that say what a test costs.
 
+Markers are given here and not by hand, so that a new test cannot forget them:
+
+- `docs`, `real_data` and `faults` by the folder below tests/;
+- `process` when a test, or a fixture it uses, can come to `subprocess` or `multiprocessing`;
+- `train` when one of them can come to `sattrans.train`, to its command or to the segmenter's training.
+
+"Can come to" is read from the code: from a test's function and its fixtures on, every function of the tests that they
+name is followed. `make quick` leaves all these out; `make test` leaves out `faults`, but for those marked `short`.
+"""
+
+import multiprocessing
 import os
 import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 # Before anything imports torch: tests run two at a time on two cores, and threads that wait for each other
 # there cost ten times what they save.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from sattrans.utils.process import request_large_pages
+
+TESTS = Path(__file__).parent
+FOLDERS = ("docs", "faults", "real_data")
+PROCESSES = (subprocess, multiprocessing)
+TRAINING = {"train", "resume", "train_together", "train_segmenter"}
+SLOW = ("faults", "train", "process", "docs")
 
 request_large_pages()  # before torch allocates memory, as a command does
 
@@ -17,12 +41,109 @@ request_large_pages()  # before torch allocates memory, as a command does
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples each time: a suite that fails on some days only is no use to anyone.
-settings.register_profile(
-    "suite",
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+for profile, examples in (("suite", 25), ("thorough", 200)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a function that fills a folder the first time its name is asked for, once for all workers.
+
+    What lies in it is for reading: others read it, too.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def folder_of(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = root / "shared" / name
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            filled = folder / ".filled"
+            if not filled.exists():
+                folder.mkdir()
+                fill(folder)
+                filled.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it costs, and put the longest files first: two workers then end together."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in FOLDERS:
+            item.add_marker(folder)
+        for marker in _costs(item):
+            item.add_marker(marker)
+    first: dict[Path, int] = {}
+    for item in items:
+        rank = next((place for place, marker in enumerate(SLOW) if item.get_closest_marker(marker)), len(SLOW))
+        first[item.path] = min(first.get(item.path, rank), rank)
+    items.sort(key=lambda item: first[item.path])  # stable: the tests of a file stay together, in their order
+
+
+def _costs(item: pytest.Item) -> set[str]:
+    seen: set[CodeType] = set()
+    costs: set[str] = set()
+    fixtures = getattr(item, "_fixtureinfo", None)
+    names = fixtures.name2fixturedefs if fixtures else {}
+    for function in (getattr(item, "obj", None), *(made[-1].func for made in names.values())):
+        costs |= _costs_of(function, seen)
+    return costs
+
+
+def _costs_of(function: Any, seen: set[CodeType]) -> set[str]:
+    """Return the markers of what a function of the tests, or one that it names, can start."""
+    function = getattr(function, "__func__", function)
+    if not isinstance(function, FunctionType) or function.__code__ in seen:
+        return set()
+    if not Path(function.__code__.co_filename).is_relative_to(TESTS):
+        return set()
+    seen.add(function.__code__)
+    costs: set[str] = set()
+    for code in _codes(function.__code__):
+        if "train" in _texts(code) and {"sattrans", "app", "run_line"} & set(code.co_names):
+            costs.add("train")
+        for name in code.co_names:
+            costs |= _costs_of_name(name, function.__globals__.get(name), seen)
+    return costs
+
+
+def _costs_of_name(name: str, value: Any, seen: set[CodeType]) -> set[str]:
+    if isinstance(value, ModuleType):
+        return {"process"} if value in PROCESSES else set()
+    if isinstance(value, type):
+        methods = [method for method in vars(value).values() if isinstance(method, FunctionType)]
+        return set().union(*(_costs_of(method, seen) for method in methods))
+    if name in TRAINING and getattr(value, "__module__", "").startswith("sattrans."):
+        return {"train"}
+    return _costs_of(value, seen)
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _texts(code: CodeType) -> Iterator[str]:
+    """Yield the texts that a function holds; the words of a command may stand in one, or in a tuple."""
+    constants = list(code.co_consts)
+    while constants:
+        constant = constants.pop()
+        if isinstance(constant, tuple):
+            constants += constant
+        elif isinstance(constant, str):
+            yield from constant.split()

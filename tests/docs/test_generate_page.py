@@ -8,14 +8,12 @@ import numpy as np
 from affine import Affine
 from makers import HERE, POLAND, make_indices, make_landcover, write_raster
 from makers_vectors import make_town, write_geofabrik
-from pages import DOCS, folder, run_line, run_page, section, write_files
+from pages import DOCS, run_line, run_page, section, write_files
 from rasterio.crs import CRS
 
 from sattrans.maps.rules import BUILT_IN, FILE_KEYS, KEYS
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.window import Window
-
-__all__ = ["folder"]  # a fixture
 
 PAGE = DOCS / "generate.md"
 

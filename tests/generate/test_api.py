@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import rasterio
 from commands import kill_when
+from generate_command import PLACE, VALUES, read, write_map
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import COLORS, make_indices, write_raster
 from PIL import Image
-from trained_run import PLACE, VALUES, read, write_map
 
 from sattrans.errors import ClassesError, LockedError, NothingToUse, OptionError, OutputExists, UsageError
 from sattrans.generate import GenerateOptions, generate

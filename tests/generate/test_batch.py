@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 from commands import error_line, kill_when
-from generate_command import PLACE, RULES, VALUES, generate, made, refused, run, write_map
+from generate_command import PLACE, RULES, VALUES, generate, made, refused, write_map
 from makers import make_indices, write_raster
 from makers_vectors import box, write_layer
 
@@ -12,8 +12,6 @@ from sattrans.errors import OptionError, UsageError
 from sattrans.generate import GenerateOptions
 from sattrans.generate.batch import generate_series, is_series, maps_in
 from sattrans.generate.flat_field import FlatField
-
-__all__ = ["run"]  # a fixture
 
 
 @pytest.fixture

@@ -6,17 +6,14 @@ import numpy as np
 import pytest
 import rasterio
 from commands import error_line, sattrans
-from generate_command import VALUES, generate, made, run, write_map
-from makers_tiles import cut_tiles
-from mosaic_tiles import PICTURE, WINDOWS
+from generate_command import VALUES, generate, made, write_map
+from makers_tiles import PICTURE, WINDOWS, cut_tiles
 
 from sattrans.generate import estimate as need
 from sattrans.generate.stream import Stream
 from sattrans.raster.cog.writer import RowWriter
 from sattrans.utils.atomic import part_of
 from sattrans.utils.lock import lock
-
-__all__ = ["run"]  # a fixture
 
 CLOSED = Path("/proc")
 """A folder that takes no files, whoever asks."""

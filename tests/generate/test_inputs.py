@@ -6,25 +6,22 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from generate_command import PLACE, QUICK, RULES, VALUES, generate, made, refused, write_map
+from generate_command import PLACE, RULES, VALUES, generate, made, read, refused, write_map
 from makers import make_indices, make_picture, write_raster
 from makers_pictures import draw_map, make_tileset
 from makers_vectors import UTM, box, write_layer
 
 from sattrans.runs.run import Run
-from sattrans.train import train
+from sattrans.train import TrainOptions, train
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Run:
     """A run whose maps are pictures."""
     folder = tmp_path_factory.mktemp("pictures")
-    return train(make_tileset(folder / "t").folder, "pix2pix", *QUICK, output=folder / "pictures").run
-
-
-def read(path):
-    with rasterio.open(path) as src:
-        return src.read()
+    return train(
+        make_tileset(folder / "t").folder, "pix2pix", {"width": 1}, TrainOptions(steps=1), output=folder / "pictures"
+    ).run
 
 
 def test_a_map_of_another_resolution_is_brought_to_the_runs_and_it_is_said(run, tmp_path):

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 from affine import Affine
 from commands import kill_when
+from generate_command import PLACE, read, write_map
 from makers import write_raster
-from trained_run import PLACE, read, run, write_map
 
 from sattrans.errors import OutputExists, RasterError, UsageError
 from sattrans.generate import GenerateOptions, generate
 from sattrans.generate.update import record_path
 from sattrans.raster.cog.writer import RowWriter
-
-__all__ = ["run"]  # a fixture
 
 
 def edit(map_, rows=slice(30)):

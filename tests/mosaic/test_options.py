@@ -9,8 +9,7 @@ import rasterio
 from affine import Affine
 from commands import error_line, tile
 from makers import make_folder, make_indices, make_picture, write_raster
-from makers_tiles import PLACE, UTM, cut_tiles, grid_of
-from mosaic_tiles import PICTURE, WINDOWS
+from makers_tiles import PICTURE, PLACE, UTM, WINDOWS, cut_tiles, grid_of
 from rio_cogeo import cog_validate
 from typer.testing import CliRunner
 

@@ -5,10 +5,9 @@ import pytest
 import rasterio
 from affine import Affine
 from makers import HERE, POLAND, make_landcover, web_server, write_raster
-from makers_scenes import VALUES, cut, make_scene
+from makers_scenes import VALUES, cut, make_scene, vrt_of
 from rasterio.crs import CRS
 from rasterio.warp import transform as transform_points
-from vrts import vrt_of
 
 from sattrans.errors import AlignmentError, OptionError
 from sattrans.tile import TileOptions, tile

@@ -8,9 +8,9 @@ import pytest
 import rasterio
 from affine import Affine
 from makers import HERE, make_indices, make_picture, web_server, write_raster
+from makers_scenes import vrt_of
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
-from vrts import vrt_of
 
 from sattrans.errors import RasterError
 from sattrans.raster.open import MOST_BLOCK_BYTES, open_raster

@@ -67,3 +67,13 @@ def spoiled(root: Path, name: str) -> Iterator[None]:
     finally:
         path.write_bytes(whole)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def vrt_of(name: str, size: int = 64) -> str:
+    """Return a VRT that points at another raster."""
+    rect = f'xOff="0" yOff="0" xSize="{size}" ySize="{size}"'
+    return (
+        f'<VRTDataset rasterXSize="{size}" rasterYSize="{size}"><VRTRasterBand dataType="Byte" band="1">'
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{name}</SourceFilename><SourceBand>1</SourceBand>'
+        f"<SrcRect {rect}/><DstRect {rect}/></SimpleSource></VRTRasterBand></VRTDataset>"
+    )

@@ -50,6 +50,12 @@ def grid_of(height: int, width: int, size: int, step: int) -> list[tuple[int, in
     ]
 
 
+PICTURE = make_picture(make_indices(300, 400, 5))
+
+WINDOWS = grid_of(300, 400, 160, 120)
+"""The windows of overlapping tiles of `PICTURE`."""
+
+
 def make_tiles() -> None:
     """Make the folders of the page on joining, in the current folder."""
     picture = make_picture(make_indices(200, 300, 5))

@@ -9,20 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import torch
 from typer.testing import CliRunner, Result
 
 from sattrans.cli import app
 
 ROOT = Path(__file__).parents[2]
-
-
 DOCS = ROOT / "docs"
 
-
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-
 
 PRINTS = "prints"
 """The title of a block that holds what the commands before it print."""
@@ -104,15 +99,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty folder, as the current one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with one_thread():
-        yield tmp_path
 
 
 def section(page: Path, title: str) -> str:

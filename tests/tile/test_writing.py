@@ -76,7 +76,6 @@ def run_until_killed(command_line, folder, goal):
     return process.wait() != 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_killed_and_gone_on_with_it_is_byte_for_byte_what_it_would_have_been(root, tmp_path, monkeypatch, workers):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
@@ -217,7 +216,6 @@ def test_overwrite_keeps_the_finished_tileset_until_the_new_one_is_whole(root, t
     assert {path.name for path in tmp_path.iterdir()} == {"f", "t"}
 
 
-@pytest.mark.slow
 def test_overwrite_that_was_killed_goes_on_with_the_same_command_and_leaves_nothing_beside(root, tmp_path):
     tile(root, tmp_path / "t", options=OPTIONS)
     again = command(root, tmp_path / "t", "--workers", "1", "--overwrite")

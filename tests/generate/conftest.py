@@ -1,0 +1,21 @@
+"""The run that tests of generate share."""
+
+import pytest
+from makers import make_folder
+
+from sattrans.runs.run import Run
+from sattrans.tile import TileOptions, tile
+from sattrans.train import TrainOptions, train
+
+
+def _train(folder):
+    root = make_folder(folder / "f", size=256, classes_toml=True)
+    tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
+    options = TrainOptions(epochs=8, batch_size=4, ema=0.9)
+    train(tileset.folder, "pix2pix", {"width": 4, "source": "onehot", "lr": 2e-3}, options, output=folder / "r")
+
+
+@pytest.fixture(scope="session")
+def run(shared) -> Run:
+    """A run of classes 10, 30 and 50 at 10 m a pixel, which knows what they look like."""
+    return Run.open(shared("generate", _train) / "r")
