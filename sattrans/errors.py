@@ -92,7 +92,7 @@ class NothingToUse(UsageError):
 def check_seed(seed: int) -> None:
     """Raise `OptionError` for a seed that not every random generator takes."""
     if seed < 0:
-        raise OptionError(f"--seed {seed}: a whole number is needed, 0 or more")
+        raise OptionError(f"--seed must be at least 0, got {seed}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from rasterio.vrt import WarpedVRT
 
 from sattrans.errors import AlignmentError, OptionError, RasterError
 from sattrans.raster.georeference import Georeference, corners_of, crs_wkt
+from sattrans.raster.gsd import ground_pixel
 from sattrans.raster.open import Raster
 
 TOLERANCE = 0.01
@@ -97,19 +98,24 @@ def _difference(one: Georeference, other: Georeference) -> str:
 def target_grid(image: Raster, resolution: float | None) -> Grid:
     """Return the grid that tiles of an image are cut from: its own, or one of square pixels of `resolution`.
 
-    The corner and the directions of rows and columns stay; `resolution` is in units of the image's CRS. Raises
-    `OptionError` where it cannot be had.
+    The corner and the directions of rows and columns stay. `resolution` is in metres on the ground, whatever the
+    units of the image's CRS. Raises `OptionError` if the image does not tell how large its pixels are on the ground,
+    or if they are too far from that resolution.
     """
     if resolution is None:
         return Grid.of(image)
     if not image.georeference.known:
         raise OptionError(f"--res {resolution:g}: {image.path} has no georeference, so its resolution is unknown")
-    wide, high = image.georeference.resolution
-    across, down = resolution / wide, resolution / high
-    if not 1 / MOST_SCALING <= across <= MOST_SCALING:
+    pixel = ground_pixel(image.georeference, image.height, image.width)
+    if pixel is None:
         raise OptionError(
-            f"--res {resolution:g}: {image.path} has pixels of {wide:g}, in units of its CRS; a resolution within "
-            f"{MOST_SCALING} times of it is needed"
+            f"--res {resolution:g}: {image.path} does not tell its ground resolution: give it a CRS and a transform"
+        )
+    across, down = resolution / pixel[0], resolution / pixel[1]
+    if not all(1 / MOST_SCALING <= factor <= MOST_SCALING for factor in (across, down)):
+        raise OptionError(
+            f"--res {resolution:g}: {image.path} has pixels of {pixel[0]:.4g} m; a resolution within {MOST_SCALING} "
+            "times of that is needed"
         )
     # Floor: every pixel lies within the image. A shade more, for 0.1 is not a tenth.
     height, width = int(image.height / down + 1e-6), int(image.width / across + 1e-6)

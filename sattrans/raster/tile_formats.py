@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,6 @@ def write_tile(
     put(path, data)
 
 
-TileFormat = Literal["tif", "png", "jpg"]
 Pixels = NDArray[np.uint8]
 
 STRIP_ROWS = 256
@@ -152,7 +151,7 @@ def _saved(picture: Image.Image, kind: str, **settings: Any) -> bytes:
     return data.getvalue()
 
 
-FORMATS: dict[TileFormat, Format] = {
+FORMATS: dict[str, Format] = {
     "tif": Format(".tif", ".tif", _tif_picture, _tif_picture, _tif_map),
     "png": Format(".png", ".png", _png_picture, _png_picture, _png_map),
     # A map is never JPEG: it would blur the classes.

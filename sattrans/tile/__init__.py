@@ -6,7 +6,8 @@ from sattrans.utils.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sattrans.tile.api import DryRun, TileOptions, TileResult, dry_run, tile
+    from sattrans.tile.api import TilePlan, TileResult, tile
+    from sattrans.tile.options import TileOptions
 
-__all__ = ["DryRun", "TileOptions", "TileResult", "dry_run", "tile"]
-__getattr__ = lazy_names(__name__, {"api": __all__})
+__all__ = ["TileOptions", "TilePlan", "TileResult", "tile"]
+__getattr__ = lazy_names(__name__, {"api": ["TilePlan", "TileResult", "tile"], "options": ["TileOptions"]})

@@ -16,8 +16,9 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale
 from sattrans.tile.cut import Cutting, tile_bytes
 from sattrans.tile.leakage import Leakage, find_leaks
+from sattrans.tile.options import TileOptions
 from sattrans.tile.plan import absent_splits
-from sattrans.tile.prepare import Prepared, TileOptions, prepare
+from sattrans.tile.prepare import Prepared, prepare
 from sattrans.tile.preview import write_preview
 from sattrans.tile.scene import let_go
 from sattrans.tile.stretch import find_scale
@@ -29,28 +30,13 @@ from sattrans.utils.executor import executor
 from sattrans.utils.lock import lock
 from sattrans.utils.manifest import check_free
 
-__all__ = ["DryRun", "SceneRow", "TileOptions", "TileResult", "dry_run", "tile"]
+__all__ = ["SceneRow", "TileOptions", "TilePlan", "TileResult", "tile"]
 
 LEAKAGE = "leakage.csv"
 PREVIEW = "preview.png"
 
 SAMPLE_ROWS = 12
 """Rows of tiles that a dry run encodes, to tell how many bytes all would take."""
-
-
-@dataclass(frozen=True, slots=True)
-class TileResult:
-    """A finished tileset, and what was left out: `dropped` counts cells by reason.
-
-    `leakage` sums up the tiles that touch or overlap one of another split. `made` is False where the tileset
-    was there already.
-    """
-
-    tileset: Tileset
-    dropped: Mapping[str, int]
-    leakage: Leakage
-    notices: tuple[str, ...]
-    made: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +50,7 @@ class SceneRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DryRun:
+class TilePlan:
     """What `tile` would write: cells by scene and split, and about how many bytes.
 
     Cells that hold too little (nodata, `drop_empty`, `min_share`) are still counted: only their pixels tell.
@@ -79,43 +65,84 @@ class DryRun:
     notices: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TileResult:
+    """What `tile` made, or would make.
+
+    Attributes:
+        folder: The tileset's folder.
+        dropped: How many cells were left out, by reason.
+        leakage: The tiles that touch or overlap one of another split.
+        notices: What a user should know, a sentence each.
+        made: Whether tiles were written now; False for a tileset that was finished before, and for a dry run.
+        plan: Of a dry run, what would be written; else None.
+        written: The tileset; None after a dry run.
+    """
+
+    folder: Path
+    dropped: Mapping[str, int]
+    leakage: Leakage
+    notices: tuple[str, ...]
+    made: bool
+    plan: TilePlan | None = None
+    written: Tileset | None = None
+
+    @property
+    def tileset(self) -> Tileset:
+        """The finished tileset. Raises `UsageError` after a dry run, which writes none."""
+        if self.written is None:
+            raise UsageError(f"a dry run wrote no tileset in {self.folder}: see the result's plan")
+        return self.written
+
+
 def tile(
     root: Path,
     output: Path | None = None,
-    dataset: str | None = None,
-    options: TileOptions | None = None,
-    workers: int | str | None = None,
+    options: TileOptions = TileOptions(),
+    *,
     overwrite: bool = False,
-    preview: bool = False,
+    dry_run: bool = False,
 ) -> TileResult:
-    """Cut the dataset in `root` into a tileset (`tiles/<dataset>-<size>`, or `output`).
+    """Cut a dataset into a tileset.
 
-    A finished tileset with the same options is left as it is, an unfinished one is finished. With `preview` it
-    gets `preview.png`, a sheet to look at, if it has none. `workers` is a number of threads (None: one a
-    processor), or a Dask scheduler's address. Raises `UsageError` for what cannot be, `RasterError` and
-    `ClassesError` for input that is not right.
+    A finished tileset with the same options is left as it is; an unfinished one is finished.
+
+    Args:
+        root: The dataset's folder.
+        output: The tileset's folder; None for `tiles/<dataset>-<size>`.
+        options: What is cut, and how.
+        overwrite: Replace a tileset that other options made.
+        dry_run: Check everything and plan the tiles, but write nothing; a few tiles are encoded to estimate their size.
+
+    Returns:
+        The tileset, or the plan of a dry run.
+
+    Raises:
+        UsageError: The dataset, the options and the output do not fit together.
+        RasterError: A scene cannot be read, or image and map do not fit together.
+        ClassesError: A map holds values that no class has.
     """
-    job = prepare(root, output, dataset, options or TileOptions())
+    job = prepare(root, output, options)
+    if dry_run:
+        return _plan(job)
     with lock(job.folder):
         recover(job.folder)
         done = None if overwrite else finished(job)
         if not done:
-            with claimed(job.folder, job.told, overwrite) as begun, executor(workers) as pool:
+            pool_of = executor(options.workers, options.scheduler)
+            with claimed(job.folder, job.told, overwrite) as begun, pool_of as pool:
                 try:
                     _fill(job, begun, pool)
                 finally:
                     let_go()
         tileset = done or Tileset.open(job.folder)
-        if preview and not (job.folder / PREVIEW).is_file():
+        if options.preview and not (job.folder / PREVIEW).is_file():
             write_preview(tileset, job.folder / PREVIEW)
     return _result(tileset, made=not done)
 
 
-def dry_run(
-    root: Path, output: Path | None = None, dataset: str | None = None, options: TileOptions | None = None
-) -> DryRun:
-    """Return what `tile` would write, and write nothing; a few tiles are encoded to tell their size."""
-    job = prepare(root, output, dataset, options or TileOptions())
+def _plan(job: Prepared) -> TileResult:
+    """Return what would be written; a few tiles are encoded to estimate their size."""
     if finished(job):
         job = replace(job, notices=(*job.notices, f"{job.folder} is there already: there is nothing to do"))
     check_free(job.folder, MANIFEST)
@@ -127,7 +154,8 @@ def dry_run(
     splits = Counter(cell.split for cell in job.plan.cells)
     places = {record.id: record.georeference for record in records}
     leakage = Leakage.of(job.plan.cells, find_leaks(job.plan.cells, places))
-    return DryRun(job.folder, job.size, scenes, splits, _estimate(job), leakage, job.notices)
+    plan = TilePlan(job.folder, job.size, scenes, splits, _estimate(job), leakage, job.notices)
+    return TileResult(job.folder, job.plan.dropped, leakage, job.notices, made=False, plan=plan)
 
 
 def _estimate(job: Prepared) -> int:
@@ -236,7 +264,7 @@ def _write_csv(path: Path, head: Sequence[str], rows: Iterator[Sequence[str]]) -
 def _result(tileset: Tileset, made: bool) -> TileResult:
     kept = tileset.manifest
     leakage = Leakage.from_json(kept["leakage"])
-    return TileResult(tileset, kept["dropped"], leakage, tuple(kept["notices"]), made)
+    return TileResult(tileset.folder, kept["dropped"], leakage, tuple(kept["notices"]), made, written=tileset)
 
 
 def class_balance(tileset: Tileset, palette: Palette, split: TileSplit) -> list[float]:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +16,13 @@ from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import session
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.scale import Scale
-from sattrans.raster.tile_formats import FORMATS, TileFormat
+from sattrans.raster.tile_formats import FORMATS
 from sattrans.raster.window import Cell, Window
+from sattrans.tile.options import Layout, TileFormat
 from sattrans.tile.scene import Source, hold_open
 from sattrans.utils.atomic import put
 from sattrans.utils.hashing import sha256
 
-Layout = Literal["tiles", "pairs"]
 Pixels = NDArray[np.uint8]
 
 

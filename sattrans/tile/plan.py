@@ -12,14 +12,13 @@ from sattrans.raster.georeference import corners_of
 from sattrans.raster.window import Cell, Edge, Window, settle, tile_cells
 from sattrans.tile.cut import Cutting, Row
 from sattrans.tile.leakage import keep_apart
+from sattrans.tile.options import Fractions, Scheme
 from sattrans.tile.scene import Source
 from sattrans.tile.splits import (
     FEW_SCENES,
     FRACTIONS,
     SPLITTERS,
-    Fractions,
     SceneGrid,
-    Scheme,
     by_scene,
     has_published,
 )

@@ -1,76 +1,30 @@
-"""Prepare a tileset: its options checked, its dataset opened, every scene looked at, before anything is written."""
+"""Prepare a tileset: its dataset opened, every scene looked at, before anything is written."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sattrans.data.dataset import Dataset, Scene
 from sattrans.data.tileset import DEFAULT_FOLDER, SceneRecord
-from sattrans.errors import DatasetNotFound, OptionError, UsageError, check_seed, did_you_mean
+from sattrans.errors import DatasetNotFound, OptionError, UsageError, did_you_mean
 from sattrans.plugins import open_dataset
 from sattrans.raster.aoi import Area, parse_bounds, read_aoi
 from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale, parse_scale
-from sattrans.raster.tile_formats import TileFormat
-from sattrans.raster.window import Edge, tile_step
-from sattrans.tile.cut import Layout
+from sattrans.raster.window import tile_step
 from sattrans.tile.inputs import Input, now_at
+from sattrans.tile.options import DEFAULT_SIZE, Scheme, TileFormat, TileOptions
 from sattrans.tile.plan import Choice, Plan, make_plan
-from sattrans.tile.scene import Direction, Look, Source, look_at
-from sattrans.tile.splits import Fractions, Scheme
+from sattrans.tile.scene import Look, Source, look_at
 from sattrans.utils.console import bar, counted, log
 from sattrans.utils.hashing import sha256
 from sattrans.utils.manifest import check_writable_folder
-
-DEFAULT_SIZE = 256
-
-MOST_SIZE = 16_384
-"""The largest side of a tile: a worker holds one whole, a few times over, 800 MB each at this size."""
+from sattrans.utils.options import recorded
 
 MOST_ALIKE = 3
 """Notices about scenes, of one kind, that are shown; the others are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class TileOptions:
-    """What `tile` may be told. `size` None takes the published size, else 256 px; `split` None the published one.
-
-    `bidx` are the image's bands (from 1) that hold red, green and blue. `align` warps a map onto its image's
-    grid, `res` brings both to one resolution, in units of the CRS. `scale` is "min,max" or "2%,98%": what becomes
-    0 and 255. `bounds` (left,bottom,right,top in the scenes' CRS) and `aoi` (a GeoJSON file) choose the tiles that
-    lie wholly inside. `edge` says what becomes of tiles that stick out of a scene.
-
-    `drop_empty` leaves out tiles that hold nothing but the palette's first class, `min_share` those with less of
-    a class than told, by its name, `min_valid` those where less of the pixels hold anything. `merge_val` trains
-    on val, too; `buffer` is how many pixels lie at least between tiles of different splits.
-
-    `layout` "pairs" writes map and image side by side for other tools, as `format` png or jpg. `direction` says
-    which half of such a file, read as a dataset, is the map. `unpaired` takes scenes without a map, too.
-    """
-
-    size: int | None = None
-    overlap: int = 0
-    bidx: tuple[int, ...] | None = None
-    split: Scheme | None = None
-    seed: int = 0
-    drop_empty: bool = False
-    align: bool = False
-    res: float | None = None
-    scale: str | None = None
-    bounds: str | None = None
-    aoi: Path | None = None
-    edge: Edge = "drop"
-    min_valid: float = 1.0
-    min_share: Mapping[str, float] = field(default_factory=dict)
-    fractions: Fractions | None = None
-    merge_val: bool = False
-    buffer: int = 0
-    format: TileFormat | None = None
-    layout: Layout = "tiles"
-    direction: Direction = "AtoB"
-    unpaired: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +46,18 @@ class Prepared:
     notices: tuple[str, ...]
 
 
-def prepare(root: Path, output: Path | None, dataset: str | None, options: TileOptions) -> Prepared:
+def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     """Check the options and open every scene, so that what is wrong is said first.
 
     Raises `UsageError` for what cannot be, `RasterError`, `AlignmentError` and `ClassesError` for input that is
     not right.
     """
-    found = open_dataset(root, dataset)
+    found = open_dataset(root, options.dataset)
     size = options.size if options.size is not None else found.published_size or DEFAULT_SIZE
     tile_step(size, options.overlap)
-    if size > MOST_SIZE:
-        raise OptionError(f"--size {size}: tiles of up to {MOST_SIZE} px a side can be cut")
     palette = found.palette
     scale = parse_scale(options.scale) if options.scale else None
-    kind = _check_options(options, palette)
+    _check_classes(options, palette)
     areas = _areas(options)
     folder = output or DEFAULT_FOLDER / f"{found.name}-{size}"
     check_writable_folder(folder)
@@ -135,7 +87,7 @@ def prepare(root: Path, output: Path | None, dataset: str | None, options: TileO
         unpaired,
     )
     plan = make_plan(found, scenes, sources, choice)
-    told = _told(found, root, options, size, plan.scheme, kind)
+    told = _resolved_options(found, root, options, size, plan.scheme)
     all_notices = (*found.notices(), *_few(notices), *_small(sources, size, options), *plan.notices)
     return Prepared(
         found,
@@ -147,32 +99,20 @@ def prepare(root: Path, output: Path | None, dataset: str | None, options: TileO
         tuple(sources),
         plan,
         scale,
-        kind,
+        options.tile_format,
         told,
         tuple(inputs),
         all_notices,
     )
 
 
-def _check_options(options: TileOptions, palette: Palette | None) -> TileFormat:
-    """Return the format that is meant; raise `OptionError` for what does not fit together."""
-    check_seed(options.seed)
-    if not 0 <= options.min_valid <= 1:
-        raise OptionError(f"--min-valid {options.min_valid:g}: a part of 0 to 1 is needed, such as 0.9")
-    if options.buffer < 0:
-        raise OptionError(f"--buffer {options.buffer}: a number of pixels is needed, 0 or more")
-    if options.res is not None and not 0 < options.res < float("inf"):
-        raise OptionError(f"--res {options.res:g}: a resolution above 0 is needed, in units of the CRS")
+def _check_classes(options: TileOptions, palette: Palette | None) -> None:
+    """Raise `OptionError` for options about classes that the dataset does not have."""
     if palette is None and (options.min_share or options.drop_empty):
         raise OptionError("--min-share and --drop-empty need classes, and the maps of this dataset are pictures")
-    for name, share in options.min_share.items():
+    for name in options.min_share:
         if palette and name not in palette.names:
-            raise OptionError(f"--min-share {name}: there is no class '{name}'{did_you_mean(name, palette.names)}")
-        if not 0 <= share <= 1:
-            raise OptionError(f"--min-share {name}={share:g}: a part of 0 to 1 is needed, such as 0.01")
-    if options.layout == "pairs" and options.format == "tif":
-        raise OptionError("--layout pairs writes pictures side by side, which lie nowhere: --format png or jpg")
-    return options.format or ("png" if options.layout == "pairs" else "tif")
+            raise OptionError(f"--min-share: unknown class '{name}'{did_you_mean(name, palette.names)}")
 
 
 def _areas(options: TileOptions) -> tuple[Area, ...]:
@@ -236,33 +176,15 @@ def _few(notices: Sequence[tuple[SceneRecord, str]]) -> Iterable[str]:
             yield f"and {counted(len(told) - MOST_ALIKE, 'more scene')} like {told[MOST_ALIKE - 1][0].id}"
 
 
-def _told(
-    dataset: Dataset, root: Path, options: TileOptions, size: int, scheme: Scheme, kind: TileFormat
-) -> dict[str, Any]:
-    """Return the options that decide the tileset, all resolved."""
+def _resolved_options(dataset: Dataset, root: Path, options: TileOptions, size: int, scheme: Scheme) -> dict[str, Any]:
+    """Return the options that decide the tileset, with every default resolved."""
     aoi = options.aoi
     return {
-        "dataset": dataset.name,
         "root": str(root.resolve()),
+        **recorded(options),
+        "dataset": dataset.name,
         "size": size,
-        "overlap": options.overlap,
-        "edge": options.edge,
-        "bidx": list(options.bidx) if options.bidx else None,
-        "align": options.align,
-        "res": options.res,
-        "scale": options.scale,
-        "bounds": options.bounds,
         "aoi": f"{aoi.name} ({sha256(aoi)[:16]})" if aoi else None,
         "split": scheme,
-        "fractions": list(options.fractions) if options.fractions else None,
-        "merge_val": options.merge_val,
-        "buffer": options.buffer,
-        "seed": options.seed,
-        "drop_empty": options.drop_empty,
-        "min_share": dict(options.min_share),
-        "min_valid": options.min_valid,
-        "format": kind,
-        "layout": options.layout,
-        "direction": options.direction,
-        "unpaired": options.unpaired,
+        "format": options.tile_format,
     }

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from sattrans.data.dataset import Scene
 from sattrans.data.tileset import SceneRecord
@@ -19,9 +18,7 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.rgb_map import PictureMap, picture_map
 from sattrans.raster.window import Window
 from sattrans.tile.inputs import name_of
-
-Direction = Literal["AtoB", "BtoA"]
-"""Of a file that holds A and B side by side: which half is the map, and which the image to be made from it."""
+from sattrans.tile.options import Direction
 
 Bands = tuple[int, int, int]
 
@@ -118,7 +115,7 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
         )
         if map_ and source.map_kernel:
             _check_overlap(image, map_)
-        notices = list(_notices(image, map_, palette, source))
+        notices = list(_notices(image, map_, palette, source, look))
     return source, notices
 
 
@@ -171,10 +168,10 @@ def _check_overlap(image: Raster, map_: Raster) -> None:
         raise AlignmentError(f"{map_.path} does not lie where {image.path} does: is it the right mask?")
 
 
-def _notices(image: Raster, map_: Raster | None, palette: Palette | None, source: Source) -> Iterator[str]:
+def _notices(image: Raster, map_: Raster | None, palette: Palette | None, source: Source, look: Look) -> Iterator[str]:
     place = source.record.georeference
     wide, high = place.resolution
-    if place.known and abs(wide - high) > 1e-6 * max(wide, high):
+    if look.res is None and place.known and abs(wide - high) > 1e-6 * max(wide, high):
         yield f"{image.path} has pixels of {wide:g} × {high:g}, not square: --res makes them so"
     if place.known and not place.north_up:
         yield f"{image.path} is not north-up: its tiles keep its rows and columns as they are"

@@ -3,16 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from sattrans.data.dataset import SPLITS, Dataset, Scene, Split
-from sattrans.errors import OptionError
 from sattrans.raster.window import Cell, Window, tile_cells
+from sattrans.tile.options import Fractions, Scheme
 
-Scheme = Literal["published", "scene", "block", "random"]
-Fractions = tuple[float, float, float]
 FRACTIONS: Fractions = (0.8, 0.1, 0.1)
 """Shares of train, val, test where nobody published a split."""
 
@@ -21,17 +18,6 @@ FEW_SCENES = 10
 
 BLOCKS_A_SCENE = 25
 """About how many blocks a scene is cut into for a split by block."""
-
-
-def parse_fractions(text: str) -> Fractions:
-    """Read "0.8,0.1,0.1": shares of train, val, test that sum to 1. Raises `OptionError`."""
-    try:
-        train, val, test = (float(part) for part in text.split(","))
-    except ValueError:
-        raise OptionError(f"--fractions {text}: three shares, of train, val and test, such as 0.8,0.1,0.1") from None
-    if not (min(train, val, test) >= 0 and train > 0 and math.isclose(train + val + test, 1, abs_tol=1e-6)):
-        raise OptionError(f"--fractions {text}: shares of 0 to 1 that sum to 1, and one of train, are needed")
-    return train, val, test
 
 
 def deal(count: int, seed: int, fractions: Fractions = FRACTIONS) -> list[Split]:

@@ -4,9 +4,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sattrans.errors import OptionError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -42,34 +45,27 @@ def processors() -> int:
 
 
 @contextmanager
-def executor(workers: int | str | None = None) -> Iterator[Executor]:
-    """Give an executor: so many threads here, or the Dask cluster at an address such as `tcp://host:8786`.
+def executor(workers: int | None = None, scheduler: str | None = None) -> Iterator[Executor]:
+    """Give an executor: threads of this process, or the Dask cluster of a scheduler.
 
-    None takes one thread a processor. Reading, encoding, hashing and writing leave Python's lock, so threads
-    spread over processors as processes would, without their start and their memory; and none outlives a kill.
-    After an error, what was not begun is not done. Raises `OptionError` for anything else, where no scheduler
-    answers and where Dask is not installed.
+    Reading, encoding, hashing and writing release Python's lock, so threads spread over processors as processes
+    would, without their start and their memory; and none outlives a kill. After an error, what was not begun is not
+    done.
+
+    Args:
+        workers: Number of threads, 1 or more; None for one per processor.
+        scheduler: Address of a Dask scheduler, such as `tcp://host:8786`, that takes the work instead.
+
+    Raises:
+        OptionError: The number is below 1, no scheduler answers, or Dask is not installed.
     """
-    workers = processors() if workers is None else workers
-    if isinstance(workers, str) and not workers.isdecimal():
-        if "://" not in workers:
-            raise OptionError(f"--workers {workers}: a number, or a Dask scheduler's address such as tcp://host:8786")
-        try:
-            from distributed import Client
-            from distributed.comm.registry import get_backend
-        except ImportError:
-            raise OptionError("--workers with an address needs Dask: pip install 'sattrans[dask]'") from None
-        try:
-            get_backend(workers.partition("://")[0])  # a Client of no known scheme takes a minute to give up
-            client = Client(workers, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise OptionError(f"--workers {workers}: no Dask scheduler answers there ({error})") from error
-        with client:
+    if scheduler is not None:
+        with _cluster(scheduler) as client:
             yield client.get_executor(pure=False)
         return
-    count = int(workers)
+    count = processors() if workers is None else workers
     if count < 1:
-        raise OptionError(f"--workers {count}: at least one is needed")
+        raise OptionError(f"--workers must be at least 1, got {count}")
     if count == 1:
         yield InlineExecutor()
         return
@@ -78,3 +74,20 @@ def executor(workers: int | str | None = None) -> Iterator[Executor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _cluster(scheduler: str) -> "Client":
+    """Return a client of the Dask scheduler at an address."""
+    kind, sign, _ = scheduler.partition("://")
+    if not sign:
+        raise OptionError(f"--scheduler must be an address such as tcp://host:8786, got {scheduler}")
+    try:
+        from distributed import Client
+        from distributed.comm.registry import get_backend
+    except ImportError:
+        raise OptionError("--scheduler needs Dask: pip install 'sattrans[dask]'") from None
+    try:
+        get_backend(kind)  # a Client of an unknown kind of address takes a minute to give up
+        return Client(scheduler, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise OptionError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from error

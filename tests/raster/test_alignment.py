@@ -223,6 +223,25 @@ def test_res_finer_than_the_scene_interpolates_the_image_and_repeats_the_map(tmp
     assert place == HERE @ Affine.scale(0.5)
 
 
+@pytest.mark.parametrize(
+    ("crs", "pixel", "metres"),
+    [
+        ("EPSG:4326", (0.5 / 55_660, 0.5 / 110_850), 1.0),  # degrees at 60 N
+        ("EPSG:3857", (1.0, 1.0), 1.0),  # twice as long on the map as on the ground
+        ("EPSG:2263", (1.0, 1.0), 0.6096),  # US survey feet
+    ],
+)
+def test_res_is_in_metres_on_the_ground_whatever_the_units_of_the_crs(tmp_path, crs, pixel, metres):
+    corner = {"EPSG:4326": (20.0, 60.0), "EPSG:3857": (2_226_390.0, 8_399_738.0), "EPSG:2263": (980_000.0, 200_000.0)}
+    place = Affine(pixel[0], 0, corner[crs][0], 0, -pixel[1], corner[crs][1])
+    make_scene(tmp_path / "f", size=SIZE, crs=crs, place=place)
+    tileset = tile(tmp_path / "f", tmp_path / "t", TileOptions(size=16, res=metres, split="random")).tileset
+    assert tileset.manifest["options"]["res"] == metres
+    assert tileset.ground_resolution == pytest.approx((metres, metres), rel=2e-3)
+    scene = tileset.scenes["place"]
+    assert (scene.width, scene.height) == (SIZE // 2, SIZE // 2)
+
+
 def test_res_averages_only_the_pixels_that_hold_something(tmp_path):
     rng = np.random.default_rng(3)
     pixels = rng.integers(1, 256, (3, SIZE, SIZE)).astype(np.uint8)
@@ -289,7 +308,7 @@ def test_an_absurd_res_is_a_slip_of_the_unit(tmp_path, res):
 @pytest.mark.parametrize("res", [0, -1, float("inf"), float("nan")])
 def test_a_res_that_is_none_is_refused(tmp_path, res):
     make_scene(tmp_path / "f", size=SIZE)
-    with pytest.raises(OptionError, match="a resolution above 0 is needed"):
+    with pytest.raises(OptionError, match=r"--res must be above 0.*, got "):
         one_tile(tmp_path / "f", tmp_path / "t", res=res)
 
 

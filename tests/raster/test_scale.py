@@ -1,6 +1,7 @@
 """Deep pixels to 8 bits: linear, clipped, with percentiles over all scenes that numpy finds, too."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -200,7 +201,9 @@ def test_an_image_of_one_value_or_of_none_cannot_be_scaled_by_percentiles(tmp_pa
 
 def test_the_range_is_the_same_for_any_workers(tmp_path):
     scenes(tmp_path / "f", "uint16")
-    one, two = (tile(tmp_path / "f", tmp_path / f"{n}", options=options("2%,98%"), workers=n).tileset for n in (1, 2))
+    one, two = (
+        tile(tmp_path / "f", tmp_path / f"{n}", options=replace(options("2%,98%"), workers=n)).tileset for n in (1, 2)
+    )
     assert one.manifest["scale"] == two.manifest["scale"]
     assert one.hash == two.hash
 
@@ -211,7 +214,7 @@ def test_the_range_is_found_anew_where_a_scene_has_gone_or_changed_since(tmp_pat
     write_classes(root)
     scenes(root, "uint16")
     with spoiled(root, "s1"), pytest.raises(ClassesError, match="s1"):
-        tile(root, tmp_path / "t", options=options("2%,98%"), workers=1)
+        tile(root, tmp_path / "t", options=replace(options("2%,98%"), workers=1))
     assert json.loads((tmp_path / "t" / "tileset.json.begun").read_text())["scale"]
     if gone:
         for folder in ("images", "masks"):

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from sattrans.tile import TileOptions, dry_run, tile
+from sattrans.tile import TileOptions, tile
 from sattrans.tile.prepare import prepare
 
 LARGE, SMALL = (9500, 9000), (4700, 4200)
@@ -61,7 +61,7 @@ def landcover(tmp_path_factory):
 
 def test_landcover_has_its_10674_tiles_with_the_gaps_between_their_ids(landcover, tmp_path):
     begin = time.monotonic()
-    job = prepare(landcover, tmp_path / "t", None, TileOptions())
+    job = prepare(landcover, tmp_path / "t", TileOptions())
     assert job.size == 512
     assert len(job.plan.cells) == 10_674
     for split, count in SPLIT_SIZES.items():
@@ -78,7 +78,7 @@ def test_landcover_has_its_10674_tiles_with_the_gaps_between_their_ids(landcover
 
 def test_a_dry_run_over_landcover_counts_the_same_and_writes_nothing(landcover, tmp_path):
     begin = time.monotonic()
-    plan = dry_run(landcover, tmp_path / "t")
+    plan = tile(landcover, tmp_path / "t", dry_run=True).plan
     assert plan.splits == SPLIT_SIZES
     assert [(scene.height, scene.width) for scene in plan.scenes] == [LARGE] * 33 + [SMALL] * 8
     assert [sum(scene.splits.values()) for scene in plan.scenes] == [306] * 33 + [72] * 8
@@ -87,7 +87,7 @@ def test_a_dry_run_over_landcover_counts_the_same_and_writes_nothing(landcover, 
 
 
 def test_landcover_at_half_the_size_has_four_tiles_where_it_had_one(landcover, tmp_path):
-    job = prepare(landcover, tmp_path / "t", None, TileOptions(size=256))
+    job = prepare(landcover, tmp_path / "t", TileOptions(size=256))
     inside = {split: 4 * count for split, count in SPLIT_SIZES.items()}
     assert {split: sum(c.split == split for c in job.plan.cells) for split in SPLIT_SIZES} == inside
 
@@ -99,7 +99,7 @@ def test_inria_has_361_tiles_of_256_px_a_scene(tmp_path):
         there = Affine(0.3, 0, 600_000 + 2_000 * place, 0, -0.3, 3_350_000)
         write_sparse(train / "images" / f"{name}.tif", 3, 5000, 5000, "EPSG:26914", there)
         write_sparse(train / "gt" / f"{name}.tif", 1, 5000, 5000, "EPSG:26914", there)
-    plan = dry_run(tmp_path / "inria", tmp_path / "t", options=TileOptions(size=256))
+    plan = tile(tmp_path / "inria", tmp_path / "t", TileOptions(size=256), dry_run=True).plan
     assert {scene.id: dict(scene.splits) for scene in plan.scenes} == {
         name: {"val" if name[-1] in "15" else "train": 361} for name in names
     }

@@ -83,7 +83,7 @@ def test_a_smaller_tile_inherits_the_split_of_the_published_cell_around_it(landc
 
 def test_workers_and_a_repeat_change_no_byte(landcover, tmp_path):
     one = tile(landcover, tmp_path / "one", options=TileOptions(size=256)).tileset
-    two = tile(landcover, tmp_path / "two", options=TileOptions(size=256), workers=2).tileset
+    two = tile(landcover, tmp_path / "two", options=TileOptions(size=256, workers=2)).tileset
     assert (one.folder / "tiles.geojson").read_bytes() == (two.folder / "tiles.geojson").read_bytes()
     again = tile(landcover, tmp_path / "one", options=TileOptions(size=256))
     assert not again.made
@@ -315,11 +315,11 @@ def test_unknown_classes_are_listed_and_what_was_made_is_kept_for_the_mended_mas
     place = rasterio.open(sorted((root / "images").glob("*.tif"))[1]).transform
     write_raster(mask, values, transform=place)
     with pytest.raises(ClassesError, match=r"77.*0 background, 1 building"):
-        tile(root, tmp_path / "t", options=TileOptions(size=256), workers=workers)
+        tile(root, tmp_path / "t", options=TileOptions(size=256, workers=workers))
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "t" / "images").iterdir()}
     assert made and not (tmp_path / "t" / "tileset.json").exists()
     write_raster(mask, right, transform=place)
-    result = tile(root, tmp_path / "t", options=TileOptions(size=256), workers=workers)
+    result = tile(root, tmp_path / "t", options=TileOptions(size=256, workers=workers))
     assert any("1 scene has changed and is cut again" in notice for notice in result.notices)
     kept = [path for path in made if not path.name.startswith(mask.stem)]
     assert kept and all(path.stat().st_mtime_ns == made[path] for path in kept)
@@ -340,7 +340,7 @@ def test_a_truncated_image_is_named_and_the_other_scenes_are_kept(tmp_path):
     data = image.read_bytes()
     image.write_bytes(data[: len(data) // 2])
     with pytest.raises(RasterError, match="place2.tif"):
-        tile(root, tmp_path / "t", options=TileOptions(size=64), workers=1)
+        tile(root, tmp_path / "t", options=TileOptions(size=64, workers=1))
     assert not (tmp_path / "t" / "tileset.json").exists()
     image.write_bytes(data)
     assert len(tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset.tiles) == 3 * 64

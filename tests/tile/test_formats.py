@@ -15,7 +15,7 @@ from sattrans.raster.open import open_raster
 from sattrans.raster.palette import UNKNOWN
 from sattrans.raster.window import settle, tile_cells
 from sattrans.tile import TileOptions, tile
-from sattrans.tile.splits import parse_fractions
+from sattrans.tile.options import parse_fractions
 
 SIZE, TILE = 96, 32
 
@@ -102,9 +102,9 @@ def test_a_tile_that_holds_nothing_at_all_is_never_one(tmp_path):
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
 def test_a_part_that_is_none_is_refused(scene, tmp_path, value):
-    with pytest.raises(OptionError, match="a part of 0 to 1 is needed"):
+    with pytest.raises(OptionError, match=f"--min-valid must be at least 0 and at most 1, got {value:g}"):
         tile(scene[0], tmp_path / "t", options=options(min_valid=value))
-    with pytest.raises(OptionError, match="a part of 0 to 1 is needed"):
+    with pytest.raises(OptionError, match=f"--min-share must be at least 0 and at most 1, got class_10={value:g}"):
         tile(scene[0], tmp_path / "t", options=options(min_share={"class_10": value}))
 
 
@@ -119,7 +119,7 @@ def test_min_share_leaves_out_tiles_with_less_of_a_class_and_says_which(scene, t
     assert {t.id for t in result.tileset.tiles} == kept != set()
     assert sum(result.dropped.values()) == 9 - len(kept)
     assert set(result.dropped) <= {"with too little class_10", "with too little class_50"}
-    with pytest.raises(OptionError, match=r"there is no class 'class_11'.*class_10"):
+    with pytest.raises(OptionError, match=r"unknown class 'class_11'.*class_10"):
         tile(root, tmp_path / "u", options=options(min_share={"class_11": 0.1}))
     with pytest.raises(UsageError, match=r"no tile of .* is left \(9 with too little class_10\)"):
         tile(root, tmp_path / "u", options=options(min_share={"class_10": 1.0}))
@@ -242,8 +242,8 @@ def test_a_split_without_a_share_gets_nothing_and_is_not_missed(tmp_path, split,
 
 @pytest.mark.parametrize("text", ["0.8,0.2", "1,1,1", "-0.1,0.6,0.5", "0,0.5,0.5", "a,b,c", "nan,0.5,0.5", ""])
 def test_fractions_that_are_none_are_refused(text):
-    with pytest.raises(OptionError, match=f"--fractions {text}: ") as refused:
-        parse_fractions(text)
+    with pytest.raises(OptionError, match=f"--fractions must be .*shares.*, got {text}$") as refused:
+        TileOptions(fractions=parse_fractions(text))
     assert "\n" not in str(refused.value)
 
 

@@ -18,34 +18,42 @@ def place(tmp_path_factory):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ("--size 0", "the size must be at least 1"),
-        ("--size -1", "the size must be at least 1"),
+        ("--size 0", "--size must be at least 1 and at most 16384, got 0"),
+        ("--size -1", "--size must be at least 1 and at most 16384, got -1"),
         ("--size 129", "--size 129 is larger than every scene (the largest is 128 wide × 128 high): choose a smaller"),
-        ("--size 100000", "--size 100000: tiles of up to 16384 px a side can be cut"),
-        ("--size 100000 --edge pad", "--size 100000: tiles of up to 16384 px a side can be cut"),
+        ("--size 100000", "--size must be at least 1 and at most 16384, got 100000"),
+        ("--size 100000 --edge pad", "--size must be at least 1 and at most 16384, got 100000"),
         ("--size 64 --overlap 64", "an overlap of 64 px does not fit tiles of 64 px: 0 to 63 do"),
         ("--size 64 --overlap 65", "an overlap of 65 px does not fit tiles of 64 px: 0 to 63 do"),
-        ("--size 64 --overlap -1", "an overlap of -1 px does not fit tiles of 64 px: 0 to 63 do"),
-        ("--bidx red,green,blue", "--bidx red,green,blue: write three band numbers, such as 3,2,1"),
+        ("--size 64 --overlap -1", "--overlap must be at least 0, got -1"),
+        ("--bidx red,green,blue", "--bidx must be three band numbers, such as 3,2,1, got red,green,blue"),
         ("--bidx 1,2", "--bidx names 2 bands: three are needed, for red, green and blue"),
         ("--bidx 0,1,2", "--bidx 0,1,2: "),
         ("--bidx 1,2,4", "place0.tif has bands 1 to 3"),
-        ("--workers 0", "--workers 0: at least one is needed"),
-        ("--workers x", "--workers x: a number, or a Dask scheduler's address such as tcp://host:8786"),
-        ("--fractions most", "--fractions most: three shares, of train, val and test, such as 0.8,0.1,0.1"),
-        ("--fractions 0.8,0.8,0.8", "--fractions 0.8,0.8,0.8: shares of 0 to 1 that sum to 1, and one of train"),
-        ("--fractions nan,0.5,0.5", "--fractions nan,0.5,0.5: shares of 0 to 1 that sum to 1, and one of train"),
-        ("--res 0", "--res 0: a resolution above 0 is needed, in units of the CRS"),
-        ("--res -1", "--res -1: a resolution above 0 is needed, in units of the CRS"),
-        ("--res nan", "--res nan: a resolution above 0 is needed, in units of the CRS"),
-        ("--res 1e-9", "a resolution within 64 times of it is needed"),
-        ("--min-valid 2", "--min-valid 2: a part of 0 to 1 is needed, such as 0.9"),
-        ("--min-valid nan", "--min-valid nan: a part of 0 to 1 is needed, such as 0.9"),
-        ("--buffer -1", "--buffer -1: a number of pixels is needed, 0 or more"),
-        ("--seed -1", "--seed -1: a whole number is needed, 0 or more"),
+        ("--workers 0", "--workers must be at least 1, got 0"),
+        ("--workers x", "Invalid value for '--workers'"),
+        ("--scheduler x", "--scheduler must be an address such as tcp://host:8786, got x"),
+        ("--scheduler tcp://host:8786 --workers 2", "--workers and --scheduler exclude each other: give one"),
+        ("--fractions most", "--fractions must be three shares, such as 0.8,0.1,0.1, got most"),
+        (
+            "--fractions 0.8,0.8,0.8",
+            "--fractions must be shares from 0 to 1 that sum to 1, with a share of train, got 0.8,0.8,0.8",
+        ),
+        (
+            "--fractions nan,0.5,0.5",
+            "--fractions must be shares from 0 to 1 that sum to 1, with a share of train, got nan,0.5,0.5",
+        ),
+        ("--res 0", "--res must be above 0, got 0"),
+        ("--res -1", "--res must be above 0, got -1"),
+        ("--res nan", "--res must be above 0, got nan"),
+        ("--res 1e-9", "a resolution within 64 times of that is needed"),
+        ("--min-valid 2", "--min-valid must be at least 0 and at most 1, got 2"),
+        ("--min-valid nan", "--min-valid must be at least 0 and at most 1, got nan"),
+        ("--buffer -1", "--buffer must be at least 0, got -1"),
+        ("--seed -1", "--seed must be at least 0, got -1"),
         ("--aoi nowhere.geojson", "--aoi nowhere.geojson cannot be read: No such file or directory"),
         ("--scale nan,1", "--scale nan,1: two numbers, or two percentiles, the lower first"),
-        ("--min-share class3=0.5", "--min-share class3: there is no class 'class3'; did you mean 'class2'?"),
+        ("--min-share class3=0.5", "--min-share: unknown class 'class3'; did you mean 'class2'?"),
     ],
 )
 def test_values_that_cannot_be(place, tmp_path, options, told):
@@ -62,7 +70,7 @@ def test_a_command_that_asked_wrongly_leaves_a_finished_tileset_as_it_is(place, 
     for options in (["--workers", "x"], ["--workers", "0"]):
         result = tile(place, "--size", 64, "-o", tmp_path / "t", "--overwrite", *options)
         assert result.exit_code == 2
-        assert f"--workers {options[1]}: " in error_line(result.stderr)
+        assert "--workers" in error_line(result.stderr)
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

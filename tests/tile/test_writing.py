@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 
 from sattrans.cli import app
 from sattrans.errors import ClassesError, OutputExists, UsageError
-from sattrans.tile import TileOptions, dry_run, tile
+from sattrans.tile import TileOptions, tile
 
 SCENES, SIZE, TILE = ("a", "bb", "ccc"), 128, 32
 EACH = (SIZE // TILE) ** 2
@@ -37,7 +38,7 @@ def root(tmp_path):
 def stopped(root, tmp_path):
     """A tileset whose cutting stopped at the last row of the second scene; that one's map is gone since."""
     with spoiled(root, "bb"), pytest.raises(ClassesError, match="bb"):
-        tile(root, tmp_path / "t", options=OPTIONS, workers=1)
+        tile(root, tmp_path / "t", options=replace(OPTIONS, workers=1))
     return tmp_path / "t"
 
 
@@ -111,7 +112,7 @@ def test_a_tile_that_was_deleted_or_damaged_is_made_again_and_no_other(root, sto
     lost.unlink()
     torn.write_bytes(whole[:40])
     (stopped / "images" / "a_99.tif").write_bytes(b"what is this")
-    tile(root, stopped, options=OPTIONS, workers=workers)
+    tile(root, stopped, options=replace(OPTIONS, workers=workers))
     assert (lost.read_bytes(), torn.read_bytes()) == (kept, whole)
     assert not (stopped / "images" / "a_99.tif").exists()
     same_rows = {f"a_{k}.tif" for k in (*range(4, 8), *range(12, 16))}
@@ -171,7 +172,7 @@ def test_a_folder_named_in_another_way_is_the_same_one(root, tmp_path, monkeypat
         tile(root, tmp_path / "t", options=OPTIONS)
     else:
         with spoiled(root, "ccc"), pytest.raises(ClassesError):
-            tile(root, tmp_path / "t", options=OPTIONS, workers=1)
+            tile(root, tmp_path / "t", options=replace(OPTIONS, workers=1))
     relative = root.relative_to(tmp_path)
     before = tiles_of(tmp_path / "t")
     result = tile(relative, (tmp_path / "t").relative_to(tmp_path), options=OPTIONS)
@@ -206,7 +207,7 @@ def test_overwrite_keeps_the_finished_tileset_until_the_new_one_is_whole(root, t
     before = tree(tmp_path / "t")
     other = TileOptions(size=64, split="random")
     with spoiled(root, "ccc"), pytest.raises(ClassesError, match="ccc"):
-        tile(root, tmp_path / "t", options=other, workers=1, overwrite=True)
+        tile(root, tmp_path / "t", options=replace(other, workers=1), overwrite=True)
     assert tree(tmp_path / "t") == before
     assert {path.name for path in tmp_path.iterdir()} == {"f", "t"}
     with pytest.raises(UsageError, match="is left"):
@@ -268,7 +269,7 @@ def test_a_run_killed_between_two_renames_has_its_old_tileset_back(root, tmp_pat
 def test_a_dry_run_writes_nothing_and_counts_what_the_real_one_makes(root, tmp_path, more):
     options = TileOptions(**{"size": TILE, "split": "random", **more})
     before = tree(tmp_path)
-    plan = dry_run(root, tmp_path / "t", options=options)
+    plan = tile(root, tmp_path / "t", options=options, dry_run=True).plan
     assert tree(tmp_path) == before and not (tmp_path / "t").exists()
     result = tile(root, tmp_path / "t", options=options)
     counts = {split: n for split, n in result.tileset.manifest["tiles"].items() if n}
@@ -288,7 +289,7 @@ def test_a_dry_run_of_deep_pixels_is_not_far_off(tmp_path, dtype, scale):
     image = ((1000 + 300 * rng.standard_normal((3, 256, 256))) * unit).astype(dtype)
     make_scene(tmp_path / "f", size=256, image=image)
     options = TileOptions(size=64, split="random", scale=scale)
-    plan = dry_run(tmp_path / "f", tmp_path / "t", options=options)
+    plan = tile(tmp_path / "f", tmp_path / "t", options=options, dry_run=True).plan
     tile(tmp_path / "f", tmp_path / "t", options=options)
     written = sum(p.stat().st_size for p in (tmp_path / "t").glob("*/*"))
     assert plan.bytes == pytest.approx(written, rel=0.3)

@@ -1,0 +1,102 @@
+"""From a verb's options dataclass to the options of its command."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from sattrans.cli.console import guarded
+from sattrans.utils.options import OptionField, option_fields
+
+R = TypeVar("R")
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that other options made.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and print the plan; write nothing.")]
+
+
+def command(function: Callable[..., R]) -> Callable[..., R]:
+    """Return a function for `typer.Typer.command`, with an option for each field of the options dataclass.
+
+    `function` has a verb's shape: arguments, `output`, `options` (an options dataclass), then `overwrite` and
+    `dry_run`. In place of the parameter `options` the command has the dataclass's fields; it reads them, builds the
+    dataclass and calls `function`. Errors become one line.
+    """
+    signature = inspect.signature(function)
+    kind: type = signature.parameters["options"].annotation
+    assert is_dataclass(kind)
+    described = option_fields(kind)
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name == "options":
+            parameters += [shown for one in described for shown in _parameters(one)]
+        else:
+            parameters.append(parameter)
+
+    @functools.wraps(function)
+    def run(**given: Any) -> R:
+        values = {}
+        for one in described:
+            texts = [given.pop(name) for name in _names(one)]
+            if (value := _value(one, texts)) is not None:
+                values[one.name] = value
+        return function(**given, options=kind(**values))
+
+    keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    run.__signature__ = signature.replace(parameters=keyword_only)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return guarded(run)
+
+
+def _names(one: OptionField) -> list[str]:
+    """Return the names of the parameters that stand for a field: its own, and one for each alias."""
+    return [one.name, *(f"{one.name}_{number}" for number, _ in enumerate(one.option.aliases, 2))]
+
+
+def _parameters(one: OptionField) -> list[inspect.Parameter]:
+    option = one.option
+    default = f" [dim]Default: {_escaped(option.default)}.[/dim]" if option.default else ""
+    flags = [one.flag, option.short] if option.short else [one.flag]
+    if one.kind is bool and one.default:
+        flags[0] += f"/--no-{one.flag[2:]}"
+    shown = typer.Option(
+        *flags, help=_escaped(option.help) + default, metavar=option.metavar, rich_help_panel=option.panel
+    )
+    hidden = [typer.Option(alias, hidden=True) for alias in option.aliases]
+    kind, usual = _kind(one), one.default if _as_text(one.default) else None
+    parameters = []
+    for name, described in zip(_names(one), [shown, *hidden], strict=True):
+        told = usual if described is shown else None
+        annotation: Any = Annotated[kind if told is not None else kind | None, described]
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=told, annotation=annotation))
+    return parameters
+
+
+def _kind(one: OptionField) -> Any:
+    """Return the type that Typer reads a field as: itself, or the text that is parsed here."""
+    if one.repeatable:
+        return list[str]
+    plain = one.kind in (str, int, float, bool, Path) or one.choices
+    return one.kind if plain and not one.option.parse else str
+
+
+def _as_text(value: Any) -> bool:
+    """Say whether Typer can take a default as it is."""
+    return isinstance(value, str | int | float | Path)
+
+
+def _value(one: OptionField, texts: list[Any]) -> Any:
+    """Return the value of a field from its parameters; None when none of them was given."""
+    if one.repeatable:
+        several = [text for part in texts for text in part or ()]
+        return one.read(several) if several else None
+    last = next((text for text in reversed(texts) if text is not None), None)
+    return one.read(last) if isinstance(last, str) else last
+
+
+def _escaped(text: str) -> str:
+    """Return text in which Rich sees no markup."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,265 @@
+"""Options, each written once: a field of a dataclass with an `Option` beside its type.
+
+```python
+@dataclass(frozen=True, slots=True)
+class TileOptions:
+    overlap: Annotated[int, Option("Pixels that neighbouring tiles share.", minimum=0)] = 0
+```
+
+That line gives the option of the command line (`sattrans.cli.options`), its check (`check`), its value in a manifest
+(`recorded`), its name in an options file (`from_mapping`), and its row in the documentation (`markdown_table`). A field
+without an `Option` is for Python alone.
+"""
+
+import math
+import operator
+import types
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from sattrans.errors import OptionError, did_you_mean
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a field's type does not say of an option.
+
+    Args:
+        help: One sentence for `--help` and for the documentation.
+        panel: The heading in `--help` that the option stands under; None for the general one.
+        short: A flag of one letter, such as `-s`.
+        name: The name on the command line, when it is not the field's.
+        aliases: Other names that the command line accepts but does not list.
+        default: What None means, such as "as published, or 256".
+        metavar: What `--help` calls the value.
+        minimum: The lowest number.
+        maximum: The highest number.
+        above: A number that the value must exceed.
+        below: A number that the value must stay under.
+        decides_bytes: Whether the option can change the output; only then a manifest records it.
+        recorded_as: The key in a manifest, when it is not the field's name.
+        parse: Read one text of the command line. For a mapping, it returns a part of the mapping.
+    """
+
+    help: str
+    panel: str | None = field(default=None, kw_only=True)
+    short: str | None = field(default=None, kw_only=True)
+    name: str | None = field(default=None, kw_only=True)
+    aliases: tuple[str, ...] = field(default=(), kw_only=True)
+    default: str | None = field(default=None, kw_only=True)
+    metavar: str | None = field(default=None, kw_only=True)
+    minimum: float | None = field(default=None, kw_only=True)
+    maximum: float | None = field(default=None, kw_only=True)
+    above: float | None = field(default=None, kw_only=True)
+    below: float | None = field(default=None, kw_only=True)
+    decides_bytes: bool = field(default=True, kw_only=True)
+    recorded_as: str | None = field(default=None, kw_only=True)
+    parse: Callable[[str], Any] | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OptionField:
+    """A field of an options dataclass, and its `Option`.
+
+    `kind` is the field's type without `None` and without the annotation.
+    """
+
+    name: str
+    kind: Any
+    default: Any
+    option: Option
+
+    @property
+    def flag(self) -> str:
+        """The option on the command line, such as `--min-valid`."""
+        return self.option.name or f"--{self.name.replace('_', '-')}"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of a `Literal`; nothing for any other type."""
+        return get_args(self.kind) if get_origin(self.kind) is Literal else ()
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether the value is a mapping, each part of which is one text on the command line."""
+        return get_origin(self.kind) is Mapping
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the command line takes the option several times."""
+        return self.is_mapping or (get_origin(self.kind) in (tuple, Sequence) and self.option.parse is None)
+
+    def read(self, texts: str | Sequence[str]) -> Any:
+        """Return the value that the command line's text, or texts of a repeatable option, stand for."""
+        parse: Callable[[str], Any] = self.option.parse or str
+        if isinstance(texts, str):
+            return parse(texts)
+        if not self.is_mapping:
+            return tuple(parse(text) for text in texts)
+        value: dict[str, Any] = {}
+        for text in texts:
+            for key, part in parse(text).items():
+                if value.setdefault(key, part) != part:
+                    raise OptionError(f"{self.flag} gives {key} twice, as {value[key]} and as {part}")
+        return value
+
+
+def option_fields(options: type) -> tuple[OptionField, ...]:
+    """Return the fields of an options dataclass that have an `Option`, in their order."""
+    return _described(options)
+
+
+@cache
+def _described(options: Any) -> tuple[OptionField, ...]:
+    hints = get_type_hints(options, include_extras=True)
+    found = []
+    for one in fields(options):
+        described = [part for part in get_args(hints[one.name])[1:] if isinstance(part, Option)]
+        if get_origin(hints[one.name]) is Annotated and described:
+            kind = _without_none(get_args(hints[one.name])[0])
+            default = one.default if one.default_factory is MISSING else one.default_factory()
+            found.append(OptionField(one.name, kind, default, described[0]))
+    return tuple(found)
+
+
+def _without_none(kind: Any) -> Any:
+    if get_origin(kind) in (Union, types.UnionType):
+        rest = [part for part in get_args(kind) if part is not type(None)]
+        return rest[0] if len(rest) == 1 else Union[tuple(rest)]  # noqa: UP007  made of a tuple
+    return kind
+
+
+def check(options: Any) -> None:
+    """Raise `OptionError` for a value of an options dataclass that is out of bounds, or is not one of the choices."""
+    for one in option_fields(type(options)):
+        value = getattr(options, one.name)
+        if value is None:
+            continue
+        if one.choices and value not in one.choices:
+            raise OptionError(f"{one.flag} must be one of {', '.join(one.choices)}, got {value}")
+        if isinstance(value, Mapping):
+            for key, part in value.items():
+                _check_number(one, part, f"{key}=")
+        else:
+            _check_number(one, value)
+
+
+def _check_number(one: OptionField, value: Any, key: str = "") -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    option, got = one.option, f"got {key}{value:g}" if isinstance(value, float) else f"got {key}{value}"
+    limits = (
+        ("at least", option.minimum, operator.ge),
+        ("above", option.above, operator.gt),
+        ("at most", option.maximum, operator.le),
+        ("below", option.below, operator.lt),
+    )
+    bounds = [(f"{name} {bound}", holds(value, bound)) for name, bound, holds in limits if bound is not None]
+    if bounds and not (all(holds for _, holds in bounds) and math.isfinite(value)):
+        limit = " and ".join(text for text, _ in bounds)
+        raise OptionError(f"{one.flag} must be {limit}{' and finite' if math.isinf(value) else ''}, {got}")
+
+
+def recorded(options: Any) -> dict[str, Any]:
+    """Return the options that decide the output, as a manifest keeps them."""
+    named = [one for one in option_fields(type(options)) if one.option.decides_bytes]
+    return {one.option.recorded_as or one.name: _plain(getattr(options, one.name)) for one in named}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def from_mapping(options: type[T], given: Mapping[str, Any], where: str, without: Collection[str] = ()) -> T:
+    """Return options from names and values, such as a table of a TOML file.
+
+    Args:
+        options: The options dataclass.
+        given: Values by the names of fields.
+        where: What a message says that the names stand in, such as "--options recipe.toml: [train]".
+        without: Names of fields that may not be given here.
+
+    Raises:
+        OptionError: A name is unknown, or a value is not of the field's type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    known = [one.name for one in option_fields(options) if one.name not in without]
+    for name in given:
+        if name not in known:
+            raise OptionError(f"{where}: unknown option '{name}'{did_you_mean(name, known)}")
+    try:
+        return TypeAdapter(options).validate_python(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        own = first.get("ctx", {}).get("error")  # an error that the dataclass itself raised
+        name = ".".join(map(str, first["loc"]))
+        raise OptionError(str(own) if own else f"{where}: {name}={first['input']}: {first['msg']}") from error
+
+
+def markdown_table(options: type) -> str:
+    """Return a table in Markdown: a row for each option, with its values, default and meaning."""
+    rows = ["| Option | Values | Default | Meaning |", "|---|---|---|---|"]
+    for one in option_fields(options):
+        flags = ", ".join(f"`{flag}`" for flag in (one.flag, one.option.short) if flag)
+        cells = (flags, _values(one), _default(one), one.option.help)
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _values(one: OptionField) -> str:
+    if one.choices:
+        return ", ".join(f"`{choice}`" for choice in one.choices)
+    several = ", repeatable" if one.repeatable else ""
+    if one.option.metavar:
+        return f"`{one.option.metavar}`{several}"
+    names = {int: "whole number", float: "number", bool: "flag", Path: "path"}
+    return names.get(one.kind, "text") + several
+
+
+def _default(one: OptionField) -> str:
+    if one.option.default:
+        return one.option.default
+    if one.kind is bool:
+        return "on" if one.default else "off"
+    return f"`{one.default}`" if one.default not in (None, (), {}, "") else "none"
+
+
+Seed = Annotated[int, Option("Same seed, same result.", minimum=0)]
+"""Seed of all random generators, 0 or more."""
+
+Device = Annotated[
+    str, Option("auto, cpu, cuda or mps; auto takes the fastest that is available.", decides_bytes=False)
+]
+"""Device that networks run on."""
+
+Workers = Annotated[
+    int | None,
+    Option("Threads that work at once.", default="one per processor", minimum=1, decides_bytes=False),
+]
+"""Number of threads, 1 or more; None for one per processor."""
+
+DatasetName = Annotated[
+    str | None, Option("The dataset's name (sattrans datasets).", default="recognised by its files")
+]
+"""Name of a dataset plugin; None to find the one that recognises the folder."""
+
+CreationOptions = Annotated[
+    tuple[str, ...],
+    Option(
+        "An option of GDAL's COG driver, such as COMPRESS=DEFLATE; repeatable.",
+        metavar="NAME=VALUE",
+        decides_bytes=False,
+    ),
+]
+"""Options of GDAL's COG driver, as NAME=VALUE."""
