@@ -231,7 +231,7 @@ def test_models_page(name):
     with torch.device("meta"):
         built = model(TileSpec(256, 3), model.Options())
     generator, whole = (sum(p.numel() for p in network.parameters()) for network in (built.generator, built))
-    costs = section(DOCS / "models.md", "What they cost")
+    costs = section(DOCS / "models.md", "Size and cost")
     assert f"| {name} | {generator:,} | {whole - generator:,} |" in costs
 
 
