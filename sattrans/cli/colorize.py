@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from sattrans.cli.console import guarded, notify, say
-from sattrans.cli.params import DatasetName, Overwrite
+from sattrans.cli.console import notify, say
+from sattrans.cli.options import DryRun, Overwrite, command
+from sattrans.colorize.options import ColorizeOptions
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("colorize", rich_help_panel="The path from map to image")(guarded(colorize))
+    app.command("colorize", rich_help_panel="The path from map to image")(command(colorize))
 
 
 def colorize(
@@ -22,17 +23,9 @@ def colorize(
             "--output", "-o", help="A file or a folder. [dim]Default: <name>.color.tif, <folder>-color/.[/dim]"
         ),
     ] = None,
-    dataset: DatasetName = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            "--classes", help="A classes.toml: values, names, colours. [dim]Default: one that lies there.[/dim]"
-        ),
-    ] = None,
-    rgb: Annotated[bool, typer.Option("--rgb", help="Write colours instead of values with a colour table.")] = False,
-    legend: Annotated[
-        bool, typer.Option("--legend", help="Add a PNG: each class's colour, value, name and share of the pixels.")
-    ] = False,
+    options: ColorizeOptions = ColorizeOptions(),
+    *,
+    dry_run: DryRun = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn masks into maps a person can read; writes copies.
@@ -41,11 +34,14 @@ def colorize(
     """
     from sattrans.colorize import colorize as run
 
-    result = run(path, output, dataset, rgb, overwrite, classes, legend)
+    result = run(path, output, options, overwrite=overwrite, dry_run=dry_run)
     notify(result.notices)
     made, kept = len(result.made), len(result.kept)
-    where = (result.made + result.kept)[0]
-    target = where if path.is_file() else where.parent
+    first = (result.made + result.kept + result.planned)[0]
+    target = first if path.is_file() else first.parent
+    if dry_run:
+        say(f"{target}: {len(result.planned)} would be coloured, {kept} were there; nothing written")
+        return
     idle = " (nothing to do)" if not made and not result.legend_made else ""
     say(f"{target}: {made} coloured" + (f", {kept} were there{idle}" if kept else ""))
     if result.legend:

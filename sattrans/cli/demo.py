@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.console import guarded, say
-from sattrans.cli.params import Overwrite, Seed
+from sattrans.cli.console import say
+from sattrans.cli.options import DryRun, Overwrite, command
+from sattrans.demo.options import DemoOptions
 
 if TYPE_CHECKING:
     from sattrans.demo import Step
@@ -15,26 +16,31 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("demo", rich_help_panel="What there is")(guarded(demo))
+    app.command("demo", rich_help_panel="What there is")(command(demo))
 
 
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder that everything goes into.")] = Path(
         "sattrans-demo"
     ),
-    seed: Seed = 0,
+    options: DemoOptions = DemoOptions(),
+    *,
+    dry_run: DryRun = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Run the whole pipeline on a small synthetic place, a few minutes on two processor cores.
 
     Example: sattrans demo
     """
-    from sattrans.demo import DemoOptions
     from sattrans.demo import demo as run
 
-    options = DemoOptions(seed=seed)
-    say(f"A synthetic place of seed {seed} in {output}: landcover/ to learn from, map.tif to generate from")
-    result = run(run_step, output, options, overwrite)
+    if not dry_run:
+        say(f"A synthetic place of seed {options.seed} in {output}: landcover/ to learn from, map.tif to generate from")
+    result = run(output, options, run=run_step, overwrite=overwrite, dry_run=dry_run)
+    if dry_run:
+        for step in result.steps:
+            say(f"$ {shlex.join(('sattrans', *step.arguments))}")
+        return
     say(f"\nThe picture, map beside image: {result.picture}")
     say(f"The image, a GeoTIFF: {result.image}")
     say(f"The scores, a page to look at: {result.scores / 'report.html'}")

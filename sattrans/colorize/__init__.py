@@ -7,6 +7,7 @@ from sattrans.utils.lazy import lazy_names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sattrans.colorize.api import ColorizeResult, colorize
+    from sattrans.colorize.options import ColorizeOptions
 
-__all__ = ["ColorizeResult", "colorize"]
-__getattr__ = lazy_names(__name__, {"api": __all__})
+__all__ = ["ColorizeOptions", "ColorizeResult", "colorize"]
+__getattr__ = lazy_names(__name__, {"api": ["ColorizeResult", "colorize"], "options": ["ColorizeOptions"]})

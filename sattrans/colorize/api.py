@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sattrans.colorize.legend import check_legend, write_legend
 from sattrans.colorize.masks import find_masks
+from sattrans.colorize.options import ColorizeOptions
 from sattrans.data.dataset import COPY, IMAGE_SUFFIXES, LEGEND
 from sattrans.errors import OptionError, OutputExists, UsageError
 from sattrans.raster.class_map import ClassMap, class_map
@@ -18,15 +19,22 @@ from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.utils.console import bar
 from sattrans.utils.manifest import check_writable_folder
+from sattrans.utils.options import recorded
 
 RASTER_SUFFIXES = (".tif", ".tiff")
 
 
 @dataclass(frozen=True, slots=True)
 class ColorizeResult:
-    """The copies made, those that were there already, and what a user should know.
+    """What `colorize` made, or would make.
 
-    `legend` is the legend's file where one was asked for, `legend_made` whether it was written now.
+    Attributes:
+        made: The copies that were written.
+        kept: The copies that existed already.
+        notices: What a user should know, a sentence each.
+        legend: The legend's file, if there is to be one.
+        legend_made: Whether the legend was written now.
+        planned: Of a dry run, the copies that would be written.
     """
 
     made: tuple[Path, ...]
@@ -34,58 +42,72 @@ class ColorizeResult:
     notices: tuple[str, ...]
     legend: Path | None = None
     legend_made: bool = False
+    planned: tuple[Path, ...] = ()
 
 
 def colorize(
     path: Path,
     output: Path | None = None,
-    dataset: str | None = None,
-    rgb: bool = False,
+    options: ColorizeOptions = ColorizeOptions(),
+    *,
     overwrite: bool = False,
-    classes: Path | None = None,
-    legend: bool = False,
+    dry_run: bool = False,
 ) -> ColorizeResult:
     """Write readable copies of a mask, a folder of masks, a dataset's masks or a tileset's maps.
 
-    A copy keeps the values and gets a colour table, or holds red, green and blue with `rgb`. A file goes to
-    `output` or beside itself as `<name>.color.tif`; a folder's go into `output` or `<folder>-color/`. `legend`
-    adds a PNG with each class's colour, value, name and share of all pixels: `legend.png` in that folder, or
-    `<name>.legend.png` beside the copy of a file.
+    A copy keeps the values and gets a colour table, or has red, green and blue bands with `options.rgb`. The classes
+    are those of `options.classes` (see `read_classes`) or of `options.dataset`; if neither is given, those of the
+    tileset, of a `classes.toml` beside the masks, of the dataset that recognises the folder, or of the masks' colour
+    table or values. Copies that exist already, made with the same options, are left.
 
-    The classes are those of `dataset` or of the file `classes` (see `read_classes`), else a tileset's own, those of
-    a `classes.toml` that lies there, of the dataset that recognises the folder, or of the masks' colour table or
-    values. Copies that are there already, made with the same options, are left. Raises `UsageError` for what cannot
-    be, before anything is written; `ClassesError` and `RasterError` for a mask that is not right: the copies made
-    before it stay, and the same call goes on from there.
+    Args:
+        path: A mask, a folder of masks, a dataset or a tileset.
+        output: The file or folder of the copies; None for `<name>.color.tif` beside a mask, `<folder>-color/` for a
+            folder. The legend is `legend.png` in that folder, or `<name>.legend.png` beside the copy of a mask.
+        options: Where the classes come from, and what is written.
+        overwrite: Replace copies that other options made.
+        dry_run: Check every mask, but write nothing.
+
+    Returns:
+        The copies that were made, or would be, and those that existed already.
+
+    Raises:
+        UsageError: The output or the options do not fit; raised before anything is written.
+        ClassesError: A mask holds values that no class has; earlier copies stay, and the same call continues.
+        RasterError: A mask cannot be read; as above.
     """
-    masks = find_masks(path, dataset, classes)
+    masks = find_masks(path, options.dataset, options.classes)
     targets, legend_path = _targets(path, masks.sources, output)
+    legend, rgb = options.legend, options.rgb
     if legend and not overwrite:
         check_legend(legend_path)
-    options = [_options(source, masks.palette, rgb) for source in masks.sources]
-    finished = [not overwrite and is_finished(*both) for both in zip(targets, options, strict=True)]
+    made_with = [_resolved_options(source, masks.palette, options) for source in masks.sources]
+    finished = [not overwrite and is_finished(*both) for both in zip(targets, made_with, strict=True)]
     notices = list(masks.notices)
     said: dict[str, list[str]] = defaultdict(list)  # what to know of a map, and the maps that it is true of
     pixels = np.zeros(len(masks.palette) + 1, np.int64)
     with bar(len(targets), "colorize", "map") as progress:
-        for source, target, told, is_there in zip(masks.sources, targets, options, finished, strict=True):
+        for source, target, resolved, is_there in zip(masks.sources, targets, made_with, finished, strict=True):
             if legend or not is_there:
                 with open_raster(source) as raster:
                     map_ = class_map(raster, masks.palette)
                     pixels += map_.count()  # a look at all of it, so that a bad map leaves no half of a copy
                     if not is_there:
-                        _write(target, raster, map_, rgb, told, overwrite)
+                        if not dry_run:
+                            _write(target, raster, map_, rgb, resolved, overwrite)
                         said[map_.notice.removeprefix(f"{raster.path}: ")].append(raster.path)
             progress.update()
     for notice, paths in said.items():
         others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         notices += [f"{paths[0]}{others}: {notice}"] if notice else []
-    made = tuple(target for target, is_there in zip(targets, finished, strict=True) if not is_there)
+    new = tuple(target for target, is_there in zip(targets, finished, strict=True) if not is_there)
     kept = tuple(target for target, is_there in zip(targets, finished, strict=True) if is_there)
+    if dry_run:
+        return ColorizeResult((), kept, tuple(notices), legend_path if legend else None, planned=new)
     if not legend:
-        return ColorizeResult(made, kept, tuple(notices))
-    new = write_legend(legend_path, masks.palette, pixels.tolist())
-    return ColorizeResult(made, kept, tuple(notices), legend_path, new)
+        return ColorizeResult(new, kept, tuple(notices))
+    legend_made = write_legend(legend_path, masks.palette, pixels.tolist())
+    return ColorizeResult(new, kept, tuple(notices), legend_path, legend_made)
 
 
 def _targets(path: Path, sources: Sequence[Path | str], output: Path | None) -> tuple[list[Path], Path]:
@@ -115,14 +137,14 @@ def _targets(path: Path, sources: Sequence[Path | str], output: Path | None) -> 
     return targets, folder / LEGEND
 
 
-def _options(source: Path | str, palette: Palette, rgb: bool) -> dict[str, object]:
+def _resolved_options(source: Path | str, palette: Palette, options: ColorizeOptions) -> dict[str, object]:
     mask = Path(source)
     stat = mask.stat()
     return {
         "mask": mask.name,
         "bytes": stat.st_size,
         "time": stat.st_mtime_ns,
-        "rgb": rgb,
+        **recorded(options),
         "palette": "; ".join("{} {} #{:02x}{:02x}{:02x}".format(c.value, c.name, *c.color) for c in palette.classes),
     }
 

@@ -6,7 +6,8 @@ from sattrans.utils.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sattrans.demo.api import DemoOptions, Step, demo
+    from sattrans.demo.api import DemoResult, Step, demo
+    from sattrans.demo.options import DemoOptions
 
-__all__ = ["DemoOptions", "Step", "demo"]
-__getattr__ = lazy_names(__name__, {"api": __all__})
+__all__ = ["DemoOptions", "DemoResult", "Step", "demo"]
+__getattr__ = lazy_names(__name__, {"api": ["DemoResult", "Step", "demo"], "options": ["DemoOptions"]})

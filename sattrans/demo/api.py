@@ -1,14 +1,14 @@
 """The whole pipeline on a small synthetic place: the commands in their order, and the place they begin with."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from sattrans.data.contact_sheet import write_sheet
 from sattrans.demo.landscape import PALETTE, PIXEL, make_place
-from sattrans.errors import check_seed
+from sattrans.demo.options import DemoOptions
 from sattrans.plugins import fallback_model
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import open_raster
@@ -49,28 +49,6 @@ CORNER = (600_000.0, 640_000.0)
 
 
 @dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """How large the demo is: `scenes` square ones of `side` px, a map, tiles of `size` px, and the training.
-
-    The defaults take a few minutes on two processor cores.
-    """
-
-    seed: int = 0
-    scenes: int = 4
-    side: int = 1024
-    map_height: int = 768
-    map_width: int = 1024
-    size: int = 128
-    steps: int = 2000
-    batch_size: int = 2
-    width: int = 16
-
-    def __post_init__(self) -> None:
-        """Raise `OptionError` for a seed that cannot be."""
-        check_seed(self.seed)
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """One command: its arguments as a user types them, what it leaves, and whether that is there already.
 
@@ -84,33 +62,58 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """The picture (map beside generated image), the generated GeoTIFF, and the folder with the scores."""
+    """What the demo made, or would make.
+
+    Attributes:
+        picture: Map and generated image side by side, a PNG.
+        image: The generated GeoTIFF.
+        scores: The folder with the scores.
+        steps: Of a dry run, the commands that would run.
+    """
 
     picture: Path
     image: Path
     scores: Path
+    steps: tuple[Step, ...] = ()
 
 
 def demo(
+    output: Path | None = None,
+    options: DemoOptions = DemoOptions(),
+    *,
     run: Callable[[Step], None],
-    folder: Path = DEFAULT_FOLDER,
-    options: DemoOptions | None = None,
     overwrite: bool = False,
+    dry_run: bool = False,
 ) -> DemoResult:
-    """Make a synthetic place in `folder`, and let `run` take each command of the pipeline over it.
+    """Make a synthetic landscape in a folder, and run each command of the pipeline on it.
 
-    `run` raises where a command fails. Everything stays inside the folder. What is there already is kept, so an
-    interrupted demo goes on. Raises `OutputExists` for a folder of other options, or that is no demo's.
+    Everything stays inside the folder. What exists already is kept, so an interrupted demo continues.
+
+    Args:
+        output: The folder; None for `sattrans-demo`.
+        options: Seed and sizes.
+        run: Runs one command; it raises if the command fails.
+        overwrite: Replace a demo that other options made.
+        dry_run: Check the folder and list the commands, but run and write nothing.
+
+    Returns:
+        The files to look at.
+
+    Raises:
+        OutputExists: The folder is a demo of other options, or is no demo.
     """
-    options = options or DemoOptions()
+    folder = output or DEFAULT_FOLDER
     check_writable_folder(folder)
+    result = DemoResult(folder / "demo.png", folder / "sat.tif", folder / "evaluation")
+    if dry_run:
+        _check_claim(folder, options, overwrite)
+        return replace(result, steps=tuple(_steps(folder, options)))
     with lock(folder):
         _claim(folder, options, overwrite)
         make_dataset(folder / "landcover", options)
         make_map(folder / "map.tif", options)
         for step in _steps(folder, options):
             run(step)
-        result = DemoResult(folder / "demo.png", folder / "sat.tif", folder / "evaluation")
         if not result.picture.is_file():
             _write_picture(result.picture, folder / "map.tif", result.image)
         _finish(folder)
@@ -181,14 +184,22 @@ def _write_picture(path: Path, map_: Path, image: Path) -> None:
         write_sheet(path, [(colors, generated.read(bands=(1, 2, 3)).astype(np.uint8))], ("map", "generated"))
 
 
-def _claim(folder: Path, options: DemoOptions, overwrite: bool) -> None:
-    """Mark the folder as a demo's, begun. Only a folder that is one is ever replaced."""
+def _check_claim(folder: Path, options: DemoOptions, overwrite: bool) -> bool:
+    """Return whether the folder is a demo of these options. Raises `OutputExists` if it may not become one."""
     manifest = folder / MANIFEST
     there = next((path for path in (manifest, begun_of(manifest)) if path.is_file()), None)
     check_free(folder, MANIFEST)
     if there and not overwrite:
         check_same_options(folder, read_manifest(there, "demo", VERSION)["options"], asdict(options))
+        return True
+    return False
+
+
+def _claim(folder: Path, options: DemoOptions, overwrite: bool) -> None:
+    """Mark the folder as a demo's, begun. Only a folder that is one is ever replaced."""
+    if _check_claim(folder, options, overwrite):
         return
+    manifest = folder / MANIFEST
     remove(folder)
     folder.mkdir(parents=True)
     write_manifest(begun_of(manifest), "demo", VERSION, {"created": now(), "options": asdict(options)})

@@ -6,7 +6,8 @@ from sattrans.utils.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sattrans.mosaic.api import MosaicOptions, MosaicResult, mosaic
+    from sattrans.mosaic.api import MosaicResult, mosaic
+    from sattrans.mosaic.options import MosaicOptions
 
 __all__ = ["MosaicOptions", "MosaicResult", "mosaic"]
-__getattr__ = lazy_names(__name__, {"api": __all__})
+__getattr__ = lazy_names(__name__, {"api": ["MosaicResult", "mosaic"], "options": ["MosaicOptions"]})

@@ -13,7 +13,8 @@ from sattrans.errors import OptionError, RasterError, UsageError
 from sattrans.mosaic.dataset_pool import DatasetPool
 from sattrans.mosaic.estimate import MosaicEstimate, estimate
 from sattrans.mosaic.layout import ChunkJoiner, MosaicPlan, plan_mosaic
-from sattrans.mosaic.methods import METHODS, Method, class_map_methods
+from sattrans.mosaic.methods import METHODS, class_map_methods
+from sattrans.mosaic.options import MAX_DEFAULT_WORKERS, Method, MosaicOptions
 from sattrans.mosaic.tiles import MosaicTile, PixelFormat, find_tiles, inspect_tiles
 from sattrans.raster.cog.disk_space import check_room
 from sattrans.raster.cog.options import parse_creation
@@ -24,32 +25,11 @@ from sattrans.utils.atomic import check_takes_files
 from sattrans.utils.console import progress_bar
 from sattrans.utils.executor import as_done, executor, processors
 from sattrans.utils.hashing import fingerprint
+from sattrans.utils.options import recorded
 from sattrans.utils.version import __version__
-
-MAX_DEFAULT_WORKERS = 8
-"""Upper limit of the default number of threads: each holds a chunk in memory, and more do not speed up the disk."""
 
 WORDS = {"tiles": "of other tiles, or of these before they changed"}
 """How a mosaic was made where its tiles' hash alone differs."""
-
-
-@dataclass(frozen=True, slots=True)
-class MosaicOptions:
-    """Options of `mosaic`.
-
-    Attributes:
-        blend: What becomes of pixels that several tiles cover; None: "feather", or "first" for tiles of one band.
-        res: Size of a pixel in units of the tiles' CRS, above 0; None: that of the tiles.
-        bounds: Part to write, as "left,bottom,right,top" in the tiles' CRS; None: the extent of all tiles.
-        creation: Options of GDAL's COG driver, as "NAME=VALUE".
-        workers: Number of threads, at least 1; None: one per processor, up to 8.
-    """
-
-    blend: Method | None = None
-    res: float | None = None
-    bounds: str | None = None
-    creation: Sequence[str] = ()
-    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +59,9 @@ class MosaicResult:
 
 def mosaic(
     tiles: Path,
-    output: Path,
-    options: MosaicOptions | None = None,
+    output: Path | None = None,
+    options: MosaicOptions = MosaicOptions(),
+    *,
     overwrite: bool = False,
     dry_run: bool = False,
 ) -> MosaicResult:
@@ -91,8 +72,8 @@ def mosaic(
 
     Args:
         tiles: Folder of tiles with 8 bits per band and one CRS; without `options.res`, also one resolution and grid.
-        output: The GeoTIFF to write, outside the folder of tiles.
-        options: See `MosaicOptions`.
+        output: The GeoTIFF to write, outside the folder of tiles; None for `<folder>-mosaic.tif` beside the folder.
+        options: How the tiles are joined.
         overwrite: Replace an existing output.
         dry_run: Check everything and estimate memory and disk space, but write nothing.
 
@@ -103,15 +84,15 @@ def mosaic(
         UsageError: Tiles do not match each other, an option is wrong, or the output is something else.
         RasterError: A tile cannot be read or used, or the disk has too little space.
     """
-    options = options or MosaicOptions()
-    creation = parse_creation(options.creation)
-    _check(output, options)
+    output = output or _default_output(tiles)
+    creation = parse_creation(options.co)
+    _check(output)
     paths = find_tiles(tiles, output)
     workers = min(processors(), MAX_DEFAULT_WORKERS) if options.workers is None else options.workers
     with DatasetPool() as datasets:  # outermost: a dataset must not be closed while a thread reads it
         with executor(workers) as pool:
             found = inspect_tiles(paths, tiles, datasets, pool, options.res)
-        pixel_format, method = found[0].format, _method(found[0].format, options.blend)
+        pixel_format, method = found[0].format, _method(found[0].format, options.method)
         # The values of a single band may be classes, which must not be mixed, unless the user chose to average them.
         is_map = pixel_format.bands == 1 and not METHODS[method].averages
         plan = plan_mosaic(found, is_map, options.res, options.bounds)
@@ -120,13 +101,12 @@ def mosaic(
         def result(made: bool, needed: MosaicEstimate | None = None) -> MosaicResult:
             return MosaicResult(output, height, width, len(plan.tiles), plan.gap_share, tuple(plan.gaps), made, needed)
 
-        recorded = {
+        resolved = {
+            **recorded(options),
             "tiles": _identity(paths, found),
             "blend": method,
-            "res": options.res,
-            "bounds": options.bounds,
         }
-        if not overwrite and is_finished(output, recorded, creation, WORDS):
+        if not overwrite and is_finished(output, resolved, creation, WORDS):
             return result(made=False)
         check_takes_files(output)
         with executor(workers) as pool:
@@ -137,9 +117,9 @@ def mosaic(
         needed = estimate(joiner, output, creation, workers)
         check_room(output, needed.disk)
         if dry_run:
-            check_begun(output, recorded, overwrite, creation, words=WORDS)
+            check_begun(output, resolved, overwrite, creation, words=WORDS)
             return result(made=False, needed=needed)
-        with row_writer(output, layout, recorded, overwrite, creation, words=WORDS) as writer:
+        with row_writer(output, layout, resolved, overwrite, creation, words=WORDS) as writer:
             missing, total = writer.missing(), len(layout.pieces)
             with (
                 executor(workers) as pool,
@@ -147,30 +127,31 @@ def mosaic(
             ):
                 for _ in as_done(pool, partial(joiner.write, writer), missing):
                     progress.update()
-            if _identity(paths, found) != recorded["tiles"]:
+            if _identity(paths, found) != resolved["tiles"]:
                 raise RasterError(
                     f"{tiles}: tiles changed while the mosaic was made; --overwrite makes it again from the start"
                 )
     return result(made=True)
 
 
-def _check(output: Path, options: MosaicOptions) -> None:
+def _default_output(tiles: Path) -> Path:
+    folder = tiles if tiles.name not in ("", "..") else tiles.resolve()
+    return folder.with_name(f"{folder.name}-mosaic.tif")
+
+
+def _check(output: Path) -> None:
     if output.suffix.lower() not in (".tif", ".tiff"):
         raise OptionError(f"-o {output}: the mosaic is a GeoTIFF; give a name that ends in .tif")
     if output.is_dir():
         raise OptionError(f"-o {output} is a folder; give the name of a file")
-    if options.blend is not None and options.blend not in METHODS:
-        raise OptionError(f"--blend must be one of {', '.join(METHODS)}, got {options.blend}")
-    if options.res is not None and not 0 < options.res < float("inf"):
-        raise OptionError(f"--res must be above 0 and finite, in units of the tiles' CRS, got {options.res:g}")
 
 
-def _method(pixel_format: PixelFormat, blend: Method | None) -> Method:
+def _method(pixel_format: PixelFormat, chosen: Method | None) -> Method:
     """Return the method: the chosen one, or the default for the format. Class maps are never averaged."""
-    method = blend or ("first" if pixel_format.bands == 1 else "feather")
+    method = chosen or ("first" if pixel_format.bands == 1 else "feather")
     if pixel_format.colormap and METHODS[method].averages:
         raise OptionError(
-            f"--blend {method} would average class values; for class maps choose {' or '.join(class_map_methods())}"
+            f"--method {method} would average class values; for class maps choose {' or '.join(class_map_methods())}"
         )
     return method
 

@@ -10,9 +10,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sattrans.errors import UsageError
+from sattrans.errors import OptionError, UsageError
 from sattrans.mosaic.dataset_pool import DatasetPool, Warp
-from sattrans.mosaic.methods import METHODS, Method
+from sattrans.mosaic.methods import METHODS
+from sattrans.mosaic.options import Method
 from sattrans.mosaic.tiles import MosaicTile
 from sattrans.raster.alignment import Grid
 from sattrans.raster.aoi import parse_bounds
@@ -82,14 +83,16 @@ class MosaicPlan:
 def plan_mosaic(tiles: Sequence[MosaicTile], is_map: bool, res: float | None, bounds: str | None) -> MosaicPlan:
     """Choose the mosaic's grid and find the window of each tile on it.
 
-    The grid is that of the first tile. With `res`, it has square pixels of that size and starts at the first tile's
-    corner. `bounds` clips it. Raises `UsageError` for tiles off the grid, for an implausible extent, and for bounds
-    that contain no tile.
+    The grid is that of the first tile. With `res`, it starts at the first tile's corner, and its pixels have that size
+    in metres on the ground. `bounds` clips it. Raises `UsageError` for tiles off the grid, for an implausible extent,
+    and for bounds that contain no tile.
     """
     reference = tiles[0].grid.georeference
     if res is not None:
-        width, height = reference.resolution
-        reference = reference.scaled(res / width, res / height)
+        pixel = tiles[0].ground_pixel
+        if pixel is None:
+            raise OptionError(f"--res {res:g}: {tiles[0].path} does not tell its ground resolution: give it a CRS")
+        reference = reference.scaled(res / pixel[0], res / pixel[1])
     placed = [_place(tile, tiles[0], reference, is_map, res) for tile in tiles]
     placed = [tile for tile in placed if tile.window.height and tile.window.width]
     extent = _extent(placed)
@@ -114,9 +117,10 @@ def _place(tile: MosaicTile, first: MosaicTile, reference: Georeference, is_map:
     if same_size and max(map(abs, offset)) <= GRID_TOLERANCE:
         return PlacedTile(tile.path, Window(round(top), round(left), height, width), None)
     if res is None:
+        pixel = tile.ground_pixel or own.resolution
         raise UsageError(
             f"{tile.path} is off the grid of {first.path} by {offset[0]:+.2f} columns and {offset[1]:+.2f} rows: "
-            f"--res {own.resolution[0]:g} resamples all tiles to one grid"
+            f"--res {pixel[0]:.4g} resamples all tiles to one grid"
         )
     # The pixels whose centres are in the tile: if two tiles share an edge, each centre is in only one of them.
     first_row, first_col = math.ceil(top - 0.5 - ROUNDING), math.ceil(left - 0.5 - ROUNDING)

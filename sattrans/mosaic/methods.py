@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sattrans.mosaic.options import Method
 from sattrans.raster.window import Window
 
-Method = Literal["first", "last", "mean", "feather"]
 Pixels = NDArray[np.uint8]
 Valid = NDArray[np.bool_] | None
 
@@ -248,7 +248,7 @@ METHODS: dict[Method, OverlapMethod] = {
         averages=True,
     ),
 }
-"""The methods by their name, as `--blend` takes it."""
+"""The methods by their name, as `--method` takes it."""
 
 
 def class_map_methods() -> tuple[Method, ...]:

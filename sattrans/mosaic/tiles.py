@@ -12,6 +12,7 @@ from sattrans.errors import OutputExists, RasterError, UsageError
 from sattrans.mosaic.dataset_pool import DatasetPool
 from sattrans.raster.alignment import Grid, target_grid
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.gsd import ground_pixel_or_unit
 from sattrans.raster.open import Raster, session
 from sattrans.raster.palette import RGB
 from sattrans.utils.manifest import is_unfinished
@@ -53,6 +54,11 @@ class MosaicTile:
     grid: Grid
     format: PixelFormat
     has_alpha: bool
+
+    @property
+    def ground_pixel(self) -> tuple[float, float] | None:
+        """Width and height of a pixel in metres on the ground; without a CRS, in units of the transform."""
+        return ground_pixel_or_unit(self.grid.georeference, self.grid.height, self.grid.width)
 
 
 def find_tiles(folder: Path, output: Path) -> list[Path]:
@@ -156,8 +162,8 @@ def _check_compatible(tile: MosaicTile, first: MosaicTile, res: float | None) ->
     if res is None and max(abs(a - b) / b for a, b in zip(size, reference_size, strict=True)) > 1e-6:
         raise UsageError(
             f"{tile.path} has pixels of {size[0]:g} × {size[1]:g}, {first.path} of {reference_size[0]:g} × "
-            f"{reference_size[1]:g}: choose the mosaic's resolution with --res, for example --res "
-            f"{min(size[0], reference_size[0]):g}"
+            f"{reference_size[1]:g}: choose the mosaic's resolution in metres with --res, for example --res "
+            f"{min((tile.ground_pixel or size)[0], (first.ground_pixel or reference_size)[0]):.4g}"
         )
     if tile.format != first.format:
         raise UsageError(

@@ -13,7 +13,7 @@ from rasterio.vrt import WarpedVRT
 
 from sattrans.errors import AlignmentError, OptionError, RasterError
 from sattrans.raster.georeference import Georeference, corners_of, crs_wkt
-from sattrans.raster.gsd import ground_pixel
+from sattrans.raster.gsd import ground_pixel_or_unit
 from sattrans.raster.open import Raster
 
 TOLERANCE = 0.01
@@ -99,14 +99,14 @@ def target_grid(image: Raster, resolution: float | None) -> Grid:
     """Return the grid that tiles of an image are cut from: its own, or one of square pixels of `resolution`.
 
     The corner and the directions of rows and columns stay. `resolution` is in metres on the ground, whatever the
-    units of the image's CRS. Raises `OptionError` if the image does not tell how large its pixels are on the ground,
-    or if they are too far from that resolution.
+    units of the image's CRS; without a CRS, the units of the transform are taken for metres. Raises `OptionError` if
+    the image does not tell how large its pixels are on the ground, or if they are too far from that resolution.
     """
     if resolution is None:
         return Grid.of(image)
     if not image.georeference.known:
         raise OptionError(f"--res {resolution:g}: {image.path} has no georeference, so its resolution is unknown")
-    pixel = ground_pixel(image.georeference, image.height, image.width)
+    pixel = ground_pixel_or_unit(image.georeference, image.height, image.width)
     if pixel is None:
         raise OptionError(
             f"--res {resolution:g}: {image.path} does not tell its ground resolution: give it a CRS and a transform"

@@ -30,6 +30,13 @@ def ground_pixel(place: Georeference, height: int, width: int) -> tuple[float, f
     return measured
 
 
+def ground_pixel_or_unit(place: Georeference, height: int, width: int) -> tuple[float, float] | None:
+    """Return `ground_pixel`; without a CRS, the pixel in units of the transform, which are taken for metres."""
+    if place.crs is None and not place.affine.is_identity:
+        return place.resolution
+    return ground_pixel(place, height, width)
+
+
 def _measured(place: Georeference, crs: CRS, height: int, width: int) -> tuple[float, float] | None:
     """Return width and height of the middle pixel on the ellipsoid."""
     # In degrees a pixel is small enough to be measured; elsewhere about 100 m, or the digits do not suffice.

@@ -36,8 +36,8 @@ def test_mosaic_against_rio_merge(tiles, tmp_path):
     contestants = {"rio merge": ([*rio, *tif], merged)}
     for blend in ("first", "feather"):
         output = tmp_path / f"{blend}.tif"
-        command = [sys.executable, "-m", "sattrans", "mosaic", str(tiles), "-o", str(output), "--blend", blend]
-        contestants[f"mosaic --blend {blend}"] = (command, output)
+        command = [sys.executable, "-m", "sattrans", "mosaic", str(tiles), "-o", str(output), "--method", blend]
+        contestants[f"mosaic --method {blend}"] = (command, output)
     seconds = median_seconds(contestants)
     peer = seconds.pop("rio merge")
     for name, ours in seconds.items():
@@ -56,5 +56,5 @@ def test_memory_of_a_large_mosaic(tmp_path):
             write_raster(path, picture[:, :high, :wide], "EPSG:2180", where, compress="zstd", predictor=2, tiled=True)
     for blend in ("first", "feather"):
         command = [sys.executable, "-m", "sattrans", "mosaic", tmp_path / "tiles", "-o", tmp_path / "m.tif"]
-        peak = peak_memory([*command, "--blend", blend, "--overwrite"])
-        print(f"mosaic --blend {blend}, {side}²: peak memory {peak / 1e6:.0f} MB (limit 500 MB)")
+        peak = peak_memory([*command, "--method", blend, "--overwrite"])
+        print(f"mosaic --method {blend}, {side}²: peak memory {peak / 1e6:.0f} MB (limit 500 MB)")

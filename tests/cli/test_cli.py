@@ -168,7 +168,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
 
 
 WRONG_LINES = [
-    (("mosaic", "t", "-o", "m.tif", "--blend", "banana"), "'--blend': 'banana' is not one of 'first', 'last'"),
+    (("mosaic", "t", "-o", "m.tif", "--method", "banana"), "'--method': 'banana' is not one of 'first', 'last'"),
     (("generate", "map.tif"), "Missing option '--output'"),
     (("generate", "map.tif", "-o", "x.tif", "--blnd", "none"), "No such option: --blnd"),
     (("generate", "map.tif", "-o", "x.tif", "--batch-size", "many"), "'--batch-size': Input should be a valid integer"),

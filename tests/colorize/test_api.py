@@ -10,7 +10,7 @@ from makers import make_folder, make_indices, make_landcover, write_raster
 from typer.testing import CliRunner
 
 from sattrans.cli import app
-from sattrans.colorize import colorize
+from sattrans.colorize import ColorizeOptions, colorize
 from sattrans.errors import ClassesError, OptionError, OutputExists, UsageError
 from sattrans.tile import TileOptions, tile
 
@@ -35,7 +35,7 @@ def test_a_dataset_gets_a_readable_copy_of_each_mask(landcover, tmp_path):
 
 
 def test_rgb_copies_hold_the_colours(landcover, tmp_path):
-    copy = colorize(landcover, tmp_path / "c", rgb=True).made[0]
+    copy = colorize(landcover, tmp_path / "c", ColorizeOptions(rgb=True)).made[0]
     with rasterio.open(copy) as out, rasterio.open(landcover / "masks" / copy.name) as src:
         wanted = np.array([USUAL[v] for v in range(5)], np.uint8)[src.read(1)]
         assert np.array_equal(np.moveaxis(out.read(), 0, -1), wanted)
@@ -44,7 +44,7 @@ def test_rgb_copies_hold_the_colours(landcover, tmp_path):
 def test_one_file_is_written_beside_itself(landcover, tmp_path):
     mask = next((landcover / "masks").glob("*.tif"))
     copy = write_raster(tmp_path / "mask.tif", rasterio.open(mask).read(1))
-    result = colorize(copy, dataset="landcover")
+    result = colorize(copy, options=ColorizeOptions(dataset="landcover"))
     assert result.made == (tmp_path / "mask.color.tif",)
     with rasterio.open(result.made[0]) as out:
         assert out.colormap(1)[3][:3] == (0, 197, 255)
@@ -54,7 +54,7 @@ def test_a_tileset_is_colored_by_its_own_palette(tmp_path):
     tileset = tile(
         make_folder(tmp_path / "f", classes_toml=True), tmp_path / "t", options=TileOptions(size=128)
     ).tileset
-    result = colorize(tmp_path / "t", tmp_path / "c", rgb=True)
+    result = colorize(tmp_path / "t", tmp_path / "c", ColorizeOptions(rgb=True))
     assert len(result.made) == len(tileset.tiles)
 
 
@@ -63,13 +63,13 @@ def test_a_second_time_there_is_nothing_to_do(landcover, tmp_path):
     again = colorize(landcover, tmp_path / "c")
     assert (len(again.made), len(again.kept)) == (0, 2)
     with pytest.raises(OutputExists, match="rgb"):
-        colorize(landcover, tmp_path / "c", rgb=True)
+        colorize(landcover, tmp_path / "c", ColorizeOptions(rgb=True))
 
 
 def test_a_mask_of_unknown_values_is_refused(tmp_path):
     mask = write_raster(tmp_path / "m.tif", np.full((20, 20), 9, np.uint8))
     with pytest.raises(ClassesError, match="values 9"):
-        colorize(mask, dataset="landcover")
+        colorize(mask, options=ColorizeOptions(dataset="landcover"))
     assert [p.name for p in tmp_path.iterdir()] == ["m.tif"]
 
 
@@ -85,17 +85,19 @@ def test_nodata_stays_nodata_whatever_its_value(tmp_path):
     values = np.full((20, 20), 1, np.int16)
     values[:5] = -9999
     mask = write_raster(tmp_path / "m.tif", values, nodata=-9999)
-    with rasterio.open(colorize(mask, tmp_path / "c.tif", dataset="landcover").made[0]) as out:
+    with rasterio.open(colorize(mask, tmp_path / "c.tif", ColorizeOptions(dataset="landcover")).made[0]) as out:
         assert out.nodata == 255
         assert np.array_equal(out.read(1) == 255, values == -9999)
-    with rasterio.open(colorize(mask, tmp_path / "rgb.tif", dataset="landcover", rgb=True).made[0]) as out:
+    with rasterio.open(
+        colorize(mask, tmp_path / "rgb.tif", ColorizeOptions(dataset="landcover", rgb=True)).made[0]
+    ) as out:
         assert np.array_equal(out.read(4) == 0, values == -9999)
 
 
 def test_the_same_copies_of_many_maps_are_noted_once(tmp_path):
     for name in "abc":
         write_raster(tmp_path / "m" / f"{name}.tif", np.full((3, 20, 20), 1, np.uint8))
-    (notice,) = colorize(tmp_path / "m", dataset="landcover").notices
+    (notice,) = colorize(tmp_path / "m", options=ColorizeOptions(dataset="landcover")).notices
     assert notice.startswith(f"{tmp_path / 'm' / 'a.tif'} and 2 more: three equal bands")
 
 
@@ -127,10 +129,10 @@ def masks(tmp_path):
 
 def test_classes_come_from_the_file_told(masks, tmp_path):
     told = write_classes(tmp_path / "mine.toml", **CLASSES)
-    result = colorize(masks, tmp_path / "c", classes=told)
+    result = colorize(masks, tmp_path / "c", ColorizeOptions(classes=told))
     assert (colors_of(result.made[0]), colors_of(result.made[1])) == ({1: (0, 0, 255)}, DRAWN)
     assert result.notices == ()
-    assert colors_of(colorize(masks / "b.tif", tmp_path / "b.tif", classes=told).made[0]) == DRAWN
+    assert colors_of(colorize(masks / "b.tif", tmp_path / "b.tif", ColorizeOptions(classes=told)).made[0]) == DRAWN
 
 
 @pytest.mark.parametrize("place", ["place/masks", "place"])
@@ -160,9 +162,9 @@ def test_classes_told_go_before_a_datasets_and_a_tilesets(tmp_path):
     names = {10: "#ff0000", 30: "#00ff00", 50: "#0000ff"}
     told = write_classes(tmp_path / "mine.toml", **{f"c{v}": (v, color) for v, color in names.items()})
     wanted = {10: (255, 0, 0), 30: (0, 255, 0), 50: (0, 0, 255)}
-    assert colors_of(colorize(root, tmp_path / "c", classes=told).made[0]) == wanted
+    assert colors_of(colorize(root, tmp_path / "c", ColorizeOptions(classes=told)).made[0]) == wanted
     tile(root, tmp_path / "t", options=TileOptions(size=128))
-    assert colors_of(colorize(tmp_path / "t", tmp_path / "d", classes=told).made[0]) == wanted
+    assert colors_of(colorize(tmp_path / "t", tmp_path / "d", ColorizeOptions(classes=told)).made[0]) == wanted
 
 
 def test_masks_of_one_folder_are_drawn_alike_where_nobody_told_the_classes(masks, tmp_path):
@@ -181,10 +183,10 @@ def test_a_colour_table_of_the_masks_is_kept_without_a_word(tmp_path):
 def test_both_ways_to_tell_the_classes_are_one_too_many(masks, tmp_path):
     told = write_classes(tmp_path / "mine.toml", **CLASSES)
     with pytest.raises(OptionError, match="--dataset and --classes both") as caught:
-        colorize(masks, dataset="landcover", classes=told)
+        colorize(masks, options=ColorizeOptions(dataset="landcover", classes=told))
     assert caught.value.exit_code == 2
     with pytest.raises(OptionError, match=r"--classes .*none\.toml: no such file"):
-        colorize(masks, classes=tmp_path / "none.toml")
+        colorize(masks, options=ColorizeOptions(classes=tmp_path / "none.toml"))
 
 
 # Where copies go
@@ -217,7 +219,7 @@ def test_a_copy_may_be_told_its_folder(masks, tmp_path):
 
 
 def test_copies_and_legends_that_lie_among_masks_are_no_masks(masks, tmp_path):
-    colorize(masks / "b.tif", legend=True)
+    colorize(masks / "b.tif", options=ColorizeOptions(legend=True))
     assert sorted(path.name for path in masks.iterdir()) == ["a.tif", "b.color.tif", "b.legend.png", "b.tif"]
     assert [path.name for path in colorize(masks, tmp_path / "c").made] == ["a.tif", "b.tif"]
 
@@ -226,10 +228,10 @@ def test_a_bad_mask_stops_and_what_was_made_before_it_stays(masks, tmp_path):
     told = write_classes(tmp_path / "mine.toml", **CLASSES)
     bad = write_raster(masks / "ab.tif", np.full((40, 50), 7, np.uint8))
     with pytest.raises(ClassesError, match=r"ab\.tif holds values 7"):
-        colorize(masks, tmp_path / "c", classes=told, legend=True)
+        colorize(masks, tmp_path / "c", ColorizeOptions(classes=told, legend=True))
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["a.tif"]
     write_raster(bad, np.full((40, 50), 2, np.uint8))
-    result = colorize(masks, tmp_path / "c", classes=told, legend=True)
+    result = colorize(masks, tmp_path / "c", ColorizeOptions(classes=told, legend=True))
     assert ([p.name for p in result.kept], [p.name for p in result.made]) == (["a.tif"], ["ab.tif", "b.tif"])
 
 
@@ -237,7 +239,7 @@ def test_a_vrt_that_the_user_names_is_opened(masks, tmp_path):
     with rasterio.open(masks / "b.tif") as src:
         rasterio.shutil.copy(src, tmp_path / "v.vrt", driver="VRT")
     told = write_classes(tmp_path / "mine.toml", **CLASSES)
-    assert colors_of(colorize(tmp_path / "v.vrt", classes=told).made[0]) == DRAWN
+    assert colors_of(colorize(tmp_path / "v.vrt", options=ColorizeOptions(classes=told)).made[0]) == DRAWN
 
 
 def test_the_command_says_what_it_did_and_what_was_there(masks, tmp_path):
@@ -249,3 +251,13 @@ def test_the_command_says_what_it_did_and_what_was_there(masks, tmp_path):
         f"{tmp_path / 'c'}: 0 coloured, 2 were there (nothing to do)",
         f"{legend}: the legend, was there",
     ]
+
+
+def test_a_dry_run_checks_every_mask_and_writes_nothing(tmp_path):
+    write_raster(tmp_path / "m" / "a.tif", np.array([[1, 2], [3, 4]], np.uint8))
+    result = colorize(tmp_path / "m", options=ColorizeOptions(dataset="landcover", legend=True), dry_run=True)
+    assert (result.made, result.planned) == ((), (tmp_path / "m-color" / "a.tif",))
+    write_raster(tmp_path / "m" / "b.tif", np.array([[1, 2], [3, 99]], np.uint8))
+    with pytest.raises(ClassesError, match="99"):
+        colorize(tmp_path / "m", options=ColorizeOptions(dataset="landcover"), dry_run=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]

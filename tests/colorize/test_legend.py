@@ -5,7 +5,7 @@ import pytest
 from makers import make_indices, write_raster
 from PIL import Image
 
-from sattrans.colorize import colorize
+from sattrans.colorize import ColorizeOptions, colorize
 from sattrans.colorize.legend import EDGE, ROW, SWATCH, write_legend
 from sattrans.errors import OutputExists
 from sattrans.raster.palette import LandClass, Palette
@@ -42,7 +42,7 @@ def test_what_holds_nothing_has_a_row_of_its_own(tmp_path):
 
 
 def test_shares_are_of_the_pixels_of_all_maps(masks, tmp_path):
-    result = colorize(masks, tmp_path / "c", legend=True)
+    result = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
     assert (result.legend, result.legend_made) == (tmp_path / "c" / "legend.png", True)
     second = int((make_indices(40, 50, 2) == 1).sum())
     write_legend(tmp_path / "wanted.png", PALETTE, [4000 - second, second, 0, 0])
@@ -51,25 +51,25 @@ def test_shares_are_of_the_pixels_of_all_maps(masks, tmp_path):
 
 def test_a_finished_output_gets_its_legend_later_and_keeps_it(masks, tmp_path):
     colorize(masks, tmp_path / "c")
-    late = colorize(masks, tmp_path / "c", legend=True)
+    late = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
     assert (len(late.kept), late.legend_made) == (2, True)
     before = late.legend.stat().st_mtime_ns
-    again = colorize(masks, tmp_path / "c", legend=True)
+    again = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
     assert (len(again.kept), again.legend_made) == (2, False)
     assert again.legend.stat().st_mtime_ns == before
 
 
 def test_a_mask_more_brings_the_legend_up_to_date(masks, tmp_path):
-    before = colorize(masks, tmp_path / "c", legend=True).legend.read_bytes()
+    before = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True)).legend.read_bytes()
     write_raster(masks / "c.tif", np.full((40, 50), 7, np.uint8))
-    result = colorize(masks, tmp_path / "c", legend=True)
+    result = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
     assert (len(result.made), len(result.kept), result.legend_made) == (1, 2, True)
     assert result.legend.read_bytes() != before
 
 
 @pytest.mark.parametrize("output", ["", "x.tif"])
 def test_the_legend_of_one_file_lies_beside_its_copy(masks, tmp_path, output):
-    result = colorize(masks / "b.tif", tmp_path / output if output else None, legend=True)
+    result = colorize(masks / "b.tif", tmp_path / output if output else None, ColorizeOptions(legend=True))
     assert result.legend == (tmp_path / "x.legend.png" if output else masks / "b.legend.png")
 
 
@@ -77,6 +77,6 @@ def test_a_picture_that_is_no_legend_is_not_replaced_unasked(masks, tmp_path):
     (tmp_path / "c").mkdir()
     Image.new("RGB", (9, 9)).save(tmp_path / "c" / "legend.png")
     with pytest.raises(OutputExists, match=r"legend\.png exists and was not made by sattrans"):
-        colorize(masks, tmp_path / "c", legend=True)
+        colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["legend.png"]
-    assert colorize(masks, tmp_path / "c", legend=True, overwrite=True).legend_made
+    assert colorize(masks, tmp_path / "c", ColorizeOptions(legend=True), overwrite=True).legend_made

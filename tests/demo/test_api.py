@@ -37,7 +37,7 @@ def made(tmp_path_factory):
         taken.append(step)
         command.run_step(step)
 
-    return folder, demo(run, folder, TINY), taken
+    return folder, demo(folder, TINY, run=run), taken
 
 
 def test_it_takes_the_pipeline_in_its_order(made):
@@ -73,7 +73,7 @@ def test_nothing_lies_outside_its_folder(made):
 def test_a_second_time_nothing_is_done(made, capsys):
     folder, result, _ = made
     before = files(folder)
-    assert demo(command.run_step, folder, TINY) == result
+    assert demo(folder, TINY, run=command.run_step) == result
     assert files(folder) == before
     printed = capsys.readouterr().out
     assert printed.count("nothing to do") == len(VERBS)
@@ -92,11 +92,11 @@ def test_an_interrupted_demo_goes_on(made, tmp_path):
         command.run_step(step)
 
     with pytest.raises(KeyboardInterrupt):
-        demo(stop_at_train, tmp_path / "demo", TINY)
+        demo(tmp_path / "demo", TINY, run=stop_at_train)
     assert not (tmp_path / "demo" / "demo.json").exists()
     assert (tmp_path / "demo" / "demo.json.begun").is_file()
     tiles = files(tmp_path / "demo" / "tiles")
-    demo(command.run_step, tmp_path / "demo", TINY)
+    demo(tmp_path / "demo", TINY, run=command.run_step)
     assert files(tmp_path / "demo" / "tiles") == tiles
     with rasterio.open(made[0] / "sat.tif") as one, rasterio.open(tmp_path / "demo" / "sat.tif") as other:
         assert (one.read() == other.read()).all()
@@ -115,7 +115,7 @@ def test_an_unfinished_training_is_resumed(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        demo(stop_in_training, tmp_path / "demo", TINY)
+        demo(tmp_path / "demo", TINY, run=stop_in_training)
     taken = []
 
     def until_train(step):
@@ -124,7 +124,7 @@ def test_an_unfinished_training_is_resumed(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        demo(until_train, tmp_path / "demo", TINY)
+        demo(tmp_path / "demo", TINY, run=until_train)
     run = tmp_path / "demo" / "runs" / fallback_model()
     assert taken[-1] == Step(("train", "--resume", str(run)), run)
 
@@ -139,7 +139,7 @@ def test_other_options_are_refused(made):
     folder, _, _ = made
     other = DemoOptions(seed=1)
     with pytest.raises(OutputExists, match="seed: 0 there, 1 now"):
-        demo(command.run_step, folder, other)
+        demo(folder, other, run=command.run_step)
 
 
 def test_overwrite_replaces_only_a_demo(tmp_path):
@@ -150,14 +150,14 @@ def test_overwrite_replaces_only_a_demo(tmp_path):
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
     with pytest.raises(OutputExists, match="other files"):
-        demo(stop, folder, TINY, overwrite=True)
+        demo(folder, TINY, run=stop, overwrite=True)
     assert (folder / "thesis.txt").read_text() == "years of work"
     own = tmp_path / "demo"
     with pytest.raises(KeyboardInterrupt):
-        demo(stop, own, TINY)
+        demo(own, TINY, run=stop)
     first = (own / "map.tif").read_bytes()
     with pytest.raises(KeyboardInterrupt):
-        demo(stop, own, DemoOptions(seed=7, scenes=1, map_height=96, map_width=160), overwrite=True)
+        demo(own, DemoOptions(seed=7, scenes=1, map_height=96, map_width=160), run=stop, overwrite=True)
     assert (own / "map.tif").read_bytes() != first
 
 
@@ -185,3 +185,11 @@ def test_the_map_is_another_place_beside_the_scenes(tmp_path):
 
 def test_the_command_line_has_the_same_default():
     assert inspect.signature(command.demo).parameters["output"].default == DEFAULT_FOLDER
+
+
+def test_a_dry_run_lists_the_commands_and_writes_nothing(made, tmp_path):
+    planned = demo(tmp_path / "demo", TINY, run=command.run_step, dry_run=True)
+    assert [step.arguments[0] for step in planned.steps] == VERBS
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(OutputExists, match="seed: 0 there, 1 now"):
+        demo(made[0], DemoOptions(seed=1), run=command.run_step, dry_run=True)

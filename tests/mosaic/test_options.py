@@ -242,8 +242,29 @@ def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatc
 
 def test_every_refusal_is_one_line(tmp_path):
     folder = cut_tiles(tmp_path / "t", PICTURE, WINDOWS)
-    for arguments in (["--workers", 0], ["--res", "fine"], ["--blend", "magic"], ["-o", tmp_path]):
+    for arguments in (["--workers", 0], ["--res", "fine"], ["--method", "magic"], ["-o", tmp_path]):
         result = run(folder, "-o", tmp_path / "m.tif", *arguments)
         assert result.exit_code == 2
     assert "a number, or" not in error_line(run(folder, "-o", tmp_path / "m.tif", "--workers", 0).stderr)
     assert Path(tmp_path / "m.tif").exists() is False
+
+
+def test_without_an_output_the_mosaic_lies_beside_the_folder(tmp_path, monkeypatch):
+    folder = cut_tiles(tmp_path / "t", PICTURE, WINDOWS)
+    assert mosaic(folder).output == tmp_path / "t-mosaic.tif"
+    monkeypatch.chdir(folder)
+    assert not mosaic(Path()).made
+
+
+def test_res_is_in_metres_in_a_crs_of_degrees(tmp_path):
+    place = Affine(1 / 111_410, 0, 20, 0, -1 / 111_410, 60)  # about 0.5 m wide and 1 m high
+    write_raster(tmp_path / "t" / "a.tif", PICTURE, "EPSG:4326", place)
+    with rasterio.open(mosaic(tmp_path / "t", options=MosaicOptions(res=2)).output) as src:
+        assert (src.width, src.height) == (PICTURE.shape[2] // 4, PICTURE.shape[1] // 2)
+
+
+def test_a_mosaic_of_an_earlier_version_is_recognised(tmp_path):
+    """Its tag calls the method `blend`."""
+    folder = cut_tiles(tmp_path / "t", PICTURE, WINDOWS)
+    with rasterio.open(mosaic(folder).output) as src:
+        assert any('"blend": "feather"' in value for value in src.tags().values())

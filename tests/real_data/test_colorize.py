@@ -15,7 +15,7 @@ import rasterio
 from PIL import Image
 from rasterio.errors import NotGeoreferencedWarning
 
-from sattrans.colorize import colorize
+from sattrans.colorize import ColorizeOptions, colorize
 from sattrans.plugins import dataset_class
 
 DATA = Path(os.environ.get("SATTRANS_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -37,7 +37,7 @@ def hashes():
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory):
     before = hashes()
-    result = colorize(MASKS, tmp_path_factory.mktemp("c") / "c", dataset="landcover", legend=True)
+    result = colorize(MASKS, tmp_path_factory.mktemp("c") / "c", ColorizeOptions(dataset="landcover", legend=True))
     assert hashes() == before
     return result
 
@@ -69,7 +69,7 @@ def test_the_legend_has_a_row_a_class(copies):
 
 def test_rgb_copies_hold_the_colours_in_every_pixel(tmp_path):
     palette = dataset_class("landcover")(MASKS).palette
-    copy = colorize(MASKS / OWN_CRS, tmp_path / "rgb.tif", dataset="landcover", rgb=True).made[0]
+    copy = colorize(MASKS / OWN_CRS, tmp_path / "rgb.tif", ColorizeOptions(dataset="landcover", rgb=True)).made[0]
     with opened(copy) as out, opened(MASKS / OWN_CRS) as src:
         assert np.array_equal(out.read(), palette.to_rgb(palette.from_values(src.read(1))))
 

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from makers import HERE, make_folder, make_inria, make_landcover, write_raster
 
-from sattrans.colorize import colorize
+from sattrans.colorize import ColorizeOptions, colorize
 from sattrans.data.tileset import Tileset
 from sattrans.errors import (
     AlignmentError,
@@ -209,7 +209,7 @@ def test_the_leakage_report_counts_the_tiles_next_to_another_split(landcover, tm
 
 def test_copies_and_legends_of_colorize_among_the_masks_are_no_masks(tmp_path):
     root = make_folder(tmp_path / "f", classes_toml=True)
-    colorize(root / "masks" / "place0.tif", legend=True)
+    colorize(root / "masks" / "place0.tif", options=ColorizeOptions(legend=True))
     assert len(list((root / "masks").iterdir())) == 5
     assert len(tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset.scenes) == 3
 

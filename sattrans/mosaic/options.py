@@ -1,0 +1,47 @@
+"""The options of `mosaic`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from sattrans.utils.options import CreationOptions, Option, check
+
+Method = Literal["first", "last", "mean", "feather"]
+
+MAX_DEFAULT_WORKERS = 8
+"""Upper limit of the default number of threads: each holds a chunk in memory, and more do not speed up the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class MosaicOptions:
+    """How `mosaic` joins tiles. Each field is the option of the same name on the command line.
+
+    Raises:
+        OptionError: A value is out of bounds.
+    """
+
+    method: Annotated[
+        Method | None,
+        Option(
+            "What becomes of pixels that several tiles cover.",
+            default="feather, or first for tiles of one band",
+            recorded_as="blend",
+        ),
+    ] = None
+    res: Annotated[
+        float | None,
+        Option("Resample all tiles to pixels of this size: metres on the ground.", default="the tiles' own", above=0),
+    ] = None
+    bounds: Annotated[str | None, Option("Only left,bottom,right,top, in the tiles' CRS.")] = None
+    co: CreationOptions = ()
+    workers: Annotated[
+        int | None,
+        Option(
+            "Threads that work at once.",
+            default=f"one per processor, up to {MAX_DEFAULT_WORKERS}",
+            minimum=1,
+            decides_bytes=False,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        check(self)
