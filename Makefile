@@ -1,4 +1,4 @@
-# make demo  sets everything up and runs the pipeline on a small synthetic place
+# make demo  sets everything up and runs the pipeline on a small synthetic landscape
 # make quick  sets everything up and runs the tests that start no process and train nothing: under a minute
 # make test  sets everything up and runs the tests
 # make faults  kills, full disks, inputs that change, and many random examples: takes long

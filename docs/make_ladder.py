@@ -1,4 +1,4 @@
-"""Write the ladder table of docs/metrics.md: what each score says of images that get worse, on a made place."""
+"""Write the ladder table of docs/metrics.md: each score for images that get worse, on a synthetic landscape."""
 
 import re
 import sys
@@ -13,7 +13,7 @@ sys.path.insert(0, str(DOCS.parent / "tests" / "support"))
 from ladders import LADDERS  # noqa: E402
 
 from sattrans.demo.land_cover import PALETTE  # noqa: E402
-from sattrans.demo.landscape import make_place  # noqa: E402
+from sattrans.demo.landscape import make_landscape  # noqa: E402
 from sattrans.evaluate.base import Metric, Pair, Setting, Unavailable  # noqa: E402
 from sattrans.evaluate.registry import FAMILIES  # noqa: E402
 from sattrans.evaluate.scoring import Gathered  # noqa: E402
@@ -23,11 +23,11 @@ SIZE, SIDE = 192, 768
 
 
 def tiles(seed):
-    """Return the image and the class indices of each tile of a made place."""
-    place = make_place(SIDE, SIDE, seed)
+    """Return the image and the class indices of each tile of a synthetic landscape."""
+    landscape = make_landscape(SIDE, SIDE, seed)
     cut = [(slice(r, r + SIZE), slice(c, c + SIZE)) for r in range(0, SIDE, SIZE) for c in range(0, SIDE, SIZE)]
-    indices = PALETTE.from_values(place.map)
-    both = [(place.photo[:, rows, cols], indices[rows, cols]) for rows, cols in cut]
+    indices = PALETTE.from_values(landscape.map)
+    both = [(landscape.photo[:, rows, cols], indices[rows, cols]) for rows, cols in cut]
     return [(torch.from_numpy(i.copy()), torch.from_numpy(m.copy())) for i, m in both]
 
 

@@ -20,22 +20,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder that everything goes into.")] = Path(
-        "sattrans-demo"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of all outputs.")] = Path("sattrans-demo"),
     options: DemoOptions = DemoOptions(),
     *,
     dry_run: DryRun = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Run the whole pipeline on a small synthetic place, a few minutes on two processor cores.
+    """Run the whole pipeline on a small synthetic landscape: a few minutes on two processor cores.
 
     Example: sattrans demo
     """
     from sattrans.demo import demo as run
 
     if not dry_run:
-        say(f"A synthetic place of seed {options.seed} in {output}: landcover/ to learn from, map.tif to generate from")
+        say(f"Synthetic landscape (seed {options.seed}) in {output}: landcover/ for training, map.tif for generating")
     result = run(output, options, run=run_step, overwrite=overwrite, dry_run=dry_run)
     if dry_run:
         for step in result.steps:
@@ -43,7 +41,7 @@ def demo(
         return
     say(f"\nThe picture, map beside image: {result.picture}")
     say(f"The image, a GeoTIFF: {result.image}")
-    say(f"The scores, a page to look at: {result.scores / 'report.html'}")
+    say(f"The scores, a web page: {result.scores / 'report.html'}")
 
 
 def run_step(step: "Step") -> None:
@@ -52,7 +50,7 @@ def run_step(step: "Step") -> None:
 
     say(f"\n$ {shlex.join(('sattrans', *step.arguments))}")
     if step.done:
-        say(f"{step.output}: nothing to do, it was there")
+        say(f"{step.output}: nothing to do, already finished")
         return
     code = app(step.arguments, standalone_mode=False)
     if code:

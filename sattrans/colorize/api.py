@@ -1,4 +1,4 @@
-"""Turn masks of class values into maps a person can read: copies with a colour table, or in plain colours."""
+"""Turn masks of class values into readable maps: copies with a colour table, or in RGB."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from sattrans.raster.class_map import ClassMap, class_map
 from sattrans.raster.cog.writer import Layout, is_finished, row_writer
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 from sattrans.utils.manifest import check_writable_folder
 from sattrans.utils.options import recorded
 
@@ -53,7 +53,7 @@ def colorize(
     overwrite: bool = False,
     dry_run: bool = False,
 ) -> ColorizeResult:
-    """Write readable copies of a mask, a folder of masks, a dataset's masks or a tileset's maps.
+    """Write readable copies of a mask, of a folder of masks, of a dataset's masks, or of a tileset's maps.
 
     A copy keeps the values and gets a colour table, or has red, green and blue bands with `options.rgb`. The classes
     are those of `options.classes` (see `read_classes`) or of `options.dataset`; if neither is given, those of the
@@ -84,22 +84,22 @@ def colorize(
     made_with = [_resolved_options(source, masks.palette, options) for source in masks.sources]
     finished = [not overwrite and is_finished(*both) for both in zip(targets, made_with, strict=True)]
     notices = list(masks.notices)
-    said: dict[str, list[str]] = defaultdict(list)  # what to know of a map, and the maps that it is true of
+    of_maps: dict[str, list[str]] = defaultdict(list)  # notices, and the maps that they are about
     pixels = np.zeros(len(masks.palette) + 1, np.int64)
-    with bar(len(targets), "colorize", "map") as progress:
+    with progress_bar(len(targets), "colorize", "map") as progress:
         for source, target, resolved, is_there in zip(masks.sources, targets, made_with, finished, strict=True):
             if legend or not is_there:
                 with open_raster(source) as raster:
                     map_ = class_map(raster, masks.palette)
-                    pixels += map_.count()  # a look at all of it, so that a bad map leaves no half of a copy
+                    pixels += map_.count()  # reads the whole map, so that an invalid map leaves no partial copy
                     if not is_there:
                         if not dry_run:
                             _write(target, raster, map_, rgb, resolved, overwrite)
-                        said[map_.notice.removeprefix(f"{raster.path}: ")].append(raster.path)
+                        of_maps[map_.notice.removeprefix(f"{raster.path}: ")].append(raster.path)
             progress.update()
-    for notice, paths in said.items():
-        others = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-        notices += [f"{paths[0]}{others}: {notice}"] if notice else []
+    for notice, paths in of_maps.items():
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        notices += [f"{paths[0]}{more}: {notice}"] if notice else []
     new = tuple(target for target, is_there in zip(targets, finished, strict=True) if not is_there)
     kept = tuple(target for target, is_there in zip(targets, finished, strict=True) if is_there)
     if dry_run:
@@ -111,11 +111,11 @@ def colorize(
 
 
 def _targets(path: Path, sources: Sequence[Path | str], output: Path | None) -> tuple[list[Path], Path]:
-    """Return where each copy goes, and the legend. Raises `UsageError` where a copy would take another file's place."""
+    """Return the path of each copy, and of the legend. Raises `UsageError` if a copy would replace another file."""
     masks = [Path(source) for source in sources]
     if path.is_file():
         if output and not output.is_dir() and output.suffix.lower() not in RASTER_SUFFIXES:
-            raise OptionError(f"-o {output}: the copy is a GeoTIFF, give a name that ends in .tif")
+            raise OptionError(f"-o {output}: the copy is a GeoTIFF; give a name that ends in .tif")
         copy = output / f"{path.stem}{COPY}" if output and output.is_dir() else output
         target = copy or path.with_name(f"{path.stem}{COPY}")
         if target.resolve() == path.resolve():
@@ -126,14 +126,16 @@ def _targets(path: Path, sources: Sequence[Path | str], output: Path | None) -> 
     folder = output or named.with_name(f"{named.name}-color")
     check_writable_folder(folder)
     if folder.suffix.lower() in IMAGE_SUFFIXES and not folder.is_dir():
-        raise OptionError(f"-o {folder}: the copies of a folder go into a folder, give its name")
+        raise OptionError(f"-o {folder}: the copies of a folder go into a folder; give the name of a folder")
     if folder.resolve() in {path.resolve(), *(mask.resolve().parent for mask in masks)}:
         raise UsageError(f"-o {folder} would mix copies and masks: choose another folder")
     targets = [folder / f"{mask.stem}.tif" for mask in masks]
     taken = [target for target, count in Counter(targets).items() if count > 1]
     if taken:
-        one, other = [mask for mask, target in zip(masks, targets, strict=True) if target == taken[0]][:2]
-        raise UsageError(f"{one} and {other} would both become {taken[0]}: rename one, or colour them apart")
+        first, second = [mask for mask, target in zip(masks, targets, strict=True) if target == taken[0]][:2]
+        raise UsageError(
+            f"{first} and {second} would both become {taken[0]}: rename one of them, or colour each on its own"
+        )
     return targets, folder / LEGEND
 
 
@@ -163,13 +165,13 @@ def _write(
         nodata=nodata,
     )
     with row_writer(target, layout, options, overwrite) as writer:
-        for piece in writer.missing():
-            indices = map_.read(piece)
-            writer.write(piece, _colors(indices, map_) if rgb else _values(indices, map_.palette, nodata))
+        for chunk in writer.missing():
+            indices = map_.read(chunk)
+            writer.write(chunk, _colors(indices, map_) if rgb else _values(indices, map_.palette, nodata))
 
 
 def _nodata(classes: ClassMap) -> int:
-    """Return the value that stands for "nothing here" in a copy: the mask's, or the highest that no class has."""
+    """Return the nodata value of a copy: the mask's, or the highest value that no class has."""
     if classes.empty is not None and 0 <= classes.empty <= 255:
         return classes.empty
     return classes.palette.nodata

@@ -1,4 +1,4 @@
-"""The legend of a map: each class's colour, value, name and share on one PNG."""
+"""The legend of maps: a PNG with the colour, value, name and share of each class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ SWATCH = (36, 18)
 
 
 def check_legend(path: Path) -> None:
-    """Raise `OutputExists` where something stands at `path` that is no legend of ours."""
+    """Raise `OutputExists` if `path` exists and is not a legend made by sattrans."""
     if not path.exists():
         return
     try:
@@ -31,9 +31,15 @@ def check_legend(path: Path) -> None:
 
 
 def write_legend(path: Path, palette: Palette, pixels: Sequence[int]) -> bool:
-    """Write the legend of maps; say whether it was written, or stood there already with the same content.
+    """Write the legend of maps as a PNG.
 
-    `pixels` are those of each class, in the palette's order, and at the end those that hold nothing.
+    Args:
+        path: The PNG to write.
+        palette: The classes.
+        pixels: Number of pixels of each class, in the palette's order, and last the number of pixels without data.
+
+    Returns:
+        Whether the file was written; False if it exists with the same content.
     """
     data = png(_draw(palette, pixels), KIND)
     if path.is_file() and path.read_bytes() == data:
@@ -67,7 +73,7 @@ def _draw(palette: Palette, pixels: Sequence[int]) -> Image.Image:
         middle = top + ROW // 2
         if color is not None:
             swatch(draw, EDGE, middle - SWATCH[1] // 2, *SWATCH, color)
-        for text, place, anchor in zip(texts, (value, name, share), ("rm", "lm", "rm"), strict=True):
-            draw.text((place, middle), text, fill=ink, font=font(TEXT), anchor=anchor)
+        for text, x, anchor in zip(texts, (value, name, share), ("rm", "lm", "rm"), strict=True):
+            draw.text((x, middle), text, fill=ink, font=font(TEXT), anchor=anchor)
     draw.line((EDGE, EDGE + ROW, share, EDGE + ROW), fill="#d0d0d0")
     return picture

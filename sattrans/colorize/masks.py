@@ -1,4 +1,4 @@
-"""The masks that lie under a path, and the classes that their values stand for."""
+"""Find the masks under a path, and the classes of their values."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +10,18 @@ from sattrans.errors import OptionError, UsageError
 from sattrans.plugins import dataset_class, open_dataset
 from sattrans.raster.inspect import MaskFacts, inspect_mask
 from sattrans.raster.palette import Palette
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 from sattrans.utils.manifest import begun_of
 
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """Masks, their common classes, and what a user should know about how these were found.
+    """Masks and their classes.
 
-    A source is a `Path`, or the text of one that the user typed, which may be a `.vrt`.
+    Attributes:
+        sources: The masks: paths, or one path as the text that the user typed, which may be a `.vrt`.
+        palette: The classes that all masks have in common.
+        notices: How the classes were found, if the user should know, a line each.
     """
 
     sources: tuple[Path | str, ...]
@@ -27,31 +30,40 @@ class Masks:
 
 
 def find_masks(path: Path, dataset: str | None = None, classes: Path | None = None) -> Masks:
-    """Return the mask, or all masks, under `path`: a file, a folder of masks, a dataset or a tileset.
+    """Return the mask or masks under `path`, and their classes.
 
-    The classes are those of the file `classes`, or of the dataset named `dataset`; else a tileset's own; those of
-    a `classes.toml` that lies in the folder (in its parent for a `masks/`); those of the dataset that recognises
-    the folder; or else what the masks' colour tables and values give. Raises `UsageError` where there are no
-    masks, or maps without classes; `ClassesError` and `RasterError` for masks and classes that are not right.
+    The classes come from `classes` or `dataset`, if one is given. If not, they come from the tileset; from a
+    `classes.toml` in the folder (for a folder `masks`, also in its parent); from the dataset that recognises the
+    folder; or from the masks' colour tables and values.
+
+    Args:
+        path: A mask, a folder of masks, a dataset, or a tileset.
+        dataset: Name of the dataset whose classes the masks have.
+        classes: A `classes.toml` file.
+
+    Raises:
+        UsageError: There are no masks, or the maps have no classes.
+        ClassesError: The classes file is invalid, or a mask has other values.
+        RasterError: A mask cannot be read.
     """
     if dataset and classes:
-        raise OptionError("--dataset and --classes both say what the values mean: give one of them")
+        raise OptionError("--dataset and --classes both define the classes: give only one of them")
     if classes and not classes.is_file():
         raise OptionError(f"--classes {classes}: no such file")
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
-    told = read_classes(classes) if classes else None
+    given = read_classes(classes) if classes else None
     if path.is_dir() and ((path / MANIFEST).is_file() or begun_of(path / MANIFEST).is_file()):
-        return _of_tileset(Tileset.open(path), told or (_palette_of(dataset, path) if dataset else None))
+        return _of_tileset(Tileset.open(path), given or (_palette_of(dataset, path) if dataset else None))
     masks = [path] if path.is_file() else _rasters(path)
     if not masks:
-        return _of_dataset(path, dataset, told)
+        return _of_dataset(path, dataset, given)
     sources: tuple[Path | str, ...] = (str(path),) if path.is_file() else tuple(masks)
-    if told or dataset:
-        return Masks(sources, told or _palette_of(str(dataset), path), ())
-    lying = _classes_file(path.parent if path.is_file() else path)
-    if lying:
-        return Masks(sources, read_classes(lying), (f"classes taken from {lying}",))
+    if given or dataset:
+        return Masks(sources, given or _palette_of(str(dataset), path), ())
+    found = _classes_file(path.parent if path.is_file() else path)
+    if found:
+        return Masks(sources, read_classes(found), (f"classes read from {found}",))
     return _of_values(path, sources)
 
 
@@ -60,10 +72,10 @@ def _rasters(folder: Path) -> list[Path]:
 
 
 def _classes_file(folder: Path) -> Path | None:
-    """Return the `classes.toml` that lies in a folder of masks, or beside one that is called `masks`."""
+    """Return the `classes.toml` in a folder of masks, or in the parent of a folder named `masks`."""
     named = folder if folder.name else folder.resolve()  # the current folder has no name of its own
     folders = [folder, named.parent] if named.name == "masks" else [folder]
-    return next((place / CLASSES_FILE for place in folders if (place / CLASSES_FILE).is_file()), None)
+    return next((parent / CLASSES_FILE for parent in folders if (parent / CLASSES_FILE).is_file()), None)
 
 
 def _palette_of(dataset: str, path: Path) -> Palette:
@@ -77,39 +89,40 @@ def _with_classes(dataset: Dataset) -> Palette:
     return palette
 
 
-def _of_tileset(tileset: Tileset, told: Palette | None) -> Masks:
+def _of_tileset(tileset: Tileset, given: Palette | None) -> Masks:
     if tileset.side_by_side:
         raise UsageError(
-            f"{tileset.folder} holds maps and images side by side in one file, drawn already: nothing is to be coloured"
+            f"{tileset.folder} has maps and images side by side in one file, already in colours: there is nothing to "
+            "colour"
         )
-    palette = told or tileset.palette
+    palette = given or tileset.palette
     if palette is None:
-        raise UsageError(f"{tileset.folder} has maps without classes, pictures: there is nothing to colour")
+        raise UsageError(f"{tileset.folder} has maps without classes (RGB images): there is nothing to colour")
     maps = tuple(tile.map_path(tileset.folder) for tile in tileset.tiles if tile.map)
     if not maps:
-        raise UsageError(f"{tileset.folder} has no maps, all of its tiles are unpaired: there is nothing to colour")
+        raise UsageError(f"{tileset.folder} has no maps, all its tiles are unpaired: there is nothing to colour")
     return Masks(maps, palette, ())
 
 
-def _of_dataset(path: Path, dataset: str | None, told: Palette | None) -> Masks:
+def _of_dataset(path: Path, dataset: str | None, given: Palette | None) -> Masks:
     found = open_dataset(path, dataset)
-    palette = told or _with_classes(found)
+    palette = given or _with_classes(found)
     scenes = list(found.scenes())
     if any(scene.side_by_side for scene in scenes):
-        raise UsageError(f"{path} holds maps and images side by side in one file: there is no mask to colour")
+        raise UsageError(f"{path} has maps and images side by side in one file: there is no mask to colour")
     maps = tuple(scene.map for scene in scenes if scene.map)
     if not maps:
-        raise UsageError(f"{path} has no maps, as dataset '{found.name}' sees it: there is nothing to colour")
-    if told:
+        raise UsageError(f"{path}, read as dataset '{found.name}', has no maps: there is nothing to colour")
+    if given:
         return Masks(maps, palette, ())
-    lying = path / CLASSES_FILE
-    taken = lying.is_file() and read_classes(lying) == palette
-    return Masks(maps, palette, (f"classes taken from {lying}",) if taken else tuple(found.notices()))
+    classes_file = path / CLASSES_FILE
+    is_source = classes_file.is_file() and read_classes(classes_file) == palette
+    return Masks(maps, palette, (f"classes read from {classes_file}",) if is_source else tuple(found.notices()))
 
 
 def _of_values(path: Path, sources: tuple[Path | str, ...]) -> Masks:
     facts = []
-    with bar(len(sources), "inspect", "map") as progress:
+    with progress_bar(len(sources), "inspect", "map") as progress:
         for source in sources:
             facts.append(inspect_mask(source))
             progress.update()
@@ -119,5 +132,5 @@ def _of_values(path: Path, sources: tuple[Path | str, ...]) -> Masks:
     return Masks(
         sources,
         merged.palette(),
-        (f"{path}: classes named after the values found; --dataset NAME or --classes FILE.toml names them",),
+        (f"{path}: classes are named after their values; give names with --dataset NAME or --classes FILE.toml",),
     )

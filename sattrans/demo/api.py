@@ -1,4 +1,4 @@
-"""The whole pipeline on a small synthetic place: the commands in their order, and the place they begin with."""
+"""The whole pipeline on a small synthetic landscape: make the landscape, then run each command in order."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sattrans.data.contact_sheet import write_sheet
-from sattrans.demo.landscape import PALETTE, PIXEL, make_place
+from sattrans.demo.landscape import PALETTE, PIXEL, make_landscape
 from sattrans.demo.options import DemoOptions
 from sattrans.plugins import fallback_model
 from sattrans.raster.georeference import Georeference
@@ -31,7 +31,7 @@ MANIFEST = "demo.json"
 VERSION = 1
 
 CELL = 512
-"""Side of the cells that LandCover.ai's lists name."""
+"""Size in pixels of the cells that the split lists of LandCover.ai refer to."""
 
 POLAND = (
     'PROJCS["ETRF2000-PL / CS92",GEOGCS["ETRF2000-PL",DATUM["ETRF2000_Poland",'
@@ -45,14 +45,17 @@ POLAND = (
 """EPSG:2180, the CRS of LandCover.ai."""
 
 CORNER = (600_000.0, 640_000.0)
-"""Easting and northing of the place's north-west corner: the lakes of Masuria."""
+"""Easting and northing of the landscape's north-west corner, in the lakes of Masuria."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command: its arguments as a user types them, what it leaves, and whether that is there already.
+    """One command of the demo.
 
-    Commands that see for themselves that nothing is to do are never `done` here.
+    Attributes:
+        arguments: Its arguments, as a user types them after `sattrans`.
+        output: The file or folder that it writes.
+        done: Whether it must be skipped because the output exists; False for commands that check this themselves.
     """
 
     arguments: tuple[str, ...]
@@ -121,7 +124,7 @@ def demo(
 
 
 def _steps(folder: Path, options: DemoOptions) -> Iterator[Step]:
-    """Yield the commands in their order; ask for the next when the last is done."""
+    """Yield the commands in order; each must have been run before the next is requested."""
     model = fallback_model()
     tiles, run, map_ = folder / "tiles" / f"landcover-{options.size}", folder / "runs" / model, folder / "map.tif"
     image, parts, mosaic, scores = (folder / name for name in ("sat.tif", "parts", "mosaic.tif", "evaluation"))
@@ -144,37 +147,49 @@ def _steps(folder: Path, options: DemoOptions) -> Iterator[Step]:
 
 
 def make_dataset(root: Path, options: DemoOptions) -> None:
-    """Make scenes in LandCover.ai's layout; its lists give an eighth of the cells to val, and one to test."""
+    """Make scenes in the layout of LandCover.ai.
+
+    An eighth of the cells is listed for val, and an eighth for test.
+
+    Args:
+        root: Folder of the dataset.
+        options: How many scenes, and how large.
+    """
     ids = []
     for number in range(options.scenes):
-        name = f"place-{number + 1}"
+        name = f"scene-{number + 1}"
         image, mask = root / "images" / f"{name}.tif", root / "masks" / f"{name}.tif"
         if not (image.is_file() and mask.is_file()):
-            place = make_place(options.side, options.side, _place_seed(options, number))
-            there = _georeference(number * options.side)
-            write_tile(image, place.photo, there)
-            write_tile(mask, place.map, there, PALETTE)
+            landscape = make_landscape(options.side, options.side, _landscape_seed(options, number))
+            georeference = _georeference(number * options.side)
+            write_tile(image, landscape.photo, georeference)
+            write_tile(mask, landscape.map, georeference, PALETTE)
         ids += [f"{name}_{cell.k}" for cell in tile_cells(options.side, options.side, CELL) if cell.whole]
-    held = max(1, len(ids) // 8)
-    lists = {"val": ids[:held], "test": ids[-held:], "train": ids[held:-held]}
-    for split, held_ids in lists.items():
+    eighth = max(1, len(ids) // 8)
+    lists = {"val": ids[:eighth], "test": ids[-eighth:], "train": ids[eighth:-eighth]}
+    for split, listed in lists.items():
         if not (root / f"{split}.txt").is_file():
-            write_bytes(root / f"{split}.txt", "".join(f"{name}\n" for name in held_ids).encode())
+            write_bytes(root / f"{split}.txt", "".join(f"{name}\n" for name in listed).encode())
 
 
 def make_map(path: Path, options: DemoOptions) -> None:
-    """Make the map to generate from: the place that lies east of the scenes."""
+    """Make the map to generate from: the landscape to the east of the scenes.
+
+    Args:
+        path: The GeoTIFF to write.
+        options: The seed, and the map's size.
+    """
     if not path.is_file():
-        place = make_place(options.map_height, options.map_width, _place_seed(options, options.scenes))
-        write_tile(path, place.map, _georeference(options.scenes * options.side), PALETTE)
+        landscape = make_landscape(options.map_height, options.map_width, _landscape_seed(options, options.scenes))
+        write_tile(path, landscape.map, _georeference(options.scenes * options.side), PALETTE)
 
 
-def _place_seed(options: DemoOptions, number: int) -> int:
+def _landscape_seed(options: DemoOptions, number: int) -> int:
     return 1000 * options.seed + number
 
 
 def _georeference(east: int) -> Georeference:
-    """Return the place whose north-west corner lies so many pixels east of the demo's."""
+    """Return the georeference of a raster whose north-west corner is `east` pixels east of `CORNER`."""
     return Georeference(POLAND, (PIXEL, 0, CORNER[0] + east * PIXEL, 0, -PIXEL, CORNER[1]))
 
 
@@ -187,16 +202,16 @@ def _write_picture(path: Path, map_: Path, image: Path) -> None:
 def _check_claim(folder: Path, options: DemoOptions, overwrite: bool) -> bool:
     """Return whether the folder is a demo of these options. Raises `OutputExists` if it may not become one."""
     manifest = folder / MANIFEST
-    there = next((path for path in (manifest, begun_of(manifest)) if path.is_file()), None)
+    existing = next((path for path in (manifest, begun_of(manifest)) if path.is_file()), None)
     check_free(folder, MANIFEST)
-    if there and not overwrite:
-        check_same_options(folder, read_manifest(there, "demo", VERSION)["options"], asdict(options))
+    if existing and not overwrite:
+        check_same_options(folder, read_manifest(existing, "demo", VERSION)["options"], asdict(options))
         return True
     return False
 
 
 def _claim(folder: Path, options: DemoOptions, overwrite: bool) -> None:
-    """Mark the folder as a demo's, begun. Only a folder that is one is ever replaced."""
+    """Write the manifest of an unfinished demo into the folder. Only a folder with a demo is ever replaced."""
     if _check_claim(folder, options, overwrite):
         return
     manifest = folder / MANIFEST

@@ -1,7 +1,7 @@
-"""The plan of a place: where water, woods, roads and houses lie.
+"""The land cover of a synthetic landscape: water, woods, roads and houses.
 
-A river with a lake, two main roads that cross in a village, streets and field tracks that branch off them,
-houses along the streets, and woods where nobody lives.
+There is a river with a lake, two main roads that cross in a village, streets and field tracks that branch off them,
+houses along the streets, and woods outside the villages.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from sattrans.demo.noise import Mask, Shape, grown, noise, soft
+from sattrans.demo.noise import Mask, Shape, blurred, dilated, noise
 from sattrans.raster.palette import LandClass, Palette
 
 BACKGROUND, BUILDING, WOODLAND, WATER, ROAD = range(5)
@@ -31,10 +31,10 @@ MAIN, STREET, TRACK = 12, 8, 5
 """Widths of roads."""
 
 STEP = 4
-"""How far apart the points of a line are."""
+"""Distance between the points of a line."""
 
 VILLAGE = 280
-"""How far from its centre a village reaches."""
+"""Radius of a village."""
 
 Points = NDArray[np.float64]
 """A line (n, 2), or one point or direction (2,)."""
@@ -42,7 +42,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Road:
-    """A line, and how wide it is paved."""
+    """A road: its centre line and its width."""
 
     line: Points
     width: int
@@ -50,70 +50,70 @@ class Road:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A rectangle: its centre, the unit vector along its ridge, half its length and half its depth."""
+    """A rectangular house: its centre, the unit vector along its ridge, half its length and half its depth."""
 
     center: Points
     along: Points
     half: tuple[float, float]
 
-    def corners(self, more: float = 0.0, first: float = -1.0, last: float = 1.0) -> list[tuple[float, float]]:
-        """Return the corners, `more` px farther out; from `first` -1 to `last` 0 is one half of the roof."""
-        length, depth = self.half[0] + more, self.half[1] + more
+    def corners(self, margin: float = 0.0, first: float = -1.0, last: float = 1.0) -> list[tuple[float, float]]:
+        """Return the corners, moved out by `margin` px; from `first` -1 to `last` 0 is one half of the roof."""
+        length, depth = self.half[0] + margin, self.half[1] + margin
         ends = ((-1, first), (1, first), (1, last), (-1, last))
-        corners = (self.center + a * length * self.along + b * depth * _across(self.along) for a, b in ends)
+        corners = (self.center + a * length * self.along + b * depth * _perpendicular(self.along) for a, b in ends)
         return [(float(x), float(y)) for x, y in corners]
 
     @property
-    def hall(self) -> bool:
-        """Whether it is a farm's hall and no dwelling."""
+    def is_barn(self) -> bool:
+        """Whether the house is a barn, not a dwelling."""
         return self.half[0] > 18
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A map of class values, (H, W) uint8; the houses on it; the number of the parcel at each pixel, (H, W)."""
+class LandCover:
+    """A map of class values, (H, W) uint8, its houses, and the parcel number of each pixel, (H, W)."""
 
     map: NDArray[np.uint8]
     houses: tuple[House, ...]
     parcels: NDArray[np.int64]
 
     @classmethod
-    def draw(cls, height: int, width: int, rng: np.random.Generator) -> "Plan":
-        """Plan a place: first the water, then roads, houses, and woods on what is left."""
+    def generate(cls, height: int, width: int, rng: np.random.Generator) -> "LandCover":
+        """Return a random land cover: first the water, then roads, houses, and woods on the remaining area."""
         river_north = bool(rng.random() < 0.5)
-        water = _waters((height, width), river_north, rng)
+        water = _water_mask((height, width), river_north, rng)
         roads, villages = _roads(water, river_north, rng)
-        paved = _paved(water.shape, roads)
-        houses = tuple(_houses(grown(water, 10) | _paved(water.shape, roads, 4), roads, villages, rng))
+        paved = _road_mask(water.shape, roads)
+        houses = tuple(_houses(dilated(water, 10) | _road_mask(water.shape, roads, 4), roads, villages, rng))
         picture = Image.new("1", (width, height))
         for house in houses:
             ImageDraw.Draw(picture).polygon(house.corners(), fill=1)
         building = np.asarray(picture)
-        wide = _paved(water.shape, [road for road in roads if road.width != TRACK], 7)
+        wide = _road_mask(water.shape, [road for road in roads if road.width != TRACK], 7)
         parcels = _parcels(water.shape, rng)
-        trees = _woods(water.shape, villages, rng) | _hedges(parcels, rng) & ~grown(building, 30)
-        wood = trees & ~(grown(water, 4) | wide | grown(building, 5))
-        masks = {BUILDING: building, ROAD: paved, WATER: water, WOODLAND: wood}  # the first there is wins
+        trees = _wood_mask(water.shape, villages, rng) | _hedge_mask(parcels, rng) & ~dilated(building, 30)
+        wood = trees & ~(dilated(water, 4) | wide | dilated(building, 5))
+        masks = {BUILDING: building, ROAD: paved, WATER: water, WOODLAND: wood}  # on overlaps, the first class wins
         return cls(np.select(list(masks.values()), list(masks), BACKGROUND).astype(np.uint8), houses, parcels)
 
 
-def _across(along: Points) -> Points:
+def _perpendicular(along: Points) -> Points:
     return np.array([-along[1], along[0]])
 
 
 def _curve(start: Sequence[float], end: Sequence[float], sway: float, bends: int, rng: np.random.Generator) -> Points:
-    """Return a winding line; `sway` is how far it may leave the straight one."""
+    """Return a winding line; `sway` is its largest distance to the straight line."""
     first, last = np.array(start), np.array(end)
     length = float(np.hypot(*(last - first)))
     t = np.linspace(0, 1, int(length / STEP) + 2)[:, np.newaxis]
     slow, fast = rng.uniform(0, 2 * np.pi, 2)
     offset = np.sin(2 * np.pi * bends * t + slow) + 0.4 * np.sin(4 * np.pi * bends * t + fast)
-    line: Points = first + t * (last - first) + sway * offset * _across((last - first) / length)
+    line: Points = first + t * (last - first) + sway * offset * _perpendicular((last - first) / length)
     return line
 
 
-def _waters(shape: Shape, north: bool, rng: np.random.Generator) -> Mask:
-    """Return where water is: a river through the north or the south, and a lake on its way."""
+def _water_mask(shape: Shape, north: bool, rng: np.random.Generator) -> Mask:
+    """Return the mask of water: a river through the north or the south, and a lake along it."""
     height, width = shape
     picture = Image.new("1", (width, height))
     draw = ImageDraw.Draw(picture)
@@ -132,27 +132,27 @@ def _waters(shape: Shape, north: bool, rng: np.random.Generator) -> Mask:
     return np.asarray(picture)
 
 
-class _Network:
-    """The roads so far, and what a new one has to know: where they are paved, what is close, what is wet."""
+class _RoadNetwork:
+    """The roads so far, and the masks that limit a new road: roads, the surroundings of roads, and water."""
 
     def __init__(self, water: Mask, rng: np.random.Generator) -> None:
         self.roads: list[Road] = []
         self.rng = rng
-        self.wet = grown(water, 12)
+        self.water = dilated(water, 12)
         self.paved = np.zeros(water.shape, bool)
-        self.close = np.zeros(water.shape, bool)
+        self.near_road = np.zeros(water.shape, bool)
 
     def add(self, line: Points, width: int) -> None:
-        """Take up a road."""
+        """Add a road."""
         road = Road(line, width)
         self.roads.append(road)
-        self.paved |= _paved(self.wet.shape, [road])
-        self.close |= _paved(self.wet.shape, [road], 16)
+        self.paved |= _road_mask(self.water.shape, [road])
+        self.near_road |= _road_mask(self.water.shape, [road], 16)
 
     def branch(self, line: Points, part: float, side: int, length: float, width: int) -> None:
-        """Let a road grow out of a line, to its left or right, until it meets another, the water, or its length.
+        """Add a road that branches off a line to its left or right, and ends at a road, at water, or at `length`.
 
-        It begins at a part of the line (0 to 1). One that is short, or runs beside another, is left out.
+        It starts at the fraction `part` (0 to 1) of the line. A road that is short, or close to another, is not added.
         """
         start = min(max(int(len(line) * part), 1), len(line) - 2)
         along = line[start + 1] - line[start - 1]
@@ -163,11 +163,11 @@ class _Network:
             heading += bend
             points.append(points[-1] + STEP * np.array([np.cos(heading), np.sin(heading)]))
             col, row = (int(value) for value in points[-1])
-            inside = 0 <= row < self.wet.shape[0] and 0 <= col < self.wet.shape[1]
-            if not inside or self.wet[row, col]:
+            inside = 0 <= row < self.water.shape[0] and 0 <= col < self.water.shape[1]
+            if not inside or self.water[row, col]:
                 break
             if len(points) > 8:
-                beside += bool(self.close[row, col])
+                beside += bool(self.near_road[row, col])
                 if self.paved[row, col]:
                     break
         if len(points) > 16 and beside < 9:
@@ -175,13 +175,13 @@ class _Network:
 
 
 def _roads(water: Mask, river_north: bool, rng: np.random.Generator) -> tuple[list[Road], list[Points]]:
-    """Return the roads, each beginning on one before it, and the centres of the villages."""
+    """Return the roads, each of which starts on an earlier one, and the centres of the villages."""
     height, width = water.shape
     share, x = rng.uniform(0.58, 0.68), width * rng.uniform(0.35, 0.65)
     level = height * (share if river_north else 1 - share)
     long = _curve((-20, level), (width + 20, level + rng.uniform(-50, 50)), 22, 1, rng)
     cross = _curve((x + rng.uniform(-60, 60), -20), (x, height + 20), 18, 1, rng)
-    network = _Network(water, rng)
+    network = _RoadNetwork(water, rng)
     network.add(long, MAIN)
     network.add(cross, MAIN)
     crossing = int(np.hypot(*(long[:, np.newaxis] - cross).transpose(2, 0, 1)).min(axis=1).argmin())
@@ -189,8 +189,8 @@ def _roads(water: Mask, river_north: bool, rng: np.random.Generator) -> tuple[li
     for at, numbers in ((crossing, (-2, -1, 1, 2)), (hamlet, (0,))):
         for number in numbers:
             for side in (-1, 1):
-                place = at + number * 33 + rng.uniform(-5, 5)
-                network.branch(long, place / len(long), side, rng.uniform(110, 220), STREET)
+                position = at + number * 33 + rng.uniform(-5, 5)
+                network.branch(long, position / len(long), side, rng.uniform(110, 220), STREET)
     for street in [road for road in network.roads if road.width == STREET]:  # lanes from street to street
         network.branch(street.line, 0.7, 1, 150, STREET)
     for line, part in ((long, 0.25), (long, 0.75), (cross, 0.1), (cross, 0.3), (cross, 0.7), (cross, 0.9)):
@@ -199,13 +199,13 @@ def _roads(water: Mask, river_north: bool, rng: np.random.Generator) -> tuple[li
     return network.roads, [long[crossing], long[hamlet]]
 
 
-def _paved(shape: Shape, roads: Sequence[Road], more: int = 0) -> Mask:
-    """Return where the roads are, (H, W), each `more` px wider on both sides."""
+def _road_mask(shape: Shape, roads: Sequence[Road], margin: int = 0) -> Mask:
+    """Return the mask of roads, (H, W), each widened by `margin` px on both sides."""
     picture = Image.new("1", shape[::-1])
     draw = ImageDraw.Draw(picture)
     for road in roads:
-        draw.line([(float(x), float(y)) for x, y in road.line], fill=1, width=road.width + 2 * more)
-        r = road.width / 2 + more - 0.5
+        draw.line([(float(x), float(y)) for x, y in road.line], fill=1, width=road.width + 2 * margin)
+        r = road.width / 2 + margin - 0.5
         for x, y in road.line:  # a thick line has gaps where it bends
             draw.ellipse((x - r, y - r, x + r, y + r), fill=1)
     return np.asarray(picture)
@@ -214,7 +214,7 @@ def _paved(shape: Shape, roads: Sequence[Road], more: int = 0) -> Mask:
 def _houses(
     taken: Mask, roads: Sequence[Road], villages: Sequence[Points], rng: np.random.Generator
 ) -> Iterator[House]:
-    """Yield houses in rows along streets, and along the main roads near a village, where nothing is `taken`."""
+    """Yield houses in rows along streets, and along the main roads near a village, outside the `taken` pixels."""
     height, width = taken.shape
     free = Image.fromarray(~taken)
     draw = ImageDraw.Draw(free)
@@ -226,12 +226,12 @@ def _houses(
                 continue
             along = road.line[index + 1] - road.line[index - 1]
             along = along / np.hypot(*along)
-            hall = away > 150 and rng.random() < 0.12
-            half = rng.uniform((21, 11), (30, 14)) if hall else rng.uniform((10, 7), (14, 9))
+            barn = away > 150 and rng.random() < 0.12
+            half = rng.uniform((21, 11), (30, 14)) if barn else rng.uniform((10, 7), (14, 9))
             setback = road.width / 2 + half[1] + rng.uniform(8, 13)
-            center = point + rng.choice([-1, 1]) * setback * _across(along)
-            gable_to_street = not hall and rng.random() < 0.25
-            house = House(center, _across(along) if gable_to_street else along, (float(half[0]), float(half[1])))
+            center = point + rng.choice([-1, 1]) * setback * _perpendicular(along)
+            gable_to_street = not barn and rng.random() < 0.25
+            house = House(center, _perpendicular(along) if gable_to_street else along, (float(half[0]), float(half[1])))
             spots = [*house.corners(5), *house.corners(), *house.corners(-5), tuple(center)]
             inside = all(0 <= x < width and 0 <= y < height for x, y in spots)
             if inside and all(free.getpixel((int(x), int(y))) for x, y in spots):
@@ -239,8 +239,8 @@ def _houses(
                 yield house
 
 
-def _woods(shape: Shape, villages: Sequence[Points], rng: np.random.Generator) -> Mask:
-    """Return where woods are, (H, W): about a quarter of the place, ragged at the edges, and none in a village."""
+def _wood_mask(shape: Shape, villages: Sequence[Points], rng: np.random.Generator) -> Mask:
+    """Return the mask of woods, (H, W): about a quarter of the area, with ragged edges, and none in a village."""
     density = noise(shape, 110, rng) + 0.45 * noise(shape, 40, rng) + 0.3 * noise(shape, 14, rng)
     down, across = np.indices(shape, np.float32)
     for x, y in villages:
@@ -250,7 +250,7 @@ def _woods(shape: Shape, villages: Sequence[Points], rng: np.random.Generator) -
 
 
 def _parcels(shape: Shape, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the number of the field at each pixel, (H, W): strips, in each district of another direction."""
+    """Return the parcel number of each pixel, (H, W): parallel strips, with another direction in each district."""
     count = max(4, shape[0] * shape[1] // 80_000)
     down, across = np.indices(shape, np.float32)
     centers = rng.uniform((0, 0), shape[::-1], (count, 2)).astype(np.float32)
@@ -262,12 +262,12 @@ def _parcels(shape: Shape, rng: np.random.Generator) -> NDArray[np.int64]:
     return parcels
 
 
-def _hedges(parcels: NDArray[np.int64], rng: np.random.Generator) -> Mask:
-    """Return where trees stand in rows, (H, W): along some of the borders between parcels, with gaps."""
+def _hedge_mask(parcels: NDArray[np.int64], rng: np.random.Generator) -> Mask:
+    """Return the mask of hedges, (H, W): along some of the borders between parcels, with gaps."""
     chosen = rng.random(4096) < 0.3
     border = np.zeros(parcels.shape, bool)
-    for here, there in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
-        one, other = parcels[here], parcels[there]
-        border[here] |= (one != other) & chosen[(one * 31 + other * 17) % 4096]
-    rows: Mask = soft(border, 3) + 0.03 * noise(parcels.shape, 14, rng) > 0.1
+    for first, second in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        before, after = parcels[first], parcels[second]
+        border[first] |= (before != after) & chosen[(before * 31 + after * 17) % 4096]
+    rows: Mask = blurred(border, 3) + 0.03 * noise(parcels.shape, 14, rng) > 0.1
     return rows

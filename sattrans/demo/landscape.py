@@ -1,6 +1,6 @@
-"""A small synthetic place: a land-cover map, and the orthophoto that belongs to it.
+"""A small synthetic landscape: a land-cover map and a matching orthophoto.
 
-All lengths are pixels, half a metre each; points are (x, y), arrays (height, width).
+All lengths are in pixels of half a metre; points are (x, y), arrays (height, width).
 """
 
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.demo.land_cover import PALETTE, Plan
-from sattrans.demo.orthophoto import photograph
+from sattrans.demo.land_cover import PALETTE, LandCover
+from sattrans.demo.orthophoto import render_orthophoto
 
 PIXEL = 0.5
-"""Side of a pixel in metres."""
+"""Size of a pixel in metres."""
 
-__all__ = ["PALETTE", "PIXEL", "Place", "make_place"]
+__all__ = ["PALETTE", "PIXEL", "Landscape", "make_landscape"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`map` holds class values, (H, W) uint8; `photo` red, green, blue, (3, H, W) uint8."""
+class Landscape:
+    """A synthetic landscape: `map` has class values, (H, W) uint8; `photo` is RGB, (3, H, W) uint8."""
 
     map: NDArray[np.uint8]
     photo: NDArray[np.uint8]
 
 
-def make_place(height: int, width: int, seed: int) -> Place:
-    """Return the place of that seed; from about 512 px a side on it holds every class."""
+def make_landscape(height: int, width: int, seed: int) -> Landscape:
+    """Return the landscape of a seed, `height` × `width` pixels; from about 512 px per side it has every class."""
     rng = np.random.default_rng(seed)
-    plan = Plan.draw(height, width, rng)
-    return Place(plan.map, photograph(plan, rng))
+    land_cover = LandCover.generate(height, width, rng)
+    return Landscape(land_cover.map, render_orthophoto(land_cover, rng))

@@ -1,8 +1,8 @@
-"""The photo of a place: fields, tree crowns, roofs, water and shadows.
+"""The orthophoto of a synthetic landscape: fields, tree crowns, roofs, water and shadows.
 
-It shows little that the map does not tell, so that a small network can learn it: meadows are green near
-water, gardens near houses, halls have grey roofs and dwellings red ones. The sun stands in the south, for
-training flips tiles left to right.
+Nearly everything in it follows from the map, so that a small network can learn it: meadows are green near
+water and gardens near houses; barns have grey roofs and dwellings have red ones. The sun is in the south, because
+training flips tiles horizontally.
 """
 
 from collections.abc import Sequence
@@ -11,56 +11,56 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from sattrans.demo.land_cover import BUILDING, ROAD, WATER, WOODLAND, House, Plan
-from sattrans.demo.noise import Mask, Plane, Shape, cast, flat, mix, noise, soft
+from sattrans.demo.land_cover import BUILDING, ROAD, WATER, WOODLAND, House, LandCover
+from sattrans.demo.noise import Layer, Mask, Shape, blend, blurred, noise, solid, with_shadow
 
 FIELDS = np.array([(136, 143, 90), (142, 145, 95), (131, 141, 88), (145, 145, 98), (133, 139, 89)], np.float32)
-"""What grows on the fields, as colours: alike enough that one in another's place would not be wrong."""
+"""Colours of crops; they are similar, because the map does not tell which field has which crop."""
 
 ROOF_SHADOW, WOOD_SHADOW = 7, 6
-"""How far shadows reach."""
+"""Lengths of shadows."""
 
 
-def photograph(plan: Plan, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the place from above, (3, H, W)."""
-    shape = (plan.map.shape[0], plan.map.shape[1])
-    building, road, water, wood = (plan.map == value for value in (BUILDING, ROAD, WATER, WOODLAND))
-    photo = _fields(plan.parcels, rng)
-    photo = mix(photo, (96, 124, 66), np.clip(2.7 * soft(water, 14), 0, 0.9))  # wet meadows
-    photo = mix(photo, (104, 134, 72), np.clip(2.2 * soft(building, 14), 0, 0.9))  # gardens
+def render_orthophoto(land_cover: LandCover, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the orthophoto of a land cover, (3, H, W)."""
+    shape = (land_cover.map.shape[0], land_cover.map.shape[1])
+    building, road, water, wood = (land_cover.map == value for value in (BUILDING, ROAD, WATER, WOODLAND))
+    photo = _fields(land_cover.parcels, rng)
+    photo = blend(photo, (96, 124, 66), np.clip(2.7 * blurred(water, 14), 0, 0.9))  # wet meadows
+    photo = blend(photo, (104, 134, 72), np.clip(2.2 * blurred(building, 14), 0, 0.9))  # gardens
     photo = photo * (1 + 0.03 * noise(shape, 7, rng) + 0.02 * noise(shape, 2, rng))
-    photo = mix(photo, _surface(road, rng), soft(road, 1.2))
-    photo = mix(photo, _depth(water, rng), soft(water, 1.2))
-    photo = photo * (1 - 0.45 * soft(cast(wood, WOOD_SHADOW) & ~road, 1))
-    photo = mix(photo, _crowns(wood, rng), soft(wood, 1))
-    photo = photo * (1 - 0.5 * soft(cast(building, ROOF_SHADOW), 0.8))
-    photo = mix(photo, _roofs(shape, plan.houses, rng), soft(building, 0.7))
+    photo = blend(photo, _surface(road, rng), blurred(road, 1.2))
+    photo = blend(photo, _depth(water, rng), blurred(water, 1.2))
+    photo = photo * (1 - 0.45 * blurred(with_shadow(wood, WOOD_SHADOW) & ~road, 1))
+    photo = blend(photo, _crowns(wood, rng), blurred(wood, 1))
+    photo = photo * (1 - 0.5 * blurred(with_shadow(building, ROOF_SHADOW), 0.8))
+    photo = blend(photo, _roofs(shape, land_cover.houses, rng), blurred(building, 0.7))
     grain = rng.normal(0, 2, shape).astype(np.float32)
     pixels: NDArray[np.uint8] = np.clip(np.rint(photo + grain), 0, 255).astype(np.uint8)
     return pixels
 
 
-def _fields(parcels: NDArray[np.int64], rng: np.random.Generator) -> Plane:
-    """Return fields, (3, H, W), each parcel in a tone of its own."""
+def _fields(parcels: NDArray[np.int64], rng: np.random.Generator) -> Layer:
+    """Return fields, (3, H, W), with one of a few colours for each parcel."""
     tone = rng.integers(0, len(FIELDS), 4096)[parcels % 4096]
-    colors: Plane = np.moveaxis(FIELDS[tone], -1, 0)
+    colors: Layer = np.moveaxis(FIELDS[tone], -1, 0)
     return colors
 
 
-def _surface(road: Mask, rng: np.random.Generator) -> Plane:
-    """Return what roads are made of, (3, H, W): asphalt where they are wide, sand where they are narrow."""
-    wide = np.clip(3 * soft(road, 6) - 1, 0, 1)
-    return mix(flat(road.shape, (176, 164, 134)), (188, 187, 184), wide) * (1 + 0.02 * noise(road.shape, 3, rng))
+def _surface(road: Mask, rng: np.random.Generator) -> Layer:
+    """Return the surface of roads, (3, H, W): asphalt on wide roads, sand on narrow ones."""
+    wide = np.clip(3 * blurred(road, 6) - 1, 0, 1)
+    return blend(solid(road.shape, (176, 164, 134)), (188, 187, 184), wide) * (1 + 0.02 * noise(road.shape, 3, rng))
 
 
-def _depth(water: Mask, rng: np.random.Generator) -> Plane:
-    """Return water, (3, H, W): greenish at the banks, deep blue away from them."""
-    deep = np.clip(2 * soft(water, 9) - 0.9, 0, 1)
-    return mix(flat(water.shape, (66, 98, 112)), (36, 74, 116), deep) * (1 + 0.02 * noise(water.shape, 20, rng))
+def _depth(water: Mask, rng: np.random.Generator) -> Layer:
+    """Return water, (3, H, W): greenish near the banks, deep blue farther away."""
+    deep = np.clip(2 * blurred(water, 9) - 0.9, 0, 1)
+    return blend(solid(water.shape, (66, 98, 112)), (36, 74, 116), deep) * (1 + 0.02 * noise(water.shape, 20, rng))
 
 
-def _crowns(wood: Mask, rng: np.random.Generator) -> Plane:
-    """Return trees from above, (3, H, W): each a dark disc, and lighter ones towards the sun."""
+def _crowns(wood: Mask, rng: np.random.Generator) -> Layer:
+    """Return tree crowns, (3, H, W): each is a dark disc, with lighter discs towards the sun."""
     height, width = wood.shape
     picture = Image.new("RGB", (width, height), (34, 54, 30))
     draw = ImageDraw.Draw(picture)
@@ -75,8 +75,8 @@ def _crowns(wood: Mask, rng: np.random.Generator) -> Plane:
     return np.moveaxis(np.asarray(picture.filter(ImageFilter.GaussianBlur(0.8)), np.float32), -1, 0)
 
 
-def _roofs(shape: Shape, houses: Sequence[House], rng: np.random.Generator) -> Plane:
-    """Return roofs, (3, H, W): dwellings red-brown, halls grey, the slope that faces south lighter."""
+def _roofs(shape: Shape, houses: Sequence[House], rng: np.random.Generator) -> Layer:
+    """Return roofs, (3, H, W): dwellings red-brown, barns grey; the slope that faces south is lighter."""
     picture = Image.new("RGB", shape[::-1], (140, 90, 75))
     draw = ImageDraw.Draw(picture)
     for house in houses:
@@ -84,6 +84,6 @@ def _roofs(shape: Shape, houses: Sequence[House], rng: np.random.Generator) -> P
         south = float(house.along[0])  # how far south the roof's second half faces
         for first, last, facing in ((-1, 0, -south), (0, 1, south)):
             light = tone * (1 + 0.27 * facing)
-            red, green, blue = (int(band * light) for band in ((150, 150, 152) if house.hall else (150, 88, 70)))
+            red, green, blue = (int(band * light) for band in ((150, 150, 152) if house.is_barn else (150, 88, 70)))
             draw.polygon(house.corners(2, first, last), fill=(red, green, blue))
     return np.moveaxis(np.asarray(picture, np.float32), -1, 0)

@@ -1,6 +1,6 @@
 """Scenes of LandCover.ai's size and layout, whose texture costs encoders what a real orthophoto's does.
 
-A block of 2000 px, a synthetic place under grain, is repeated over a scene; 2000 is no multiple of 512, so that
+A block of 2000 px, a synthetic landscape under grain, is repeated over a scene; 2000 is no multiple of 512, so that
 tiles differ. How coarse and strong the grain is was calibrated with a drone orthophoto of Banepa, Nepal
 (OpenAerialMap, CC BY 4.0), resampled from 0.149 m to 0.25 m. Means over tiles of 512 px:
 
@@ -8,7 +8,7 @@ tiles differ. How coarse and strong the grain is was calibrated with a drone ort
     Banepa, bilinear           0.74 bytes a byte      152 kB              534 kB
     this block                 0.76                   153 kB              547 kB
     Banepa, mean of an area    0.80                   172 kB              594 kB
-    the place without grain    0.55                    89 kB              367 kB
+    landscape without grain    0.55                    89 kB              367 kB
 
 Banepa was compressed as JPEG before, which took some of its noise; the images of LandCover.ai, which were not,
 take 0.4 to 0.6 MB a tile as PNG. Encoding a tile took as long as one of Banepa's, to a tenth: GeoTIFF 2.1 ms
@@ -25,7 +25,7 @@ from makers import HERE, POLAND, landcover_ids, write_landcover_lists
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from sattrans.demo.landscape import make_place
+from sattrans.demo.landscape import make_landscape
 from sattrans.demo.noise import noise
 
 BLOCK = 2000
@@ -43,12 +43,12 @@ class Texture:
     @classmethod
     def make(cls) -> "Texture":
         """Make the block that was calibrated."""
-        place = make_place(BLOCK, BLOCK, seed=1)
+        landscape = make_landscape(BLOCK, BLOCK, seed=1)
         rng = np.random.default_rng(0)
         # The same in all bands: that is what a sensor's noise mostly is once its colours are mixed.
         grain = SPOTS * noise((BLOCK, BLOCK), 2, rng) + GRAIN * rng.standard_normal((BLOCK, BLOCK), np.float32)
-        photo = np.clip(np.rint(place.photo + grain), 0, 255).astype(np.uint8)
-        return cls(photo, place.map[np.newaxis])
+        photo = np.clip(np.rint(landscape.photo + grain), 0, 255).astype(np.uint8)
+        return cls(photo, landscape.map[np.newaxis])
 
 
 def make_scenes(root: Path, texture: Texture, count: int, height: int, width: int) -> int:

@@ -58,7 +58,7 @@ def test_a_tileset_is_colored_by_its_own_palette(tmp_path):
     assert len(result.made) == len(tileset.tiles)
 
 
-def test_a_second_time_there_is_nothing_to_do(landcover, tmp_path):
+def test_a_repeated_call_does_nothing(landcover, tmp_path):
     colorize(landcover, tmp_path / "c")
     again = colorize(landcover, tmp_path / "c")
     assert (len(again.made), len(again.kept)) == (0, 2)
@@ -127,7 +127,7 @@ def masks(tmp_path):
     return tmp_path / "place" / "masks"
 
 
-def test_classes_come_from_the_file_told(masks, tmp_path):
+def test_classes_come_from_the_given_file(masks, tmp_path):
     told = write_classes(tmp_path / "mine.toml", **CLASSES)
     result = colorize(masks, tmp_path / "c", ColorizeOptions(classes=told))
     assert (colors_of(result.made[0]), colors_of(result.made[1])) == ({1: (0, 0, 255)}, DRAWN)
@@ -136,15 +136,15 @@ def test_classes_come_from_the_file_told(masks, tmp_path):
 
 
 @pytest.mark.parametrize("place", ["place/masks", "place"])
-def test_classes_that_lie_there_are_taken_and_said_so(masks, tmp_path, place):
-    lying = write_classes(tmp_path / place / "classes.toml", **CLASSES)
+def test_a_classes_file_in_the_folder_is_read_and_reported(masks, tmp_path, place):
+    classes_file = write_classes(tmp_path / place / "classes.toml", **CLASSES)
     for path in (masks, masks / "b.tif"):
         result = colorize(path, tmp_path / f"{path.stem}.tif" if path.is_file() else tmp_path / "c")
         assert colors_of(result.made[-1]) == DRAWN
-        assert result.notices == (f"classes taken from {lying}",)
+        assert result.notices == (f"classes read from {classes_file}",)
 
 
-def test_classes_that_lie_there_are_found_from_within(masks, tmp_path, monkeypatch):
+def test_a_classes_file_is_found_from_the_current_folder(masks, tmp_path, monkeypatch):
     write_classes(masks.parent / "classes.toml", **CLASSES)
     monkeypatch.chdir(masks)
     result = colorize(Path())
@@ -152,12 +152,12 @@ def test_classes_that_lie_there_are_found_from_within(masks, tmp_path, monkeypat
     assert len(result.made) == 2
 
 
-def test_classes_in_a_dataset_are_said_so_too(tmp_path):
+def test_a_classes_file_of_a_dataset_is_reported(tmp_path):
     root = make_folder(tmp_path / "f", classes_toml=True)
-    assert colorize(root, tmp_path / "c").notices == (f"classes taken from {root / 'classes.toml'}",)
+    assert colorize(root, tmp_path / "c").notices == (f"classes read from {root / 'classes.toml'}",)
 
 
-def test_classes_told_go_before_a_datasets_and_a_tilesets(tmp_path):
+def test_given_classes_take_precedence_over_those_of_datasets_and_tilesets(tmp_path):
     root = make_folder(tmp_path / "f", classes_toml=True)
     names = {10: "#ff0000", 30: "#00ff00", 50: "#0000ff"}
     told = write_classes(tmp_path / "mine.toml", **{f"c{v}": (v, color) for v, color in names.items()})
@@ -167,20 +167,20 @@ def test_classes_told_go_before_a_datasets_and_a_tilesets(tmp_path):
     assert colors_of(colorize(tmp_path / "t", tmp_path / "d", ColorizeOptions(classes=told)).made[0]) == wanted
 
 
-def test_masks_of_one_folder_are_drawn_alike_where_nobody_told_the_classes(masks, tmp_path):
+def test_masks_of_one_folder_have_the_same_colours_if_no_classes_are_given(masks, tmp_path):
     result = colorize(masks, tmp_path / "c")
     first, second = map(colors_of, result.made)
     assert first[1] == second[1] != second[2]
-    assert "named after the values found; --dataset NAME or --classes FILE.toml" in result.notices[0]
+    assert "named after their values; give names with --dataset NAME or --classes FILE.toml" in result.notices[0]
 
 
-def test_a_colour_table_of_the_masks_is_kept_without_a_word(tmp_path):
+def test_a_colour_table_of_the_masks_is_kept_without_a_notice(tmp_path):
     write_raster(tmp_path / "m" / "a.tif", make_indices(40, 50, 2), colormap={0: (1, 2, 3), 1: (4, 5, 6)})
     result = colorize(tmp_path / "m", tmp_path / "c")
     assert (colors_of(result.made[0]), result.notices) == ({0: (1, 2, 3), 1: (4, 5, 6)}, ())
 
 
-def test_both_ways_to_tell_the_classes_are_one_too_many(masks, tmp_path):
+def test_dataset_and_classes_exclude_each_other(masks, tmp_path):
     told = write_classes(tmp_path / "mine.toml", **CLASSES)
     with pytest.raises(OptionError, match="--dataset and --classes both") as caught:
         colorize(masks, options=ColorizeOptions(dataset="landcover", classes=told))
@@ -192,7 +192,7 @@ def test_both_ways_to_tell_the_classes_are_one_too_many(masks, tmp_path):
 # Where copies go
 
 
-def test_two_masks_for_one_name_are_refused_before_anything_is_written(tmp_path):
+def test_two_masks_with_one_name_are_refused_before_anything_is_written(tmp_path):
     write_raster(tmp_path / "m" / "a.tif", make_indices(20, 20, 2))
     write_raster(tmp_path / "m" / "a.png", make_indices(20, 20, 2), None, None, driver="PNG")
     with pytest.raises(UsageError, match=r"m/a\.png and .*m/a\.tif would both become .*m-color/a\.tif: rename one"):
@@ -206,25 +206,25 @@ def test_copies_never_go_among_the_masks(masks):
             colorize(masks, output)
 
 
-def test_a_folder_of_copies_has_no_rasters_name_and_a_copy_has_one(masks, tmp_path):
+def test_a_folder_of_copies_is_not_named_like_a_raster_and_a_copy_is(masks, tmp_path):
     with pytest.raises(OptionError, match=r"-o .*c\.tif: the copies of a folder go into a folder"):
         colorize(masks, tmp_path / "c.tif")
     with pytest.raises(OptionError, match=r"-o .*c\.png: the copy is a GeoTIFF"):
         colorize(masks / "a.tif", tmp_path / "c.png")
 
 
-def test_a_copy_may_be_told_its_folder(masks, tmp_path):
+def test_a_copy_goes_into_a_given_folder(masks, tmp_path):
     (tmp_path / "there").mkdir()
     assert colorize(masks / "a.tif", tmp_path / "there").made == (tmp_path / "there" / "a.color.tif",)
 
 
-def test_copies_and_legends_that_lie_among_masks_are_no_masks(masks, tmp_path):
+def test_copies_and_legends_among_masks_are_not_masks(masks, tmp_path):
     colorize(masks / "b.tif", options=ColorizeOptions(legend=True))
     assert sorted(path.name for path in masks.iterdir()) == ["a.tif", "b.color.tif", "b.legend.png", "b.tif"]
     assert [path.name for path in colorize(masks, tmp_path / "c").made] == ["a.tif", "b.tif"]
 
 
-def test_a_bad_mask_stops_and_what_was_made_before_it_stays(masks, tmp_path):
+def test_after_an_invalid_mask_the_earlier_copies_are_kept(masks, tmp_path):
     told = write_classes(tmp_path / "mine.toml", **CLASSES)
     bad = write_raster(masks / "ab.tif", np.full((40, 50), 7, np.uint8))
     with pytest.raises(ClassesError, match=r"ab\.tif holds values 7"):
@@ -242,7 +242,7 @@ def test_a_vrt_that_the_user_names_is_opened(masks, tmp_path):
     assert colors_of(colorize(tmp_path / "v.vrt", options=ColorizeOptions(classes=told)).made[0]) == DRAWN
 
 
-def test_the_command_says_what_it_did_and_what_was_there(masks, tmp_path):
+def test_the_command_reports_new_and_existing_copies(masks, tmp_path):
     line = ["colorize", str(masks), "-o", str(tmp_path / "c"), "--legend"]
     first, again = (CliRunner().invoke(app, line).stdout.splitlines() for _ in range(2))
     legend = tmp_path / "c" / "legend.png"

@@ -1,4 +1,4 @@
-"""The legend: one row a class, in its colour, with its share of all that was coloured."""
+"""The legend: one row per class, with its colour and its share of all pixels."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ PALETTE = Palette(
 
 
 def swatches(path):
-    """Return the colours of the rows, from the top; the first row holds the heads."""
+    """Return the colours of the rows, from the top; the first row is the header."""
     pixels = np.asarray(Image.open(path).convert("RGB"))
     middles = range(EDGE + ROW + ROW // 2, pixels.shape[0] - EDGE, ROW)
     return [tuple(map(int, pixels[y, EDGE + SWATCH[0] // 2])) for y in middles]
@@ -36,7 +36,7 @@ def test_every_class_has_a_row_in_its_colour(tmp_path):
     assert swatches(tmp_path / "l.png") == [item.color for item in PALETTE.classes]
 
 
-def test_what_holds_nothing_has_a_row_of_its_own(tmp_path):
+def test_pixels_without_data_have_a_row(tmp_path):
     write_legend(tmp_path / "l.png", PALETTE, [5, 5, 0, 3])
     assert len(swatches(tmp_path / "l.png")) == 4
 
@@ -45,8 +45,8 @@ def test_shares_are_of_the_pixels_of_all_maps(masks, tmp_path):
     result = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
     assert (result.legend, result.legend_made) == (tmp_path / "c" / "legend.png", True)
     second = int((make_indices(40, 50, 2) == 1).sum())
-    write_legend(tmp_path / "wanted.png", PALETTE, [4000 - second, second, 0, 0])
-    assert result.legend.read_bytes() == (tmp_path / "wanted.png").read_bytes()
+    write_legend(tmp_path / "expected.png", PALETTE, [4000 - second, second, 0, 0])
+    assert result.legend.read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 def test_a_finished_output_gets_its_legend_later_and_keeps_it(masks, tmp_path):
@@ -59,7 +59,7 @@ def test_a_finished_output_gets_its_legend_later_and_keeps_it(masks, tmp_path):
     assert again.legend.stat().st_mtime_ns == before
 
 
-def test_a_mask_more_brings_the_legend_up_to_date(masks, tmp_path):
+def test_another_mask_updates_the_legend(masks, tmp_path):
     before = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True)).legend.read_bytes()
     write_raster(masks / "c.tif", np.full((40, 50), 7, np.uint8))
     result = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
@@ -73,7 +73,7 @@ def test_the_legend_of_one_file_lies_beside_its_copy(masks, tmp_path, output):
     assert result.legend == (tmp_path / "x.legend.png" if output else masks / "b.legend.png")
 
 
-def test_a_picture_that_is_no_legend_is_not_replaced_unasked(masks, tmp_path):
+def test_another_image_is_replaced_only_with_overwrite(masks, tmp_path):
     (tmp_path / "c").mkdir()
     Image.new("RGB", (9, 9)).save(tmp_path / "c" / "legend.png")
     with pytest.raises(OutputExists, match=r"legend\.png exists and was not made by sattrans"):

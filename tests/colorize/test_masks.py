@@ -1,4 +1,4 @@
-"""Which masks a dataset has to colour, told by a stranger's plugin: none, pictures, or maps beside images."""
+"""Masks of datasets from third-party plugins: no maps, RGB maps, and maps beside images in one file."""
 
 import numpy as np
 import pytest
@@ -31,8 +31,8 @@ NAMES = ("odd-lone", "odd-pairs", "odd-pictures")
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder that these datasets are made for, and a plugin that brings them, installed."""
+def root(tmp_path, monkeypatch):
+    """A folder for these datasets, and an installed plugin that registers them."""
     site = tmp_path / "site"
     info = site / "odd_datasets-1.0.dist-info"
     info.mkdir(parents=True)
@@ -42,28 +42,28 @@ def place(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text(f"[sattrans.datasets]\n{points}")
     monkeypatch.syspath_prepend(str(site))
     for number in range(2):
-        write_raster(tmp_path / "place" / "all" / f"{number}.tif", make_picture(np.full((20, 20), number, np.uint8)))
-    return tmp_path / "place"
+        write_raster(tmp_path / "d" / "all" / f"{number}.tif", make_picture(np.full((20, 20), number, np.uint8)))
+    return tmp_path / "d"
 
 
 @pytest.mark.parametrize(
     ("dataset", "message"),
     [
-        ("odd-lone", "has no maps, as dataset 'odd-lone' sees it"),
+        ("odd-lone", "read as dataset 'odd-lone', has no maps"),
         ("odd-pairs", "maps and images side by side in one file"),
         ("odd-pictures", "dataset 'odd-pictures' has maps without classes: there is nothing to colour"),
     ],
 )
-def test_a_dataset_with_nothing_to_colour_is_refused_in_words(place, dataset, message):
+def test_a_dataset_without_masks_is_refused(root, dataset, message):
     with pytest.raises(UsageError, match=message):
-        find_masks(place, dataset)
+        find_masks(root, dataset)
 
 
-def test_masks_told_a_dataset_of_pictures_have_no_classes(place):
+def test_masks_of_a_dataset_of_rgb_maps_have_no_classes(root):
     with pytest.raises(UsageError, match="'odd-pictures' has maps without classes"):
-        find_masks(place / "all", "odd-pictures")
+        find_masks(root / "all", "odd-pictures")
 
 
-def test_a_folder_that_is_nothing_is_no_dataset(tmp_path):
+def test_an_empty_folder_is_not_a_dataset(tmp_path):
     with pytest.raises(DatasetNotFound, match="no dataset recognises"):
         find_masks(tmp_path)

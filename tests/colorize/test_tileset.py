@@ -1,4 +1,4 @@
-"""colorize on tilesets: maps of any format, tiles without maps, and tilesets that have nothing to colour."""
+"""colorize on tilesets: maps of any format, tiles without maps, and tilesets without classes."""
 
 import json
 from dataclasses import replace
@@ -51,18 +51,18 @@ def test_paletted_png_maps_are_coloured_by_the_tilesets_classes(tileset, tmp_pat
             assert out.colormap()[30] == COLORS[1]
 
 
-def test_tiles_without_a_map_are_passed_by(tileset, tmp_path):
+def test_tiles_without_a_map_are_skipped(tileset, tmp_path):
     first, *others = tileset.tiles
     lone = replace(first, split="unpaired", map=None, map_sha256=None, shares={})
     with_tiles(tileset, [lone, *others])
     assert len(colorize(tileset.folder, tmp_path / "c").made) == 15
     with_tiles(tileset, [lone])
-    with pytest.raises(UsageError, match="has no maps, all of its tiles are unpaired"):
+    with pytest.raises(UsageError, match="has no maps, all its tiles are unpaired"):
         colorize(tileset.folder, tmp_path / "d")
 
 
 def test_a_tileset_without_classes_is_refused(tileset, tmp_path):
-    with pytest.raises(UsageError, match=r"/t has maps without classes, pictures: there is nothing to colour"):
+    with pytest.raises(UsageError, match=r"/t has maps without classes \(RGB images\): there is nothing to colour"):
         colorize(change(tileset, palette=None), tmp_path / "c")
 
 
@@ -72,7 +72,7 @@ def test_a_tileset_of_layout_pairs_is_refused(tileset, tmp_path):
         colorize(change(tileset, options=options), tmp_path / "c")
 
 
-def test_an_unfinished_tileset_is_refused_as_such(tileset):
+def test_an_unfinished_tileset_is_refused(tileset):
     (tileset.folder / MANIFEST).rename(tileset.folder / f"{MANIFEST}.begun")
     (tileset.folder / INDEX).unlink()
     with pytest.raises(UsageError, match="unfinished tileset"):

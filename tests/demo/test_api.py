@@ -1,4 +1,4 @@
-"""The demo: every command is printed and run, what it promises is there, and a second time nothing is done."""
+"""The demo: every command is printed and run, the outputs are complete, and a second run does nothing."""
 
 import inspect
 import json
@@ -40,7 +40,7 @@ def made(tmp_path_factory):
     return folder, demo(folder, TINY, run=run), taken
 
 
-def test_it_takes_the_pipeline_in_its_order(made):
+def test_it_runs_the_pipeline_in_order(made):
     _, _, taken = made
     assert [step.arguments[0] for step in taken] == VERBS
     assert all(step.output.exists() for step in taken)
@@ -49,7 +49,7 @@ def test_it_takes_the_pipeline_in_its_order(made):
     assert train[train.index("--model") + 1] == fallback_model()
 
 
-def test_it_leaves_what_it_promises(made):
+def test_its_outputs_are_complete(made):
     folder, result, _ = made
     with rasterio.open(folder / "map.tif") as map_, rasterio.open(result.image) as image:
         assert (image.count, image.shape) == (3, (96, 160))
@@ -65,7 +65,7 @@ def test_it_leaves_what_it_promises(made):
     assert (folder / "demo.json").is_file()
 
 
-def test_nothing_lies_outside_its_folder(made):
+def test_it_writes_only_into_its_folder(made):
     folder, _, _ = made
     assert list(folder.parent.iterdir()) == [folder]
 
@@ -82,7 +82,7 @@ def test_a_second_time_nothing_is_done(made, capsys):
     assert all(str(folder) in " ".join(words) for words in commands)
 
 
-def test_an_interrupted_demo_goes_on(made, tmp_path):
+def test_an_interrupted_demo_resumes(made, tmp_path):
     taken = []
 
     def stop_at_train(step):
@@ -165,18 +165,18 @@ def test_the_dataset_is_recognised_and_its_lists_hold_every_cell(tmp_path):
     make_dataset(tmp_path / "landcover", DemoOptions(scenes=2))
     dataset = open_dataset(tmp_path / "landcover")
     assert dataset.name == "landcover"
-    assert [scene.id for scene in dataset.scenes()] == ["place-1", "place-2"]
+    assert [scene.id for scene in dataset.scenes()] == ["scene-1", "scene-2"]
     lists = {name: (tmp_path / "landcover" / f"{name}.txt").read_text().split() for name in ("train", "val", "test")}
     assert {name: len(ids) for name, ids in lists.items()} == {"train": 6, "val": 1, "test": 1}
     listed = [name for names in lists.values() for name in names]
-    assert sorted(listed) == [f"place-{scene}_{k}" for scene in (1, 2) for k in range(4)]
+    assert sorted(listed) == [f"scene-{scene}_{k}" for scene in (1, 2) for k in range(4)]
 
 
-def test_the_map_is_another_place_beside_the_scenes(tmp_path):
+def test_the_map_is_another_landscape_east_of_the_scenes(tmp_path):
     options = DemoOptions(scenes=1)
     make_dataset(tmp_path / "landcover", options)
     make_map(tmp_path / "map.tif", options)
-    with rasterio.open(tmp_path / "map.tif") as map_, rasterio.open(tmp_path / "landcover/masks/place-1.tif") as mask:
+    with rasterio.open(tmp_path / "map.tif") as map_, rasterio.open(tmp_path / "landcover/masks/scene-1.tif") as mask:
         assert map_.bounds.left == mask.bounds.right
         assert set(np.unique(map_.read(1))) == set(PALETTE.values)
         assert map_.res == (0.5, 0.5)
