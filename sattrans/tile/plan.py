@@ -9,10 +9,10 @@ from sattrans.data.dataset import SPLITS, Dataset, Scene, Split, TileSplit
 from sattrans.errors import OptionError, UsageError
 from sattrans.raster.aoi import Area
 from sattrans.raster.georeference import corners_of
-from sattrans.raster.window import Cell, Edge, Window, settle, tile_cells
+from sattrans.raster.window import Cell, Window, settle, tile_cells
 from sattrans.tile.cut import Cutting, Row
 from sattrans.tile.leakage import keep_apart
-from sattrans.tile.options import Fractions, Scheme
+from sattrans.tile.options import Scheme, TileOptions
 from sattrans.tile.scene import Source
 from sattrans.tile.splits import (
     FEW_SCENES,
@@ -29,18 +29,11 @@ MOST_BAND_PIXELS = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What decides which cells become tiles, and of which split. `areas` all hold; `scheme` None is the default."""
+    """What decides which cells become tiles, and of which split: `areas` all hold, `size` is in pixels."""
 
+    options: TileOptions
     size: int
-    overlap: int = 0
-    edge: Edge = "drop"
     areas: tuple[Area, ...] = ()
-    scheme: Scheme | None = None
-    fractions: Fractions | None = None
-    merge_val: bool = False
-    buffer: int = 0
-    seed: int = 0
-    unpaired: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +82,7 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
     # A scene of which no tile is taken is not to be dealt out.
     paired = [n for n, source in enumerate(sources) if source.record.map and cells_of[n]]
     scheme, notices = _scheme(dataset, [scenes[n] for n in paired], [sources[n] for n in paired], choice)
-    of_scene = by_scene([scenes[n] for n in paired], choice.seed, choice.fractions or FRACTIONS)
+    of_scene = by_scene([scenes[n] for n in paired], choice.options.seed, choice.options.fractions or FRACTIONS)
     order = {number: place for place, number in enumerate(paired)}
     planned: list[Planned] = []
     dropped: Counter[str] = Counter()
@@ -103,8 +96,8 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
                 [_as_published(cell, source) for cell in cells],
                 source.height,
                 source.width,
-                choice.seed + order[number],
-                choice.fractions or FRACTIONS,
+                choice.options.seed + order[number],
+                choice.options.fractions or FRACTIONS,
                 of_scene[scene.id],
             )
             splits = SPLITTERS[scheme](grid)
@@ -112,11 +105,11 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
             if split is None:
                 dropped[NO_SPLIT[scheme]] += cell.whole
             else:
-                merged = "train" if choice.merge_val and split == "val" else split
+                merged = "train" if choice.options.merge_val and split == "val" else split
                 planned.append(Planned(number, scene.id, cell, merged))
-    if choice.buffer:
+    if choice.options.buffer:
         places = {source.record.id: source.record.georeference for source in sources}
-        near = keep_apart(planned, places, choice.buffer)
+        near = keep_apart(planned, places, choice.options.buffer)
         dropped["too near another split"] = len(near)
         planned = [item for n, item in enumerate(planned) if n not in near]
     if not planned:
@@ -136,10 +129,10 @@ NO_SPLIT: dict[Scheme, str] = {
 
 def _cells(source: Source, choice: Choice) -> list[Cell]:
     record = source.record
-    if record.map is None and not choice.unpaired:
+    if record.map is None and not choice.options.unpaired:
         return []
-    grid = tile_cells(record.height, record.width, choice.size, choice.overlap)
-    cells = list(settle(grid, record.height, record.width, choice.edge, choice.overlap))
+    grid = tile_cells(record.height, record.width, choice.size, choice.options.overlap)
+    cells = list(settle(grid, record.height, record.width, choice.options.edge, choice.options.overlap))
     for area in choice.areas:
         held = area.holds([cell.window for cell in cells], record.georeference, record.image)
         cells = [cell for cell, inside in zip(cells, held, strict=True) if inside]
@@ -161,23 +154,23 @@ def _as_published(cell: Cell, source: Source) -> Cell:
 def _scheme(
     dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Source], choice: Choice
 ) -> tuple[Scheme, list[str]]:
-    asked = choice.scheme
+    asked = choice.options.split
     heights, widths = [s.height for s in sources], [s.width for s in sources]
-    wanted = asked == "published" or (asked is None and not choice.fractions)
+    wanted = asked == "published" or (asked is None and not choice.options.fractions)
     published = wanted and has_published(dataset, scenes, heights, widths)
     if asked == "published" and not published:
         raise OptionError(
             f"dataset '{dataset.name}' in {dataset.root} has no published split: --split scene, block or random"
         )
-    if asked == "published" and choice.fractions:
+    if asked == "published" and choice.options.fractions:
         raise OptionError("--fractions goes with --split scene, block or random: the published split has its own")
     if asked or published or not sources:
         return asked or ("published" if published else "scene"), []
     # Few scenes, but each so small that it is a single block: then a scene is what a block would be.
     blocks = any(min(s.record.height, s.record.width) >= 2 * choice.size for s in sources)
     scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES or not blocks else "block"
-    shares = "/".join(f"{share * 100:g}" for share in choice.fractions or FRACTIONS)
-    why = "" if choice.fractions else "no published split: "
+    shares = "/".join(f"{share * 100:g}" for share in choice.options.fractions or FRACTIONS)
+    why = "" if choice.options.fractions else "no published split: "
     return scheme, [f"{why}tiles are split by {scheme}, {shares} (--split scene|block|random)"]
 
 
@@ -193,8 +186,8 @@ def _far_from_asked(planned: Sequence[Planned], scheme: Scheme, choice: Choice) 
     """Say where the splits' shares come out far from those asked for: a few blocks or scenes cannot be dealt finely."""
     counts = Counter(item.split for item in planned if item.split != "unpaired")
     total = sum(counts.values())
-    asked = choice.fractions or FRACTIONS
-    if scheme == "published" or choice.merge_val or not total:
+    asked = choice.options.fractions or FRACTIONS
+    if scheme == "published" or choice.options.merge_val or not total:
         return []
     came = [counts[split] / total for split in SPLITS]
     if max(abs(one - other) for one, other in zip(came, asked, strict=True)) < FAR:
@@ -225,6 +218,6 @@ def absent_splits(splits: Mapping[TileSplit, int], scheme: Scheme, choice: Choic
     """Return the splits that should have tiles and have none."""
     if scheme == "published":
         return []
-    fractions = dict(zip(SPLITS, choice.fractions or FRACTIONS, strict=True))
-    merged = ("val",) if choice.merge_val else ()
+    fractions = dict(zip(SPLITS, choice.options.fractions or FRACTIONS, strict=True))
+    merged = ("val",) if choice.options.merge_val else ()
     return [split for split in SPLITS if fractions[split] and split not in merged and not splits.get(split)]

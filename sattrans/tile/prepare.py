@@ -17,7 +17,7 @@ from sattrans.raster.window import tile_step
 from sattrans.tile.inputs import Input, now_at
 from sattrans.tile.options import DEFAULT_SIZE, Scheme, TileFormat, TileOptions
 from sattrans.tile.plan import Choice, Plan, make_plan
-from sattrans.tile.scene import Look, Source, look_at
+from sattrans.tile.scene import Source, look_at
 from sattrans.utils.console import bar, counted, log
 from sattrans.utils.hashing import sha256
 from sattrans.utils.manifest import check_writable_folder
@@ -71,21 +71,9 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     count = counted(len(scenes), "scene")
     log.info("dataset %s in %s: %s, tiles of %d px into %s", found.name, root, count, size, folder)
     inputs = now_at(path for scene in scenes for path in (scene.image, scene.map) if path)
-    look = Look(options.bidx, options.align, options.res, options.direction, scale is not None)
-    sources, notices = _look(scenes, palette, look)
+    sources, notices = _look(scenes, palette, options)
     _check_size(sources, size, options)
-    choice = Choice(
-        size,
-        options.overlap,
-        options.edge,
-        areas,
-        options.split,
-        options.fractions,
-        options.merge_val,
-        options.buffer,
-        options.seed,
-        unpaired,
-    )
+    choice = Choice(options, size, areas)
     plan = make_plan(found, scenes, sources, choice)
     told = _resolved_options(found, root, options, size, plan.scheme)
     all_notices = (*found.notices(), *_few(notices), *_small(sources, size, options), *plan.notices)
@@ -134,12 +122,12 @@ def _resolved(path: Path) -> Path:
 
 
 def _look(
-    scenes: Sequence[Scene], palette: Palette | None, look: Look
+    scenes: Sequence[Scene], palette: Palette | None, options: TileOptions
 ) -> tuple[list[Source], list[tuple[SceneRecord, str]]]:
     sources, notices = [], []
     with bar(len(scenes), "look", "scene") as progress:
         for scene in scenes:
-            source, told = look_at(scene, palette, look)
+            source, told = look_at(scene, palette, options)
             sources.append(source)
             notices += [(source.record, notice) for notice in told]
             progress.update()

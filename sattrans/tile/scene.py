@@ -18,20 +18,9 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.rgb_map import PictureMap, picture_map
 from sattrans.raster.window import Window
 from sattrans.tile.inputs import name_of
-from sattrans.tile.options import Direction
+from sattrans.tile.options import Direction, TileOptions
 
 Bands = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What decides how a scene is taken: `bidx`, `align`, `res`, `direction`, and whether pixels are scaled."""
-
-    bidx: tuple[int, ...] | None = None
-    align: bool = False
-    res: float | None = None
-    direction: Direction = "AtoB"
-    scaled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +60,14 @@ class Opened:
     map: ClassMap | PictureMap | None = None
 
 
-def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, list[str]]:
+def look_at(scene: Scene, palette: Palette | None, options: TileOptions) -> tuple[Source, list[str]]:
     """Open a scene and find out how it is to be cut; return notices with it, a line each.
 
     Raises `RasterError`, `AlignmentError`, `ClassesError` or `OptionError` for what is not right.
     """
     assert scene.image
-    halves = look.direction if scene.side_by_side else None
-    if halves and look.res is not None:
+    halves = options.direction if scene.side_by_side else None
+    if halves and options.res is not None:
         raise OptionError(f"--res: {scene.image} holds map and image side by side, which have no ground resolution")
     with ExitStack() as stack:
         image = stack.enter_context(open_raster(scene.image))
@@ -87,11 +76,11 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
             image, map_ = _halves(image, halves)
         elif scene.map:
             map_ = stack.enter_context(open_raster(scene.map))
-        if map_ and not look.align:
+        if map_ and not options.align:
             check_aligned(image, map_)
         if map_:
             image, map_ = _placed_alike(image, map_)
-        grid = target_grid(image, look.res)
+        grid = target_grid(image, options.res)
         record = SceneRecord(
             scene.id,
             scene.region,
@@ -107,20 +96,20 @@ def look_at(scene: Scene, palette: Palette | None, look: Look) -> tuple[Source, 
             image.height,
             image.width,
             image.georeference,
-            image_bands(image, look.bidx, look.scaled),
+            image_bands(image, options.bidx, options.scale is not None),
             kernel_of(image, grid, is_map=False),
-            _map_kernel(map_, coding, grid, look) if map_ else None,
+            _map_kernel(map_, coding, grid, options) if map_ else None,
             coding,
             halves,
         )
         if map_ and source.map_kernel:
             _check_overlap(image, map_)
-        notices = list(_notices(image, map_, palette, source, look))
+        notices = list(_notices(image, map_, palette, source, options))
     return source, notices
 
 
-def _map_kernel(map_: Raster, coding: Coding | None, grid: Grid, look: Look) -> Kernel | None:
-    if not look.align and look.res is None:
+def _map_kernel(map_: Raster, coding: Coding | None, grid: Grid, options: TileOptions) -> Kernel | None:
+    if not options.align and options.res is None:
         return None  # a hundredth of a pixel is no reason to touch a map
     kernel = kernel_of(map_, grid, is_map=coding is not None or map_.colormap() is not None)
     # Bands are warped one by one, and the commonest red, green and blue together may be no class's colour.
@@ -168,10 +157,12 @@ def _check_overlap(image: Raster, map_: Raster) -> None:
         raise AlignmentError(f"{map_.path} does not lie where {image.path} does: is it the right mask?")
 
 
-def _notices(image: Raster, map_: Raster | None, palette: Palette | None, source: Source, look: Look) -> Iterator[str]:
+def _notices(
+    image: Raster, map_: Raster | None, palette: Palette | None, source: Source, options: TileOptions
+) -> Iterator[str]:
     place = source.record.georeference
     wide, high = place.resolution
-    if look.res is None and place.known and abs(wide - high) > 1e-6 * max(wide, high):
+    if options.res is None and place.known and abs(wide - high) > 1e-6 * max(wide, high):
         yield f"{image.path} has pixels of {wide:g} × {high:g}, not square: --res makes them so"
     if place.known and not place.north_up:
         yield f"{image.path} is not north-up: its tiles keep its rows and columns as they are"

@@ -2,9 +2,10 @@
 
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 log = logging.getLogger("sattrans")
 """The logger of all commands: they report defaults that they chose at level INFO, and the CLI prints it on stderr."""
@@ -12,6 +13,8 @@ log = logging.getLogger("sattrans")
 
 def progress_bar(total: int, description: str, unit: str, initial: int = 0) -> "tqdm[Any]":
     """Return a progress bar on stderr, silent if that is not a terminal; use it as a context manager."""
+    from tqdm import tqdm  # it takes a tenth of the time of sattrans --help, which shows no bar
+
     return tqdm(
         total=total, initial=initial, desc=description, unit=unit, disable=None, file=sys.stderr, dynamic_ncols=True
     )

@@ -73,7 +73,7 @@ def test_no_help_loses_what_stands_in_brackets():
 
 
 def test_the_commands_are_known_without_what_they_load():
-    heavy = ("torch", "rasterio", "numpy", "pydantic", "rich")
+    heavy = ("torch", "rasterio", "numpy", "pydantic", "rich", "tqdm")
     code = f"import sys, sattrans.cli; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
