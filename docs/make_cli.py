@@ -12,8 +12,8 @@ HEAD = """\
 
 # Command line
 
-Results go to stdout; notes, progress and errors to stderr. Exit status: 0 done, or nothing to do; 1 it failed;
-2 it was asked wrongly; 128 and the signal's number after a signal.
+Results go to stdout; notes, progress and errors go to stderr. The exit status is 0 for success, or if there is nothing to
+do; 1 if the command failed; 2 if the command or its options are wrong; 128 plus the number of the signal after a signal.
 """
 
 
