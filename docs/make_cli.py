@@ -12,8 +12,9 @@ HEAD = """\
 
 # Command line
 
-Results go to stdout; notes, progress and errors go to stderr. The exit status is 0 for success, or if there is nothing to
-do; 1 if the command failed; 2 if the command or its options are wrong; 128 plus the number of the signal after a signal.
+Results go to stdout; notes, progress and errors go to stderr. The exit status is 0 for success, or if there is nothing
+to do; 1 if the command failed; 2 if the command or its options are wrong; 128 plus the number of the signal after a
+signal.
 """
 
 
