@@ -1,4 +1,4 @@
-"""Write the ladder table of docs/metrics.md: each score for images that get worse, on a synthetic landscape."""
+"""Write the ladder table of docs/metrics.md: the value of each metric on synthetic images that get worse in steps."""
 
 import re
 import sys
@@ -14,9 +14,9 @@ from ladders import LADDERS  # noqa: E402
 
 from sattrans.demo.land_cover import PALETTE  # noqa: E402
 from sattrans.demo.landscape import make_landscape  # noqa: E402
-from sattrans.evaluate.base import Metric, Pair, Setting, Unavailable  # noqa: E402
+from sattrans.evaluate.base import ImagePair, Metric, MetricContext, Unavailable  # noqa: E402
 from sattrans.evaluate.registry import FAMILIES  # noqa: E402
-from sattrans.evaluate.scoring import Gathered  # noqa: E402
+from sattrans.evaluate.scoring import SetStatistics  # noqa: E402
 from sattrans.metrics.nearest_tile import thumbnail  # noqa: E402
 
 SIZE, SIDE = 192, 768
@@ -32,21 +32,21 @@ def tiles(seed):
 
 
 def measure() -> tuple[list[Metric], dict[str, dict[str, list[float]]], dict[str, float]]:
-    """Return the metrics, their values at the rungs of each ladder, by ladder and metric, and on real images."""
+    """Return the metrics, their values at the rungs of each ladder (by ladder and metric), and those of real images."""
     real, train = tiles(1), np.stack([thumbnail(image) for image, _ in tiles(2)])
-    setting = Setting(SIZE, len(real), PALETTE.names, {"train": train})
+    context = MetricContext(SIZE, len(real), PALETTE.names, {"train": train})
     families = []
     for kind in FAMILIES:
         try:
-            families.append(kind(setting))
+            families.append(kind(context))
         except Unavailable:
-            continue  # it needs weights
+            continue  # it needs weights or a segmenter
 
     def scores(worse) -> dict[str, float]:
-        gathered = Gathered(families)
+        statistics = SetStatistics(families)
         for number, (image, map_) in enumerate(real):
-            gathered.add(gathered.measure(Pair(worse(image, number), image, number, map_, map_)))
-        return {name: score.value for name, score in gathered.scores(intervals=False).items()}
+            statistics.add(statistics.measure(ImagePair(worse(image, number), image, number, map_, map_)))
+        return {name: score.value for name, score in statistics.scores(intervals=False).items()}
 
     found = {}
     for name, (worsen, rungs) in LADDERS.items():
@@ -56,13 +56,13 @@ def measure() -> tuple[list[Metric], dict[str, dict[str, list[float]]], dict[str
 
 
 def table() -> str:
-    """Return the table as Markdown: for each ladder its values from the least to the worst."""
-    metrics, found, none = measure()
+    """Return the table as Markdown: the values of each ladder, from the mildest step to the worst."""
+    metrics, by_ladder, unchanged = measure()
     heads = [f"{name}: {', '.join(map(str, rungs))}" for name, (_, rungs) in LADDERS.items()]
     lines = [f"| Score | real | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
     for metric in metrics:
-        cells = [", ".join(_number(v) for v in values[metric.name]) for values in found.values()]
-        lines.append(f"| {metric.title} | {_number(none[metric.name])} | {' | '.join(cells)} |")
+        cells = [", ".join(_number(v) for v in values[metric.name]) for values in by_ladder.values()]
+        lines.append(f"| {metric.title} | {_number(unchanged[metric.name])} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -71,10 +71,10 @@ def _number(value) -> str:
 
 
 def main() -> None:
-    """Put the table into the page, between its two marks."""
+    """Replace the table between the two markers of the page."""
     page = DOCS / "metrics.md"
-    marked = re.compile(r"(<!-- ladder -->\n\n).*?(\n<!-- end -->)", re.DOTALL)
-    text = marked.sub(lambda match: match.group(1) + table() + match.group(2), page.read_text(encoding="utf-8"))
+    markers = re.compile(r"(<!-- ladder -->\n\n).*?(\n<!-- end -->)", re.DOTALL)
+    text = markers.sub(lambda match: match.group(1) + table() + match.group(2), page.read_text(encoding="utf-8"))
     page.write_text(text, encoding="utf-8")
 
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 IMAGES = (".tif", ".tiff")
 
 LEGEND = (
-    "(in brackets: 95 % interval over images;{} * better than each other beyond doubt; "
-    "~ cannot tell pairs from shuffled ones; = compares sets, not pairs)"
+    "(in brackets: 95 % interval over images;{} * clearly the best: paired 95 % intervals exclude 0; "
+    "~ does not distinguish pairs from shuffled ones; = compares sets, not pairs)"
 )
-OF_SEEDS = " in square ones: the lowest and the highest seed;"
+OF_SEEDS = " in square brackets: the lowest and the highest seed;"
 
 
 class SplitName(StrEnum):
@@ -63,7 +63,7 @@ def evaluate(
     data: Annotated[Path | None, typer.Option(help="The runs' tileset, where it is no longer where it was.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Tiles translated at once.")] = 8,
     metrics: Annotated[
-        str | None, typer.Option(help="Names of scores, as in mae,ssim. [dim]Default: all that can be had.[/dim]")
+        str | None, typer.Option(help="Names of metrics, as in mae,ssim. [dim]Default: all that can be computed.[/dim]")
     ] = None,
     segmenter: Annotated[
         str | None,

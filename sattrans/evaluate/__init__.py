@@ -1,4 +1,4 @@
-"""Score runs against real tiles. The names below are loaded when they are first used."""
+"""Score runs against real tiles. The names below are imported when they are first used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns: what stands side by side - a run alone, or the runs of one recipe that differ by their seeds, as one."""
+"""Columns of the table: a single source of images, or all runs of one recipe with the mean of their scores."""
 
 import os
 import re
@@ -9,57 +9,64 @@ from typing import Any
 import numpy as np
 
 from sattrans.evaluate.base import Metric
-from sattrans.evaluate.images import Subject
-from sattrans.evaluate.scoring import Score, Scored
+from sattrans.evaluate.images import ImageSource
+from sattrans.evaluate.scoring import Score, SetScores
 from sattrans.metrics.bootstrap import interval
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One or several subjects and their scores: `scored` are the means over `each`, `spread` from lowest to highest."""
+    """One or more image sources with their scores.
+
+    Attributes:
+        name: Its name in the table.
+        sources: The image sources; several if they differ in their seed only.
+        per_source: The scores of each source.
+        scores: The mean of these scores.
+        spread: The lowest and the highest value over the sources, by metric; empty for a single source.
+    """
 
     name: str
-    subjects: Sequence[Subject]
-    each: Sequence[Scored]
-    scored: Scored
+    sources: Sequence[ImageSource]
+    per_source: Sequence[SetScores]
+    scores: SetScores
     spread: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def columns_of(subjects: Sequence[Subject], scored: Sequence[Scored]) -> list[Column]:
-    """Return the columns, in the order of their first subjects; subjects of one recipe share one."""
-    together: dict[object, list[int]] = {}
-    for place, subject in enumerate(subjects):
-        together.setdefault(subject.recipe or place, []).append(place)
-    return [_column([subjects[p] for p in places], [scored[p] for p in places]) for places in together.values()]
+def group_columns(sources: Sequence[ImageSource], scores: Sequence[SetScores]) -> list[Column]:
+    """Group sources of the same recipe into columns, in the order of their first sources."""
+    groups: dict[object, list[int]] = {}
+    for index, source in enumerate(sources):
+        groups.setdefault(source.recipe or index, []).append(index)
+    return [_column([sources[i] for i in group], [scores[i] for i in group]) for group in groups.values()]
 
 
-def _column(subjects: Sequence[Subject], scored: Sequence[Scored]) -> Column:
-    if len(subjects) == 1:
-        return Column(subjects[0].name, subjects, scored, scored[0])
+def _column(sources: Sequence[ImageSource], scores: Sequence[SetScores]) -> Column:
+    if len(sources) == 1:
+        return Column(sources[0].name, sources, scores, scores[0])
     spread = {}
-    for metric in scored[0].scores:
-        values = [v for one in scored if (v := one.value(metric)) is not None]
+    for metric in scores[0].metrics:
+        values = [value for source_scores in scores if (value := source_scores.value(metric)) is not None]
         if values:
             spread[metric] = (min(values), max(values))
-    return Column(
-        f"{_shared_name([s.name for s in subjects])} ×{len(subjects)}", subjects, scored, _mean(scored), spread
-    )
+    name = f"{_shared_name([source.name for source in sources])} ×{len(sources)}"
+    return Column(name, sources, scores, _mean(scores), spread)
 
 
 def _shared_name(names: Sequence[str]) -> str:
-    """Return what names begin with, without a number at its end; the first one, where that is nothing."""
-    shared = os.path.commonprefix(list(names))  # noqa: RUF071  letter by letter is what is meant
+    """Return the common prefix of names without a trailing number, or the first name if that is empty."""
+    shared = os.path.commonprefix(list(names))  # noqa: RUF071  the prefix of text, not of paths, is meant
     return re.sub(r"[-_. ]*\d*$", "", shared) or names[0]
 
 
-def _mean(scored: Sequence[Scored]) -> Scored:
-    """Return the means: of the scores, draw by draw of the intervals, of each image's scores, of details."""
-    first = scored[0]
-    return Scored(
-        {name: _mean_score([one.scores[name] for one in scored]) for name in first.scores},
-        {name: _mean_score([one.shuffled[name] for one in scored]) for name in first.shuffled},
-        {tile: _mean_of([one.images[tile] for one in scored]) for tile in first.images},
-        _mean_of([one.details for one in scored]),
+def _mean(scores: Sequence[SetScores]) -> SetScores:
+    """Return the means of values, of resampled values, of each image's values, and of details."""
+    first = scores[0]
+    return SetScores(
+        {name: _mean_score([each.metrics[name] for each in scores]) for name in first.metrics},
+        {name: _mean_score([each.shuffled[name] for each in scores]) for name in first.shuffled},
+        {image: _mean_of([each.images[image] for each in scores]) for image in first.images},
+        _mean_of([each.details for each in scores]),
     )
 
 
@@ -69,52 +76,51 @@ def _mean_score(scores: Sequence[Score]) -> Score:
 
 
 def _mean_of(values: Sequence[Any]) -> Any:
-    """Return the mean of numbers, or of those in mappings, name by name; None where there is none in any."""
+    """Return the mean of numbers, or of numbers in mappings, key by key; None if all are None."""
     if isinstance(values[0], Mapping):
         return {name: _mean_of([value[name] for value in values]) for name in values[0]}
-    there = [value for value in values if value is not None]
-    return sum(there) / len(there) if there else None
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
-BY_CLASS = {"class_color": "class_color", "class_spread": "class_spread", "miou": "iou"}
-"""The metrics that are means over classes, and what the details call their values by class."""
-
-
-def left_out(metrics: Sequence[Metric], scored: Scored) -> list[str]:
-    """Return a sentence about the classes that no real image holds; none where each is there."""
-    of_classes = [metric for metric in metrics if metric.name in BY_CLASS]
-    lacking = [name for metric in of_classes for name, value in _values(scored, metric).items() if value is None]
-    if not lacking:
+def absent_class_notes(metrics: Sequence[Metric], scores: SetScores) -> list[str]:
+    """Return a note about the classes that occur in no real image; none if all classes occur."""
+    of_classes = [metric for metric in metrics if metric.class_details]
+    absent = [name for metric in of_classes for name, value in _class_values(scores, metric).items() if value is None]
+    if not absent:
         return []
-    titles = _listed([metric.title for metric in of_classes])
-    return [f"no real image here holds {_listed(lacking)}: left out of {titles}, in each column alike"]
+    titles = _join([metric.title for metric in of_classes])
+    return [f"no real image here contains {_join(absent)}: left out of {titles} in every column"]
 
 
-def comparable(metrics: Sequence[Metric], scored: Scored, real: Scored) -> tuple[Scored, list[str]]:
-    """Return the floor of real images without means over fewer classes than those of what is `scored`; and why.
+def comparable_baseline(metrics: Sequence[Metric], scores: SetScores, real: SetScores) -> tuple[SetScores, list[str]]:
+    """Return the baseline of real images without means over fewer classes than those of `scores`, and a note if any.
 
-    In some scores real images of other places stand for those that are compared with, and they may lack a class.
+    Some metrics compare training tiles with the real images for this baseline, and a class may be absent from them.
     """
-    scores, titles, lacking = dict(real.scores), [], []
+    baseline, titles, absent = dict(real.metrics), [], []
     for metric in metrics:
-        own, others = (_values(one, metric) for one in (scored, real))
-        fewer = [name for name, value in own.items() if value is not None and others.get(name) is None]
-        if others and fewer:
-            scores[metric.name] = Score(None)
+        values, real_values = (_class_values(each, metric) for each in (scores, real))
+        fewer = [name for name, value in values.items() if value is not None and real_values.get(name) is None]
+        if real_values and fewer:
+            baseline[metric.name] = Score(None)
             titles.append(metric.title)
-            lacking += fewer
+            absent += fewer
     if not titles:
         return real, []
-    told = f"the training tiles beside real have no {_listed(lacking)}: it has no {_listed(titles)}"
-    return replace(real, scores=scores), [f"{told}, for a mean over fewer classes does not compare"]
+    note = (
+        f"the training tiles of the baseline real do not contain {_join(absent)}: it has no {_join(titles)}, "
+        "because a mean over fewer classes is not comparable"
+    )
+    return replace(real, metrics=baseline), [note]
 
 
-def _values(scored: Scored, metric: Metric) -> Mapping[str, float | None]:
-    values: Mapping[str, float | None] = scored.details.get(BY_CLASS.get(metric.name, ""), {})
+def _class_values(scores: SetScores, metric: Metric) -> Mapping[str, float | None]:
+    values: Mapping[str, float | None] = scores.details.get(metric.class_details, {})
     return values
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Return names, each once, as a sentence has them."""
-    once = list(dict.fromkeys(names))
-    return " and ".join(filter(None, (", ".join(once[:-1]), once[-1])))
+def _join(names: Sequence[str]) -> str:
+    """Join names, each once, as in "a, b and c"."""
+    unique = list(dict.fromkeys(names))
+    return " and ".join(filter(None, (", ".join(unique[:-1]), unique[-1])))

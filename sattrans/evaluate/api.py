@@ -1,4 +1,4 @@
-"""Evaluate runs: generate a split's tiles and compare them with the real ones, alone or run beside run."""
+"""Evaluate runs: generate the tiles of a split and compare them with the real ones, for one run or several."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,26 +10,26 @@ import torch
 from sattrans.data.dataset import Split
 from sattrans.data.tileset import Tileset
 from sattrans.errors import UsageError, check_seed
-from sattrans.evaluate.aggregate import Column, columns_of, comparable, left_out
-from sattrans.evaluate.base import Setting
-from sattrans.evaluate.files import write_markdown, write_scores, write_table
+from sattrans.evaluate.aggregate import Column, absent_class_notes, comparable_baseline, group_columns
+from sattrans.evaluate.base import MetricContext
+from sattrans.evaluate.files import write_csv, write_json, write_markdown
 from sattrans.evaluate.images import (
-    FolderReference,
-    FolderSubject,
-    Reference,
-    RunSubject,
-    Subject,
-    TileReference,
-    each_once,
+    FolderImages,
+    ImageSource,
+    RealFolder,
+    RealImages,
+    RealTiles,
+    RunImages,
+    without_duplicates,
 )
-from sattrans.evaluate.registry import METRICS, check_names, choose_families, choose_split, choose_weights
+from sattrans.evaluate.registry import METRICS, check_metric_names, choose_split, load_needed_weights, select_families
 from sattrans.evaluate.report.build import build_page
-from sattrans.evaluate.report.examples import look_at, write_sheet_of
+from sattrans.evaluate.report.examples import choose_tiles, write_contact_sheet
 from sattrans.evaluate.report.render import write_report
-from sattrans.evaluate.scoring import Kept, Scored, Scoring
+from sattrans.evaluate.scoring import MeasurementCache, Scorer, SetScores
 from sattrans.evaluate.segmenter import Segmenter, segmenter_path, train_segmenter
-from sattrans.evaluate.significance import agreement, winners
-from sattrans.evaluate.table import ShownRow, shown_rows, table_of
+from sattrans.evaluate.significance import best_columns, comparison_notes
+from sattrans.evaluate.table import TableRow, plain_table, table_rows
 from sattrans.evaluate.training_tiles import read_training_tiles
 from sattrans.metrics.weights import PublishedWeights
 from sattrans.runs.device import choose_device
@@ -45,13 +45,19 @@ MANIFEST = "scores.json"
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """How to score.
+    """How to evaluate.
 
-    `split` is `test`, or `val` where there are no test tiles. `metrics` are names of those wanted, all that can be
-    had where none is named. `segmenter` is `train`, for one that is trained on the tileset's real images and kept
-    in `evaluations/segmenters`, or the path of a kept one. `weights` are the files of published weights, `vgg19`
-    and `inception`; they may lie in the folder `SATTRANS_WEIGHTS`, too. `data` is the tileset, where it is no
-    longer where the runs were trained. `seed` draws intervals, partners, and the noise of models that have any.
+    Attributes:
+        split: The tiles to score on; by default `test`, or `val` if there are no test tiles.
+        batch_size: Tiles translated at once.
+        device: The device to generate on.
+        seed: Determines bootstrap resamples, shuffled pairs, and the noise of models that use any.
+        metrics: Names of the metrics to compute; by default all that are available.
+        segmenter: `train` trains a segmenter on the tileset's real images and saves it in `evaluations/segmenters`;
+            or the path of a saved one.
+        weights: Files of published weights by network, `vgg19` and `inception`; files in the folder `SATTRANS_WEIGHTS`
+            are found, too.
+        data: The tileset, if it has moved since the runs were trained.
     """
 
     split: Split | None = None
@@ -66,33 +72,39 @@ class EvaluateOptions:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What `evaluate` found, and wrote to `folder`.
+    """The result of an evaluation.
 
-    `columns` are what was scored, side by side: a run each, or several of one recipe. `floors` are scored sets that
-    no run made: `real`, and `class_colors` where there are classes. `rows` are the table, `notes` what to know of it.
+    Attributes:
+        folder: Where its files are.
+        split: The split that was scored, or `pairs`.
+        images: Number of images.
+        columns: The scored runs or folders; runs that differ in their seed only share a column.
+        baselines: The scores of real images, `real`, and of maps in the mean colours of their classes, `class_colors`.
+        rows: The rows of the table.
+        notes: Remarks about the scores.
     """
 
     folder: Path
     split: str
     images: int
     columns: Sequence[Column]
-    floors: Mapping[str, Scored]
-    rows: Sequence[ShownRow]
+    baselines: Mapping[str, SetScores]
+    rows: Sequence[TableRow]
     notes: Sequence[str]
 
-    def table(self, between: str = " ") -> tuple[list[str], list[list[str]]]:
-        """Return heads and lines of the table; `between` stands between a score, its interval and its spread."""
-        return table_of(self.rows, self.columns, self.floors, between)
+    def table(self, separator: str = " ") -> tuple[list[str], list[list[str]]]:
+        """Return the headings and the rows of the table; `separator` joins a score, its interval and its spread."""
+        return plain_table(self.rows, self.columns, self.baselines, separator)
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """What is compared with what, before anything is measured."""
+class _Comparison:
+    """The real images, and the sources of images to compare with them."""
 
-    reference: Reference
-    subjects: Sequence[Subject]
+    real_images: RealImages
+    sources: Sequence[ImageSource]
     tileset: Tileset | None = None
-    train: TileReference | None = None
+    train: RealTiles | None = None
     split: str = "pairs"
 
 
@@ -101,29 +113,37 @@ def evaluate(
     options: EvaluateOptions = EvaluateOptions(),
     output: Path | None = None,
 ) -> Evaluation:
-    """Score runs (the newest finished one) on a split of the tileset they were trained on.
+    """Score runs on a split of the tileset that they were trained on.
 
-    Several runs must share a tileset; those that differ by their seeds alone are shown as one. Raises `UsageError`
-    for what cannot be compared, and for a metric that was named and cannot be had.
+    Args:
+        runs: Folders of runs; by default the newest finished one. All must have been trained on the same tileset.
+        options: How to evaluate.
+        output: Where to write the files; by default `evaluations/<runs>-<split>`.
+
+    Returns:
+        The scores. Runs that differ in their seed only share a column.
+
+    Raises:
+        UsageError: If the runs cannot be compared, or a metric that was given by name cannot be computed.
     """
     _check(options)
-    place = choose_device(options.device)
+    device = choose_device(options.device)
     opened = [Run.open(path) for path in runs] or [Run.newest(by="as in sattrans evaluate RUN")]
     tileset = _shared_tileset(opened, options.data)
-    split, notices = choose_split(tileset, options.split)
-    reference = TileReference(tileset, tileset.split(split))
-    train = TileReference(tileset, tileset.split("train"))
-    given = [RunSubject(run, reference, place, options.seed, options.batch_size) for run in opened]
-    subjects, twice = each_once(given)
-    notices = [*notices, *twice, *_unfinished(opened)]
+    split, notes = choose_split(tileset, options.split)
+    real_images = RealTiles(tileset, tileset.split(split))
+    train = RealTiles(tileset, tileset.split("train"))
+    given = [RunImages(run, real_images, device, options.seed, options.batch_size) for run in opened]
+    sources, duplicates = without_duplicates(given)
+    notes = [*notes, *duplicates, *_unfinished(opened)]
     log.info(
         "%s on the %s of %s",
-        ", ".join(str(subject.folder) for subject in subjects),
-        counted(len(reference), f"{split} tile"),
+        ", ".join(str(source.folder) for source in sources),
+        counted(len(real_images), f"{split} tile"),
         tileset.folder,
     )
-    task = _Task(reference, _named_apart(subjects), tileset, train if len(train) else None, split)
-    return _evaluate(task, options, place, output, notices)
+    comparison = _Comparison(real_images, _uniquely_named(sources), tileset, train if len(train) else None, split)
+    return _evaluate(comparison, options, device, output, notes)
 
 
 def evaluate_pairs(
@@ -132,122 +152,148 @@ def evaluate_pairs(
     options: EvaluateOptions = EvaluateOptions(),
     output: Path | None = None,
 ) -> Evaluation:
-    """Score images from anywhere: those of other folders against the real ones of the same names.
+    """Score the images of folders against real images of the same names.
 
-    There are no classes and no training tiles, so scores that need these cannot be had. Raises `UsageError` where
-    names or sizes do not match, and for options of a tileset.
+    There are no classes and no training tiles, so metrics that need these are not computed.
+
+    Args:
+        real: The folder of real images.
+        others: Folders of images to score.
+        options: How to evaluate; `split`, `data` and `segmenter` do not apply.
+        output: Where to write the files; by default `evaluations/<folders>-pairs`.
+
+    Returns:
+        The scores.
+
+    Raises:
+        UsageError: If names or sizes do not match, or an option does not apply.
     """
     _check(options)
     for name in ("split", "data", "segmenter"):
         if getattr(options, name) is not None:
-            raise UsageError(f"--{name} is about a tileset: pairs have none")
-    place = choose_device(options.device)
-    reference = FolderReference(real, others)
-    subjects, twice = each_once([FolderSubject(other, reference) for other in others])
-    images = counted(len(reference), "image")
-    log.info("%s on the %s of %s", ", ".join(str(s.folder) for s in subjects), images, real)
-    return _evaluate(_Task(reference, _named_apart(subjects)), options, place, output, twice)
+            raise UsageError(f"--{name} needs a tileset and cannot be used with --pairs")
+    device = choose_device(options.device)
+    real_images = RealFolder(real, others)
+    sources, duplicates = without_duplicates([FolderImages(other, real_images) for other in others])
+    images = counted(len(real_images), "image")
+    log.info("%s on the %s of %s", ", ".join(str(s.folder) for s in sources), images, real)
+    return _evaluate(_Comparison(real_images, _uniquely_named(sources)), options, device, output, duplicates)
 
 
 def _evaluate(
-    task: _Task, options: EvaluateOptions, place: torch.device, output: Path | None, notices: Sequence[str]
+    comparison: _Comparison,
+    options: EvaluateOptions,
+    device: torch.device,
+    output: Path | None,
+    first_notes: Sequence[str],
 ) -> Evaluation:
-    folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(subject.name for subject in task.subjects)}-{task.split}"
+    names = "-vs-".join(source.name for source in comparison.sources)
+    folder = output or DEFAULT_FOLDER / f"{names}-{comparison.split}"
     check_writable_folder(folder)
     check_free(folder, MANIFEST)
-    loaded = choose_weights(options.weights, options.metrics, place)
-    reference = task.reference
+    weights = load_needed_weights(options.weights, options.metrics, device)
+    real_images = comparison.real_images
     with lock(folder):
-        seen = read_training_tiles(task.train) if task.train else None
-        tools: dict[str, Any] = {**loaded, **({"train": seen.thumbnails} if seen else {})}
-        if options.segmenter is not None and task.tileset:
-            tools["segmenter"] = _segmenter(options.segmenter, task.tileset, place)
-        setting = Setting(reference.size, len(reference), reference.classes, tools, options.metrics)
-        families, missing = choose_families(setting)
-        hashes = [f"{name} {tools[name].hash}" for name in (*loaded, "segmenter") if name in tools]
-        scoring = Scoring(reference, families, options.seed, Kept(part_of(folder)), hashes)
-        columns = columns_of(task.subjects, [scoring.subject(subject) for subject in task.subjects])
-        floors = {"real": scoring.real_floor(task.train)}
-        if seen and seen.colors is not None:
-            floors["class_colors"] = scoring.color_floor(seen.colors)
-        had = [metric for family in families for metric in family.wanted]
-        floors["real"], fewer = comparable(had, columns[0].scored, floors["real"])
-        first = winners(had, columns, floors["real"])
-        noted = [*left_out(had, columns[0].scored), *fewer]
-        notes = [*notices, *_of_few(reference), *noted, *agreement(had, first, columns, floors)]
-        shown = [metric for metric in METRICS if metric in had or metric.name in missing]
-        rows = shown_rows(shown, missing, first, columns, floors, len(reference))
-        found = Evaluation(folder, task.split, len(reference), columns, floors, rows, notes)
-        about = _about(task, options, loaded, tools.get("segmenter"))
-        write_scores(folder / MANIFEST, about, had, missing, first, columns, floors, notes)  # so the folder is ours
-        write_table(folder / "scores.csv", had, columns)
-        write_markdown(folder / "scores.md", *found.table(), notes)
-        looks = look_at(reference, columns)
-        write_sheet_of(folder / "sheet.png", reference, columns, looks)
-        write_report(folder / "report.html", build_page(reference, columns, floors, rows, notes, looks, about))
+        train = read_training_tiles(comparison.train) if comparison.train else None
+        tools: dict[str, Any] = {**weights, **({"train": train.thumbnails} if train else {})}
+        if options.segmenter is not None and comparison.tileset:
+            tools["segmenter"] = _segmenter(options.segmenter, comparison.tileset, device)
+        context = MetricContext(real_images.size, len(real_images), real_images.classes, tools, options.metrics)
+        families, missing = select_families(context)
+        hashes = [f"{name} {tools[name].hash}" for name in (*weights, "segmenter") if name in tools]
+        scorer = Scorer(real_images, families, options.seed, MeasurementCache(part_of(folder)), hashes)
+        columns = group_columns(comparison.sources, [scorer.score(source) for source in comparison.sources])
+        baselines = {"real": scorer.real_baseline(comparison.train)}
+        if train and train.colors is not None:
+            baselines["class_colors"] = scorer.class_color_baseline(train.colors)
+        computed = [metric for family in families for metric in family.selected]
+        baselines["real"], baseline_notes = comparable_baseline(computed, columns[0].scores, baselines["real"])
+        best = best_columns(computed, columns, baselines["real"])
+        notes = [
+            *first_notes,
+            *_single_image_note(real_images),
+            *absent_class_notes(computed, columns[0].scores),
+            *baseline_notes,
+            *comparison_notes(computed, best, columns, baselines),
+        ]
+        listed = [metric for metric in METRICS if metric in computed or metric.name in missing]
+        rows = table_rows(listed, missing, best, columns, baselines, len(real_images))
+        result = Evaluation(folder, comparison.split, len(real_images), columns, baselines, rows, notes)
+        about = _about(comparison, options, weights, tools.get("segmenter"))
+        # The manifest comes first: it marks the folder as an evaluation that may be replaced.
+        write_json(folder / MANIFEST, about, computed, missing, best, columns, baselines, notes)
+        write_csv(folder / "scores.csv", computed, columns)
+        write_markdown(folder / "scores.md", *result.table(), notes)
+        tiles = choose_tiles(real_images, columns)
+        write_contact_sheet(folder / "sheet.png", real_images, columns, tiles)
+        write_report(folder / "report.html", build_page(real_images, columns, baselines, rows, notes, tiles, about))
         remove(part_of(folder))
-    return found
+    return result
 
 
 def _check(options: EvaluateOptions) -> None:
-    check_names(options.metrics)
+    check_metric_names(options.metrics)
     check_seed(options.seed)
 
 
 def _unfinished(runs: Sequence[Run]) -> list[str]:
-    """Return a sentence about each run whose training was stopped, or goes on."""
-    told = []
+    """Return a note about each run whose training is not finished."""
+    notes = []
     for run in runs:
-        lines = run.metrics()
-        if not run.finished and lines:
-            where = f"step {lines[-1]['step']} of {run.manifest['settings']['steps']}"
-            told.append(f"{run.folder} is not finished, it is at {where}: sattrans train --resume {run.folder}")
-    return list(dict.fromkeys(told))
+        epochs = run.metrics()
+        if not run.finished and epochs:
+            step = f"step {epochs[-1]['step']} of {run.manifest['settings']['steps']}"
+            notes.append(f"{run.folder} is not finished (it is at {step}): sattrans train --resume {run.folder}")
+    return list(dict.fromkeys(notes))
 
 
-def _of_few(reference: Reference) -> list[str]:
-    if len(reference) > 1:
+def _single_image_note(real_images: RealImages) -> list[str]:
+    if len(real_images) > 1:
         return []
-    return ["there is 1 image: no interval, no shuffled pairs, and no score that tells anything from chance"]
+    return ["there is only 1 image: no intervals and no shuffled pairs, so any difference may be due to chance"]
 
 
 def _about(
-    task: _Task, options: EvaluateOptions, loaded: Mapping[str, PublishedWeights], segmenter: Segmenter | None
+    comparison: _Comparison,
+    options: EvaluateOptions,
+    weights: Mapping[str, PublishedWeights],
+    segmenter: Segmenter | None,
 ) -> dict[str, Any]:
-    """Return what decided the scores."""
-    about: dict[str, Any] = {"split": task.split, "seed": options.seed, "images": len(task.reference)}
-    if task.tileset:
-        about["tileset"] = {"name": task.tileset.name, "hash": task.tileset.hash}
-    about["weights"] = {name: {"file": w.path.name, "sha256": w.hash} for name, w in loaded.items()}
+    """Return what the scores depend on, for `scores.json`."""
+    about: dict[str, Any] = {"split": comparison.split, "seed": options.seed, "images": len(comparison.real_images)}
+    if comparison.tileset:
+        about["tileset"] = {"name": comparison.tileset.name, "hash": comparison.tileset.hash}
+    about["weights"] = {name: {"file": w.path.name, "sha256": w.hash} for name, w in weights.items()}
     if segmenter:
         about["segmenter"] = {**segmenter.about, "sha256": segmenter.hash}
     return about
 
 
-def _named_apart(subjects: Sequence[Subject]) -> Sequence[Subject]:
-    """Give subjects of one name a number each."""
-    names = [subject.name for subject in subjects]
-    for place, subject in enumerate(subjects):
-        if names.count(names[place]) > 1:
-            subject.name = f"{place + 1}-{names[place]}"
-    return subjects
+def _uniquely_named(sources: Sequence[ImageSource]) -> Sequence[ImageSource]:
+    """Number sources of the same name."""
+    names = [source.name for source in sources]
+    for index, source in enumerate(sources):
+        if names.count(names[index]) > 1:
+            source.name = f"{index + 1}-{names[index]}"
+    return sources
 
 
-def _segmenter(told: str, tileset: Tileset, place: torch.device) -> Segmenter:
-    if told == "train":
-        found = train_segmenter(segmenter_path(DEFAULT_FOLDER / "segmenters", tileset), tileset, place)
+def _segmenter(option: str, tileset: Tileset, device: torch.device) -> Segmenter:
+    """Train the tileset's segmenter, or open the one that the option names."""
+    if option == "train":
+        segmenter = train_segmenter(segmenter_path(DEFAULT_FOLDER / "segmenters", tileset), tileset, device)
     else:
-        found = Segmenter.open(Path(told), tileset, place)
-    log.info("segmenter %s", found.path)
-    return found
+        segmenter = Segmenter.open(Path(option), tileset, device)
+    log.info("segmenter %s", segmenter.path)
+    return segmenter
 
 
 def _shared_tileset(runs: Sequence[Run], data: Path | None) -> Tileset:
     tilesets = [run.tileset(data) for run in runs]
-    for run, other in zip(runs, tilesets, strict=True):
-        if other.hash != tilesets[0].hash:
+    for run, tileset in zip(runs, tilesets, strict=True):
+        if tileset.hash != tilesets[0].hash:
             raise UsageError(
-                f"{run.folder} was trained on {other.folder}, {runs[0].folder} on {tilesets[0].folder}: "
-                "only runs of one tileset can be compared"
+                f"{run.folder} was trained on {tileset.folder}, {runs[0].folder} on {tilesets[0].folder}: "
+                "only runs of the same tileset can be compared"
             )
     return tilesets[0]

@@ -1,4 +1,4 @@
-"""Family: scores that share what is measured of a pair of images, and how a set of pairs becomes one number."""
+"""Metric families: metrics that share what is measured of each pair of images, and how the pairs are combined."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,41 +12,65 @@ from torch import Tensor
 from sattrans.metrics.bootstrap import RESAMPLES
 
 Better = Literal["lower", "higher", "real"]
-"""Which way is better; `real`: near what real images have."""
+"""Which values are better; `real`: those close to the value of real images."""
 
 Statistics = NDArray[Any]
-"""What a family measured of each pair: (N, K)."""
+"""What a family measured of each pair, one row per pair: (N, K)."""
 
-Weights = NDArray[np.float64]
-"""How often each of N pairs counts, in B ways: (B, N)."""
+PairWeights = NDArray[np.float64]
+"""How often each of N pairs counts in each of B resamples: (B, N)."""
 
 
 class Unavailable(Exception):
-    """A family cannot be had here; the message says what is missing in few words, `more` what else would do."""
+    """Raised by a metric family that cannot be computed here.
 
-    def __init__(self, message: str, more: str = "") -> None:
-        super().__init__(message)
-        self.more = more
+    Args:
+        reason: What is missing, in a few words that continue the name of a metric: "needs training tiles".
+        alternative: Another way to provide it.
+    """
+
+    def __init__(self, reason: str, alternative: str = "") -> None:
+        super().__init__(reason)
+        self.alternative = alternative
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A score. `unit` says in what it is, `how` how it is computed, `each` whether a single image has one."""
+    """A metric and how it is presented.
+
+    Args:
+        name: Name in `--metrics` and in `scores.json`.
+        title: Title of its row in the table.
+        unit: Unit of its values; may be empty.
+        better: Which values are better.
+        method: How it is computed, for the report.
+        per_image: Whether a single image has a value, too.
+        class_details: Key under which `Family.details` returns the value of each class; empty if there are none.
+        class_title: Title of the chart of these values.
+        min_images: With fewer images the value is biased, and the table says so.
+    """
 
     name: str
     title: str
     unit: str
     better: Better
-    how: str
-    each: bool = True
+    method: str
+    per_image: bool = True
+    class_details: str = ""
+    class_title: str = ""
+    min_images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A generated image beside a real one, both (3, H, W) uint8, the pair at place `number` of its set.
+class ImagePair:
+    """A generated image and the real image that it is compared with, both (3, H, W) uint8.
 
-    `fake_map` is what the image was made from, `real_map` what belongs to the real one: class indices (H, W), None
-    where maps are pictures. They are one, unless an image of another place stands in for a generated one.
+    Args:
+        fake: The generated image.
+        real: The real image.
+        number: Index of the pair in its set.
+        fake_map: Class indices (H, W) of the map that `fake` was made from; None if maps have no classes.
+        real_map: Class indices of the map of `real`. It differs from `fake_map` only in baselines and shuffled pairs.
     """
 
     fake: Tensor
@@ -57,70 +81,86 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What is scored: `images` tiles of `size` px with these `classes` (none where maps are pictures).
+class MetricContext:
+    """What the metric families of an evaluation have to know before they measure.
 
-    `tools` holds what some families need beside the images, by name. `wanted` are the metrics that were asked for by
-    name; all where there is none.
+    Args:
+        size: Shorter side of the images in pixels.
+        images: Number of images.
+        classes: Names of the maps' classes; empty if maps have no classes.
+        tools: What some families need besides the images, by name: `train`, `segmenter`, `vgg19`, `inception`.
+        selected: Names of the metrics to compute; empty for all.
     """
 
     size: int
     images: int
     classes: tuple[str, ...] = ()
     tools: Mapping[str, Any] = field(default_factory=dict)
-    wanted: Sequence[str] = ()
+    selected: Sequence[str] = ()
 
 
 class Family(ABC):
-    """Some metrics: `measure` a pair at a time, then `combine` all pairs, each as often as its weight says.
+    """A metric family: it measures one pair of images at a time, then combines all pairs, weighted, into scores.
 
-    So images are never held: what is kept of each is a row of numbers. It also makes intervals cheap: to draw the
-    images again is to combine the same rows with other weights.
+    Images are never kept in memory: of each pair only a row of numbers is stored. That also makes bootstrap intervals
+    cheap, because a resample combines the same rows with other weights.
+
+    Attributes:
+        metrics: The metrics of the family.
+        selected: Those of them that are to be computed.
+        compares_sets: Whether it compares two sets of images, so that the pairing does not matter.
+        real_from_training: Whether the baseline of real images compares training tiles with the real images; otherwise
+            each real image is compared with itself.
+        resamples: Number of resamples for an interval; 0 if a resampled set has a biased score.
+        min_size: Shortest side of an image, in pixels.
+        needs_classes: Whether it needs maps with classes.
     """
 
     metrics: ClassVar[tuple[Metric, ...]]
-    wanted: Sequence[Metric]
-    """Those of its metrics that were asked for."""
-    sets: ClassVar[bool] = False
-    """Whether it compares two sets of images, so that which is paired with which does not matter."""
-    others: ClassVar[bool] = False
-    """Whether real against real takes real images of other places; else each is beside itself."""
+    selected: Sequence[Metric]
+    compares_sets: ClassVar[bool] = False
+    real_from_training: ClassVar[bool] = False
     resamples: ClassVar[int] = RESAMPLES
-    """Draws for an interval; 0 where a set that was drawn again has a biased score."""
+    min_size: ClassVar[int] = 0
+    needs_classes: ClassVar[bool] = False
 
-    smallest: ClassVar[int] = 0
-    """Pixels that the shorter side of an image needs."""
-    of_classes: ClassVar[bool] = False
-    """Whether it needs maps of classes."""
-
-    def __init__(self, setting: Setting) -> None:
-        if setting.size < self.smallest:
-            raise Unavailable(f"needs tiles of {self.smallest} px")
-        if self.of_classes and not setting.classes:
-            raise Unavailable("needs maps of classes; these are pictures")
-        self.setting = setting
-        self.wanted = [metric for metric in self.metrics if not setting.wanted or metric.name in setting.wanted]
+    def __init__(self, context: MetricContext) -> None:
+        if context.size < self.min_size:
+            raise Unavailable(f"needs tiles of {self.min_size} px")
+        if self.needs_classes and not context.classes:
+            raise Unavailable("needs maps with classes; these are images")
+        self.context = context
+        self.selected = [metric for metric in self.metrics if not context.selected or metric.name in context.selected]
 
     @abstractmethod
-    def measure(self, pair: Pair) -> Statistics:
-        """Return what is kept of a pair, (K,)."""
+    def measure(self, pair: ImagePair) -> Statistics:
+        """Return the statistics of a pair, (K,)."""
 
     @abstractmethod
-    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
-        """Return a metric (B,) of statistics (N, K) with weights (B, N); NaN where it has no value."""
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
+        """Return the value of a metric for each resample.
+
+        Args:
+            metric: Name of the metric.
+            statistics: The statistics of all pairs, (N, K).
+            weights: How often each pair counts in each resample, (B, N).
+
+        Returns:
+            The values (B,); NaN where there is none.
+        """
 
     def details(self, statistics: Statistics) -> dict[str, Any]:
-        """Return what else is worth keeping of a set: scores of single classes, counts."""
+        """Return further results of a set, by name: values of single classes, counts."""
         return {}
 
 
-def by_class(setting: Setting, values: NDArray[np.float64]) -> dict[str, float | None]:
-    """Return a value (classes,) of each class by its name; None where it has none."""
-    named = zip(setting.classes, values, strict=True)
+def by_class(context: MetricContext, values: NDArray[np.float64]) -> dict[str, float | None]:
+    """Return values (classes,) by class name; None for a class without a value."""
+    named = zip(context.classes, values, strict=True)
     return {name: float(value) if np.isfinite(value) else None for name, value in named}
 
 
-def mean_of(statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+def weighted_mean(statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
     """Return the weighted means (B, K) of statistics (N, K)."""
     mean: NDArray[np.float64] = weights @ statistics / weights.sum(1, keepdims=True)
     return mean

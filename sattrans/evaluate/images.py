@@ -1,4 +1,4 @@
-"""Reference: the real images that others are scored against, those of a tileset's split first of all."""
+"""The real images of an evaluation, and the sources of images to compare with them: runs, or folders of images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,17 +23,21 @@ from sattrans.utils.console import counted
 from sattrans.utils.hashing import hash_of, sha256
 
 
-class Real(NamedTuple):
-    """A real image (3, H, W) uint8, and its class indices (H, W); None where its map is a picture, or there is none."""
+class RealImage(NamedTuple):
+    """A real image (3, H, W) uint8, and the class indices (H, W) of its map; None if the map has no classes."""
 
     image: Tensor
     map: Tensor | None
 
 
-class Reference(ABC):
-    """Real images of one size. `ids` are their names, `size` their shorter side, `classes` those of their maps.
+class RealImages(ABC):
+    """Real images of one size.
 
-    `key` says which images these are: another key, other images.
+    Attributes:
+        ids: Their names.
+        size: Their shorter side in pixels.
+        classes: The classes of their maps; empty if there are none.
+        key: Identifies the images: another key means other images.
     """
 
     ids: Sequence[str]
@@ -45,16 +49,16 @@ class Reference(ABC):
         return len(self.ids)
 
     @abstractmethod
-    def real(self, number: int) -> Real:
-        """Return an image. Raises what its file is guilty of."""
+    def read(self, number: int) -> RealImage:
+        """Read an image. Raises `RasterError` if its file cannot be read."""
 
     def map_picture(self, number: int) -> NDArray[np.uint8] | None:
-        """Return the map of an image in its colours, (3, H, W), for looking."""
+        """Return the map of an image in its colours, (3, H, W), or None if there is no map."""
         return None
 
 
-class TileReference(Reference):
-    """Tiles of a tileset."""
+class RealTiles(RealImages):
+    """The images of some tiles of a tileset."""
 
     def __init__(self, tileset: Tileset, tiles: Sequence[Tile]) -> None:
         self.tileset, self.tiles = tileset, list(tiles)
@@ -64,21 +68,64 @@ class TileReference(Reference):
         self.classes = tileset.palette.names if tileset.palette else ()
         self.key = hash_of(tileset.hash, *self.ids)
 
-    def real(self, number: int) -> Real:
-        """Return a tile."""
+    def read(self, number: int) -> RealImage:
+        """Read a tile."""
         image, map_ = self.store[number]
-        return Real(image, map_ if self.tileset.palette else None)
+        return RealImage(image, map_ if self.tileset.palette else None)
 
     def map_picture(self, number: int) -> NDArray[np.uint8] | None:
-        """Return a tile's map."""
+        """Return the map of a tile in its colours, (3, H, W)."""
         return to_picture(self.store[number][1], self.tileset.palette)
 
 
-class Subject(ABC):
-    """Gives images. `name` is its own among those scored together; `about` what `scores.json` says of it.
+SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2"})
 
-    Subjects with one `recipe` differ by their seed alone, and are shown as one; None is a recipe of its own. `key`
-    says which images these are, `folder` where they come from.
+
+class RealFolder(RealImages):
+    """The images of a folder, each of which must exist in the compared folders, too. All have the same size."""
+
+    def __init__(self, real: Path, compared: Sequence[Path]) -> None:
+        self.files = _images_in(real)
+        self.compared = {folder: _images_in(folder) for folder in compared}
+        for folder, files in self.compared.items():
+            unmatched = sorted(set(self.files) ^ set(files))
+            if len(unmatched) == len(set(self.files) | set(files)):
+                raise UsageError(f"--pairs {real} {folder}: the folders have no image name in common")
+            if unmatched:
+                lacking = folder if unmatched[0] in self.files else real
+                more = f" and {counted(len(unmatched) - 1, 'other')}" if len(unmatched) > 1 else ""
+                raise UsageError(
+                    f"--pairs {real} {folder}: {lacking} has no image named {unmatched[0]}{more}; "
+                    "both folders need images of the same names"
+                )
+        self.ids = sorted(self.files)
+        first = self.files[self.ids[0]]
+        self.shape = _shape(first)
+        for files in (self.files, *self.compared.values()):
+            for name in self.ids:
+                shape = _shape(files[name])
+                if shape != self.shape:
+                    raise UsageError(
+                        f"{files[name]} is {shape[1]} × {shape[0]} px, but {first} is {self.shape[1]} × "
+                        f"{self.shape[0]} px: all images must have the same size"
+                    )
+        self.size = min(self.shape)
+        self.key = hash_of(*(sha256(self.files[name]) for name in self.ids))
+
+    def read(self, number: int) -> RealImage:
+        """Read an image."""
+        return RealImage(_read(self.files[self.ids[number]]), None)
+
+
+class ImageSource(ABC):
+    """A source of images to compare with the real ones.
+
+    Attributes:
+        name: Its name, unique within an evaluation.
+        folder: Where the images come from.
+        about: What `scores.json` records about it.
+        recipe: Sources with the same recipe differ in their seed only and share a column; None for a column of its own.
+        key: Identifies the images: another key means other images.
     """
 
     name: str
@@ -89,25 +136,27 @@ class Subject(ABC):
 
     @abstractmethod
     def images(self, numbers: Sequence[int]) -> Iterator[Tensor]:
-        """Yield the image (3, H, W) uint8 for each of some real ones."""
+        """Yield the images (3, H, W) uint8 that belong to the real images of these numbers."""
 
 
-SEEDS = frozenset({"seed"})
-"""The settings of a run that make it another run of the same recipe."""
+SEED_SETTINGS = frozenset({"seed"})
+"""Settings in which runs of the same recipe may differ."""
 
 
-class RunSubject(Subject):
-    """A run's generator, given the maps of tiles."""
+class RunImages(ImageSource):
+    """Images that a run's generator makes from the maps of tiles."""
 
-    def __init__(self, run: Run, reference: TileReference, device: torch.device, seed: int, batch_size: int) -> None:
+    def __init__(self, run: Run, real_tiles: RealTiles, device: torch.device, seed: int, batch_size: int) -> None:
         self.run, self.name, self.folder = run, run.name, run.folder
-        self._reference, self._device, self._seed, self._batch = reference, device, seed, batch_size
+        self._real_tiles, self._device, self._seed, self._batch_size = real_tiles, device, seed, batch_size
         best = run.checkpoint("best")
         if not best.is_file():
-            raise UsageError(f"{best} is not there: the run was stopped early; sattrans train --resume {run.folder}")
+            raise UsageError(
+                f"{best} does not exist, because the run was stopped early: sattrans train --resume {run.folder}"
+            )
         weights = sha256(best)
         self.key = hash_of(weights, str(seed))
-        settings = {key: value for key, value in run.manifest["settings"].items() if key not in SEEDS}
+        settings = {key: value for key, value in run.manifest["settings"].items() if key not in SEED_SETTINGS}
         self.recipe = hash_of(
             run.model_name, repr(sorted(run.manifest["options"].items())), repr(sorted(settings.items()))
         )
@@ -118,80 +167,21 @@ class RunSubject(Subject):
         return Translator(self.run, self._device, self._seed)
 
     def images(self, numbers: Sequence[int]) -> Iterator[Tensor]:
-        """Yield a generated image for each tile."""
-        tiles = self._reference.tiles
-        for start in range(0, len(numbers), self._batch):
-            batch = numbers[start : start + self._batch]
-            _, maps = self._reference.store.stack(batch)
+        """Yield a generated image for each of the tiles."""
+        tiles = self._real_tiles.tiles
+        for start in range(0, len(numbers), self._batch_size):
+            batch = numbers[start : start + self._batch_size]
+            _, maps = self._real_tiles.store.stack(batch)
             origins = [(tiles[number].window.row, tiles[number].window.col) for number in batch]
             yield from torch.from_numpy(to_uint8(self._translator(maps.numpy(), origins)))
 
 
-def each_once(subjects: Sequence[Subject]) -> tuple[list[Subject], list[str]]:
-    """Return the subjects without those that were given before, and a sentence about each that is left out.
+class FolderImages(ImageSource):
+    """The images of a folder that is compared with a folder of real images."""
 
-    The same weights again, in a copy of a run, are no other seed either.
-    """
-    kept: list[Subject] = []
-    told = []
-    for subject in subjects:
-        before = next((one for one in kept if _same(one, subject)), None)
-        if before is None:
-            kept.append(subject)
-        elif before.folder.resolve() == subject.folder.resolve():
-            told.append(f"{subject.folder} was given more than once: it counts once")
-        else:
-            told.append(f"{subject.folder} has the weights of {before.folder}: they count once, as one seed")
-    return kept, list(dict.fromkeys(told))
-
-
-def _same(one: Subject, other: Subject) -> bool:
-    if one.folder.resolve() == other.folder.resolve():
-        return True
-    return one.recipe is not None and (one.recipe, one.key) == (other.recipe, other.key)
-
-
-SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2"})
-
-
-class FolderReference(Reference):
-    """The real images of a folder that another folder has, too. All are of one size, and that is at least 16 px."""
-
-    def __init__(self, real: Path, others: Sequence[Path]) -> None:
-        self.files = _images(real)
-        self.others = {other: _images(other) for other in others}
-        for other, theirs in self.others.items():
-            lacking = sorted(set(self.files) ^ set(theirs))
-            if len(lacking) == len(set(self.files) | set(theirs)):
-                raise UsageError(f"--pairs {real} {other}: no image of one has the name of an image of the other")
-            if lacking:
-                where = other if lacking[0] in self.files else real
-                more = f", nor {counted(len(lacking) - 1, 'other')}" if len(lacking) > 1 else ""
-                raise UsageError(f"--pairs {real} {other}: {where} has no {lacking[0]}{more}: pairs have one name")
-        self.ids = sorted(self.files)
-        self.shape = _shape(self.files[self.ids[0]])
-        for files in (self.files, *self.others.values()):
-            for name in self.ids:
-                shape = _shape(files[name])
-                if shape != self.shape:
-                    raise UsageError(
-                        f"{files[name]} is {shape[1]} × {shape[0]} px, {self.files[self.ids[0]]} {self.shape[1]} × "
-                        f"{self.shape[0]}: images of one size are compared"
-                    )
-        self.size = min(self.shape)
-        self.key = hash_of(*(sha256(self.files[name]) for name in self.ids))
-
-    def real(self, number: int) -> Real:
-        """Return an image."""
-        return Real(_read(self.files[self.ids[number]]), None)
-
-
-class FolderSubject(Subject):
-    """The images of one of the reference's other folders."""
-
-    def __init__(self, folder: Path, reference: FolderReference) -> None:
+    def __init__(self, folder: Path, real_folder: RealFolder) -> None:
         self.name, self.folder = folder.resolve().name, folder
-        self._files = [reference.others[folder][name] for name in reference.ids]
+        self._files = [real_folder.compared[folder][name] for name in real_folder.ids]
         self.key = hash_of(*map(sha256, self._files))
         self.about = {"images": self.key}
 
@@ -201,39 +191,63 @@ class FolderSubject(Subject):
             yield _read(self._files[number])
 
 
-def _images(folder: Path) -> dict[str, Path]:
-    """Return the images of a folder by their names without suffix."""
+def without_duplicates(sources: Sequence[ImageSource]) -> tuple[list[ImageSource], list[str]]:
+    """Return the sources without repeated ones, and a note about each that is left out.
+
+    A copy of a run with the same weights is a duplicate as well: it is not another seed.
+    """
+    distinct: list[ImageSource] = []
+    notes = []
+    for source in sources:
+        duplicate = next((earlier for earlier in distinct if _same(earlier, source)), None)
+        if duplicate is None:
+            distinct.append(source)
+        elif duplicate.folder.resolve() == source.folder.resolve():
+            notes.append(f"{source.folder} was given more than once: it counts once")
+        else:
+            notes.append(f"{source.folder} has the same weights as {duplicate.folder}: they count once, as one seed")
+    return distinct, list(dict.fromkeys(notes))
+
+
+def _same(a: ImageSource, b: ImageSource) -> bool:
+    if a.folder.resolve() == b.folder.resolve():
+        return True
+    return a.recipe is not None and (a.recipe, a.key) == (b.recipe, b.key)
+
+
+def _images_in(folder: Path) -> dict[str, Path]:
+    """Return the image files of a folder by their names without suffix."""
     if not folder.is_dir():
-        raise UsageError(f"--pairs: {folder} is no folder")
-    found: dict[str, Path] = {}
+        raise UsageError(f"--pairs: {folder} is not a folder")
+    files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in SUFFIXES:
-            if path.stem in found:
-                raise UsageError(f"{path} and {found[path.stem].name} have one name: which of them is meant?")
-            found[path.stem] = path
-    if not found:
+            if path.stem in files:
+                raise UsageError(f"{path} and {files[path.stem].name} have the same name: remove one of them")
+            files[path.stem] = path
+    if not files:
         raise UsageError(f"--pairs: {folder} has no images ({', '.join(sorted(SUFFIXES))})")
-    return found
+    return files
 
 
 def _shape(path: Path) -> tuple[int, int]:
     with open_raster(path) as raster:
-        _check(raster)
+        _check_8_bit(raster)
         return raster.height, raster.width
 
 
-def _check(raster: Raster) -> None:
+def _check_8_bit(raster: Raster) -> None:
     if raster.dtype != "uint8":
         raise RasterError(
-            f"{raster.path} holds {raster.dtype} pixels: images of 8 bits are compared, without NaN; "
-            "gdal_translate -ot Byte -scale makes them"
+            f"{raster.path} has {raster.dtype} pixels, but evaluate compares 8-bit images; "
+            "convert it: gdal_translate -ot Byte -scale"
         )
 
 
 def _read(path: Path) -> Tensor:
     with open_raster(path) as raster:
-        _check(raster)
+        _check_8_bit(raster)
         pixels, valid = read_image(raster, Window(0, 0, raster.height, raster.width), image_bands(raster, None))
-    if valid is not None:  # what holds nothing is black in both, as in tiles
+    if valid is not None:  # nodata is black in both images, as in tiles
         pixels = np.where(valid, pixels, np.uint8(0))
     return torch.from_numpy(pixels)

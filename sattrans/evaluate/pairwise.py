@@ -1,4 +1,4 @@
-"""Pairwise: families that compare an image with the real one of the same map, or the classes in both."""
+"""Metric families that compare an image with the real image of the same map, or the classes in both."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -7,92 +7,88 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sattrans.evaluate.base import (
-    Family,
-    Metric,
-    Pair,
-    Setting,
-    Statistics,
-    Unavailable,
-    Weights,
-    by_class,
-    mean_of,
-)
+from sattrans.evaluate.base import Family, ImagePair, Metric, PairWeights, Statistics, by_class, weighted_mean
 from sattrans.metrics.color import MOMENTS, black_pixels, class_moments, color_distances, sam
 from sattrans.metrics.pixel import l1_sum, l2_norm, mae, psnr, rmse
-from sattrans.metrics.segmentation import confusion, iou, mean_iou, nanmean
+from sattrans.metrics.segmentation import nanmean
 from sattrans.metrics.structure import MS_SSIM_SIZE, WINDOW, ms_ssim, ssim
 
+PairMetric = Callable[[Tensor, Tensor], float | None]
+"""Computes a value from a generated and a real image (3, H, W); None if the pair has none."""
 
-class Pixels(Family):
-    """Scores of one pair each, and their means: NaN where a pair has none."""
 
-    metrics = (
+class PixelMetrics(Family):
+    """Metrics of single pairs, averaged over the pairs that have a value."""
+
+    functions: ClassVar[dict[Metric, PairMetric]] = {
         Metric(
             "mae",
             "MAE",
             "grey levels",
             "lower",
-            "mean absolute difference of all values of an image, then the mean of the images",
-        ),
+            "mean absolute difference of all values of an image, then the mean over images",
+        ): mae,
         Metric(
             "rmse",
             "RMSE",
             "grey levels",
             "lower",
-            "root of the mean squared difference of an image, then the mean of the images",
-        ),
+            "root of the mean squared difference of an image, then the mean over images",
+        ): rmse,
         Metric(
             "psnr",
             "PSNR",
             "dB",
             "higher",
             "10·log₁₀(255² / mean squared difference) of each image, then the mean; equal images are counted apart",
-        ),
+        ): psnr,
         Metric(
             "l1_sum",
             "L1 sum",
             "of [-1, 1]",
             "lower",
             "sum of absolute differences of all values of an image in [−1, 1]; it grows with the image",
-        ),
+        ): l1_sum,
         Metric(
             "l2_norm",
             "L2 norm",
             "of [-1, 1]",
             "lower",
             "root of the sum of squared differences of an image in [−1, 1]; it grows with the image",
-        ),
+        ): l2_norm,
         Metric(
             "sam",
             "SAM",
             "degrees",
             "lower",
             "mean angle between the colours of a pixel; black pixels have none and are left out",
-        ),
-    )
-    scores: ClassVar[tuple[Callable[[Tensor, Tensor], float | None], ...]] = (mae, rmse, psnr, l1_sum, l2_norm, sam)
+        ): sam,
+    }
+    metrics = tuple(functions)
 
-    def measure(self, pair: Pair) -> Statistics:
-        """Return each score, then how many pixels are black."""
-        values = [np.nan if (v := score(pair.fake, pair.real)) is None else v for score in self.scores]
-        return np.array([*values, black_pixels(pair.fake, pair.real)])
+    def measure(self, pair: ImagePair) -> Statistics:
+        """Return the value of each metric, NaN for none, then the number of black pixels."""
+        values = [function(pair.fake, pair.real) for function in self.functions.values()]
+        return np.array([*(np.nan if v is None else v for v in values), black_pixels(pair.fake, pair.real)])
 
-    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
-        """Return the mean of a score over the pairs that have one."""
-        column = statistics[:, [m.name for m in self.metrics].index(metric)]
-        there = np.isfinite(column)
-        counted = weights @ there.astype(np.float64)
-        mean: NDArray[np.float64] = weights @ np.where(there, column, 0) / np.where(counted > 0, counted, np.nan)
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
+        """Return the mean over the pairs that have a value."""
+        values = self._column(metric, statistics)
+        known = np.isfinite(values)
+        count = weights @ known.astype(np.float64)
+        mean: NDArray[np.float64] = weights @ np.where(known, values, 0) / np.where(count > 0, count, np.nan)
         return mean
 
     def details(self, statistics: Statistics) -> dict[str, Any]:
-        """Return the images without a PSNR, and the pixels without an angle."""
-        psnr = statistics[:, [m.name for m in self.metrics].index("psnr")]
-        return {"equal_images": int(np.isnan(psnr).sum()), "black_pixels": int(statistics[:, -1].sum())}
+        """Return the number of images without a PSNR, and of pixels without an angle."""
+        equal = np.isnan(self._column("psnr", statistics))
+        return {"equal_images": int(equal.sum()), "black_pixels": int(statistics[:, -1].sum())}
+
+    def _column(self, metric: str, statistics: Statistics) -> Statistics:
+        return statistics[:, [m.name for m in self.metrics].index(metric)]
 
 
-class Structure(Family):
+class StructuralSimilarity(Family):
     """SSIM."""
 
     metrics = (
@@ -105,24 +101,24 @@ class Structure(Family):
             "only where the window lies inside, mean of the channels",
         ),
     )
-    smallest = WINDOW
+    min_size = WINDOW
 
-    def measure(self, pair: Pair) -> Statistics:
+    def measure(self, pair: ImagePair) -> Statistics:
         """Return the similarity."""
         return np.array([ssim(pair.fake, pair.real)])
 
-    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
         """Return the mean."""
-        return mean_of(statistics, weights)[:, 0]
+        return weighted_mean(statistics, weights)[:, 0]
 
 
-class StructureAtScales(Structure):
+class MultiScaleSimilarity(StructuralSimilarity):
     """MS-SSIM."""
 
     metrics = (Metric("ms_ssim", "MS-SSIM", "", "higher", "structural similarity over five scales (Wang et al. 2003)"),)
-    smallest = MS_SSIM_SIZE
+    min_size = MS_SSIM_SIZE
 
-    def measure(self, pair: Pair) -> Statistics:
+    def measure(self, pair: ImagePair) -> Statistics:
         """Return the similarity."""
         return np.array([ms_ssim(pair.fake, pair.real)])
 
@@ -137,6 +133,8 @@ class ClassColors(Family):
             "grey levels",
             "lower",
             "distance of the mean colours inside each class over the whole set, then the mean of the classes",
+            class_details="class_color",
+            class_title="distance of the mean colour",
         ),
         Metric(
             "class_spread",
@@ -144,72 +142,41 @@ class ClassColors(Family):
             "grey levels",
             "lower",
             "√Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½) of the covariances of colour inside each class, then the mean of the classes",
+            class_details="class_spread",
+            class_title="distance of the spread of colour",
         ),
     )
-    others = of_classes = True
+    real_from_training = needs_classes = True
 
-    def measure(self, pair: Pair) -> Statistics:
+    def measure(self, pair: ImagePair) -> Statistics:
         """Return the moments of both images in each class."""
         assert pair.fake_map is not None
         assert pair.real_map is not None
-        classes = len(self.setting.classes)
-        fake, real = (class_moments(*of, classes) for of in ((pair.fake, pair.fake_map), (pair.real, pair.real_map)))
+        classes = len(self.context.classes)
+        fake = class_moments(pair.fake, pair.fake_map, classes)
+        real = class_moments(pair.real, pair.real_map, classes)
         return np.stack([fake, real]).ravel()
 
-    def _distances(self, statistics: Statistics, weights: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        moments = mean_of(statistics, weights).reshape(len(weights), 2, len(self.setting.classes), MOMENTS)
+    def _distances(
+        self, statistics: Statistics, weights: PairWeights
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        moments = weighted_mean(statistics, weights).reshape(len(weights), 2, len(self.context.classes), MOMENTS)
         return color_distances(moments[:, 0], moments[:, 1])
 
-    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
-        """Return the mean distance of the classes that both have."""
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
+        """Return the mean distance of the classes that both sets have."""
         means, spreads = self._distances(statistics, weights)
         return nanmean(means if metric == "class_color" else spreads)
 
     def details(self, statistics: Statistics) -> dict[str, Any]:
-        """Return the distances of each class; None where it is not there."""
+        """Return the distances of each class; None for a class that is absent."""
         both = self._distances(statistics, np.ones((1, len(statistics))))
         return {
-            metric.name: by_class(self.setting, distances[0])
+            metric.class_details: by_class(self.context, distances[0])
             for metric, distances in zip(self.metrics, both, strict=True)
-            if metric in self.wanted
+            if metric in self.selected
         }
 
 
-class Consistency(Family):
-    """What a segmenter of real images sees in the generated ones. Tool `segmenter`: image to class indices."""
-
-    metrics = (
-        Metric(
-            "miou",
-            "mIoU",
-            "",
-            "higher",
-            "mean intersection over union of the map with what a segmenter of real images sees, on the set's "
-            "confusion, over the classes that the maps hold",
-            each=False,
-        ),
-    )
-    of_classes = True
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        if "segmenter" not in setting.tools:
-            raise Unavailable("needs --segmenter train", "or --segmenter FILE for a kept one")
-
-    def measure(self, pair: Pair) -> Statistics:
-        """Return the confusion of the map of the real image with what is seen in the generated one."""
-        assert pair.real_map is not None
-        seen = self.setting.tools["segmenter"](pair.fake)
-        return confusion(seen, pair.real_map, len(self.setting.classes)).ravel()
-
-    def _confusion(self, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
-        return mean_of(statistics, weights).reshape(len(weights), *[len(self.setting.classes)] * 2)
-
-    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
-        """Return the mean over classes of the set's intersection over union."""
-        return mean_iou(self._confusion(statistics, weights))
-
-    def details(self, statistics: Statistics) -> dict[str, Any]:
-        """Return that of each class; None where the maps do not hold it."""
-        each = iou(self._confusion(statistics, np.ones((1, len(statistics)))))[0]
-        return {"iou": by_class(self.setting, each)}
+FAMILIES: tuple[type[Family], ...] = (PixelMetrics, StructuralSimilarity, MultiScaleSimilarity, ClassColors)
+"""The families of this module, in the order of the table."""

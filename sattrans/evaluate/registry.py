@@ -1,4 +1,4 @@
-"""Choosing: the split that is scored, and the families that can be had and were asked for."""
+"""All metric families, and the choice of the split, the metrics and the weights of an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,82 +8,76 @@ import torch
 from sattrans.data.dataset import Split
 from sattrans.data.tileset import Tileset
 from sattrans.errors import OptionError, UsageError, did_you_mean
-from sattrans.evaluate.base import Family, Metric, Setting, Unavailable
-from sattrans.evaluate.pairwise import ClassColors, Consistency, Pixels, Structure, StructureAtScales
-from sattrans.evaluate.pretrained import LEARNED
-from sattrans.evaluate.setwise import Checkerboard, Memorising, Spectrum, Texture
+from sattrans.evaluate import pairwise, pretrained, setwise
+from sattrans.evaluate.base import Family, Metric, MetricContext, Unavailable
 from sattrans.metrics.weights import PUBLISHED, PublishedWeights, find_weights, load_weights
 
-FAMILIES: tuple[type[Family], ...] = (
-    Pixels,
-    Structure,
-    StructureAtScales,
-    ClassColors,
-    Texture,
-    Spectrum,
-    Checkerboard,
-    Memorising,
-    Consistency,
-)
+FAMILIES: tuple[type[Family], ...] = (*pairwise.FAMILIES, *setwise.FAMILIES, *pretrained.FAMILIES)
+"""All metric families. Everything else that lists metrics is derived from them."""
 
-ALL = (*FAMILIES, *LEARNED)
+METRICS: tuple[Metric, ...] = tuple(metric for family in FAMILIES for metric in family.metrics)
+"""All metrics, in the order of the table."""
 
-METRICS: tuple[Metric, ...] = tuple(metric for family in ALL for metric in family.metrics)
-"""Every metric there is, in the order of the table."""
-
-
-OF_SPLIT: Mapping[Split, list[str]] = {
-    "train": ["scored on train, tiles that the runs were trained on: it tells nothing about new places"],
-    "val": ["scored on val, which also chose the checkpoints: test tells more about new places"],
+SPLIT_NOTES: Mapping[Split, list[str]] = {
+    "train": ["scored on train, the tiles that the runs were trained on: the scores say nothing about new areas"],
+    "val": ["scored on val, which also chose the checkpoints: test says more about new areas"],
 }
-"""What to tell of a split that was asked for."""
+"""Notes about a split that was given by name."""
 
 
 def choose_split(tileset: Tileset, split: Split | None) -> tuple[Split, list[str]]:
-    """Return the split to score on, and what to tell of it. Raises `UsageError` where it has no tiles."""
+    """Return the split to score on, and notes about it. Raises `UsageError` if it has no tiles."""
     if split:
         if not tileset.split(split):
             raise UsageError(f"{tileset.folder} has no {split} tiles: choose another split")
-        return split, OF_SPLIT.get(split, [])
+        return split, SPLIT_NOTES.get(split, [])
     if tileset.split("test"):
         return "test", []
     if tileset.split("val"):
         return "val", [f"{tileset.folder} has no test tiles: scored on val, which also chose the checkpoints"]
-    raise UsageError(f"{tileset.folder} has neither test nor val tiles to score on: --split train scores the others")
+    raise UsageError(f"{tileset.folder} has neither test nor val tiles: score on the others with --split train")
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise `OptionError` for a metric that there is not."""
+def check_metric_names(names: Sequence[str]) -> None:
+    """Raise `OptionError` for an unknown metric."""
     known = [metric.name for metric in METRICS]
     for name in names:
         if not name:
-            raise OptionError(f"--metrics {','.join(names)!r}: names of scores are needed, as in mae,ssim")
+            raise OptionError(f"--metrics {','.join(names)!r}: give names of metrics, as in mae,ssim")
         if name not in known:
-            raise OptionError(f"there is no metric '{name}'{did_you_mean(name, known)}")
+            raise OptionError(f"unknown metric '{name}'{did_you_mean(name, known)}")
 
 
-def choose_weights(told: Mapping[str, Path], names: Sequence[str], device: torch.device) -> dict[str, PublishedWeights]:
-    """Load the weights that there are for the metrics that are wanted, all where none is named."""
-    wanted = {kind.weights for kind in LEARNED if not names or {m.name for m in kind.metrics} & set(names)}
-    found = find_weights(told)
-    return {name: load_weights(name, found[name], device) for name in PUBLISHED if name in found and name in wanted}
+def load_needed_weights(
+    given: Mapping[str, Path], metrics: Sequence[str], device: torch.device
+) -> dict[str, PublishedWeights]:
+    """Load the weights that were found and that the selected metrics need; all that were found if none is selected."""
+    needed = {
+        family.weights
+        for family in FAMILIES
+        if issubclass(family, pretrained.WeightsFamily)
+        and (not metrics or {metric.name for metric in family.metrics} & set(metrics))
+    }
+    found = find_weights(given)
+    return {name: load_weights(name, found[name], device) for name in PUBLISHED if name in found and name in needed}
 
 
-def choose_families(setting: Setting) -> tuple[list[Family], Mapping[str, str]]:
-    """Return the families that can be had, and why the metrics of others cannot, by name.
+def select_families(context: MetricContext) -> tuple[list[Family], Mapping[str, str]]:
+    """Return the metric families that can be computed, and why the metrics of the others cannot, by name.
 
-    Where the setting says which metrics are wanted, only families that have one of these; one of them that cannot be
-    had raises `UsageError`.
+    Raises:
+        UsageError: If the context selects a metric by name that cannot be computed.
     """
-    families, missing, names = [], {}, setting.wanted
-    for kind in ALL:
-        asked = [metric.name for metric in kind.metrics if metric.name in names]
-        if names and not asked:
+    families, missing = [], {}
+    for kind in FAMILIES:
+        selected = [metric.name for metric in kind.metrics if metric.name in context.selected]
+        if context.selected and not selected:
             continue
         try:
-            families.append(kind(setting))
-        except Unavailable as why:
-            if asked:
-                raise UsageError(", ".join(filter(None, (f"{asked[0]} cannot be had: it {why}", why.more)))) from None
-            missing.update({metric.name: str(why) for metric in kind.metrics})
+            families.append(kind(context))
+        except Unavailable as error:
+            if selected:
+                reason = f"cannot compute {selected[0]}: it {error}"
+                raise UsageError(", ".join(filter(None, (reason, error.alternative)))) from None
+            missing.update({metric.name: str(error) for metric in kind.metrics})
     return families, missing

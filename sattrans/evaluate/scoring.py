@@ -1,4 +1,4 @@
-"""Scoring: the images of what is scored, and those of the floors, measured beside the real ones."""
+"""Scoring: measures images and baselines against the real images, and caches what was measured."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,96 +12,104 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sattrans.evaluate.base import Family, Metric, Pair, Statistics
-from sattrans.evaluate.images import Real, Reference, Subject
-from sattrans.evaluate.training_tiles import Colors
+from sattrans.evaluate.base import Family, ImagePair, Metric, Statistics
+from sattrans.evaluate.images import ImageSource, RealImage, RealImages
+from sattrans.evaluate.training_tiles import ClassColorTable
 from sattrans.metrics.baselines import evenly_spaced, paint, partners
 from sattrans.metrics.bootstrap import Interval, centred, difference_interval, excludes_zero, interval, resample_counts
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import bar
 from sattrans.utils.hashing import hash_of
 
-Rows = Mapping[str, NDArray[np.generic]]
-"""Statistics of some images by name, a row an image."""
-
-
-class Kept:
-    """A folder of measured rows: `<key>/<first>-<last>.npz`. A file is whole or not there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def rows(self, key: str, numbers: Sequence[int]) -> Rows | None:
-        """Return what was measured of these images, None where nothing was."""
-        path = self._path(key, numbers)
-        if not path.is_file():
-            return None
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-
-    def keep(self, key: str, numbers: Sequence[int], rows: Rows) -> None:
-        """Put down what was measured of these images."""
-        data = io.BytesIO()
-        np.savez(data, allow_pickle=False, **rows)
-        write_bytes(self._path(key, numbers), data.getvalue())
-
-    def _path(self, key: str, numbers: Sequence[int]) -> Path:
-        return self.folder / key / f"{numbers[0]}-{numbers[-1]}.npz"
-
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric of a set: its value, None where it has none, the interval, and the redrawn values it comes from."""
+    """The value of a metric on a set of images.
+
+    Attributes:
+        value: The value, or None if there is none.
+        interval: The 95 % bootstrap interval of the value, or None.
+        resampled: The resampled values that the interval was computed from.
+    """
 
     value: float | None
     interval: Interval | None = None
     resampled: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
 
 
-class Gathered:
-    """The statistics of a set of pairs, a row a pair, in their order."""
+@dataclass(frozen=True, slots=True)
+class SetScores:
+    """The scores of a set of images.
+
+    Attributes:
+        metrics: The score of each metric.
+        shuffled: The scores when each image is compared with the real image and map of another one. Metrics that
+            compare sets are missing here, because the pairing does not matter to them.
+        images: The values of each image, by its id and metric.
+        details: Further results of the metric families, by name.
+    """
+
+    metrics: Mapping[str, Score]
+    shuffled: Mapping[str, Score] = field(default_factory=dict)
+    images: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, metric: str) -> float | None:
+        """Return the value of a metric; None if it has none or was not computed."""
+        score = self.metrics.get(metric)
+        return score.value if score else None
+
+    def distinguishes_pairs(self, metric: str) -> bool | None:
+        """Return whether a metric distinguishes the pairs from shuffled ones; None if it compares sets."""
+        if metric not in self.shuffled:
+            return None
+        return excludes_zero(difference_interval(self.metrics[metric].resampled, self.shuffled[metric].resampled))
+
+
+class SetStatistics:
+    """The statistics of a set of pairs, by metric family: one row per pair, in order."""
 
     def __init__(self, families: Sequence[Family]) -> None:
         self.families = list(families)
         self._rows: list[list[Statistics]] = [[] for _ in self.families]
 
-    def measure(self, pair: Pair) -> list[Statistics]:
-        """Return what is kept of a pair, by family."""
+    def measure(self, pair: ImagePair) -> list[Statistics]:
+        """Return the statistics of a pair, by family, without adding them."""
         return [family.measure(pair) for family in self.families]
 
     def add(self, measured: Sequence[Statistics]) -> None:
-        """Take in what was measured of the next pair."""
+        """Add the statistics of the next pair."""
         for rows, row in zip(self._rows, measured, strict=True):
             rows.append(row)
 
     def scores(self, seed: int = 0, intervals: bool = True) -> dict[str, Score]:
-        """Return each metric's score; the draws depend on `seed` and the number of pairs alone."""
+        """Return the score of each metric; the resamples depend only on `seed` and the number of pairs."""
         return {
             metric.name: _score(family, metric, np.stack(rows), seed, intervals)
             for family, rows in zip(self.families, self._rows, strict=True)
-            for metric in family.wanted
+            for metric in family.selected
         }
 
-    def each(self, place: int) -> dict[str, float | None]:
-        """Return the scores of one pair, by metric: those that a single image has."""
-        one = np.ones((1, 1))
+    def image_scores(self, number: int) -> dict[str, float | None]:
+        """Return the values of one pair, for the metrics that a single image has."""
+        weight = np.ones((1, 1))
         return {
-            metric.name: _number(family.combine(metric.name, rows[place][np.newaxis], one)[0])
+            metric.name: _finite(family.combine(metric.name, rows[number][np.newaxis], weight)[0])
             for family, rows in zip(self.families, self._rows, strict=True)
-            for metric in family.wanted
-            if metric.each
+            for metric in family.selected
+            if metric.per_image
         }
 
     def details(self) -> dict[str, Any]:
-        """Return what else the families say."""
-        found: dict[str, Any] = {}
+        """Return the further results of all families."""
+        details: dict[str, Any] = {}
         for family, rows in zip(self.families, self._rows, strict=True):
-            found.update(family.details(np.stack(rows)))
-        return found
+            details.update(family.details(np.stack(rows)))
+        return details
 
 
 def _score(family: Family, metric: Metric, statistics: Statistics, seed: int, intervals: bool) -> Score:
-    value = _number(family.combine(metric.name, statistics, np.ones((1, len(statistics))))[0])
+    value = _finite(family.combine(metric.name, statistics, np.ones((1, len(statistics))))[0])
     if not intervals or not family.resamples or len(statistics) < 2:
         return Score(value)
     resampled = family.combine(metric.name, statistics, resample_counts(len(statistics), family.resamples, seed))
@@ -110,132 +118,152 @@ def _score(family: Family, metric: Metric, statistics: Statistics, seed: int, in
     return Score(value, interval(resampled), resampled)
 
 
-def _number(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-CHUNK = 32
-"""Images after which what was measured is put down."""
-
-Pairs = Callable[[Sequence[int]], Iterator[tuple[Pair, ...]]]
-"""Gives for each of some real images one pair for each set that is gathered."""
+MeasuredRows = Mapping[str, NDArray[np.generic]]
+"""Statistics of some images by name, one row per image."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A set's scores by metric: its own, those with its pairs shuffled, each image's by id, and details.
+class MeasurementCache:
+    """A folder of statistics that were already measured: `<key>/<first>-<last>.npz`, each written atomically."""
 
-    `shuffled` lacks metrics that compare sets: they see no pairs.
-    """
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
-    scores: Mapping[str, Score]
-    shuffled: Mapping[str, Score] = field(default_factory=dict)
-    images: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def value(self, metric: str) -> float | None:
-        """Return a score; None where the set has none, or was not measured by it."""
-        score = self.scores.get(metric)
-        return score.value if score else None
-
-    def tells_pairs(self, metric: str) -> bool | None:
-        """Whether a metric tells pairs from shuffled pairs on these images; None where it compares sets."""
-        if metric not in self.shuffled:
+    def load(self, key: str, numbers: Sequence[int]) -> MeasuredRows | None:
+        """Return the statistics of these images, or None if they were not measured yet."""
+        path = self._path(key, numbers)
+        if not path.is_file():
             return None
-        return excludes_zero(difference_interval(self.scores[metric].resampled, self.shuffled[metric].resampled))
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+
+    def store(self, key: str, numbers: Sequence[int], rows: MeasuredRows) -> None:
+        """Write the statistics of these images."""
+        data = io.BytesIO()
+        np.savez(data, allow_pickle=False, **rows)
+        write_bytes(self._path(key, numbers), data.getvalue())
+
+    def _path(self, key: str, numbers: Sequence[int]) -> Path:
+        return self.folder / key / f"{numbers[0]}-{numbers[-1]}.npz"
 
 
-class Scoring:
-    """Real images, ready to be scored against; families measure, `seed` draws partners and intervals.
+CACHE_CHUNK = 32
+"""Number of images that are cached in one file."""
 
-    `tools` says what the families' tools are: another one measures something else.
+PairReader = Callable[[Sequence[int]], Iterator[tuple[ImagePair, ...]]]
+"""Yields, for each of some numbers, one pair for each set of statistics."""
+
+
+class Scorer:
+    """Scores image sources and baselines against the same real images.
+
+    Args:
+        real_images: The real images.
+        families: The metric families to measure with.
+        seed: Determines shuffled pairs and bootstrap resamples.
+        cache: Where measured statistics are stored.
+        tools: Identify the families' tools: cached statistics of other tools are not used.
     """
 
     def __init__(
-        self, reference: Reference, families: Sequence[Family], seed: int, kept: Kept, tools: Sequence[str] = ()
+        self,
+        real_images: RealImages,
+        families: Sequence[Family],
+        seed: int,
+        cache: MeasurementCache,
+        tools: Sequence[str] = (),
     ) -> None:
-        self.reference, self.families, self.seed, self.kept = reference, list(families), seed, kept
-        self._key = (reference.key, str(seed), *tools, *(type(family).__name__ for family in families))
-        self._partners = partners(len(reference), seed)
+        self.real_images, self.families, self.seed, self.cache = real_images, list(families), seed, cache
+        self._key = (real_images.key, str(seed), *tools, *(type(family).__name__ for family in families))
+        self._partners = partners(len(real_images), seed)
 
-    def subject(self, subject: Subject) -> Scored:
-        """Score what gives an image for each real one."""
+    def score(self, source: ImageSource) -> SetScores:
+        """Score the images of a source."""
 
-        def pairs(numbers: Sequence[int]) -> Iterator[tuple[Pair, ...]]:
-            for number, fake in zip(numbers, subject.images(numbers), strict=True):
-                image, map_ = self.reference.real(number)
-                other, other_map = self.reference.real(int(self._partners[number]))
-                yield Pair(fake, image, number, map_, map_), Pair(fake, other, number, other_map, other_map)
+        def pairs(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
+            for number, fake in zip(numbers, source.images(numbers), strict=True):
+                image, map_ = self.real_images.read(number)
+                other_image, other_map = self.real_images.read(int(self._partners[number]))
+                yield (
+                    ImagePair(fake, image, number, map_, map_),
+                    ImagePair(fake, other_image, number, other_map, other_map),
+                )
 
-        # A single image has no other one to be beside.
-        paired = [family for family in self.families if not family.sets and len(self.reference) > 1]
-        own, shuffled = Gathered(self.families), Gathered(paired)
-        self._gather(f"evaluate {subject.name}", subject.key, pairs, own, shuffled)
-        images = {name: own.each(number) for number, name in enumerate(self.reference.ids)}
-        return Scored(own.scores(self.seed), shuffled.scores(self.seed), images, own.details())
+        # A single image cannot be paired with another one.
+        paired = [family for family in self.families if not family.compares_sets and len(self.real_images) > 1]
+        matching, shuffled = SetStatistics(self.families), SetStatistics(paired)
+        self._measure(f"evaluate {source.name}", source.key, pairs, matching, shuffled)
+        images = {name: matching.image_scores(number) for number, name in enumerate(self.real_images.ids)}
+        return SetScores(matching.scores(self.seed), shuffled.scores(self.seed), images, matching.details())
 
-    def real_floor(self, train: Reference | None) -> Scored:
-        """Score real images: of other places, for families that compare with those; else each beside itself."""
-        places = evenly_spaced(len(train), len(self.reference)) if train else []
+    def real_baseline(self, train: RealImages | None) -> SetScores:
+        """Score real images: training tiles for families that ask for them, else each image against itself."""
+        chosen = evenly_spaced(len(train), len(self.real_images)) if train else []
 
-        def pairs(numbers: Sequence[int]) -> Iterator[tuple[Pair, ...]]:
+        def pairs(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
             for number in numbers:
-                image, map_ = self.reference.real(number)
-                other, other_map = train.real(places[number]) if train else Real(image, map_)
-                yield Pair(image, image, number, map_, map_), Pair(other, image, number, other_map, map_)
+                image, map_ = self.real_images.read(number)
+                other_image, other_map = train.read(chosen[number]) if train else RealImage(image, map_)
+                yield (
+                    ImagePair(image, image, number, map_, map_),
+                    ImagePair(other_image, image, number, other_map, map_),
+                )
 
-        beside = Gathered([family for family in self.families if not family.others])
-        others = Gathered([family for family in self.families if family.others and train])
-        self._gather("real against real", f"real {train.key if train else ''}", pairs, beside, others)
-        scores = {**beside.scores(intervals=False), **others.scores(intervals=False)}
-        return Scored(scores, details={**beside.details(), **others.details()})
+        with_itself = SetStatistics([family for family in self.families if not family.real_from_training])
+        with_training = SetStatistics([family for family in self.families if family.real_from_training and train])
+        self._measure("real against real", f"real {train.key if train else ''}", pairs, with_itself, with_training)
+        scores = {**with_itself.scores(intervals=False), **with_training.scores(intervals=False)}
+        return SetScores(scores, details={**with_itself.details(), **with_training.details()})
 
-    def color_floor(self, colors: Colors) -> Scored:
-        """Score maps painted with each class's mean colour."""
+    def class_color_baseline(self, colors: ClassColorTable) -> SetScores:
+        """Score maps that are painted with the mean colour of each class."""
 
-        def pairs(numbers: Sequence[int]) -> Iterator[tuple[Pair, ...]]:
+        def pairs(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
             for number in numbers:
-                image, map_ = self.reference.real(number)
+                image, map_ = self.real_images.read(number)
                 assert map_ is not None
-                yield (Pair(paint(map_, colors), image, number, map_, map_),)
+                yield (ImagePair(paint(map_, colors), image, number, map_, map_),)
 
-        gathered = Gathered(self.families)
-        self._gather("class colours", f"class colours {colors.tobytes().hex()}", pairs, gathered)
-        return Scored(gathered.scores(intervals=False), details=gathered.details())
+        statistics = SetStatistics(self.families)
+        self._measure("class colours", f"class colours {colors.tobytes().hex()}", pairs, statistics)
+        return SetScores(statistics.scores(intervals=False), details=statistics.details())
 
-    def _gather(self, title: str, key: str, pairs: Pairs, *sets: Gathered) -> None:
-        """Measure all pairs, or take what was measured before; so that nothing depends on where work was stopped."""
+    def _measure(self, title: str, key: str, pairs: PairReader, *sets: SetStatistics) -> None:
+        """Measure all pairs in chunks, or load chunks that were measured before an interruption."""
         key = hash_of(key, *self._key)
-        count = len(self.reference)
-        with bar(count, title, "image") as progress, one_thread_each() as pool:
+        count = len(self.real_images)
+        with bar(count, title, "image") as progress, single_threaded_workers() as pool:
 
-            def measure(of_sets: tuple[Pair, ...]) -> list[list[Statistics]]:
-                measured = [one.measure(pair) for one, pair in zip(sets, of_sets, strict=True)]
+            def measure(pair_by_set: tuple[ImagePair, ...]) -> list[list[Statistics]]:
+                measured = [statistics.measure(pair) for statistics, pair in zip(sets, pair_by_set, strict=True)]
                 progress.update()
                 return measured
 
-            for start in range(0, count, CHUNK):
-                numbers = range(start, min(start + CHUNK, count))
-                rows = self.kept.rows(key, numbers)
+            for start in range(0, count, CACHE_CHUNK):
+                numbers = range(start, min(start + CACHE_CHUNK, count))
+                rows = self.cache.load(key, numbers)
                 if rows is None:
                     measured = list(pool.map(measure, list(pairs(numbers))))
                     rows = {
-                        f"{which} {place}": np.stack([image[which][place] for image in measured])
-                        for which, one in enumerate(sets)
-                        for place in range(len(one.families))
+                        f"{set_} {family}": np.stack([image[set_][family] for image in measured])
+                        for set_, statistics in enumerate(sets)
+                        for family in range(len(statistics.families))
                     }
-                    self.kept.keep(key, numbers, rows)
+                    self.cache.store(key, numbers, rows)
                 else:
                     progress.update(len(numbers))
-                for which, one in enumerate(sets):
-                    columns = [rows[f"{which} {place}"] for place in range(len(one.families))]
+                for set_, statistics in enumerate(sets):
+                    by_family = [rows[f"{set_} {family}"] for family in range(len(statistics.families))]
                     for image in range(len(numbers)):
-                        one.add([column[image] for column in columns])
+                        statistics.add([family_rows[image] for family_rows in by_family])
 
 
 @contextmanager
-def one_thread_each() -> Iterator[ThreadPoolExecutor]:
-    """Give a thread for each processor, in each of which PyTorch has but that one: what is measured is small."""
+def single_threaded_workers() -> Iterator[ThreadPoolExecutor]:
+    """Give one worker per processor, each with a single PyTorch thread: the images are too small for more."""
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(threads, "measure", torch.set_num_threads, (1,)) as pool:

@@ -1,4 +1,4 @@
-"""Segmenter: a small U-Net that learns the classes from real images, to ask whether generated ones still show them."""
+"""The segmenter: a small U-Net that learns the classes from real images, to check whether generated ones show them."""
 
 import json
 import math
@@ -28,13 +28,13 @@ STEPS = 500
 BATCH = 12
 RATE = 2e-3
 SIDE = 64
-"""Pixels of the crops it is trained on, at most: a larger tile shows a part at each step."""
+"""Largest side of the training crops in pixels: of a larger tile, each step uses a part."""
 
 
 class SmallUNet(nn.Module):
-    """Three levels, group norm, nearest upsampling: some 120,000 weights. Images (N, 3, H, W) to (N, classes, H, W).
+    """A U-Net of three levels, with about 120,000 weights: images (N, 3, H, W) to logits (N, classes, H, W).
 
-    Group norm knows no other image of the batch: what it says of an image does not depend on the batch.
+    It uses group norm, so that the result of an image does not depend on the rest of the batch.
     """
 
     def __init__(self, classes: int, width: int = WIDTH) -> None:
@@ -42,7 +42,7 @@ class SmallUNet(nn.Module):
         widths = [width * 2**level for level in range(LEVELS)]
         self.down = nn.ModuleList(_block(i, o) for i, o in zip([3, *widths], widths, strict=False))
         self.up = nn.ModuleList(
-            _block(low + high, high) for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
+            _block(coarse + fine, fine) for coarse, fine in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.head = nn.Conv2d(width, classes, 1)
 
@@ -58,16 +58,27 @@ class SmallUNet(nn.Module):
         return logits
 
 
-def _block(inside: int, outside: int) -> nn.Sequential:
+def _block(in_channels: int, out_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for channels in (inside, outside):
-        layers += [nn.Conv2d(channels, outside, 3, padding=1), nn.GroupNorm(8, outside), nn.ReLU(inplace=True)]
+    for channels in (in_channels, out_channels):
+        layers += [
+            nn.Conv2d(channels, out_channels, 3, padding=1),
+            nn.GroupNorm(8, out_channels),
+            nn.ReLU(inplace=True),
+        ]
     return nn.Sequential(*layers)
 
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A trained segmenter: its file and that one's SHA-256, its network, and what the file says of it."""
+    """A trained segmenter.
+
+    Attributes:
+        path: Its file.
+        network: Its network.
+        about: How it was trained, as recorded in the file.
+        hash: SHA-256 of the file.
+    """
 
     path: Path
     network: nn.Module
@@ -83,34 +94,49 @@ class Segmenter:
 
     @classmethod
     def open(cls, path: Path, tileset: Tileset, device: torch.device) -> "Segmenter":
-        """Open a file that `train_segmenter` wrote. Raises `UsageError` where it is of other classes, or none."""
+        """Open a file that `train_segmenter` wrote. Raises `UsageError` for another file or other classes."""
         try:
             with safe_open(path, framework="pt") as file:
                 about = json.loads((file.metadata() or {}).get("segmenter", "null"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
         except (SafetensorError, ValueError, OSError) as error:
-            raise UsageError(f"{path} is no segmenter ({error}): --segmenter train makes one") from error
+            raise UsageError(f"{path} is not a segmenter ({error}): train one with --segmenter train") from error
         if about is None:
-            raise UsageError(f"{path} is no segmenter, it holds other weights: --segmenter train makes one")
+            raise UsageError(f"{path} contains other weights than a segmenter's: train one with --segmenter train")
         palette = tileset.palette
         if palette is None or about["classes"] != list(palette.names):
-            raise UsageError(f"{path} was trained on other classes than those of {tileset.folder}: --segmenter train")
+            raise UsageError(
+                f"{path} was trained on other classes than those of {tileset.folder}: "
+                "train another one with --segmenter train"
+            )
         network = SmallUNet(len(palette), about["width"])
         network.load_state_dict(tensors)
         return cls(path, network.to(device).eval(), about, sha256(path))
 
 
 def segmenter_path(folder: Path, tileset: Tileset) -> Path:
-    """Return where a tileset's segmenter is kept: its name holds the tileset's hash."""
+    """Return the path of a tileset's segmenter: its name contains the hash of the tileset."""
     return folder / f"{tileset.name}-{tileset.hash[:12]}.safetensors"
 
 
 def train_segmenter(path: Path, tileset: Tileset, device: torch.device, seed: int = 0, steps: int = STEPS) -> Segmenter:
-    """Train a segmenter on the real images of the train split, and keep it at `path`; one that is there is reused.
+    """Train a segmenter on the real images of the train split, unless `path` already exists.
 
-    Cross-entropy on crops of jittered tiles, rare classes weighted up, Adam, the rate falling by a cosine. Pixels of
-    no class are left out. The same seed gives the same bytes on the CPU. Raises `UsageError` where there are no
-    classes or no training tiles.
+    It minimises cross-entropy on crops of jittered tiles, with larger weights for rare classes, with Adam and a cosine
+    schedule. Pixels of no class are left out. The same seed gives the same bytes on the CPU.
+
+    Args:
+        path: Where to write the segmenter; an existing one is opened instead.
+        tileset: The tileset.
+        device: The device to train on.
+        seed: Determines the weights and the crops.
+        steps: Number of training steps.
+
+    Returns:
+        The segmenter.
+
+    Raises:
+        UsageError: If the tileset has no classes or no training tiles.
     """
     with lock(path):
         if not path.is_file():
@@ -119,7 +145,7 @@ def train_segmenter(path: Path, tileset: Tileset, device: torch.device, seed: in
 
 
 def _class_weights(names: Sequence[str], tiles: Sequence[Tile]) -> Tensor:
-    """Return one over the root of each class's share, (classes,): else a class of 1 % is never worth predicting."""
+    """Return 1/√share of each class, (classes,): without weights, a class of 1 % would never be predicted."""
     shares = torch.tensor([sum(tile.shares.get(name, 0) for tile in tiles) / len(tiles) for name in names])
     return (shares + 1e-3).rsqrt()
 
@@ -148,10 +174,10 @@ def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps:
             images, maps = (pixels[..., row : row + side, col : col + side] for pixels in (images, maps))
             for group in optimizer.param_groups:
                 group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-            told = maps.long().to(device)
-            if (told == UNKNOWN).all():
+            truth = maps.long().to(device)
+            if (truth == UNKNOWN).all():
                 continue
-            loss = F.cross_entropy(network(to_target(images.to(device))), told, weights, ignore_index=UNKNOWN)
+            loss = F.cross_entropy(network(to_target(images.to(device))), truth, weights, ignore_index=UNKNOWN)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -1,15 +1,24 @@
-"""Setwise: families that compare two sets of images, whatever is paired with what."""
+"""Metric families that compare two sets of images, whatever the pairing."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.evaluate.base import Family, Metric, Pair, Setting, Statistics, Unavailable, Weights, mean_of
-from sattrans.metrics import nearest_tile as memorising
+from sattrans.evaluate.base import (
+    Family,
+    ImagePair,
+    Metric,
+    MetricContext,
+    PairWeights,
+    Statistics,
+    Unavailable,
+    weighted_mean,
+)
 from sattrans.metrics import spectrum, texture
+from sattrans.metrics.nearest_tile import ThumbnailIndex, flipped, thumbnail
 
 
-class Texture(Family):
-    """The sliced Wasserstein distance."""
+class SlicedWasserstein(Family):
+    """The sliced Wasserstein distance of patches."""
 
     metrics = (
         Metric(
@@ -19,21 +28,21 @@ class Texture(Family):
             "lower",
             "sliced Wasserstein distance of 7×7 patches of a Laplacian pyramid, 128 directions, normalised by the real "
             "patches",
-            each=False,
+            per_image=False,
         ),
     )
-    sets = others = True
+    compares_sets = real_from_training = True
     resamples = 100
 
-    def measure(self, pair: Pair) -> Statistics:
-        """Return patches of both, in single precision."""
-        count = texture.patches_each(self.setting.images)
+    def measure(self, pair: ImagePair) -> Statistics:
+        """Return patches of both images, in single precision."""
+        count = texture.patches_each(self.context.images)
         both = [texture.patches(image, count, pair.number) for image in (pair.fake, pair.real)]
         return np.stack(both).ravel()
 
-    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
         """Return the mean over scales."""
-        levels = texture.scales(self.setting.size, self.setting.size)
+        levels = texture.scales(self.context.size, self.context.size)
         patches = statistics.reshape(len(statistics), 2, levels, -1, 3 * texture.PATCH**2)
         per_level = [
             texture.sliced_distance(patches[:, 0, level], patches[:, 1, level], weights) for level in range(levels)
@@ -42,7 +51,7 @@ class Texture(Family):
         return mean
 
 
-class Spectrum(Family):
+class PowerSpectrum(Family):
     """The distance of radial power spectra."""
 
     metrics = (
@@ -52,23 +61,23 @@ class Spectrum(Family):
             "dB",
             "lower",
             "mean over rings of |10·log₁₀| of the ratio of radial power, of the means over the set",
-            each=False,
+            per_image=False,
         ),
     )
-    sets = others = True
+    compares_sets = real_from_training = True
 
-    def measure(self, pair: Pair) -> Statistics:
-        """Return the radial power of both."""
+    def measure(self, pair: ImagePair) -> Statistics:
+        """Return the radial power of both images."""
         return np.concatenate([spectrum.radial_power(pair.fake), spectrum.radial_power(pair.real)])
 
-    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
         """Return the distance of the mean spectra."""
-        fake, real = np.split(mean_of(statistics, weights), 2, axis=1)
+        fake, real = np.split(weighted_mean(statistics, weights), 2, axis=1)
         return spectrum.spectrum_distance(fake, real)
 
 
 class Checkerboard(Family):
-    """Peaks of the generated images' spectrum."""
+    """Checkerboard peaks in the spectrum of the generated images."""
 
     metrics = (
         Metric(
@@ -76,23 +85,23 @@ class Checkerboard(Family):
             "checkerboard",
             "dB",
             "real",
-            "how far power at patterns of 2, 4 and 8 px stands out of what is around it",
-            each=False,
+            "height of the power at patterns of 2, 4 and 8 px above its surroundings",
+            per_image=False,
         ),
     )
-    sets = True
-    smallest = spectrum.PEAKS_SIZE
+    compares_sets = True
+    min_size = spectrum.PEAKS_SIZE
 
-    def measure(self, pair: Pair) -> Statistics:
-        """Return the power at peaks and around them."""
+    def measure(self, pair: ImagePair) -> Statistics:
+        """Return the power at the peaks and around them."""
         return spectrum.peaks(pair.fake).ravel()
 
-    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
-        """Return how far the mean peaks stand out."""
-        return spectrum.checkerboard(mean_of(statistics, weights).reshape(len(weights), 2, -1))
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
+        """Return the height of the mean peaks."""
+        return spectrum.checkerboard(weighted_mean(statistics, weights).reshape(len(weights), 2, -1))
 
 
-class Memorising(Family):
+class NearestTile(Family):
     """The distance of generated images to the nearest training tile. Tool `train`: thumbnails (M, 3072)."""
 
     metrics = (
@@ -104,19 +113,23 @@ class Memorising(Family):
             "root mean squared difference to the nearest training tile or its mirror image, at 32 px",
         ),
     )
-    sets = True
+    compares_sets = True
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        if "train" not in setting.tools:
+    def __init__(self, context: MetricContext) -> None:
+        super().__init__(context)
+        if "train" not in context.tools:
             raise Unavailable("needs training tiles")
-        known = setting.tools["train"]
-        self._nearest = memorising.ThumbnailIndex(np.concatenate([known, memorising.flipped(known)]))
+        train = context.tools["train"]
+        self._nearest = ThumbnailIndex(np.concatenate([train, flipped(train)]))
 
-    def measure(self, pair: Pair) -> Statistics:
+    def measure(self, pair: ImagePair) -> Statistics:
         """Return the distance."""
-        return self._nearest(memorising.thumbnail(pair.fake)[np.newaxis])[0]
+        return self._nearest(thumbnail(pair.fake)[np.newaxis])[0]
 
-    def combine(self, metric: str, statistics: Statistics, weights: Weights) -> NDArray[np.float64]:
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
         """Return the mean."""
-        return mean_of(statistics, weights)[:, 0]
+        return weighted_mean(statistics, weights)[:, 0]
+
+
+FAMILIES: tuple[type[Family], ...] = (SlicedWasserstein, PowerSpectrum, Checkerboard, NearestTile)
+"""The families of this module, in the order of the table."""

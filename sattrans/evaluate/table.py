@@ -1,26 +1,24 @@
-"""Shown: scores as a person reads them, for the terminal, for Markdown and for the report."""
+"""The table of scores as text, for the terminal, for Markdown and for the report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.base import Metric
-from sattrans.evaluate.scoring import Score, Scored
+from sattrans.evaluate.scoring import SetScores
 from sattrans.utils.console import counted
 
 ARROWS = {"lower": "↓", "higher": "↑", "real": "→ real"}
 
-FLOORS = {"real": "real", "class_colors": "class colours"}
-"""The floors, by the title of what stands beside the columns."""
+BASELINE_TITLES = {"real": "real", "class_colors": "class colours"}
+"""Titles of the baselines' columns."""
 
 SHUFFLED = "shuffled"
 
-ENOUGH_FOR_FID = 2048
-
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A score of a column: the value, its interval, its spread over seeds, whether it is the best."""
+class TableCell:
+    """A column's score: the value, its interval, its spread over seeds, and whether it is clearly the best."""
 
     value: str
     interval: str = ""
@@ -28,84 +26,91 @@ class Shown:
     best: bool = False
 
     def parts(self) -> list[str]:
-        """Return what there is of it: the value, marked where it is the best, the interval, the spread."""
+        """Return the value, with a mark if it is the best, and the interval and the spread if there are any."""
         parts = (f"({self.interval})" if self.interval else "", f"[{self.spread}]" if self.spread else "")
         return [self.value + (" *" if self.best else ""), *filter(None, parts)]
 
 
 @dataclass(frozen=True, slots=True)
-class ShownRow:
-    """A metric's row: a score a column, what stands beside them by title; `missing` says why there is nothing."""
+class TableRow:
+    """The row of a metric.
+
+    Attributes:
+        metric: The metric.
+        title: Its title, with a remark if its values are biased.
+        cells: A cell for each column.
+        baselines: The values of the baselines by title, shuffled pairs first.
+        ignores_pairing: Whether the metric distinguishes no column's pairs from shuffled ones.
+        missing: Why the metric was not computed; empty if it was.
+    """
 
     metric: Metric
     title: str
-    cells: Sequence[Shown] = ()
-    beside: Mapping[str, str] | None = None
-    blind: bool = False
+    cells: Sequence[TableCell] = ()
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    ignores_pairing: bool = False
     missing: str = ""
 
 
-def number(value: float | None) -> str:
-    """Return a score in four digits."""
+def format_value(value: float | None) -> str:
+    """Return a value with four significant digits; a dash for None."""
     if value is None:
         return "–"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def shown_rows(
+def table_rows(
     metrics: Sequence[Metric],
     missing: Mapping[str, str],
     best: Mapping[str, Column | None],
     columns: Sequence[Column],
-    floors: Mapping[str, Scored],
+    baselines: Mapping[str, SetScores],
     images: int,
-) -> list[ShownRow]:
-    """Return the rows of the table; `best` is the column that is better than each other, by metric."""
+) -> list[TableRow]:
+    """Return the rows of the table; `missing` are reasons by metric, `best` the clearly best column by metric."""
     rows = []
     for metric in metrics:
         title = metric.title
-        if metric.name == "fid" and images < ENOUGH_FOR_FID:
+        if images < metric.min_images:
             title += f" (biased: {counted(images, 'image')})"
         if metric.name in missing:
-            rows.append(ShownRow(metric, title, missing=missing[metric.name]))
+            rows.append(TableRow(metric, title, missing=missing[metric.name]))
             continue
-        cells = [_shown(column, metric.name, column is best[metric.name]) for column in columns]
-        blind = all(column.scored.tells_pairs(metric.name) is False for column in columns)
-        shuffled = [_shuffled(column.scored, metric.name) for column in columns]
-        beside = {SHUFFLED: shuffled[0] if len(set(shuffled)) == 1 else " / ".join(shuffled)}
-        for name, floor in floors.items():
-            beside[FLOORS[name]] = number(floor.value(metric.name))
-        rows.append(ShownRow(metric, title, cells, beside, blind))
+        cells = [_cell(column, metric.name, column is best[metric.name]) for column in columns]
+        ignores_pairing = all(column.scores.distinguishes_pairs(metric.name) is False for column in columns)
+        shuffled = [_shuffled(column.scores, metric.name) for column in columns]
+        values = {SHUFFLED: shuffled[0] if len(set(shuffled)) == 1 else " / ".join(shuffled)}
+        for name, baseline in baselines.items():
+            values[BASELINE_TITLES[name]] = format_value(baseline.value(metric.name))
+        rows.append(TableRow(metric, title, cells, values, ignores_pairing))
     return rows
 
 
-def _shown(column: Column, name: str, is_best: bool) -> Shown:
-    score: Score = column.scored.scores[name]
-    between = score.interval
-    spread = column.spread.get(name)
-    return Shown(
-        number(score.value),
-        f"{number(between.low)} to {number(between.high)}" if between else "",
-        f"{number(spread[0])} to {number(spread[1])}" if spread else "",
-        is_best,
-    )
+def _cell(column: Column, metric: str, is_best: bool) -> TableCell:
+    score, spread = column.scores.metrics[metric], column.spread.get(metric)
+    return TableCell(format_value(score.value), _range(score.interval), _range(spread), is_best)
 
 
-def _shuffled(scored: Scored, name: str) -> str:
-    if name not in scored.shuffled:
+def _range(ends: tuple[float, float] | None) -> str:
+    return f"{format_value(ends[0])} to {format_value(ends[1])}" if ends else ""
+
+
+def _shuffled(scores: SetScores, metric: str) -> str:
+    if metric not in scores.shuffled:
         return "="
-    return number(scored.shuffled[name].value) + (" ~" if scored.tells_pairs(name) is False else "")
+    mark = " ~" if scores.distinguishes_pairs(metric) is False else ""
+    return format_value(scores.shuffled[metric].value) + mark
 
 
-def table_of(
-    rows: Sequence[ShownRow], columns: Sequence[Column], floors: Mapping[str, Scored], between: str = " "
+def plain_table(
+    rows: Sequence[TableRow], columns: Sequence[Column], baselines: Mapping[str, SetScores], separator: str = " "
 ) -> tuple[list[str], list[list[str]]]:
-    """Return heads and lines of a plain table; `between` stands between the parts of a score."""
-    heads = ["score", *(column.name for column in columns), SHUFFLED, *(FLOORS[name] for name in floors)]
+    """Return the headings and the rows of a plain table; `separator` joins the parts of a score."""
+    heads = ["score", *(column.name for column in columns), SHUFFLED, *(BASELINE_TITLES[name] for name in baselines)]
     lines = []
     for row in rows:
         line = [f"{row.title} {ARROWS[row.metric.better]}"]
-        scores = [between.join(cell.parts()) for cell in row.cells]
-        line += [row.missing] if row.missing else [*scores, *(row.beside or {}).values()]
+        scores = [separator.join(cell.parts()) for cell in row.cells]
+        line += [row.missing] if row.missing else [*scores, *row.baselines.values()]
         lines.append(line + [""] * (len(heads) - len(line)))
     return heads, lines

@@ -159,9 +159,9 @@ class _InceptionE(_InceptionBlock):
         self.last = last
 
     def forward(self, x: Tensor) -> Tensor:
-        one, two, three, pool = self.chains
-        parts = [self.run(one, x)]
-        for chain, name in ((two, "branch3x3_2"), (three, "branch3x3dbl_3")):
+        plain, split, double, pool = self.chains
+        parts = [self.run(plain, x)]
+        for chain, name in ((split, "branch3x3_2"), (double, "branch3x3dbl_3")):
             stem = self.run(chain, x)
             parts += [getattr(self, name + "a")(stem), getattr(self, name + "b")(stem)]
         # FID's network has a max pooling in its last block: a mistake of its authors that all scores have repeated.

@@ -11,10 +11,10 @@ from rounds import medians, timed
 from scipy.linalg import sqrtm
 from skimage.metrics import structural_similarity
 
-from sattrans.evaluate.base import Setting
-from sattrans.evaluate.images import Real, Reference, Subject
-from sattrans.evaluate.registry import choose_families
-from sattrans.evaluate.scoring import Kept, Scoring
+from sattrans.evaluate.base import MetricContext
+from sattrans.evaluate.images import ImageSource, RealImage, RealImages
+from sattrans.evaluate.registry import select_families
+from sattrans.evaluate.scoring import MeasurementCache, Scorer
 from sattrans.evaluate.training_tiles import read_training_tiles
 from sattrans.metrics.frechet import frechet
 from sattrans.metrics.structure import ssim
@@ -55,18 +55,18 @@ def test_frechet_against_sqrtm():
 PAIRS, SIZE, TRAIN = 500, 256, 2000
 
 
-class Made(Reference, Subject):
-    """Tiles of a made place, a few of them again and again; as a subject it gives them with noise."""
+class SyntheticTiles(RealImages, ImageSource):
+    """Synthetic tiles, a few of them repeated; as an image source it yields them with noise."""
 
-    size, classes, key, name, about = SIZE, ("a", "b", "c", "d", "e"), "made", "made", {}
+    size, classes, key, name, about = SIZE, ("a", "b", "c", "d", "e"), "synthetic", "synthetic", {}
 
     def __init__(self, count, different=50):
         self.ids = [str(number) for number in range(count)]
         maps = [make_indices(SIZE, SIZE, 5, seed) for seed in range(different)]
-        self.tiles = [Real(torch.from_numpy(make_picture(m, n)), torch.from_numpy(m)) for n, m in enumerate(maps)]
+        self.tiles = [RealImage(torch.from_numpy(make_picture(m, n)), torch.from_numpy(m)) for n, m in enumerate(maps)]
         self.fakes = [(t.image + torch.randn(t.image.shape) * 9).clamp(0, 255).byte() for t in self.tiles]
 
-    def real(self, number):
+    def read(self, number):
         return self.tiles[number % len(self.tiles)]
 
     def images(self, numbers):
@@ -75,24 +75,24 @@ class Made(Reference, Subject):
 
 
 def test_default_scores_of_500_pairs(tmp_path):
-    """All that an evaluation measures beyond generating: a run, and the floors."""
+    """All that an evaluation measures beyond generating: a run, and the baselines."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    reference, train = Made(PAIRS), Made(TRAIN)
+    real, train = SyntheticTiles(PAIRS), SyntheticTiles(TRAIN)
     taken, begun = {}, time.perf_counter()
 
     def lap(name):
         taken[name] = time.perf_counter() - begun - sum(taken.values())
 
-    seen = read_training_tiles(train)
+    tiles = read_training_tiles(train)
     lap("training tiles")
-    families, _ = choose_families(Setting(SIZE, PAIRS, reference.classes, {"train": seen.thumbnails}), ())
-    scoring = Scoring(reference, families, 0, Kept(tmp_path))
-    scored = scoring.subject(reference)
+    families, _ = select_families(MetricContext(SIZE, PAIRS, real.classes, {"train": tiles.thumbnails}))
+    scorer = Scorer(real, families, 0, MeasurementCache(tmp_path))
+    scores = scorer.score(real)
     lap("the images, and shuffled pairs")
-    scoring.real_floor(train)
+    scorer.real_baseline(train)
     lap("real against real")
-    scoring.color_floor(seen.colors)
+    scorer.class_color_baseline(tiles.colors)
     lap("class colours")
-    assert len(scored.scores) == 14
+    assert len(scores.metrics) == 14
     print(f"{PAIRS} pairs of {SIZE} px, {TRAIN} training tiles: {sum(taken.values()):.0f} s (bar 90 s): "
           + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in taken.items()))  # fmt: skip

@@ -1,4 +1,4 @@
-"""evaluate: the metrics of the generated tiles, per image and in the mean, the same each time."""
+"""evaluate: scores of generated tiles per image and on average, its files, and its errors."""
 
 import csv
 import json
@@ -41,18 +41,18 @@ def test_scores_are_those_of_the_generated_tiles(place, tmp_path):
     result = evaluate([place / "a"], output=tmp_path / "e")
     tileset = Run.open(place / "a").tileset()
     tiles = tileset.split("test")
-    assert set(result.columns[0].scored.images) == {t.id for t in tiles}
+    assert set(result.columns[0].scores.images) == {t.id for t in tiles}
     # The same tile through generate: one window, so nothing is blended.
     fake = generate(tiles[0].map_path(tileset.folder), tmp_path / "f.tif", place / "a", GenerateOptions(batch_size=8))
     with rasterio.open(fake.output) as one, rasterio.open(tiles[0].image_path(tileset.folder)) as other:
         expected = mae(torch.from_numpy(one.read()), torch.from_numpy(other.read()))
-    assert result.columns[0].scored.images[tiles[0].id]["mae"] == pytest.approx(expected, abs=0.02)
+    assert result.columns[0].scores.images[tiles[0].id]["mae"] == pytest.approx(expected, abs=0.02)
 
 
 def test_files_hold_every_image_and_the_means(place, tmp_path):
     result = evaluate([place / "a", place / "b"], output=tmp_path / "e")
     rows = list(csv.DictReader((tmp_path / "e" / "scores.csv").open()))
-    assert len(rows) == 2 * len(result.columns[0].scored.images)
+    assert len(rows) == 2 * len(result.columns[0].scores.images)
     scores = json.loads((tmp_path / "e" / "scores.json").read_text())
     assert [column["runs"][0]["model"] for column in scores["columns"]] == ["pix2pix", "resse"]
     for column in scores["columns"]:
@@ -63,7 +63,7 @@ def test_files_hold_every_image_and_the_means(place, tmp_path):
 
 
 def test_the_longer_trained_run_scores_better(place, tmp_path):
-    trained, fresh = (c.scored.scores for c in evaluate([place / "a", place / "b"], output=tmp_path / "e").columns)
+    trained, fresh = (c.scores.metrics for c in evaluate([place / "a", place / "b"], output=tmp_path / "e").columns)
     assert trained["mae"].value < fresh["mae"].value
     assert trained["psnr"].value > fresh["psnr"].value
 
@@ -75,7 +75,7 @@ def test_the_same_inputs_give_the_same_bytes(place, tmp_path):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-def test_without_test_tiles_val_is_scored_and_said(place, tmp_path):
+def test_without_test_tiles_val_is_scored_with_a_note(place, tmp_path):
     root = make_folder(tmp_path / "f", scenes=1, size=128)
     tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
     data = (tileset.folder / "tiles.geojson").read_text().replace('"split": "test"', '"split": "val"')
@@ -88,7 +88,7 @@ def test_without_test_tiles_val_is_scored_and_said(place, tmp_path):
         evaluate([tmp_path / "r"], EvaluateOptions(split="test"), tmp_path / "x")
 
 
-def test_what_cannot_be_compared_is_refused(place, tmp_path, monkeypatch):
+def test_runs_that_cannot_be_compared_are_refused(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NothingToUse, match="sattrans train, or name one as in sattrans evaluate RUN"):
         evaluate()
@@ -96,14 +96,14 @@ def test_what_cannot_be_compared_is_refused(place, tmp_path, monkeypatch):
         evaluate([tmp_path])
     other = tile(make_folder(tmp_path / "f", scenes=2), tmp_path / "t", options=TileOptions(size=64)).tileset
     train(other.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=tmp_path / "r")
-    with pytest.raises(UsageError, match="only runs of one tileset"):
+    with pytest.raises(UsageError, match="only runs of the same tileset"):
         evaluate([place / "a", tmp_path / "r"])
     tile(tmp_path / "f", tmp_path / "t", options=TileOptions(size=128), overwrite=True)
     with pytest.raises(UsageError, match="made again"):
         evaluate([tmp_path / "r"])
 
 
-def test_floors_stand_beside_the_scores(place, tmp_path):
+def test_baselines_are_beside_the_scores(place, tmp_path):
     result = evaluate([place / "a", place / "b"], output=tmp_path / "e")
     told = json.loads((tmp_path / "e" / "scores.json").read_text())
     assert told["floors"]["real"]["mae"] == 0
@@ -113,8 +113,8 @@ def test_floors_stand_beside_the_scores(place, tmp_path):
     for run in told["columns"]:
         for name, (low, high) in run["intervals"].items():
             assert low - 1e-9 <= run["means"][name] <= high + 1e-9, name
-    trained = result.columns[0].scored
-    assert trained.tells_pairs("swd") is None
+    trained = result.columns[0].scores
+    assert trained.distinguishes_pairs("swd") is None
     assert "swd" not in told["columns"][0]["shuffled"]
     apart = told["differences"][0]["by"]["mae"]
     assert apart["apart"]
@@ -123,7 +123,7 @@ def test_floors_stand_beside_the_scores(place, tmp_path):
 
 def test_scores_do_not_depend_on_the_batch_size(place, tmp_path):
     one, other = (
-        evaluate([place / "a"], EvaluateOptions(batch_size=size), tmp_path / str(size)).columns[0].scored.scores
+        evaluate([place / "a"], EvaluateOptions(batch_size=size), tmp_path / str(size)).columns[0].scores.metrics
         for size in (1, 5)
     )
     for name, score in one.items():
@@ -132,15 +132,15 @@ def test_scores_do_not_depend_on_the_batch_size(place, tmp_path):
 
 def test_metrics_by_name(place, tmp_path):
     result = evaluate([place / "a"], EvaluateOptions(metrics=["ssim", "swd"]), tmp_path / "e")
-    assert set(result.columns[0].scored.scores) == {"ssim", "swd"}
+    assert set(result.columns[0].scores.metrics) == {"ssim", "swd"}
     with pytest.raises(UsageError, match="did you mean 'ssim'"):
         evaluate([place / "a"], EvaluateOptions(metrics=["sim"]), tmp_path / "x")
-    with pytest.raises(UsageError, match="ms_ssim cannot be had: it needs tiles of 176 px"):
+    with pytest.raises(UsageError, match="cannot compute ms_ssim: it needs tiles of 176 px"):
         evaluate([place / "a"], EvaluateOptions(metrics=["ms_ssim"]), tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
-def test_tiles_are_put_in_order_by_a_score_that_was_asked_for(place, tmp_path):
+def test_example_tiles_are_sorted_by_a_selected_metric(place, tmp_path):
     for metric in ("psnr", "mae"):
         evaluate([place / "a"], EvaluateOptions(metrics=[metric]), tmp_path / metric)
     page = (tmp_path / "psnr" / "report.html").read_text()
@@ -159,10 +159,10 @@ def test_a_run_counts_once_however_often_it_is_given(place, tmp_path):
     assert [len(column["runs"]) for column in told["columns"]] == [1]
     assert told["columns"][0]["name"] == "a"
     assert "given more than once: it counts once" in done.stderr
-    assert f"{tmp_path}/copy has the weights of {place}/a" in done.stderr
+    assert f"{tmp_path}/copy has the same weights as {place}/a" in done.stderr
 
 
-def test_a_run_that_is_not_finished_is_scored_and_said(place, tmp_path):
+def test_a_run_that_is_not_finished_is_scored_with_a_note(place, tmp_path):
     run = shutil.copytree(place / "a", tmp_path / "r")
     manifest = json.loads((run / "run.json").read_text())
     del manifest["summary"]
@@ -171,12 +171,12 @@ def test_a_run_that_is_not_finished_is_scored_and_said(place, tmp_path):
     (run / "run.json.begun").write_text(json.dumps(manifest))
     result = evaluate([run], output=tmp_path / "e")
     (note,) = (note for note in result.notes if "not finished" in note)
-    assert note == f"{run} is not finished, it is at step 30 of 3000: sattrans train --resume {run}"
+    assert note == f"{run} is not finished (it is at step 30 of 3000): sattrans train --resume {run}"
     assert note in (tmp_path / "e" / "report.html").read_text()
     assert not any("not finished" in note for note in evaluate([place / "a"], output=tmp_path / "f").notes)
 
 
-@pytest.mark.parametrize(("split", "expected"), [("train", "nothing about new places"), ("val", "also chose")])
+@pytest.mark.parametrize(("split", "expected"), [("train", "nothing about new areas"), ("val", "also chose")])
 def test_a_split_that_the_runs_have_seen_is_noted(place, tmp_path, split, expected):
     result = evaluate([place / "a"], EvaluateOptions(split=split, metrics=["mae"]), tmp_path / "e")
     assert any(expected in note for note in result.notes)
@@ -188,17 +188,17 @@ def test_seeds_of_one_recipe_are_shown_with_their_spread(place, tmp_path):
     runs = (place / "a", place / "b", tmp_path / "b-2")
     done = sattrans("evaluate", *runs, *metrics, "-o", tmp_path / "e")
     assert done.exit_code == 0, done.output
-    assert "in square ones: the lowest and the highest seed" in done.stdout
+    assert "in square brackets: the lowest and the highest seed" in done.stdout
     (row,) = (line for line in done.stdout.splitlines() if line.startswith("MAE"))
     assert re.search(r"[\d.]+ \([\d.]+ to [\d.]+\) \[[\d.]+ to [\d.]+\]", row)
     assert "square" not in sattrans("evaluate", place / "a", *metrics, "-o", tmp_path / "f").stdout
     page = parsed((tmp_path / "e" / "report.html").read_text())
     assert [said(e)[:6] for e in page.query("small.spread") if e.parent.name == "td"] == ["seeds "] * 2
     (hint,) = (said(e) for e in page.query(".hint") if said(e).startswith("The tiles with"))
-    assert hint.endswith("Of several seeds the first one's picture is shown, beside the mean score of all.")
+    assert hint.endswith("the image is from the first seed, and the score is the mean of all.")
 
 
-def test_the_table_says_what_is_missing(place, tmp_path):
+def test_the_table_says_which_metrics_are_missing(place, tmp_path):
     done = sattrans("evaluate", place / "a", "-o", tmp_path / "e")
     assert done.exit_code == 0, done.output
     rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
@@ -231,8 +231,8 @@ def test_pairs_of_folders_are_scored_with_what_needs_no_map(tmp_path):
     assert told["missing"]["nearest"] == "needs training tiles"
     page = parsed((tmp_path / "e" / "report.html").read_text())
     assert said(page.query_one(".subtitle")) == "3 pairs of images"
-    chosen = "The tiles with the best, the median and the worst MAE, in grey levels: the mean of the 2 columns decides."
-    assert chosen in [said(hint) for hint in page.query(".hint")]
+    selection = "The tiles with the best, the median and the worst MAE, in grey levels, by the mean of the 2 columns."
+    assert selection in [said(hint) for hint in page.query(".hint")]
     assert said(page.query_one(".example figcaption")).startswith("fine MAE ")
     again = sattrans("evaluate", "--pairs", tmp_path / "real", tmp_path / "real", "-o", tmp_path / "same")
     assert again.exit_code == 0
@@ -249,15 +249,21 @@ def test_pairs_that_do_not_match_are_refused_in_one_line(tmp_path):
     write_raster(tmp_path / "deep real" / "0.tif", np.zeros((3, 64, 64), np.uint8))
     for folders, expected in (
         ([real], "two folders at least"),
-        ([real, tmp_path / "small" / "fine"], "images of one size"),
-        ([real, tmp_path / "few" / "fine"], "has no 2: pairs have one name"),
-        ([tmp_path / "few" / "real", tmp_path / "fine"], "has no 2: pairs have one name"),
+        ([real, tmp_path / "small" / "fine"], "all images must have the same size"),
+        ([real, tmp_path / "few" / "fine"], "has no image named 2; both folders need images of the same names"),
+        (
+            [tmp_path / "few" / "real", tmp_path / "fine"],
+            "has no image named 2; both folders need images of the same names",
+        ),
         ([real, tmp_path / "empty"], "has no images"),
-        ([real, tmp_path / "nowhere"], "is no folder"),
-        ([tmp_path / "deep real", tmp_path / "deep"], "holds float32 pixels"),
-        ([real, tmp_path / "fine", "--segmenter", "train"], "--segmenter is about a tileset: pairs have none"),
-        ([real, tmp_path / "fine", "--data", tmp_path], "--data is about a tileset: pairs have none"),
-        ([real, tmp_path / "fine", "--split", "val"], "--split is about a tileset: pairs have none"),
+        ([real, tmp_path / "nowhere"], "is not a folder"),
+        ([tmp_path / "deep real", tmp_path / "deep"], "has float32 pixels"),
+        (
+            [real, tmp_path / "fine", "--segmenter", "train"],
+            "--segmenter needs a tileset and cannot be used with --pairs",
+        ),
+        ([real, tmp_path / "fine", "--data", tmp_path], "--data needs a tileset and cannot be used with --pairs"),
+        ([real, tmp_path / "fine", "--split", "val"], "--split needs a tileset and cannot be used with --pairs"),
     ):
         done = sattrans("evaluate", "--pairs", *folders, "-o", tmp_path / "x")
         assert done.exit_code in (1, 2), done.output
@@ -270,13 +276,13 @@ def test_flat_images_and_a_single_one_have_scores(tmp_path):
         write_raster(tmp_path / name / "0.tif", np.full((3, 64, 64), level, np.uint8))
     done = sattrans("evaluate", "--pairs", tmp_path / "real", tmp_path / "fake", "-o", tmp_path / "e")
     assert done.exit_code == 0, done.output
-    assert "there is 1 image" in done.stderr
+    assert "there is only 1 image" in done.stderr
     means = json.loads((tmp_path / "e" / "scores.json").read_text())["columns"][0]["means"]
     assert means["psnr"] == pytest.approx(48.1308, abs=1e-4)
     assert means["spectrum"] == pytest.approx(0, abs=1e-6)
 
 
-def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp_path):
+def test_errors_are_reported_before_anything_is_measured(place, tmp_path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "early").mkdir()
     (tmp_path / "mine").mkdir()
@@ -286,9 +292,9 @@ def test_what_cannot_be_evaluated_is_told_before_anything_is_measured(place, tmp
         ([place / "a", "-o", tmp_path / "file"], "is a file: give a folder"),
         ([place / "a", "-o", tmp_path / "mine"], "holds other files"),
         ([place / "a", "--seed", "-1", "-o", tmp_path / "e"], "0 or more"),
-        ([place / "a", "--metrics", "", "-o", tmp_path / "e"], "--metrics '': names of scores are needed"),
-        ([place / "a", "--metrics", "mae, ", "-o", tmp_path / "e"], "--metrics 'mae,': names of scores"),
-        ([place / "a", "--metrics", "MAE", "-o", tmp_path / "e"], "there is no metric 'MAE'; did you mean 'mae'?"),
+        ([place / "a", "--metrics", "", "-o", tmp_path / "e"], "--metrics '': give names of metrics"),
+        ([place / "a", "--metrics", "mae, ", "-o", tmp_path / "e"], "--metrics 'mae,': give names of metrics"),
+        ([place / "a", "--metrics", "MAE", "-o", tmp_path / "e"], "unknown metric 'MAE'; did you mean 'mae'?"),
         ([tmp_path / "early", "-o", tmp_path / "e"], "sattrans train --resume"),
         ([tmp_path / "none.tif"], "no such file"),
         ([place / "a", "--weights", f"vgg19={tmp_path / 'file'}", "-o", tmp_path / "e"], "contains no weights"),
@@ -336,16 +342,16 @@ def test_seams_of_generated_images(place, tmp_path):
         assert f"for their seams alone, without --{name}" in error_line(done.stderr)
 
 
-def test_killed_it_goes_on_and_gives_the_same_bytes(place, tmp_path):
+def test_a_killed_evaluation_resumes_and_gives_the_same_bytes(place, tmp_path):
     evaluate([place / "a", place / "b"], output=tmp_path / "whole")
     command = [sys.executable, "-m", "sattrans", "evaluate", place / "a", place / "b", "-o", tmp_path / "e"]
-    kept = tmp_path / "e.part"
+    cache = tmp_path / "e.part"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not list(kept.glob("*/*.npz")):
+    while process.poll() is None and not list(cache.glob("*/*.npz")):
         time.sleep(0.005)
     process.kill()
     process.wait()
     assert subprocess.run(command, capture_output=True).returncode == 0
-    assert not kept.exists()
+    assert not cache.exists()
     for file in ("scores.json", "scores.csv", "scores.md", "sheet.png", "report.html"):
         assert (tmp_path / "e" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file

@@ -1,4 +1,4 @@
-"""Evaluating: what is gathered of pairs, in any order of work, and whether a score tells pairs from shuffled ones."""
+"""Scoring: statistics of pairs, the cache, baselines, columns, and which scores distinguish what."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,21 +8,22 @@ import pytest
 import torch
 from makers import COLORS, make_indices, make_picture
 
-from sattrans.evaluate.aggregate import columns_of, comparable, left_out
-from sattrans.evaluate.base import Pair, Setting
-from sattrans.evaluate.images import Real, Reference, Subject, each_once
-from sattrans.evaluate.pairwise import ClassColors, Consistency, Pixels, Structure
-from sattrans.evaluate.registry import choose_families
-from sattrans.evaluate.scoring import Gathered, Kept, Scored, Scoring
-from sattrans.evaluate.setwise import Texture
-from sattrans.evaluate.significance import agreement, best, winners
-from sattrans.evaluate.table import shown_rows
+from sattrans.evaluate.aggregate import absent_class_notes, comparable_baseline, group_columns
+from sattrans.evaluate.base import ImagePair, MetricContext
+from sattrans.evaluate.images import ImageSource, RealImage, RealImages, without_duplicates
+from sattrans.evaluate.pairwise import ClassColors, PixelMetrics, StructuralSimilarity
+from sattrans.evaluate.pretrained import SegmentationConsistency
+from sattrans.evaluate.registry import select_families
+from sattrans.evaluate.scoring import MeasurementCache, Scorer, SetScores, SetStatistics
+from sattrans.evaluate.setwise import SlicedWasserstein
+from sattrans.evaluate.significance import best_column, best_columns, comparison_notes
+from sattrans.evaluate.table import table_rows
 from sattrans.metrics.baselines import paint, partners
 from sattrans.metrics.pixel import mae, psnr
 from sattrans.raster.palette import UNKNOWN
 
 COUNT, SIZE = 12, 64
-SETTING = Setting(SIZE, COUNT, ("a", "b", "c"))
+CONTEXT = MetricContext(SIZE, COUNT, ("a", "b", "c"))
 MAPS = [torch.from_numpy(make_indices(SIZE, SIZE, 3, seed, 16)) for seed in range(COUNT)]
 REAL = [torch.from_numpy(make_picture(map_.numpy(), seed)) for seed, map_ in enumerate(MAPS)]
 TABLE = np.zeros((256, 3), np.uint8)
@@ -30,70 +31,70 @@ TABLE[: len(COLORS)] = COLORS
 
 
 def scored(fakes):
-    families = [kind(SETTING) for kind in (Pixels, Structure, ClassColors, Texture)]
-    own, shuffled = Gathered(families), Gathered(families[:3])
+    families = [kind(CONTEXT) for kind in (PixelMetrics, StructuralSimilarity, ClassColors, SlicedWasserstein)]
+    own, shuffled = SetStatistics(families), SetStatistics(families[:3])
     for number, other in enumerate(partners(COUNT)):
-        own.add(own.measure(Pair(fakes[number], REAL[number], number, MAPS[number], MAPS[number])))
-        shuffled.add(shuffled.measure(Pair(fakes[number], REAL[other], number, MAPS[other], MAPS[other])))
-    each = {str(number): own.each(number) for number in range(COUNT)}
-    return Scored(own.scores(), shuffled.scores(), each, own.details())
+        own.add(own.measure(ImagePair(fakes[number], REAL[number], number, MAPS[number], MAPS[number])))
+        shuffled.add(shuffled.measure(ImagePair(fakes[number], REAL[other], number, MAPS[other], MAPS[other])))
+    each = {str(number): own.image_scores(number) for number in range(COUNT)}
+    return SetScores(own.scores(), shuffled.scores(), each, own.details())
 
 
-def test_images_that_follow_their_map_are_told_from_shuffled_ones():
+def test_images_that_follow_their_map_are_distinguished_from_shuffled_ones():
     result = scored([paint(map_, TABLE) for map_ in MAPS])
     for name in ("mae", "psnr", "class_color"):
-        assert result.tells_pairs(name) is True, name
-    assert result.tells_pairs("swd") is None
+        assert result.distinguishes_pairs(name) is True, name
+    assert result.distinguishes_pairs("swd") is None
     assert result.details["class_color"].keys() == {"a", "b", "c"}
 
 
-def test_images_that_know_no_map_are_not():
+def test_images_that_do_not_depend_on_a_map_are_not_distinguished():
     grey = torch.full((3, SIZE, SIZE), 110, dtype=torch.uint8)
     result = scored([grey] * COUNT)
     for name in ("mae", "psnr", "ssim"):
-        assert result.tells_pairs(name) is False, name
+        assert result.distinguishes_pairs(name) is False, name
 
 
 def test_the_score_of_a_set_is_the_mean_of_its_images():
     fakes = [paint(map_, TABLE) for map_ in MAPS]
     fakes[3] = REAL[3]  # has no PSNR: it is counted apart
     result = scored(fakes)
-    assert result.scores["mae"].value == pytest.approx(np.mean([mae(f, r) for f, r in zip(fakes, REAL, strict=True)]))
+    assert result.metrics["mae"].value == pytest.approx(np.mean([mae(f, r) for f, r in zip(fakes, REAL, strict=True)]))
     there = [psnr(f, r) for n, (f, r) in enumerate(zip(fakes, REAL, strict=True)) if n != 3]
-    assert result.scores["psnr"].value == pytest.approx(np.mean(there))
+    assert result.metrics["psnr"].value == pytest.approx(np.mean(there))
     assert result.images["3"]["psnr"] is None
     assert result.images["3"]["mae"] == 0
     assert result.details["equal_images"] == 1
     assert "swd" not in result.images["0"]
-    low, high = result.scores["mae"].interval
-    assert low < result.scores["mae"].value < high
+    low, high = result.metrics["mae"].interval
+    assert low < result.metrics["mae"].value < high
 
 
-class Made(Subject):
-    """Images that are at hand; tells how often they were asked for, and fails where it is told to."""
+class GivenImages(ImageSource):
+    """A source of given images that records which were read, and fails at a given one."""
 
     def __init__(self, name, fakes, recipe=None, fails_at=None):
         self.name, self.about, self.recipe, self.key, self.folder = name, {}, recipe, name, Path(name)
-        self.fakes, self.fails_at, self.asked = fakes, fails_at, []
+        self.fakes, self.fails_at, self.numbers = fakes, fails_at, []
 
     def images(self, numbers):
         for number in numbers:
             if number == self.fails_at:
                 raise KeyboardInterrupt
-            self.asked.append(number)
+            self.numbers.append(number)
             yield self.fakes[number]
 
 
-class Places(Reference):
-    """The real images of this file, several times over."""
+class ManyReal(RealImages):
+    """The real images of this file, repeated."""
 
-    size, classes, key = SIZE, ("a", "b", "c"), "places"
+    size, classes, key = SIZE, ("a", "b", "c"), "many"
 
     def __init__(self, count=COUNT):
         self.ids = [str(number) for number in range(count)]
 
-    def real(self, number):
-        return Real(REAL[number % COUNT], MAPS[number % COUNT])
+    def read(self, number):
+        return RealImage(REAL[number % COUNT], MAPS[number % COUNT])
 
 
 def noisy(strength, seed):
@@ -103,8 +104,8 @@ def noisy(strength, seed):
 
 
 def scoring(folder, count=COUNT):
-    families = [kind(SETTING) for kind in (Pixels, Structure, ClassColors)]
-    return families, Scoring(Places(count), families, 0, Kept(folder))
+    families = [kind(CONTEXT) for kind in (PixelMetrics, StructuralSimilarity, ClassColors)]
+    return families, Scorer(ManyReal(count), families, 0, MeasurementCache(folder))
 
 
 def metric(families, name):
@@ -117,163 +118,170 @@ def segmented(image):
     return (grey > 90).byte() + 2 * (grey > 200).byte()
 
 
-def test_classes_that_no_real_image_holds_count_in_no_column(tmp_path):
-    setting = Setting(SIZE, COUNT, ("a", "b", "c", "d"), {"segmenter": segmented})
-    families = [ClassColors(setting), Consistency(setting)]
-    measure = Scoring(Places(), families, 0, Kept(tmp_path))
-    subjects = [Made("dark", [image // 2 for image in REAL]), Made("bright", [image | 128 for image in REAL])]
-    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
-    assert any((segmented(image) == 3).any() for image in subjects[1].fakes)
-    assert not any((segmented(image) == 3).any() for image in subjects[0].fakes)
+def test_classes_that_no_real_image_contains_count_in_no_column(tmp_path):
+    context = MetricContext(SIZE, COUNT, ("a", "b", "c", "d"), {"segmenter": segmented})
+    families = [ClassColors(context), SegmentationConsistency(context)]
+    measure = Scorer(ManyReal(), families, 0, MeasurementCache(tmp_path))
+    sources = [
+        GivenImages("dark", [image // 2 for image in REAL]),
+        GivenImages("bright", [image | 128 for image in REAL]),
+    ]
+    columns = group_columns(sources, [measure.score(source) for source in sources])
+    assert any((segmented(image) == 3).any() for image in sources[1].fakes)
+    assert not any((segmented(image) == 3).any() for image in sources[0].fakes)
     for column in columns:
-        iou = column.scored.details["iou"]
+        iou = column.scores.details["iou"]
         assert iou["d"] is None
-        assert column.scored.value("miou") == pytest.approx(np.mean([iou[name] for name in "abc"]))
-    metrics = [metric for family in families for metric in family.wanted]
-    (note,) = left_out(metrics, columns[0].scored)
-    assert "no real image here holds d: left out of class colour, class spread and mIoU" in note
-    assert left_out(metrics[:0], columns[0].scored) == []
+        assert column.scores.value("miou") == pytest.approx(np.mean([iou[name] for name in "abc"]))
+    metrics = [metric for family in families for metric in family.selected]
+    (note,) = absent_class_notes(metrics, columns[0].scores)
+    assert "no real image here contains d: left out of class colour, class spread and mIoU" in note
+    assert absent_class_notes(metrics[:0], columns[0].scores) == []
 
 
-def test_images_of_other_places_that_lack_a_class_are_no_floor_for_a_mean_over_it(tmp_path):
-    class Elsewhere(Places):
+def test_training_tiles_without_a_class_are_no_baseline_for_a_mean_over_it(tmp_path):
+    class Elsewhere(ManyReal):
         def __init__(self, lacks):
             super().__init__()
             self.lacks, self.key = lacks, f"elsewhere {lacks}"
 
-        def real(self, number):
-            image, map_ = super().real(number)
-            return Real(255 - image, torch.where(map_ == 2, UNKNOWN, map_) if self.lacks else map_)
+        def read(self, number):
+            image, map_ = super().read(number)
+            return RealImage(255 - image, torch.where(map_ == 2, UNKNOWN, map_) if self.lacks else map_)
 
-    families = [kind(SETTING) for kind in (Pixels, ClassColors)]
-    measure = Scoring(Places(), families, 0, Kept(tmp_path))
-    scored = measure.subject(Made("fine", noisy(5, 1)))
-    metrics = [metric for family in families for metric in family.wanted]
-    whole, nothing = comparable(metrics, scored, measure.real_floor(Elsewhere(lacks=False)))
+    families = [kind(CONTEXT) for kind in (PixelMetrics, ClassColors)]
+    measure = Scorer(ManyReal(), families, 0, MeasurementCache(tmp_path))
+    scored = measure.score(GivenImages("fine", noisy(5, 1)))
+    metrics = [metric for family in families for metric in family.selected]
+    whole, nothing = comparable_baseline(metrics, scored, measure.real_baseline(Elsewhere(lacks=False)))
     assert nothing == []
     assert whole.value("class_color") > 0
     assert whole.details["class_color"]["c"] > 0
-    lacking, (note,) = comparable(metrics, scored, measure.real_floor(Elsewhere(lacks=True)))
+    lacking, (note,) = comparable_baseline(metrics, scored, measure.real_baseline(Elsewhere(lacks=True)))
     assert lacking.value("class_color") is lacking.value("class_spread") is None
     assert lacking.value("mae") == 0
-    assert "the training tiles beside real have no c: it has no class colour and class spread" in note
+    assert "the training tiles of the baseline real do not contain c: it has no class colour and class spread" in note
 
 
-@pytest.mark.parametrize("asked", [("mae",), ("psnr", "class_spread"), ()])
-def test_scores_that_were_not_asked_for_are_not_given(tmp_path, asked):
-    setting = replace(SETTING, wanted=asked)
-    families, _ = choose_families(setting)
-    scored = Scoring(Places(), families, 0, Kept(tmp_path)).subject(Made("fine", noisy(5, 1)))
-    for names in (scored.scores, scored.shuffled, scored.images["0"]):
-        assert set(names) <= set(asked) if asked else {"mae", "psnr", "class_spread"} <= set(names)
-    assert set(scored.scores) == set(asked) or not asked
-    assert ("class_color" in scored.details) == (not asked)
+@pytest.mark.parametrize("selected", [("mae",), ("psnr", "class_spread"), ()])
+def test_scores_that_were_not_selected_are_not_computed(tmp_path, selected):
+    context = replace(CONTEXT, selected=selected)
+    families, _ = select_families(context)
+    scored = Scorer(ManyReal(), families, 0, MeasurementCache(tmp_path)).score(GivenImages("fine", noisy(5, 1)))
+    for names in (scored.metrics, scored.shuffled, scored.images["0"]):
+        assert set(names) <= set(selected) if selected else {"mae", "psnr", "class_spread"} <= set(names)
+    assert set(scored.metrics) == set(selected) or not selected
+    assert ("class_color" in scored.details) == (not selected)
 
 
-def test_what_is_given_twice_counts_once(tmp_path):
+def test_a_source_that_is_given_twice_counts_once(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "a")
 
     def made(folder, key, recipe="r"):
-        subject = Made(key, [], recipe)
-        subject.folder = tmp_path / folder
-        return subject
+        source = GivenImages(key, [], recipe)
+        source.folder = tmp_path / folder
+        return source
 
     a, again, linked, copied, other = (
         made("a", "1"), made("b/../a", "1"), made("link", "1"), made("copy", "1"), made("c", "2")
     )  # fmt: skip
-    kept, told = each_once([a, again, linked, copied, other])
-    assert kept == [a, other]
-    assert [line.endswith("counts once") for line in told] == [True, True, False]
-    assert told[2] == f"{tmp_path}/copy has the weights of {tmp_path}/a: they count once, as one seed"
-    assert each_once([a, made("copy", "1", "another recipe")])[1] == []
-    assert each_once([made("x", "1", None), made("y", "1", None)])[1] == []  # equal images of two folders
+    distinct, notes = without_duplicates([a, again, linked, copied, other])
+    assert distinct == [a, other]
+    assert [line.endswith("counts once") for line in notes] == [True, True, False]
+    assert notes[2] == f"{tmp_path}/copy has the same weights as {tmp_path}/a: they count once, as one seed"
+    assert without_duplicates([a, made("copy", "1", "another recipe")])[1] == []
+    assert without_duplicates([made("x", "1", None), made("y", "1", None)])[1] == []  # equal images of two folders
 
 
-def test_the_better_one_is_best_where_the_images_say_so_and_none_is_where_they_are_alike(tmp_path):
+def test_the_best_column_needs_a_significant_difference(tmp_path):
     families, measure = scoring(tmp_path)
-    subjects = [Made("fine", noisy(5, 1)), Made("coarse", noisy(20, 2))]
-    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
+    sources = [GivenImages("fine", noisy(5, 1)), GivenImages("coarse", noisy(20, 2))]
+    columns = group_columns(sources, [measure.score(source) for source in sources])
     for name in ("mae", "psnr", "ssim"):
-        assert best(metric(families, name), columns, None).name == "fine"
-        assert best(metric(families, name), columns[::-1], None).name == "fine"
-    same = [Made("one", noisy(5, 1)), Made("other", noisy(5, 3))]
-    columns = columns_of(same, [measure.subject(subject) for subject in same])
-    assert best(metric(families, "mae"), columns, None) is None
+        assert best_column(metric(families, name), columns, None).name == "fine"
+        assert best_column(metric(families, name), columns[::-1], None).name == "fine"
+    same = [GivenImages("one", noisy(5, 1)), GivenImages("other", noisy(5, 3))]
+    columns = group_columns(same, [measure.score(source) for source in same])
+    assert best_column(metric(families, "mae"), columns, None) is None
 
 
-def test_a_score_that_is_near_that_of_real_images_is_better(tmp_path):
+def test_a_value_close_to_that_of_real_images_is_better(tmp_path):
     families, measure = scoring(tmp_path)
-    subjects = [Made("fine", noisy(5, 1)), Made("coarse", noisy(20, 2))]
-    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
+    sources = [GivenImages("fine", noisy(5, 1)), GivenImages("coarse", noisy(20, 2))]
+    columns = group_columns(sources, [measure.score(source) for source in sources])
     towards = replace(metric(families, "mae"), better="real")
-    assert best(towards, columns, 16.0).name == "coarse"
+    assert best_column(towards, columns, 16.0).name == "coarse"
 
 
 def test_runs_of_one_recipe_are_one_column_with_their_spread(tmp_path):
     _, measure = scoring(tmp_path)
-    subjects = [
-        Made("a-1", noisy(5, 1), "a"),
-        Made("b", noisy(20, 2)),
-        Made("a-2", noisy(8, 3), "a"),
+    sources = [
+        GivenImages("a-1", noisy(5, 1), "a"),
+        GivenImages("b", noisy(20, 2)),
+        GivenImages("a-2", noisy(8, 3), "a"),
     ]
-    scored = [measure.subject(subject) for subject in subjects]
-    one, other = columns_of(subjects, scored)
+    scored = [measure.score(source) for source in sources]
+    one, other = group_columns(sources, scored)
     assert (one.name, other.name) == ("a ×2", "b")
-    values = [scored[place].scores["mae"].value for place in (0, 2)]
-    assert one.scored.scores["mae"].value == pytest.approx(np.mean(values))
+    values = [scored[place].metrics["mae"].value for place in (0, 2)]
+    assert one.scores.metrics["mae"].value == pytest.approx(np.mean(values))
     assert one.spread["mae"] == (min(values), max(values))
-    assert one.scored.images["0"]["mae"] == pytest.approx(np.mean([scored[p].images["0"]["mae"] for p in (0, 2)]))
+    assert one.scores.images["0"]["mae"] == pytest.approx(np.mean([scored[p].images["0"]["mae"] for p in (0, 2)]))
     assert not other.spread
 
 
-def test_each_column_has_its_own_shuffled_score_where_they_differ(tmp_path):
+def test_each_column_has_its_own_shuffled_score_if_they_differ(tmp_path):
     families, measure = scoring(tmp_path)
-    fine, coarse = (measure.subject(Made(name, noisy(*of))) for name, of in (("fine", (5, 1)), ("coarse", (60, 2))))
-    subjects = [Made(name, []) for name in ("one", "same", "other")]
-    columns = columns_of(subjects, [fine, fine, coarse])
+    fine, coarse = (
+        measure.score(GivenImages(name, noisy(*of))) for name, of in (("fine", (5, 1)), ("coarse", (60, 2)))
+    )
+    sources = [GivenImages(name, []) for name in ("one", "same", "other")]
+    columns = group_columns(sources, [fine, fine, coarse])
     mae = metric(families, "mae")
-    (row,) = shown_rows([mae], {}, {"mae": None}, columns, {"real": measure.real_floor(None)}, COUNT)
-    one, same, other = row.beside["shuffled"].split(" / ")
+    (row,) = table_rows([mae], {}, {"mae": None}, columns, {"real": measure.real_baseline(None)}, COUNT)
+    one, same, other = row.baselines["shuffled"].split(" / ")
     assert one == same != other
-    (row,) = shown_rows([mae], {}, {"mae": None}, columns[:2], {"real": measure.real_floor(None)}, COUNT)
-    assert row.beside["shuffled"] == one
+    (row,) = table_rows([mae], {}, {"mae": None}, columns[:2], {"real": measure.real_baseline(None)}, COUNT)
+    assert row.baselines["shuffled"] == one
 
 
-def test_the_notes_say_who_is_first_and_where_a_flat_colour_is_better(tmp_path):
+def test_the_notes_name_the_best_column_and_the_scores_that_flat_colours_win(tmp_path):
     families, measure = scoring(tmp_path)
-    subjects = [Made("a", noisy(60, 1)), Made("b", noisy(70, 2))]
-    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
-    floors = {"real": measure.real_floor(None), "class_colors": measure.color_floor(TABLE)}
+    sources = [GivenImages("a", noisy(60, 1)), GivenImages("b", noisy(70, 2))]
+    columns = group_columns(sources, [measure.score(source) for source in sources])
+    baselines = {"real": measure.real_baseline(None), "class_colors": measure.class_color_baseline(TABLE)}
     metrics = [m for family in families for m in family.metrics]
-    notes = agreement(metrics, winners(metrics, columns, floors["real"]), columns, floors)
-    assert notes[0].startswith("a is better than each other beyond doubt by 9 of 9 scores: MAE, ")
-    same = columns_of(subjects[:1] * 2, [columns[0].scored] * 2)
-    undecided = agreement(metrics, winners(metrics, same, floors["real"]), same, floors)
-    assert undecided[0].startswith("by 9 of 9 scores it stays open who is best: MAE, ")
+    notes = comparison_notes(metrics, best_columns(metrics, columns, baselines["real"]), columns, baselines)
+    assert notes[0].startswith(
+        "a is clearly the best by 9 of 9 scores (95 % intervals of the paired differences exclude 0): MAE, "
+    )
+    same = group_columns(sources[:1] * 2, [columns[0].scores] * 2)
+    undecided = comparison_notes(metrics, best_columns(metrics, same, baselines["real"]), same, baselines)
+    assert undecided[0].startswith("no column is clearly the best by 9 of 9 scores: MAE, ")
     assert "MAE" in notes[-1]
     assert "flat colour" in notes[-1]
 
 
 def test_what_was_measured_before_an_interruption_is_not_measured_again(tmp_path):
     count = 100
-    whole = scoring(tmp_path / "whole", count)[1].subject(Made("a", noisy(5, 1) * 9))
-    stopped, going_on = Made("a", noisy(5, 1) * 9, fails_at=70), Made("a", noisy(5, 1) * 9)
+    whole = scoring(tmp_path / "whole", count)[1].score(GivenImages("a", noisy(5, 1) * 9))
+    stopped, going_on = GivenImages("a", noisy(5, 1) * 9, fails_at=70), GivenImages("a", noisy(5, 1) * 9)
     with pytest.raises(KeyboardInterrupt):
-        scoring(tmp_path / "again", count)[1].subject(stopped)
-    scored = scoring(tmp_path / "again", count)[1].subject(going_on)
-    assert going_on.asked[0] == 64  # two chunks were kept
+        scoring(tmp_path / "again", count)[1].score(stopped)
+    scored = scoring(tmp_path / "again", count)[1].score(going_on)
+    assert going_on.numbers[0] == 64  # two chunks were cached
     assert scored.images == whole.images
-    assert {n: s.value for n, s in scored.scores.items()} == {n: s.value for n, s in whole.scores.items()}
-    other = Made("b", noisy(5, 1) * 9)
-    scoring(tmp_path / "again", count)[1].subject(other)
-    assert other.asked[0] == 0
+    assert {n: s.value for n, s in scored.metrics.items()} == {n: s.value for n, s in whole.metrics.items()}
+    other = GivenImages("b", noisy(5, 1) * 9)
+    scoring(tmp_path / "again", count)[1].score(other)
+    assert other.numbers[0] == 0
 
 
-def test_one_image_has_scores_and_nothing_to_be_shuffled_with(tmp_path):
+def test_one_image_has_scores_but_no_shuffled_ones(tmp_path):
     families, measure = scoring(tmp_path, 1)
-    subjects = [Made("a", noisy(5, 1)), Made("b", noisy(9, 1))]
-    columns = columns_of(subjects, [measure.subject(subject) for subject in subjects])
-    assert columns[0].scored.scores["mae"].value > 0
-    assert columns[0].scored.scores["mae"].interval is None
-    assert columns[0].scored.shuffled == {}
-    assert best(metric(families, "mae"), columns, None) is None
+    sources = [GivenImages("a", noisy(5, 1)), GivenImages("b", noisy(9, 1))]
+    columns = group_columns(sources, [measure.score(source) for source in sources])
+    assert columns[0].scores.metrics["mae"].value > 0
+    assert columns[0].scores.metrics["mae"].interval is None
+    assert columns[0].scores.shuffled == {}
+    assert best_column(metric(families, "mae"), columns, None) is None

@@ -1,4 +1,4 @@
-"""The segmenter: learns what is there, is kept and used again, and is the same each time."""
+"""The segmenter learns the classes, is saved and reused, and is the same each time."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_it_finds_the_classes_of_real_images(place):
     assert segmenter.about["tileset"]["hash"] == tileset.hash
 
 
-def test_one_that_is_kept_is_used_again_and_a_new_one_is_the_same(place, tmp_path):
+def test_a_saved_segmenter_is_reused_and_a_new_one_is_the_same(place, tmp_path):
     _, tileset = place
     path = tmp_path / "s.safetensors"
     first = train_segmenter(path, tileset, CPU, steps=3)
@@ -52,20 +52,22 @@ def test_evaluate_measures_with_it(place, tmp_path):
     train(tileset.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=folder / "run")
     kept = folder / "s" / "kept.safetensors"
     result = evaluate([folder / "run"], EvaluateOptions(metrics=["miou"], segmenter=str(kept)), tmp_path / "e")
-    assert result.floors["real"].scores["miou"].value > 0.8
-    assert result.columns[0].scored.scores["miou"].value < 0.5  # one step of training shows nothing
+    assert result.baselines["real"].metrics["miou"].value > 0.8
+    assert result.columns[0].scores.metrics["miou"].value < 0.5  # one step of training shows nothing
     told = (tmp_path / "e" / "scores.json").read_text()
     assert Segmenter.open(kept, tileset, CPU).hash in told
     assert '"miou_ratio"' in told
 
 
-def test_what_is_no_segmenter_is_refused(place, tmp_path):
+def test_other_files_than_segmenters_are_refused(place, tmp_path):
     folder, tileset = place
     (tmp_path / "x.safetensors").write_bytes(b"no")
-    with pytest.raises(UsageError, match="is no segmenter"):
+    with pytest.raises(UsageError, match="is not a segmenter"):
         Segmenter.open(tmp_path / "x.safetensors", tileset, CPU)
     save_checkpoint(tmp_path / "best.safetensors", {"ema.w": torch.zeros(1)}, {"step": 1})
-    with pytest.raises(UsageError, match=r"best.safetensors is no segmenter, it holds other weights: --segm"):
+    with pytest.raises(
+        UsageError, match=r"best.safetensors contains other weights than a segmenter's: train one with --segm"
+    ):
         Segmenter.open(tmp_path / "best.safetensors", tileset, CPU)
     other = tile(
         make_folder(tmp_path / "f", values=(1, 2), classes_toml=True), tmp_path / "t", options=TileOptions(size=64)

@@ -118,11 +118,11 @@ def test_evaluate_with_and_without(tmp_path):
     files = {"vgg19": vgg_file(tmp_path / "vgg.safetensors"), "inception": tmp_path / "inception.safetensors"}
     names = ["vgg_cosine", "vgg_centred", "kid", "fid"]
     result = evaluate([tmp_path / "r"], EvaluateOptions(metrics=names, weights=files), tmp_path / "e")
-    scored, real = result.columns[0].scored, result.floors["real"]
-    assert set(scored.scores) == set(names)
-    assert scored.scores["fid"].value > real.scores["fid"].value > 0
-    assert scored.scores["fid"].interval is None
-    assert scored.scores["kid"].interval is not None
-    assert real.scores["vgg_cosine"].value == pytest.approx(1)
+    scores, real = result.columns[0].scores, result.baselines["real"]
+    assert set(scores.metrics) == set(names)
+    assert scores.metrics["fid"].value > real.metrics["fid"].value > 0
+    assert scores.metrics["fid"].interval is None
+    assert scores.metrics["kid"].interval is not None
+    assert real.metrics["vgg_cosine"].value == pytest.approx(1)
     told = json.loads((tmp_path / "e" / "scores.json").read_text())
     assert told["weights"]["vgg19"]["sha256"] == hashlib.sha256(files["vgg19"].read_bytes()).hexdigest()

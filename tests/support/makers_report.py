@@ -11,16 +11,16 @@ from PIL import Image, ImageFilter
 
 from sattrans.data.contact_sheet import to_picture
 from sattrans.evaluate.report.page import (
-    Cell,
     ClassBars,
-    Column,
-    Curves,
     Example,
     Footprint,
+    LossCurves,
     Page,
+    PageColumn,
     Picture,
-    Row,
     SceneMap,
+    ScoreCell,
+    ScoreRow,
 )
 
 Pair = tuple[Picture, Picture]
@@ -110,7 +110,7 @@ def make_page(names: Sequence[str] = NAMES, pairs: Sequence[Pair] = (), columns:
     return Page(
         title=f"Three models on {next(following)}",
         subtitle=f"Scores on 32 test tiles of {next(following)}, 256 px at 10 m; each run beside the real images.",
-        columns=[Column(name, f"3 runs, seeds 1 to 3, {next(following)}") for name in runs],
+        columns=[PageColumn(name, f"3 runs, seeds 1 to 3, {next(following)}") for name in runs],
         rows=list(_rows(runs, next(following))),
         notes=[
             f"Neighbouring tiles are alike, so the truth is wider than the intervals: {next(following)}.",
@@ -133,7 +133,7 @@ def make_page(names: Sequence[str] = NAMES, pairs: Sequence[Pair] = (), columns:
             )
             for number, (title, (map_, real)) in enumerate(zip(cycle(("Best", "Median", "Worst")), pairs, strict=False))
         ],
-        chosen="The tiles with the best, the median and the worst MAE, in grey levels.",
+        selection="The tiles with the best, the median and the worst MAE, in grey levels.",
         error_title="MAE, grey levels",
         scenes=[_scene(scene, next(following), runs, rng, side) for scene, side in zip(scenes, (4, 12), strict=True)],
         curves=[_curves(run, rng) for run in runs],
@@ -148,7 +148,7 @@ def make_page(names: Sequence[str] = NAMES, pairs: Sequence[Pair] = (), columns:
     )
 
 
-def _rows(runs: Sequence[str], word: str) -> list[Row]:
+def _rows(runs: Sequence[str], word: str) -> list[ScoreRow]:
     told = (
         ("mae", "MAE", "grey levels", "↓", 24.5, "grey levels 0 to 255, an image at a time, then the mean"),
         ("psnr", "PSNR", "dB", "↑", 18.62, "per image for range 255, then the mean"),
@@ -162,13 +162,21 @@ def _rows(runs: Sequence[str], word: str) -> list[Row]:
         values = [value * (1 + 0.13 * place) for place in range(len(runs))]
         best = max(values) if better == "↑" else min(values)
         cells = [
-            Cell(f"{v:.4g}", f"{0.96 * v:.4g} to {1.05 * v:.4g}", f"{0.98 * v:.4g} to {1.02 * v:.4g}", v == best)
+            ScoreCell(f"{v:.4g}", f"{0.96 * v:.4g} to {1.05 * v:.4g}", f"{0.98 * v:.4g} to {1.02 * v:.4g}", v == best)
             for v in values
         ]
         sets = name in ("swd", "nearest")
-        beside = {"shuffled": "=" if sets else f"{1.4 * value:.4g}", "real": "0", "class colours": f"{1.1 * value:.4g}"}
-        rows.append(Row(name, title, unit, better, f"{how}; {word}", cells, beside, blind=name == "ssim"))
-    rows.append(Row("fid", "FID", "", "↓", "‖Δμ‖² + Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½)", missing="needs --weights inception=FILE"))
+        baselines = {
+            "shuffled": "=" if sets else f"{1.4 * value:.4g}",
+            "real": "0",
+            "class colours": f"{1.1 * value:.4g}",
+        }
+        rows.append(
+            ScoreRow(name, title, unit, better, f"{how}; {word}", cells, baselines, ignores_pairing=name == "ssim")
+        )
+    rows.append(
+        ScoreRow("fid", "FID", "", "↓", "‖Δμ‖² + Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½)", missing="needs --weights inception=FILE")
+    )
     return rows
 
 
@@ -189,7 +197,7 @@ def _scene(name: str, crs: str, runs: Sequence[str], rng: np.random.Generator, s
     return SceneMap(name, crs, side * size, side * size + 100, tiles)
 
 
-def _curves(run: str, rng: np.random.Generator) -> Curves:
+def _curves(run: str, rng: np.random.Generator) -> LossCurves:
     epochs = list(range(1, 31))
     fall = 0.08 + 0.3 * np.exp(-np.asarray(epochs) / 6)
 
@@ -199,4 +207,4 @@ def _curves(run: str, rng: np.random.Generator) -> Curves:
     train = {"d_real": loss(2), "d_fake": loss(2.2), "g_gan": loss(9), "g_l1": loss(60)}
     val: dict[str, list[float | None]] = {"g_l1": loss(70), "l1": loss(0.7)}
     val["l1"][4] = None
-    return Curves(run, epochs, train, val, "l1", best_epoch=24)
+    return LossCurves(run, epochs, train, val, "l1", best_epoch=24)

@@ -157,7 +157,7 @@ def test_the_sheet_shows_the_maps_own_colours_and_scores_are_those_of_generate(r
     made = generate(shown.map_path(tiles.folder), tmp_path / "sat.tif", run.folder, options)
     real = read(shown.image_path(tiles.folder)).astype(float)
     expected = np.abs(read(made.output) - real).mean()
-    assert result.columns[0].scored.images[shown.id]["mae"] == pytest.approx(expected, abs=0.02)
+    assert result.columns[0].scores.images[shown.id]["mae"] == pytest.approx(expected, abs=0.02)
 
 
 # Generating

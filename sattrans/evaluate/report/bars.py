@@ -1,10 +1,10 @@
-"""Bars: a score inside each class as lengths, one under the other."""
+"""Bar charts of a metric inside each class, with one scale for all classes."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sattrans.evaluate.report.page import ClassBars, Column
+from sattrans.evaluate.report.page import ClassBars, PageColumn
 from sattrans.evaluate.report.ticks import finite, number
 
 ABSENT = "–"
@@ -12,7 +12,7 @@ ABSENT = "–"
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A column's value in a class; `left` and `width` in per cent of the room, 0 wide where there is no value."""
+    """A column's value in a class; `left` and `width` in per cent of the chart, width 0 if there is no value."""
 
     column: str
     series: int
@@ -22,8 +22,8 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """A metric: `groups` are the classes, each with its bars, all on one scale that holds 0."""
+class BarChart:
+    """The bars of a metric: `groups` are the classes, each with its bars; the scale includes 0."""
 
     title: str
     unit: str
@@ -31,21 +31,22 @@ class Chart:
     groups: Sequence[tuple[str, Sequence[Bar]]]
 
 
-def chart(bars: ClassBars, columns: Sequence[Column]) -> Chart:
-    """Return the bars of a metric, in the order of the page's columns; then those of what stands beside them."""
-    values = finite(value for of_class in bars.values.values() for value in of_class.values())
+def bar_chart(bars: ClassBars, columns: Sequence[PageColumn]) -> BarChart:
+    """Return the bars of a metric, in the order of the page's columns, then of the baselines."""
+    values = finite(value for by_column in bars.values.values() for value in by_column.values())
     low, high = min([0.0, *values]), max([0.0, *values])
-    room = high - low or 1.0
-    names = list(dict.fromkeys([*(c.name for c in columns), *(n for of in bars.values.values() for n in of)]))
+    span = high - low or 1.0
+    in_charts = (name for by_column in bars.values.values() for name in by_column)
+    names = list(dict.fromkeys([*(column.name for column in columns), *in_charts]))
     groups = []
-    for name, of_class in bars.values.items():
+    for class_, by_column in bars.values.items():
         group = []
-        for series, column in enumerate(names):
-            value = of_class.get(column)
+        for series, name in enumerate(names):
+            value = by_column.get(name)
             if value is None or not math.isfinite(value):
-                group.append(Bar(column, series, ABSENT, 0.0, 0.0))
+                group.append(Bar(name, series, ABSENT, 0.0, 0.0))
                 continue
-            left, right = (100 * (end - low) / room for end in sorted((0.0, value)))
-            group.append(Bar(column, series, number(value), round(left, 2), round(right - left, 2)))
-        groups.append((name, group))
-    return Chart(bars.title, bars.unit, bars.better, groups)
+            left, right = (100 * (end - low) / span for end in sorted((0.0, value)))
+            group.append(Bar(name, series, number(value), round(left, 2), round(right - left, 2)))
+        groups.append((class_, group))
+    return BarChart(bars.title, bars.unit, bars.better, groups)

@@ -1,99 +1,65 @@
-"""Build: from an evaluation to the page that shows it."""
+"""Builds the page of an evaluation from its scores."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.base import Metric
-from sattrans.evaluate.images import Reference, RunSubject, TileReference
-from sattrans.evaluate.report.examples import Looks
-from sattrans.evaluate.report.page import Cell, ClassBars, Curves, Example, Footprint, Page, Row, SceneMap
-from sattrans.evaluate.report.page import Column as PageColumn
-from sattrans.evaluate.scoring import Scored
-from sattrans.evaluate.table import ARROWS, ShownRow, number
+from sattrans.evaluate.images import RealImages, RealTiles, RunImages
+from sattrans.evaluate.registry import METRICS
+from sattrans.evaluate.report.examples import ChosenTiles
+from sattrans.evaluate.report.page import (
+    ClassBars,
+    Example,
+    Footprint,
+    LossCurves,
+    Page,
+    PageColumn,
+    SceneMap,
+    ScoreCell,
+    ScoreRow,
+)
+from sattrans.evaluate.scoring import SetScores
+from sattrans.evaluate.table import ARROWS, TableRow, format_value
 from sattrans.runs.run import Run
 from sattrans.utils.console import counted
 from sattrans.utils.version import __version__
 
-SIGNS = (
-    "~: on these images the score does not tell the right pairs from shuffled ones; =: it compares sets of images, not "
-    "pairs, so that nothing can be shuffled"
+SIGNS_NOTE = (
+    "~: on these images the score does not distinguish the images from those of other maps; "
+    "=: the score compares sets of images, so shuffling the pairs changes nothing"
 )
 
-BY_CLASS = (
-    ("iou", "IoU, as the segmenter sees it", "", "higher"),
-    ("class_color", "distance of the mean colour", "grey levels", "lower"),
-    ("class_spread", "distance of the spread of colour", "grey levels", "lower"),
-)
-"""What families say of single classes: its name among the details, a title, its unit, which way is better."""
+CLASS_METRICS = sorted((m for m in METRICS if m.class_details), key=lambda metric: metric.better != "higher")
+"""The metrics with values for each class: agreements first, then distances."""
 
 
 def build_page(
-    reference: Reference,
+    real_images: RealImages,
     columns: Sequence[Column],
-    floors: Mapping[str, Scored],
-    rows: Sequence[ShownRow],
+    baselines: Mapping[str, SetScores],
+    rows: Sequence[TableRow],
     notes: Sequence[str],
-    looks: Looks,
+    tiles: ChosenTiles,
     about: Mapping[str, Any],
 ) -> Page:
     """Return the page of an evaluation."""
-    title = " · ".join(column.name for column in columns)
-    judge = next((row.metric for row in rows if row.metric.name == looks.judge), None)
-    judged_by = ", ".join(filter(None, (judge.title, judge.unit))) if judge else ""
-    runs = [subject.run for column in columns for subject in column.subjects if isinstance(subject, RunSubject)]
+    sort_metric = next((row.metric for row in rows if row.metric.name == tiles.sort_metric), None)
+    runs = [source.run for column in columns for source in column.sources if isinstance(source, RunImages)]
     return Page(
-        title,
-        _subtitle(len(reference), about),
-        [PageColumn(column.name, _about_column(column)) for column in columns],
-        [_row(row) for row in rows],
-        [*notes, SIGNS],
-        _bars(columns, floors, reference),
-        _examples(reference, columns, looks, judge),
-        _chosen(columns, judge) if looks.examples and judge else "",
-        judged_by,
-        _scenes(reference, columns, looks.judge) if isinstance(reference, TileReference) and looks.judge else (),
-        [curves for run in runs if (curves := _curves(run))],
-        _sections(columns, about, runs),
+        title=" · ".join(column.name for column in columns),
+        subtitle=_subtitle(len(real_images), about),
+        columns=[PageColumn(column.name, _about_column(column)) for column in columns],
+        rows=[_row(row) for row in rows],
+        notes=[*notes, SIGNS_NOTE],
+        classes=_class_bars(columns, baselines["real"], real_images),
+        examples=_examples(real_images, columns, tiles, sort_metric) if sort_metric else (),
+        selection=_selection(columns, sort_metric) if tiles.examples and sort_metric else "",
+        error_title=", ".join(filter(None, (sort_metric.title, sort_metric.unit))) if sort_metric else "",
+        scenes=_scenes(real_images, columns, sort_metric) if isinstance(real_images, RealTiles) and sort_metric else (),
+        curves=[curves for run in runs if (curves := _curves(run))],
+        about=_sections(columns, about, runs),
     )
-
-
-def _about_column(column: Column) -> str:
-    about = [str(subject.about["model"]) for subject in column.subjects if "model" in subject.about]
-    if len(column.subjects) > 1:
-        return f"{about[0]}, mean of {', '.join(subject.name for subject in column.subjects)}"
-    return about[0] if about else ""
-
-
-def _row(row: ShownRow) -> Row:
-    metric = row.metric
-    cells = [Cell(cell.value, cell.interval, cell.spread, cell.best) for cell in row.cells]
-    return Row(
-        metric.name,
-        row.title,
-        metric.unit,
-        ARROWS[metric.better],
-        metric.how,
-        cells,
-        row.beside or {},
-        row.blind,
-        row.missing,
-    )
-
-
-def _bars(columns: Sequence[Column], floors: Mapping[str, Scored], reference: Reference) -> list[ClassBars]:
-    bars, real = [], floors["real"].details
-    for name, title, unit, better in BY_CLASS:
-        of_column = {column.name: column.scored.details.get(name) for column in columns}
-        if all(of_column.values()):
-            if any(name in real for name, *_ in BY_CLASS):  # in all of them, so that they stay in line
-                of_column["real"] = real.get(name)
-            values = {
-                class_: {column: (told or {}).get(class_) for column, told in of_column.items()}
-                for class_ in reference.classes
-            }
-            bars.append(ClassBars(title, unit, ARROWS[better], values))
-    return bars
 
 
 def _subtitle(images: int, about: Mapping[str, Any]) -> str:
@@ -102,78 +68,118 @@ def _subtitle(images: int, about: Mapping[str, Any]) -> str:
     return f"{counted(images, 'pair')} of images"
 
 
-def _chosen(columns: Sequence[Column], judge: Metric) -> str:
-    """Return by what the examples were chosen, and what the numbers under them are."""
-    unit = f", in {judge.unit}" if judge.unit and not judge.unit.startswith("of ") else ""
-    told = f"The tiles with the best, the median and the worst {judge.title}{unit}"
-    told += f": the mean of the {len(columns)} columns decides." if len(columns) > 1 else "."
-    if any(len(column.subjects) > 1 for column in columns):
-        told += " Of several seeds the first one's picture is shown, beside the mean score of all."
-    return told
+def _about_column(column: Column) -> str:
+    models = [str(source.about["model"]) for source in column.sources if "model" in source.about]
+    if len(column.sources) > 1:
+        return f"{models[0]}, mean of {', '.join(source.name for source in column.sources)}"
+    return models[0] if models else ""
 
 
-def _examples(reference: Reference, columns: Sequence[Column], looks: Looks, judge: Metric | None) -> list[Example]:
+def _row(row: TableRow) -> ScoreRow:
+    metric = row.metric
+    return ScoreRow(
+        metric.name,
+        row.title,
+        metric.unit,
+        ARROWS[metric.better],
+        metric.method,
+        [ScoreCell(cell.value, cell.interval, cell.spread, cell.best) for cell in row.cells],
+        row.baselines,
+        row.ignores_pairing,
+        row.missing,
+    )
+
+
+def _class_bars(columns: Sequence[Column], real: SetScores, real_images: RealImages) -> list[ClassBars]:
+    bars = []
+    # Either all charts have bars for real images or none, so that charts side by side have the same rows.
+    with_real = any(metric.class_details in real.details for metric in CLASS_METRICS)
+    for metric in CLASS_METRICS:
+        by_column = {column.name: column.scores.details.get(metric.class_details) for column in columns}
+        if all(by_column.values()):
+            if with_real:
+                by_column["real"] = real.details.get(metric.class_details)
+            values = {
+                class_: {name: (by_class or {}).get(class_) for name, by_class in by_column.items()}
+                for class_ in real_images.classes
+            }
+            bars.append(ClassBars(metric.class_title, metric.unit, ARROWS[metric.better], values))
+    return bars
+
+
+def _selection(columns: Sequence[Column], metric: Metric) -> str:
+    """Return how the examples were chosen, and what the numbers under them are."""
+    unit = f", in {metric.unit}" if metric.unit and not metric.unit.startswith("of ") else ""
+    text = f"The tiles with the best, the median and the worst {metric.title}{unit}"
+    text += f", by the mean of the {len(columns)} columns." if len(columns) > 1 else "."
+    if any(len(column.sources) > 1 for column in columns):
+        text += " If a column has several seeds, the image is from the first seed, and the score is the mean of all."
+    return text
+
+
+def _examples(real_images: RealImages, columns: Sequence[Column], tiles: ChosenTiles, metric: Metric) -> list[Example]:
     examples = []
-    for title, place in looks.examples.items():
-        assert judge is not None  # by which they were chosen
-        values = {column.name: column.scored.images[reference.ids[place]][judge.name] for column in columns}
+    for title, number in tiles.examples.items():
+        id_ = real_images.ids[number]
+        values = {column.name: column.scores.images[id_][metric.name] for column in columns}
         examples.append(
             Example(
                 title,
-                reference.ids[place],
-                reference.map_picture(place),
-                {column.name: looks.images[column.name][place] for column in columns},
-                reference.real(place).image.numpy(),
-                {name: f"{judge.title} {number(value)}" for name, value in values.items()},
+                id_,
+                real_images.map_picture(number),
+                {column.name: tiles.images[column.name][number] for column in columns},
+                real_images.read(number).image.numpy(),
+                {name: f"{metric.title} {format_value(value)}" for name, value in values.items()},
             )
         )
     return examples
 
 
-def _scenes(reference: TileReference, columns: Sequence[Column], judge: str) -> list[SceneMap]:
+def _scenes(real_tiles: RealTiles, columns: Sequence[Column], metric: Metric) -> list[SceneMap]:
     scenes = []
-    for name, scene in reference.tileset.scenes.items():
-        prints = []
-        for tile in reference.tiles:
+    for name, scene in real_tiles.tileset.scenes.items():
+        footprints = []
+        for tile in real_tiles.tiles:
             if tile.scene == name:
-                errors = {c.name: float(v) for c in columns if (v := c.scored.images[tile.id][judge]) is not None}
+                values = {column.name: column.scores.images[tile.id][metric.name] for column in columns}
+                errors = {column: float(value) for column, value in values.items() if value is not None}
                 w = tile.window
-                prints.append(Footprint(tile.id, w.row, w.col, w.height, w.width, errors))
-        if prints:
-            scenes.append(SceneMap(name, scene.georeference.crs_name, scene.height, scene.width, prints))
+                footprints.append(Footprint(tile.id, w.row, w.col, w.height, w.width, errors))
+        if footprints:
+            scenes.append(SceneMap(name, scene.georeference.crs_name, scene.height, scene.width, footprints))
     return scenes
 
 
-def _curves(run: Run) -> Curves | None:
-    lines = run.metrics()
-    if not lines:
+def _curves(run: Run) -> LossCurves | None:
+    epochs = run.metrics()
+    if not epochs:
         return None
-    parts = {
-        part: {name: [line[part].get(name) for line in lines] for name in lines[0][part]} for part in ("train", "val")
-    }
-    epoch = run.manifest.get("summary", {}).get("best_epoch")
-    epochs = [int(line["epoch"]) for line in lines]
-    return Curves(run.name, epochs, parts["train"], parts["val"], str(run.manifest["settings"]["monitor"]), epoch)
+    train, val = (
+        {name: [epoch[part].get(name) for epoch in epochs] for name in epochs[0][part]} for part in ("train", "val")
+    )
+    best = run.manifest.get("summary", {}).get("best_epoch")
+    return LossCurves(
+        run.name, [int(epoch["epoch"]) for epoch in epochs], train, val, str(run.manifest["settings"]["monitor"]), best
+    )
 
 
 def _sections(columns: Sequence[Column], about: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, dict[str, str]]:
-    """Return what decided the scores, as names and values."""
-    sections: dict[str, dict[str, str]] = {"What was scored": {"sattrans": __version__}}
-    first = sections["What was scored"]
+    """Return what the scores depend on, as names and values."""
+    first = {"sattrans": __version__}
     for name, value in about.items():
         if isinstance(value, Mapping):
-            first.update(
-                {f"{name}: {key}": str(inner) for key, inner in value.items() if not isinstance(inner, Mapping)}
-            )
+            simple = {key: inner for key, inner in value.items() if not isinstance(inner, Mapping)}
+            first.update({f"{name}: {key}": str(inner) for key, inner in simple.items()})
         else:
             first[name] = str(value)
-    by_name = {run.name: run for run in runs}
+    sections = {"What was scored": first}
+    run_by_name = {run.name: run for run in runs}
     for column in columns:
-        for subject in column.subjects:
-            told = {name: str(value) for name, value in subject.about.items()}
-            if run := by_name.get(subject.name):
-                told |= {f"option {name}": str(value) for name, value in run.manifest["options"].items()}
-                told |= {f"setting {name}": str(value) for name, value in run.manifest["settings"].items()}
-                told |= {f"{name} when trained": str(value) for name, value in run.manifest["versions"].items()}
-            sections[subject.name] = told
+        for source in column.sources:
+            facts = {name: str(value) for name, value in source.about.items()}
+            if run := run_by_name.get(source.name):
+                facts |= {f"option {name}": str(value) for name, value in run.manifest["options"].items()}
+                facts |= {f"setting {name}": str(value) for name, value in run.manifest["settings"].items()}
+                facts |= {f"{name} when trained": str(value) for name, value in run.manifest["versions"].items()}
+            sections[source.name] = facts
     return sections

@@ -1,4 +1,4 @@
-"""Looks: a few tiles to look at - the best, the middle and the worst, and those that show most."""
+"""Example tiles: the best, the median and the worst by a metric, and tiles with an even class mix."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,67 +10,70 @@ from numpy.typing import NDArray
 from sattrans.data.contact_sheet import write_sheet
 from sattrans.data.tileset import Tileset
 from sattrans.evaluate.aggregate import Column
-from sattrans.evaluate.images import Reference, TileReference
+from sattrans.evaluate.images import RealImages, RealTiles
 from sattrans.evaluate.registry import METRICS
 from sattrans.metrics.baselines import evenly_spaced
 
-JUDGES = ("mae", "ssim", "rmse", "psnr", "ms_ssim", "l1_sum", "l2_norm")
-"""The scores that tiles are put in order by: the first that there is. They have one for each image."""
+SORT_METRICS = ("mae", "ssim", "rmse", "psnr", "ms_ssim", "l1_sum", "l2_norm")
+"""Metrics that tiles are sorted by: the first of them that was computed."""
 
 SHEET_TILES = 4
+"""Number of tiles on the contact sheet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """`examples` are the numbers of tiles by why they were chosen, `sheet` those that show most; images by column."""
+class ChosenTiles:
+    """Tiles to look at.
 
-    judge: str | None
+    Attributes:
+        sort_metric: Name of the metric that the examples were chosen by; None if no suitable one was computed.
+        examples: Numbers of the best, the median and the worst tile, by title.
+        sheet: Numbers of the tiles on the contact sheet.
+        images: The generated images of all these tiles, by column and number.
+    """
+
+    sort_metric: str | None
     examples: Mapping[str, int]
     sheet: Sequence[int]
     images: Mapping[str, Mapping[int, NDArray[np.uint8]]]
 
 
-def judge_of(columns: Sequence[Column]) -> str | None:
-    """Return the score that tiles are put in order by; None where none of them was asked for."""
-    return next((name for name in JUDGES if name in columns[0].scored.scores), None)
-
-
-def look_at(reference: Reference, columns: Sequence[Column]) -> Looks:
-    """Choose tiles by the mean score of all columns, and have their images made; of several seeds, the first's."""
-    judge = judge_of(columns)
-    examples = _examples(reference, columns, judge) if judge else {}
+def choose_tiles(real_images: RealImages, columns: Sequence[Column]) -> ChosenTiles:
+    """Choose tiles by the mean value of all columns and generate their images; of several seeds, the first one's."""
+    metric = next((name for name in SORT_METRICS if name in columns[0].scores.metrics), None)
+    examples = _best_median_worst(real_images, columns, metric) if metric else {}
     sheet = (
-        Tileset.telling(reference.tiles, SHEET_TILES)
-        if isinstance(reference, TileReference)
-        else evenly_spaced(len(reference), min(SHEET_TILES, len(reference)))
+        Tileset.telling(real_images.tiles, SHEET_TILES)
+        if isinstance(real_images, RealTiles)
+        else evenly_spaced(len(real_images), min(SHEET_TILES, len(real_images)))
     )
     numbers = sorted({*examples.values(), *sheet})
     images = {}
     for column in columns:
-        made = column.subjects[0].images(numbers)
-        images[column.name] = {number: image.numpy() for number, image in zip(numbers, made, strict=True)}
-    return Looks(judge, examples, sheet, images)
+        generated = column.sources[0].images(numbers)
+        images[column.name] = {number: image.numpy() for number, image in zip(numbers, generated, strict=True)}
+    return ChosenTiles(metric, examples, sheet, images)
 
 
-def _examples(reference: Reference, columns: Sequence[Column], judge: str) -> dict[str, int]:
-    sign = -1 if next(metric for metric in METRICS if metric.name == judge).better == "higher" else 1
+def _best_median_worst(real_images: RealImages, columns: Sequence[Column], metric: str) -> dict[str, int]:
+    sign = -1 if next(m for m in METRICS if m.name == metric).better == "higher" else 1
 
-    def cost(column: Column, name: str) -> float:
-        value = column.scored.images[name][judge]
+    def cost(column: Column, image: str) -> float:
+        value = column.scores.images[image][metric]
         return -np.inf if value is None else sign * value  # an image without a PSNR is perfect
 
-    mean = [float(np.mean([cost(column, name) for column in columns])) for name in reference.ids]
+    mean = [float(np.mean([cost(column, image) for column in columns])) for image in real_images.ids]
     order = sorted(range(len(mean)), key=lambda number: (mean[number], number))
     chosen = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
     return {title: n for title, n in chosen.items() if n not in list(chosen.values())[: list(chosen).index(title)]}
 
 
-def write_sheet_of(path: Path, reference: Reference, columns: Sequence[Column], looks: Looks) -> None:
-    """Write a contact sheet: map, each column, real."""
+def write_contact_sheet(path: Path, real_images: RealImages, columns: Sequence[Column], tiles: ChosenTiles) -> None:
+    """Write a contact sheet with the map, the image of each column and the real image of each tile."""
     rows = []
-    for number in looks.sheet:
-        map_ = reference.map_picture(number)
-        generated = [looks.images[column.name][number] for column in columns]
-        rows.append([*([map_] if map_ is not None else []), *generated, reference.real(number).image.numpy()])
+    for number in tiles.sheet:
+        map_ = real_images.map_picture(number)
+        generated = [tiles.images[column.name][number] for column in columns]
+        rows.append([*([map_] if map_ is not None else []), *generated, real_images.read(number).image.numpy()])
     has_map = len(rows[0]) > len(columns) + 1
     write_sheet(path, rows, [*(["map"] if has_map else []), *(column.name for column in columns), "real"])

@@ -1,23 +1,23 @@
-"""Lines: the losses of a run over its epochs, as paths and ticks to draw."""
+"""Loss curves of a run over its epochs, as paths and ticks to draw."""
 
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sattrans.evaluate.report.page import Curves
+from sattrans.evaluate.report.page import LossCurves
 from sattrans.evaluate.report.ticks import Axis, axis, labels, linear, number
 
 SIDE = 1000
-"""Paths lie in a square of this side; the page stretches it to the room there is."""
+"""Paths lie in a square of this side; the page stretches it to the available space."""
 
-APART = 8.0
-"""Letters at the ends of lines stand this far from each other at least, in per cent of the height."""
+MIN_DISTANCE = 8.0
+"""Smallest distance of the letters at the ends of lines, in per cent of the height."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A loss: its path, and how high its letter stands at its end, in per cent from the top."""
+class LossLine:
+    """A loss: its path, and the position of the letter at its end, in per cent from the top."""
 
     name: str
     letter: str
@@ -35,28 +35,28 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class LossPanel:
     """The losses of training, or of validation."""
 
     title: str
     log: bool
     ticks: Sequence[Tick]
-    lines: Sequence[Line]
+    lines: Sequence[LossLine]
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """A run: two panels over the same epochs; `best` is where the kept epoch is, in per cent."""
+class LossChart:
+    """The losses of a run: two panels over the same epochs; `best` is the position of the best epoch, in per cent."""
 
     run: str
-    panels: Sequence[Panel]
+    panels: Sequence[LossPanel]
     epochs: Sequence[Tick]
     best: float | None
-    said: str
+    summary: str
 
 
-def chart(curves: Curves) -> Chart:
-    """Return a run's losses as they are drawn; a name has one letter and one colour in both panels."""
+def loss_chart(curves: LossCurves) -> LossChart:
+    """Return a run's losses as they are drawn; a loss has the same letter and colour in both panels."""
     names = list(dict.fromkeys([*curves.train, *curves.val]))
     across = _epochs(curves.epochs)
     parts = (("Training", curves.train), ("Validation", curves.val))
@@ -66,11 +66,11 @@ def chart(curves: Curves) -> Chart:
         best = _percent(across, curves.best_epoch)
     whole = [tick for tick in across.ticks if across.low <= tick <= across.high and tick == int(tick)]
     ticks = [Tick(_percent(across, tick), number(tick, 6)) for tick in whole]
-    return Chart(curves.run, panels, ticks, best, _said(curves))
+    return LossChart(curves.run, panels, ticks, best, _summary(curves))
 
 
 def _epochs(epochs: Sequence[int]) -> Axis:
-    """Return the axis of epochs: it ends where they do; a single one stands in its middle."""
+    """Return the axis of epochs, from the first to the last; a single epoch is in the middle."""
     first, last = min(epochs, default=0), max(epochs, default=1)
     if first == last:
         return Axis(first - 1, last + 1, (float(first),))
@@ -83,52 +83,52 @@ def _panel(
     names: Sequence[str],
     epochs: Sequence[int],
     across: Axis,
-) -> Panel:
+) -> LossPanel:
     up = axis(value for values in losses.values() for value in values)
-    drawn = [(name, list(_points(epochs, values, across, up))) for name, values in losses.items()]
-    drawn = [(name, pieces) for name, pieces in drawn if pieces]
-    ends = _spread([pieces[-1][-1][1] * 100 / SIDE for _, pieces in drawn])
+    drawn = [(name, list(_segments(epochs, values, across, up))) for name, values in losses.items()]
+    drawn = [(name, segments) for name, segments in drawn if segments]
+    ends = _spread_apart([segments[-1][-1][1] * 100 / SIDE for _, segments in drawn])
     lines = []
-    for (name, pieces), end in zip(drawn, ends, strict=True):
+    for (name, segments), end in zip(drawn, ends, strict=True):
         series = names.index(name)
-        lines.append(Line(name, _letter(series), series, "".join(map(_path, pieces)), round(end, 1)))
-    told = zip(up.ticks, labels(up.ticks), strict=True)
-    ticks = [Tick(round(100 - _percent(up, tick), 2), text) for tick, text in told]
-    return Panel(title, up.log, ticks, lines)
+        lines.append(LossLine(name, _letter(series), series, "".join(map(_path, segments)), round(end, 1)))
+    labelled = zip(up.ticks, labels(up.ticks), strict=True)
+    ticks = [Tick(round(100 - _percent(up, tick), 2), text) for tick, text in labelled]
+    return LossPanel(title, up.log, ticks, lines)
 
 
-def _points(
+def _segments(
     epochs: Sequence[int], values: Sequence[float | None], across: Axis, up: Axis
 ) -> Iterator[list[tuple[float, float]]]:
-    """Yield the pieces of a line: it is broken where a value is no number."""
-    piece: list[tuple[float, float]] = []
+    """Yield the segments of a line, which is interrupted at values that are not finite."""
+    segment: list[tuple[float, float]] = []
     for epoch, value in zip(epochs, values, strict=False):
         if value is None or not math.isfinite(value):
-            if piece:
-                yield piece
-            piece = []
+            if segment:
+                yield segment
+            segment = []
         else:
-            piece.append((SIDE * across.at(epoch), SIDE * (1 - up.at(value))))
-    if piece:
-        yield piece
+            segment.append((SIDE * across.at(epoch), SIDE * (1 - up.at(value))))
+    if segment:
+        yield segment
 
 
-def _path(piece: Sequence[tuple[float, float]]) -> str:
-    corners = "L".join(f"{x:.1f} {y:.1f}" for x, y in piece)
-    return f"M{corners}" + ("h0" if len(piece) == 1 else "")  # a round end makes a dot of a line without length
+def _path(segment: Sequence[tuple[float, float]]) -> str:
+    corners = "L".join(f"{x:.1f} {y:.1f}" for x, y in segment)
+    return f"M{corners}" + ("h0" if len(segment) == 1 else "")  # round caps draw a line without length as a dot
 
 
-def _spread(places: Sequence[float]) -> list[float]:
-    """Return the places, 0 to 100, moved as far as they need to stand apart."""
-    apart = min(APART, 100 / max(len(places), 1))
-    order = sorted(range(len(places)), key=lambda number: places[number])
-    moved = list(places)
-    for before, here in itertools.pairwise(order):
-        moved[here] = max(moved[here], moved[before] + apart)
+def _spread_apart(positions: Sequence[float]) -> list[float]:
+    """Return the positions, 0 to 100, moved until they have the smallest distance from each other."""
+    distance = min(MIN_DISTANCE, 100 / max(len(positions), 1))
+    order = sorted(range(len(positions)), key=lambda number: positions[number])
+    moved = list(positions)
+    for before, current in itertools.pairwise(order):
+        moved[current] = max(moved[current], moved[before] + distance)
     limit = 100.0
-    for here in reversed(order):
-        moved[here] = min(moved[here], limit)
-        limit = moved[here] - apart
+    for current in reversed(order):
+        moved[current] = min(moved[current], limit)
+        limit = moved[current] - distance
     return moved
 
 
@@ -140,11 +140,11 @@ def _percent(along: Axis, value: float) -> float:
     return round(100 * along.at(value), 2)
 
 
-def _said(curves: Curves) -> str:
-    """Return which epoch was kept, and why; empty where that is not known."""
+def _summary(curves: LossCurves) -> str:
+    """Return which epoch is the best and by which loss; empty if that is not known."""
     if curves.best_epoch is None:
         return ""
     by_epoch = dict(zip(curves.epochs, curves.val.get(curves.monitor, ()), strict=False))
     value = by_epoch.get(curves.best_epoch)
     known = f" of {number(value, 4)}" if value is not None and math.isfinite(value) else ""
-    return f"Kept: epoch {curves.best_epoch}, by a validation {curves.monitor}{known}."
+    return f"Best checkpoint: epoch {curves.best_epoch}, with a validation {curves.monitor}{known}."

@@ -1,12 +1,12 @@
 "use strict";
-// Tables that are wider than the page: their section is marked, so that it is said.
-const look = () => {
+// Mark the sections of tables that are wider than the page, so that a hint appears.
+const markWide = () => {
   for (const box of document.querySelectorAll(".scroll"))
     box.parentElement.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1);
 };
-addEventListener("resize", look);
-look();
-// Swipe bars: a range input over two pictures says how much of the upper one is seen.
+addEventListener("resize", markWide);
+markWide();
+// Swipe bars: a range input over two pictures sets how much of the upper one is visible.
 document.documentElement.classList.add("scripted");
 for (const example of document.querySelectorAll(".example")) {
   const bars = [...example.querySelectorAll(".swipe input")];

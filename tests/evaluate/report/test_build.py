@@ -1,4 +1,4 @@
-"""The report's page, parsed as a browser does: what is there, what is left out, that nothing outside is asked for."""
+"""The report, parsed as by a browser: what it contains, what it leaves out, and that it loads nothing."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ import pytest
 from makers_report import make_page
 from parsed import elements, parsed, said
 
-from sattrans.evaluate.report.page import Cell, Column, Page, Row
+from sattrans.evaluate.report.page import Page, PageColumn, ScoreCell, ScoreRow
 from sattrans.evaluate.report.render import HERE, render, write_report
 
 EMPTY = Page("Nothing yet", "", [], [])
@@ -107,12 +107,19 @@ def test_every_row_of_the_table_has_a_cell_under_every_head(document):
 
 def test_the_table_says_in_words_what_it_shows():
     rows = [
-        Row("mae", "MAE", "grey levels", "↓", "how it is", [Cell("24.5", "20 to 30", "24 to 25", True), Cell("31")]),
-        Row("ssim", "SSIM", "", "↑", "", [Cell("0.3"), Cell("")], {"real": "1"}, blind=True),
-        Row("fid", "FID", "", "↓", "", missing="needs --weights"),
-        Row("nearest", "nearest tile", "", "→ real", "", [Cell("3")]),
+        ScoreRow(
+            "mae",
+            "MAE",
+            "grey levels",
+            "↓",
+            "how it is",
+            [ScoreCell("24.5", "20 to 30", "24 to 25", True), ScoreCell("31")],
+        ),
+        ScoreRow("ssim", "SSIM", "", "↑", "", [ScoreCell("0.3"), ScoreCell("")], {"real": "1"}, ignores_pairing=True),
+        ScoreRow("fid", "FID", "", "↓", "", missing="needs --weights"),
+        ScoreRow("nearest", "nearest tile", "", "→ real", "", [ScoreCell("3")]),
     ]
-    document = parsed(render(replace(EMPTY, columns=[Column("a"), Column("b", "3 runs")], rows=rows)))
+    document = parsed(render(replace(EMPTY, columns=[PageColumn("a"), PageColumn("b", "3 runs")], rows=rows)))
     told = [[said(cell) for cell in row.query("th,td")] for row in document.query("tbody tr")]
     assert told[0] == [
         "MAE ↓ lower is better grey levels",
@@ -121,7 +128,7 @@ def test_the_table_says_in_words_what_it_shows():
         "– no value",
     ]
     assert told[1] == [
-        "SSIM ↑ higher is better ~ cannot tell pairs from shuffled pairs",
+        "SSIM ↑ higher is better ~ does not distinguish pairs from shuffled ones",
         "0.3",
         "– no value",
         "1",
@@ -130,27 +137,27 @@ def test_the_table_says_in_words_what_it_shows():
     assert told[3][0] == "nearest tile → real nearer to real is better"
     assert [said(e) for e in document.query("strong") if e.parent.name == "td"] == ["24.5"]
     hint = said(document.query_one(".hint"))
-    assert "Bold is better than each other column beyond doubt." in hint
-    assert "Small and grey is the 95 % interval over images." in hint
-    assert "After seeds: the lowest and the highest of the runs whose mean is shown." in hint
-    assert [said(e) for e in document.query("dl.how dt")] == ["MAE, grey levels"]
+    assert "Bold: clearly the best; the 95 % intervals of its paired differences" in hint
+    assert "Small and grey: the 95 % interval over images." in hint
+    assert "After seeds: the lowest and the highest of the runs whose mean is given." in hint
+    assert [said(e) for e in document.query("dl.methods dt")] == ["MAE, grey levels"]
     (link,) = document.query("tbody a")
     assert link.attrs["title"] == "how it is"
 
 
-def test_the_page_says_by_what_the_examples_were_chosen(page, document):
+def test_the_page_says_how_the_examples_were_chosen(page, document):
     section = document.query_one("#examples").parent
-    assert next(said(e) for e in section.query("p.hint")) == page.chosen
-    assert not [e for e in parsed(render(replace(page, examples=()))).query("p") if said(e) == page.chosen]
+    assert next(said(e) for e in section.query("p.hint")) == page.selection
+    assert not [e for e in parsed(render(replace(page, examples=()))).query("p") if said(e) == page.selection]
 
 
 def test_the_bars_of_all_charts_have_columns_of_the_same_width(document):
     told = [[column.attrs for column in table.query("col")] for table in document.query("table.bars")]
-    assert told == [[{"class": "who"}, {}, {"class": "worth"}]] * 2
+    assert told == [[{"class": "bar-name"}, {}, {"class": "bar-value"}]] * 2
 
 
 SECTIONS = {
-    "rows": ("scores", "how-1"),
+    "rows": ("scores", "method-1"),
     "notes": ("notes",),
     "classes": ("classes",),
     "examples": ("examples", "example-1"),
@@ -178,9 +185,9 @@ def test_an_empty_page_is_a_heading():
     assert set(ids(document)) == {"main"}
 
 
-def test_what_was_computed_how_stands_at_the_end_and_hashes_are_code(document, page):
-    told = [said(entry) for entry in document.query("dl.how dd")]
-    assert told == [row.how for row in page.rows]
+def test_methods_are_listed_at_the_end_and_hashes_are_code(document, page):
+    told = [said(entry) for entry in document.query("dl.methods dd")]
+    assert told == [row.method for row in page.rows]
     facts = {said(t.query_one("caption")): t for t in document.query("table.facts")}
     assert list(facts) == list(page.about)
     (code,) = document.query("code")
@@ -211,4 +218,4 @@ def test_the_wheel_brings_the_templates(tmp_path):
     brought = set(ZipFile(wheel).namelist())
     files = {path.name for path in HERE.iterdir() if path.suffix in (".j2", ".css", ".js")}
     assert len(files) >= 5
-    assert {f"sattrans/report/{name}" for name in files} <= brought
+    assert {f"sattrans/evaluate/report/{name}" for name in files} <= brought

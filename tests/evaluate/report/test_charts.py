@@ -12,12 +12,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from sattrans.evaluate.report import bars, heat, lines, pictures
-from sattrans.evaluate.report.heat import ink_on, sequence
-from sattrans.evaluate.report.page import ClassBars, Column, Curves, Example, Footprint, SceneMap
+from sattrans.evaluate.report import lines
+from sattrans.evaluate.report.bars import bar_chart
+from sattrans.evaluate.report.heat import color_scale, error_scenes, text_color_on
+from sattrans.evaluate.report.lines import loss_chart
+from sattrans.evaluate.report.page import ClassBars, Example, Footprint, LossCurves, PageColumn, SceneMap
+from sattrans.evaluate.report.pictures import embed_image, embed_map, example_row
 from sattrans.evaluate.report.ticks import axis, labels, linear, number
 
-A, B = Column("a"), Column("b")
+A, B = PageColumn("a"), PageColumn("b")
 NUMBERS = st.floats(-1e12, 1e12)
 
 
@@ -83,25 +86,25 @@ def luminance(color):
 
 @pytest.mark.parametrize("count", range(2, 11))
 def test_colours_grow_lighter_step_by_step_and_their_ink_is_read(count):
-    colors = sequence(count)
+    colors = color_scale(count)
     lights = [luminance(color) for color in colors]
     assert len(set(colors)) == count
     assert lights == sorted(lights)
     for color, light in zip(colors, lights, strict=True):
-        ink = luminance(ink_on(color))
+        ink = luminance(text_color_on(color))
         assert (max(ink, light) + 0.05) / (min(ink, light) + 0.05) >= 4.5
 
 
 def test_bars_start_at_zero_and_the_largest_fills_the_room():
     told = ClassBars("t", "u", "↓", {"road": {"a": 5.0, "b": 10.0}, "water": {"a": None}, "wood": {"b": math.nan}})
-    road, water, wood = bars.chart(told, [A, B]).groups
+    road, water, wood = bar_chart(told, [A, B]).groups
     assert road[0] == "road"
     assert [(bar.text, bar.left, bar.width) for bar in road[1]] == [("5", 0, 50), ("10", 0, 100)]
     assert [(bar.text, bar.width) for _, group in (water, wood) for bar in group] == [("–", 0)] * 4
 
 
 def test_bars_below_zero_go_to_the_left_of_it():
-    (group,) = bars.chart(ClassBars("t", "", "", {"x": {"a": -1.0, "b": 3.0}}), [A, B]).groups
+    (group,) = bar_chart(ClassBars("t", "", "", {"x": {"a": -1.0, "b": 3.0}}), [A, B]).groups
     assert [(bar.text, bar.left, bar.width) for bar in group[1]] == [("−1", 0, 25), ("3", 25, 75)]
 
 
@@ -110,26 +113,26 @@ def test_errors_have_one_scale_over_all_scenes_and_columns():
         SceneMap("s", "EPSG:1", 100, 200, [Footprint("s_0", 0, 0, 100, 100, {"a": 0.0, "b": 7.0})]),
         SceneMap("t", "", 100, 100, [Footprint("t_0", 0, 0, 10, 10, {"a": 3.5, "b": math.nan})]),
     ]
-    found = heat.heat(scenes, [A, B])
+    found = error_scenes(scenes, [A, B])
     assert found.edges == ["0", "1", "2", "3", "4", "5", "6", "7"]
-    assert found.colors == sequence(7)
+    assert found.colors == color_scale(7)
     (first, second), (third, fourth) = ([scene.maps[0].boxes[0], scene.maps[1].boxes[0]] for scene in found.scenes)
     assert (first.fill, second.fill, third.fill) == (found.colors[0], found.colors[6], found.colors[3])
     assert (fourth.fill, fourth.text) == ("", "no value")
-    assert first.ink
-    assert third.ink == ""  # too small for its number
-    assert [m.said for m in found.scenes[0].maps] == ["0 (s_0)", "7 (s_0)"]
-    assert found.scenes[1].maps[1].said == "no values"
+    assert first.text_color
+    assert third.text_color == ""  # too small for its number
+    assert [m.summary for m in found.scenes[0].maps] == ["0 (s_0)", "7 (s_0)"]
+    assert found.scenes[1].maps[1].summary == "no values"
 
 
 def test_without_any_error_there_is_no_map_of_errors():
-    assert heat.heat([], [A]) is None
-    assert heat.heat([SceneMap("s", "", 9, 9, [Footprint("t", 0, 0, 9, 9, {"a": math.nan})])], [A]) is None
+    assert error_scenes([], [A]) is None
+    assert error_scenes([SceneMap("s", "", 9, 9, [Footprint("t", 0, 0, 9, 9, {"a": math.nan})])], [A]) is None
 
 
 def test_losses_are_lines_from_the_first_epoch_to_the_last():
-    told = Curves("run", [1, 2, 3], {"l1": [100.0, 10.0, 1.0]}, {"l1": [1.0, None, 2.0]}, "l1", best_epoch=3)
-    found = lines.chart(told)
+    told = LossCurves("run", [1, 2, 3], {"l1": [100.0, 10.0, 1.0]}, {"l1": [1.0, None, 2.0]}, "l1", best_epoch=3)
+    found = loss_chart(told)
     train, val = found.panels
     assert train.log
     assert train.lines[0].path == "M0.0 0.0L500.0 500.0L1000.0 1000.0"
@@ -138,16 +141,16 @@ def test_losses_are_lines_from_the_first_epoch_to_the_last():
     assert [(tick.at, tick.text) for tick in train.ticks][:: len(train.ticks) - 1] == [(100, "1"), (0, "100")]
     assert [(tick.at, tick.text) for tick in found.epochs] == [(0, "1"), (50, "2"), (100, "3")]
     assert found.best == 100
-    assert found.said == "Kept: epoch 3, by a validation l1 of 2."
+    assert found.summary == "Best checkpoint: epoch 3, with a validation l1 of 2."
 
 
 def test_a_loss_at_or_below_zero_makes_the_axis_linear():
-    (panel,) = lines.chart(Curves("run", [1, 2], {"critic": [-1.0, 1.0]}, {}, "l1")).panels
+    (panel,) = loss_chart(LossCurves("run", [1, 2], {"critic": [-1.0, 1.0]}, {}, "l1")).panels
     assert not panel.log
 
 
 def test_one_epoch_is_a_dot_in_the_middle():
-    found = lines.chart(Curves("run", [7], {"l1": [0.5]}, {}, "l1", 7))
+    found = loss_chart(LossCurves("run", [7], {"l1": [0.5]}, {}, "l1", 7))
     assert re.fullmatch(r"M500\.0 \d+\.\dh0", found.panels[0].lines[0].path)
     assert [(tick.at, tick.text) for tick in found.epochs] == [(50, "7")]
 
@@ -155,9 +158,9 @@ def test_one_epoch_is_a_dot_in_the_middle():
 @given(st.lists(st.floats(0.01, 1000), min_size=2, max_size=30))
 def test_letters_at_the_ends_of_lines_stand_apart(ends):
     losses = {f"loss {number}": [1.0, end] for number, end in enumerate(ends)}
-    (panel,) = lines.chart(Curves("run", [1, 2], losses, {}, "x")).panels
+    (panel,) = loss_chart(LossCurves("run", [1, 2], losses, {}, "x")).panels
     places = sorted(line.end for line in panel.lines)
-    least = min(lines.APART, 100 / len(places))
+    least = min(lines.MIN_DISTANCE, 100 / len(places))
     assert all(after - before >= least - 0.11 for before, after in itertools.pairwise(places))
     assert places[0] >= -0.1
     assert places[-1] <= 100.1
@@ -186,7 +189,7 @@ def pixels(picture):
 @pytest.mark.parametrize("colors", [1, 2, 5, 200, None])
 def test_maps_keep_every_pixel_and_are_paletted_where_their_colours_are_few(colors):
     picture = noise(40, 70, colors)
-    found = decoded(pictures.drawing(picture))
+    found = decoded(embed_map(picture))
     assert found.format == "PNG"
     assert found.mode == ("RGB" if colors is None else "P")
     assert np.array_equal(pixels(found), picture)
@@ -194,13 +197,13 @@ def test_maps_keep_every_pixel_and_are_paletted_where_their_colours_are_few(colo
 
 def test_small_photos_keep_every_pixel():
     picture = noise(256, 200)
-    assert np.array_equal(pixels(decoded(pictures.photo(picture))), picture)
+    assert np.array_equal(pixels(decoded(embed_image(picture))), picture)
 
 
 def test_large_photos_are_jpeg_with_all_of_their_colours():
     rows, cols = np.mgrid[0:300, 0:257]
     picture = np.stack([rows % 256, cols % 256, (rows + cols) % 256]).astype(np.uint8)
-    found = decoded(pictures.photo(picture))
+    found = decoded(embed_image(picture))
     assert found.format == "JPEG"
     assert [part[1:3] for part in found.layer] == [(1, 1)] * 3
     assert np.abs(pixels(found).astype(int) - picture).mean() < 4
@@ -209,7 +212,7 @@ def test_large_photos_are_jpeg_with_all_of_their_colours():
 def test_an_example_shows_the_columns_it_has_in_the_order_of_the_page():
     image = noise(8, 8)
     told = Example("best", "t_1", None, {"b": image, "a": image}, image, {"a": "MAE 3", "built": "40 %"})
-    row = pictures.row(told, [A, B, Column("c")])
-    assert [(pair.column, pair.score) for pair in row.pairs] == [("a", "MAE 3"), ("b", "")]
+    row = example_row(told, [A, B, PageColumn("c")])
+    assert [(pair.column, pair.score) for pair in row.generated] == [("a", "MAE 3"), ("b", "")]
     assert row.scores == [("built", "40 %")]
     assert row.map is None
