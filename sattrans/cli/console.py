@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from sattrans.errors import SattransError
+from sattrans.utils.output import RESUME
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,7 +49,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             _fail(str(error))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            _fail("stopped; the same command goes on where it was")
+            _fail(f"stopped; {RESUME}")
             raise typer.Exit(130) from None
         except BrokenPipeError:  # whoever read us has seen enough
             raise typer.Exit(0) from None
@@ -56,7 +57,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             if error.filename is None and error.strerror is None:
                 raise
             where = f"{error.filename}: " if error.filename else ""
-            remedy = ": make room, then run the same command again" if error.errno in NO_ROOM else ""
+            remedy = "; free some space, then repeat the command" if error.errno in NO_ROOM else ""
             _fail(f"{where}{error.strerror or error}{remedy}")
             raise typer.Exit(1) from None
 

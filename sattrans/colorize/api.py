@@ -14,12 +14,13 @@ from sattrans.colorize.options import ColorizeOptions
 from sattrans.data.dataset import COPY, IMAGE_SUFFIXES, LEGEND
 from sattrans.errors import OptionError, OutputExists, UsageError
 from sattrans.raster.class_map import ClassMap, class_map
-from sattrans.raster.cog.writer import Layout, is_finished, row_writer
+from sattrans.raster.cog.output import GeoTiffOutput
+from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.utils.console import progress_bar
-from sattrans.utils.manifest import check_writable_folder
 from sattrans.utils.options import recorded
+from sattrans.utils.output import check_folder
 
 RASTER_SUFFIXES = (".tif", ".tiff")
 
@@ -81,20 +82,25 @@ def colorize(
     legend, rgb = options.legend, options.rgb
     if legend and not overwrite:
         check_legend(legend_path)
-    made_with = [_resolved_options(source, masks.palette, options) for source in masks.sources]
-    finished = [not overwrite and is_finished(*both) for both in zip(targets, made_with, strict=True)]
+    copies = [
+        GeoTiffOutput(target, _resolved_options(source, masks.palette, options), overwrite=overwrite)
+        for source, target in zip(masks.sources, targets, strict=True)
+    ]
+    finished = [copy.is_finished(dry_run) for copy in copies]
     notices = list(masks.notices)
     of_maps: dict[str, list[str]] = defaultdict(list)  # notices, and the maps that they are about
     pixels = np.zeros(len(masks.palette) + 1, np.int64)
     with progress_bar(len(targets), "colorize", "map") as progress:
-        for source, target, resolved, is_there in zip(masks.sources, targets, made_with, finished, strict=True):
+        for source, copy, is_there in zip(masks.sources, copies, finished, strict=True):
             if legend or not is_there:
                 with open_raster(source) as raster:
                     map_ = class_map(raster, masks.palette)
                     pixels += map_.count()  # reads the whole map, so that an invalid map leaves no partial copy
                     if not is_there:
-                        if not dry_run:
-                            _write(target, raster, map_, rgb, resolved, overwrite)
+                        if dry_run:
+                            copy.check()
+                        else:
+                            _write(copy, raster, map_, rgb)
                         of_maps[map_.notice.removeprefix(f"{raster.path}: ")].append(raster.path)
             progress.update()
     for notice, paths in of_maps.items():
@@ -124,7 +130,7 @@ def _targets(path: Path, sources: Sequence[Path | str], output: Path | None) -> 
         return [target], target.with_name(f"{stem}.{LEGEND}")
     named = path if path.name not in ("", "..") else path.resolve()
     folder = output or named.with_name(f"{named.name}-color")
-    check_writable_folder(folder)
+    check_folder(folder)
     if folder.suffix.lower() in IMAGE_SUFFIXES and not folder.is_dir():
         raise OptionError(f"-o {folder}: the copies of a folder go into a folder; give the name of a folder")
     if folder.resolve() in {path.resolve(), *(mask.resolve().parent for mask in masks)}:
@@ -151,9 +157,7 @@ def _resolved_options(source: Path | str, palette: Palette, options: ColorizeOpt
     }
 
 
-def _write(
-    target: Path, raster: Raster, map_: ClassMap, rgb: bool, options: dict[str, object], overwrite: bool
-) -> None:
+def _write(copy: GeoTiffOutput, raster: Raster, map_: ClassMap, rgb: bool) -> None:
     nodata = _nodata(map_) if map_.partial and not rgb else None
     layout = Layout(
         raster.height,
@@ -164,7 +168,7 @@ def _write(
         colormap=None if rgb else map_.palette.colormap,
         nodata=nodata,
     )
-    with row_writer(target, layout, options, overwrite) as writer:
+    with row_writer(copy, layout) as writer:
         for chunk in writer.missing():
             indices = map_.read(chunk)
             writer.write(chunk, _colors(indices, map_) if rgb else _values(indices, map_.palette, nodata))

@@ -6,9 +6,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from sattrans.data.contact_sheet import FAINT, INK, font, legible, percent, png, swatch
-from sattrans.errors import OutputExists
 from sattrans.raster.palette import Palette
 from sattrans.utils.atomic import write_bytes
+from sattrans.utils.output import not_made_by_sattrans
 
 KIND = "legend"
 TEXT = 16
@@ -27,7 +27,7 @@ def check_legend(path: Path) -> None:
     except OSError:  # a folder, or no picture at all
         ours = False
     if not ours:
-        raise OutputExists(f"{path} exists and was not made by sattrans: move it away, or --overwrite")
+        raise not_made_by_sattrans(path)
 
 
 def write_legend(path: Path, palette: Palette, pixels: Sequence[int]) -> bool:

@@ -9,22 +9,20 @@ from typing import Any
 
 import torch
 
-from sattrans.errors import ClassesError, OutputExists, SattransError
+from sattrans.errors import ClassesError, SattransError
 from sattrans.generate.estimate import GenerateEstimate, estimate_memory
-from sattrans.generate.options import GenerateOptions, check_asked, is_image, is_same_file
+from sattrans.generate.options import GenerateOptions, check_asked, is_image
 from sattrans.generate.preview import write_preview
 from sattrans.generate.stream import Stream
 from sattrans.generate.tiles import filling, folder_finished, write_tiles
 from sattrans.generate.update import (
     PENDING,
     TAG,
-    UPDATE,
-    WORDS,
     Digests,
-    Former,
+    GeneratedImage,
+    PreviousImage,
     digests,
-    former,
-    image_finished,
+    open_previous,
     record_path,
     seal,
     write_record,
@@ -36,12 +34,12 @@ from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.plugins import model_class
 from sattrans.raster.cog.disk_space import check_room, room_needed
 from sattrans.raster.cog.options import Creation
-from sattrans.raster.cog.writer import Layout, RowWriter, begun_with, check_begun, row_writer
+from sattrans.raster.cog.writer import Layout, RowWriter, row_writer
 from sattrans.raster.open import session
 from sattrans.runs.device import several
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Precision, Translator, resolve_precision, undrawn
-from sattrans.utils.atomic import check_takes_files, part_of
+from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import counted, log
 from sattrans.utils.lock import check_unlocked
 from sattrans.utils.version import __version__
@@ -105,15 +103,43 @@ class _Task:
         """How the map's tiles are called."""
         return Path(self.told["map"][0]).stem
 
-    def former(self, path: Path) -> AbstractContextManager[Former]:
-        """Open an image for an update. Raises `UsageError` where it is none of this map's."""
-        return former(path, self.told, self.plan, self.layout.bands)
+    @cached_property
+    def seal(self) -> str:
+        """The hash of all that the image takes from its map."""
+        self.check_map()
+        return seal(self.digests, self.map)
+
+    def previous(self, path: Path) -> AbstractContextManager[PreviousImage]:
+        """Open an image for an update. Raises `UsageError` if it was not made from this map before it changed."""
+        return open_previous(path, self.told, self.plan, self.layout.bands)
+
+    def can_update(self, path: Path) -> bool:
+        """Whether an update could start from an image."""
+        try:
+            with self.previous(path):
+                return True
+        except SattransError:
+            return False
+
+    def image(
+        self, path: Path, update: PreviousImage | None, creation: Creation | None, overwrite: bool
+    ) -> GeneratedImage:
+        """Return the image that is made of the map."""
+        seal_of_map, updatable = (lambda: self.seal), (lambda: self.can_update(path))
+        return GeneratedImage(path, self.told, seal_of_map, updatable, update, creation=creation, overwrite=overwrite)
 
     def check_map(self) -> None:
+        """Raise `ClassesError` if the map has classes that the run does not know; the map is read for that, once."""
+        if self._classes_error:
+            raise self._classes_error
+
+    @cached_property
+    def _classes_error(self) -> ClassesError | None:
         try:
             self.map.check()
         except ClassesError as error:
-            raise ClassesError(f"{error} (the classes of run {self.run.folder})") from error
+            return ClassesError(f"{error} (the classes of run {self.run.folder})")
+        return None
 
 
 def generate(
@@ -150,18 +176,19 @@ def generate(
     where = several(device, devices)
     with _task(map_, run, options, where[0], map_options) as task, ExitStack() as stack:
         # Refused here where it cannot be updated, whether there is anything to do or not.
-        before = stack.enter_context(task.former(update)) if update else None
-        if is_image(output):
-            finished = not overwrite and _is_finished(task, output, creation, is_same_file(update, output))
+        previous = stack.enter_context(task.previous(update)) if update else None
+        image = task.image(output, previous, creation, overwrite) if is_image(output) else None
+        if image:
+            finished = image.is_finished(dry_run)
         else:
             finished = folder_finished(output, task.told, overwrite, task.plan, task.stem)
         if finished:
             if preview and not dry_run:
                 write_preview(preview, task.map, task.run.palette, output)
             return task.result(output, (), made=False)
-        check_takes_files(output)
+        check_writable(output)
         if not is_image(output):
-            check_takes_files(output / "tile")
+            check_writable(output / "tile")
         task.check_map()
         for notice in task.map.notices:
             log.warning(notice)
@@ -170,9 +197,8 @@ def generate(
         translators = [Translator(task.run, one, *settings) for one in where]
         ahead = len(where) > 1 or where[0].type != "cpu"
         stream = Stream(task.map, task.plan, translators, options.batch_size, workers, ahead)
-        if is_image(output):
-            replaces = overwrite or is_same_file(update, output)
-            result = _write_image(task, stream, output, replaces, before, creation, need, dry_run)
+        if image:
+            result = _write_image(task, stream, image, previous, need, dry_run)
         else:
             result = _write_tiles(task, stream, output, overwrite, need, dry_run)
         if preview and result.made:
@@ -221,26 +247,6 @@ def _task(
         yield _Task(opened, read_map, plan, precision, told)
 
 
-def _is_finished(task: _Task, output: Path, creation: Creation | None, replaced: bool) -> bool:
-    def sealed() -> str:
-        task.check_map()
-        return seal(task.digests, task.map)
-
-    def updatable() -> bool:
-        try:
-            with task.former(output):
-                return True
-        except SattransError:
-            return False
-
-    try:
-        return image_finished(output, task.told, creation or Creation(), sealed, updatable)
-    except OutputExists:
-        if replaced:  # by what its update makes of it
-            return False
-        raise
-
-
 def _need(
     task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: Creation | None
 ) -> GenerateEstimate:
@@ -271,40 +277,34 @@ def _write_tiles(
 def _write_image(
     task: _Task,
     stream: Stream,
-    output: Path,
-    replaces: bool,
-    before: Former | None,
-    creation: Creation | None,
+    image: GeneratedImage,
+    previous: PreviousImage | None,
     need: GenerateEstimate,
     dry_run: bool,
 ) -> GenerateResult:
     """Write the GeoTIFF, and its record beside it."""
+    output = image.path
     check_room(output, need.disk)
     found = task.digests
-    sealed = seal(found, task.map)
-    aside = {UPDATE: before.name} if before else None
     change = anew = None
-    if before:
-        changed, stream.flat = before.digests != found, before.flat
-        change = ChangedWindows(task.plan, changed, before.read)
+    if previous:
+        changed, stream.flat = previous.digests != found, previous.flat
+        change = ChangedWindows(task.plan, changed, previous.read)
         anew = sum(change.requires(*place) for place in task.plan.indices)
         windows = counted(changed.size, "window")
         log.info("%d of %s changed; %d are made anew, with those that overlap them", changed.sum(), windows, anew)
-        # What was begun from another image has other pixels where nothing changed.
-        replaces |= (begun_with(output) or {}).get(UPDATE, before.name) != before.name
-    made = {**task.told, "map": sealed}, replaces, creation
     if dry_run:
-        check_begun(output, *made, words=WORDS, aside=aside)
+        image.check()
         return task.result(output, task.map.notices, made=False, need=need, anew=anew)
-    with row_writer(output, task.layout, *made, words=WORDS, aside=aside) as writer:
+    with row_writer(image, task.layout) as writer:
         if not change:
             _look(task, stream)
         stream.write(writer, change)
         score = _score(task, writer)
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
-        writer.tags[TAG] = sealed
-        write_record(part_of(output) / PENDING, task.told, task.plan, found, sealed, stream.flat)
+        writer.tags[TAG] = task.seal
+        write_record(image.unfinished / PENDING, task.told, task.plan, found, task.seal, stream.flat)
         writer.beside[PENDING] = record_path(output)
     return task.result(output, task.map.notices, made=True, seams=score, anew=anew)
 

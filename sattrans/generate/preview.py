@@ -12,7 +12,7 @@ from sattrans.maps.open import Map
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.window import Window
-from sattrans.utils.atomic import check_takes_files
+from sattrans.utils.atomic import check_writable
 
 MAX_SIDE = 1024
 """The longer side of each of the two pictures, in pixels."""
@@ -32,7 +32,7 @@ def check_preview(path: Path, *others: Path) -> None:
     if path.exists() and png_kind(path) != KIND:
         raise OutputExists(f"--preview {path} exists and is not a preview made by sattrans; choose another name")
     try:
-        check_takes_files(path)
+        check_writable(path)
     except OptionError as error:
         raise OptionError(f"--preview {path}: {error}") from None
 

@@ -8,7 +8,7 @@ from sattrans.errors import UsageError
 from sattrans.generate.windows import WindowPlan
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.raster.bands import image_bands, read_image
-from sattrans.raster.cog.writer import OPTIONS_TAG
+from sattrans.raster.cog.output import OPTIONS_TAG
 from sattrans.raster.open import open_raster
 from sattrans.raster.window import Window
 from sattrans.utils.console import bar

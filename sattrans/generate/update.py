@@ -1,4 +1,4 @@
-"""The record beside a generated image: what each window's map was, so that a change of the map is found."""
+"""The record beside a generated image, which holds a hash of each window's map, and updates of the image by it."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -18,28 +18,29 @@ from sattrans.generate.windows import WindowPlan
 from sattrans.maps.open import Map
 from sattrans.raster.cog.layout import is_whole
 from sattrans.raster.cog.options import Creation
-from sattrans.raster.cog.writer import begun_with, check_whole, is_finished, options_of
+from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import part_of
 from sattrans.utils.console import bar
-from sattrans.utils.manifest import as_json, check_same_options, read_manifest, write_manifest
+from sattrans.utils.manifest import as_json, read_manifest, write_manifest
+from sattrans.utils.output import REPLACE, RESUME, difference
 
 VERSION = 1
 DIGEST = 8
-"""Bytes of a window's hash: of a million windows two differ unseen once in 10^7 times."""
+"""Bytes of a window's hash: among a million windows, two that differ have the same hash once in 10^7 times."""
 
 Digests = NDArray[np.uint64]
 """The hash of each window's map, (rows, columns)."""
 
 
 def record_path(output: Path) -> Path:
-    """Return where the record of an image stands: `sat.tif.json` beside `sat.tif`."""
+    """Return the path of an image's record: `sat.tif.json` beside `sat.tif`."""
     return output.with_name(output.name + ".json")
 
 
 def digests(map_: Map, plan: WindowPlan) -> Digests:
-    """Read the map once, and return the hash of what lies under each window."""
+    """Read the map once, and return the hash of each window's part of it."""
     found = np.zeros((len(plan.rows), len(plan.cols)), np.uint64)
     with bar(len(plan.rows), "read the map", "row") as progress:
         for row in range(len(plan.rows)):
@@ -53,100 +54,102 @@ def digests(map_: Map, plan: WindowPlan) -> Digests:
 
 
 TAG = "SATTRANS_WINDOWS"
-"""Of the image: its map's seal, by which a record that is another image's is known."""
+"""The tag with the seal of the image's map, which tells whether a record belongs to the image."""
 
 
-def seal(found: Digests, map_: Map) -> str:
-    """Return one hash over what an image takes from its map: its windows, size, place, whether it may hold nothing."""
+def seal(hashes: Digests, map_: Map) -> str:
+    """Return a hash of all that an image takes from its map: windows, size, georeference, whether it has nodata."""
     about = json.dumps([map_.georeference.to_json(), map_.partial, map_.height, map_.width])
-    return blake2b(found.astype(">u8").tobytes() + about.encode(), digest_size=DIGEST).hexdigest()
+    return blake2b(hashes.astype(">u8").tobytes() + about.encode(), digest_size=DIGEST).hexdigest()
 
 
 def record_of(output: Path) -> dict[str, Any] | None:
-    """Return an image's record; None where there is none that can be read."""
+    """Return an image's record; None if there is none or it cannot be read."""
     with suppress(SattransError):
         return read_manifest(record_path(output), "windows", VERSION)
     return None
 
 
-def known_seal(output: Path, told: Mapping[str, Any]) -> str | None:
-    """Return the seal in an image's record, if that is of the same file of the map, by its size and time."""
-    record = record_of(output)
-    return str(record["seal"]) if record and record["options"] == as_json(told) else None
-
-
 PENDING = "record.json"
-"""Of what lies unfinished: the record of the image that it will be."""
+"""The record of an unfinished image, among its chunks."""
 
 
-def settle(output: Path) -> None:
-    """Put a record beside its image that a kill between the two left behind."""
+def recover_record(output: Path) -> None:
+    """Put the record beside its image if a kill between the two steps left it behind."""
     pending = part_of(output) / PENDING
     if pending.is_file() and output.is_file():
         with open_raster(output) as image:
-            sealed = image.tags().get(TAG)
-        if read_manifest(pending, "windows", VERSION)["seal"] == sealed:
+            image_seal = image.tags().get(TAG)
+        if read_manifest(pending, "windows", VERSION)["seal"] == image_seal:
             pending.replace(record_path(output))
 
 
 def write_record(
-    path: Path, told: Mapping[str, Any], plan: WindowPlan, found: Digests, sealed: str, flat: FlatField
+    path: Path, options: Mapping[str, Any], plan: WindowPlan, hashes: Digests, map_seal: str, flat: FlatField
 ) -> None:
-    """Write the record of an image that was made with the options `told`."""
-    rows = ["".join(f"{int(value):016x}" for value in row) for row in found]
+    """Write the record of an image that was made with these options."""
+    rows = ["".join(f"{int(value):016x}" for value in row) for row in hashes]
     body = {
-        "options": dict(told),
+        "options": dict(options),
         "size": [plan.height, plan.width],
-        "seal": sealed,
+        "seal": map_seal,
         "windows": rows,
         "flat_field": flat.encode(),
     }
     write_manifest(path, "windows", VERSION, body)
 
 
-ANEW = "without --update, --overwrite makes it anew"
-"""What helps where an update does not."""
+REMAKE = "to make it again, give --overwrite without --update"
+"""What to do if an update is not possible."""
 
 
 def read_record(
-    output: Path, tags: Mapping[str, str], plan: WindowPlan, told: Mapping[str, Any], ours: frozenset[str]
+    output: Path, tags: Mapping[str, str], plan: WindowPlan, options: Mapping[str, Any], ignored: frozenset[str]
 ) -> tuple[Digests, FlatField]:
-    """Return the hashes that an image, which has these `tags`, was made from, and its flat field.
+    """Return the hashes of the map that an image was made from, and its flat field.
 
-    Raises `UsageError` where there is no record of it, or where it was made otherwise: of another size, or with
-    options that differ, but for those in `ours`, which tell one map's file from another's.
+    Args:
+        output: the image.
+        tags: its tags.
+        plan: the windows of the map as it is now.
+        options: the recorded options of this command.
+        ignored: the names of options that need not be the same.
+
+    Raises:
+        UsageError: there is no record of this image, or it was made from a map of another size or with other options.
     """
     path = record_path(output)
     if not path.is_file():
-        raise UsageError(f"--update {output}: {path} is not there, which says what it was made from: {ANEW}")
+        raise UsageError(f"--update {output}: its record {path} is missing; {REMAKE}")
     record = read_manifest(path, "windows", VERSION)
     if record["seal"] != tags.get(TAG):
-        raise UsageError(f"--update {output}: {path} is not the record of this image: {ANEW}")
+        raise UsageError(f"--update {output}: {path} is not the record of this image; {REMAKE}")
     if record["size"] != [plan.height, plan.width]:
-        high, wide = record["size"]
+        height, width = record["size"]
         raise UsageError(
-            f"--update {output}: it is {wide} wide × {high} high, the map now {plan.width} × {plan.height}: {ANEW}"
+            f"--update {output}: it is {width} wide × {height} high, the map is now {plan.width} × {plan.height}; "
+            f"{REMAKE}"
         )
-    for name, value in told.items():
-        if name not in ours and record["options"].get(name) != value:
+    for name, value in options.items():
+        if name not in ignored and record["options"].get(name) != value:
             raise UsageError(
-                f"--update {output}: it was made with {name} {record['options'].get(name)}, not {value}: "
-                f"take the same options; or {ANEW}"
+                f"--update {output}: it was made with {name} {record['options'].get(name)}, not {value}; "
+                f"give the same options, or {REMAKE}"
             )
     found = [[int(row[at : at + 16], 16) for at in range(0, len(row), 16)] for row in record["windows"]]
     return np.array(found, np.uint64), FlatField.decode(record["flat_field"])
 
 
-WORDS = {
-    "map": "of another map, or of this one before it changed",
-    "run_created": "by another run of that name",
+REASONS = {
+    "map": "from another map, or from this map before it changed",
+    "run_created": "by another run of the same name",
 }
-"""How an image was made where these options alone differ: what they hold is a hash and a time."""
+"""How an image was made if only these options differ, which hold a hash and a time."""
 
 
 @dataclass(frozen=True)
-class Former:
-    """An open image that was made before: of which map, window by window, and with which flat field."""
+class PreviousImage:
+    """An existing image, open for an update: the hashes of its map's windows, and its flat field."""
 
     path: Path
     image: Raster
@@ -155,70 +158,134 @@ class Former:
 
     @property
     def name(self) -> str:
-        """What tells it from others."""
+        """The file's name and the seal of its map."""
         return f"{self.path.name} ({self.image.tags()[TAG]})"
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Return the bands of a part of it, alpha included."""
+        """Return all bands of a window, (bands, H, W), with alpha if there is one."""
         try:
             return self.image.read(window).astype(np.uint8, copy=False)
         except RasterError as error:
-            raise RasterError(f"--update {self.path}: a part of it cannot be read: {ANEW}") from error
+            raise RasterError(f"--update {self.path}: part of it cannot be read; {REMAKE}") from error
 
 
 @contextmanager
-def former(path: Path, told: Mapping[str, Any], plan: WindowPlan, bands: int) -> Iterator[Former]:
-    """Open an image that is there for an update. Raises `UsageError` where it is damaged, or was made otherwise."""
-    settle(path)
+def open_previous(path: Path, options: Mapping[str, Any], plan: WindowPlan, bands: int) -> Iterator[PreviousImage]:
+    """Open an existing image for an update. Raises `UsageError` if it is damaged or was made with other options."""
+    recover_record(path)
     with open_raster(path) as image:
         if not is_whole(path):
-            raise UsageError(f"--update {path}: it is damaged, its end is missing: {ANEW}")
-        found = read_record(path, image.tags(), plan, told, frozenset({"map"}))
+            raise UsageError(f"--update {path}: the image is damaged, its end is missing; {REMAKE}")
+        found = read_record(path, image.tags(), plan, options, frozenset({"map"}))
         if image.bands != bands:
-            raise UsageError(f"--update {path}: it has {image.bands} bands, not {bands}: {ANEW}")
-        yield Former(path, image, *found)
-
-
-def image_finished(
-    output: Path,
-    told: Mapping[str, Any],
-    creation: Creation,
-    sealed: Callable[[], str],
-    updatable: Callable[[], bool],
-) -> bool:
-    """Say whether an image stands there, made as it is `told`. Raises `OutputExists` where it was made otherwise.
-
-    Of the map its contents count: `sealed` reads it, which is done only where nothing else differs, and the map's
-    file is not the one in the image's record. `updatable` says whether an update could take over what stands there.
-    Raises `RasterError` for an image that was cut short.
-    """
-    settle(output)
-    made_with = options_of(output)
-    if made_with is None or "map" not in made_with:  # not there, or not ours
-        return is_finished(output, told, creation)
-    check_whole(output)
-    asked = as_json(creation.added_to({**told, "map": made_with["map"]}))
-    check_same_options(output, made_with, asked, WORDS)
-    asked["map"] = known_seal(output, told) or sealed()
-    if asked["map"] != made_with["map"]:
-        record = record_of(output)
-        if record and record["seal"] == made_with["map"]:
-            was, now = record["options"]["map"][0], told["map"][0]
-            of = "this map as it was before" if was == now else f"another map, {was}"
-            raise OutputExists(f"{output} was made of {of}: {_remedy(output, asked, updatable())}")
-    return is_finished(output, {**told, "map": asked["map"]}, creation, WORDS)
-
-
-def _remedy(output: Path, asked: Mapping[str, Any], updatable: bool) -> str:
-    """Return how to come from an image of another map to that of this one, what was begun of it taken up."""
-    begun = begun_with(output) or {}
-    if {**begun, UPDATE: None} == {**asked, UPDATE: None}:
-        option = f"--update {output}" if UPDATE in begun else "--overwrite"
-        return f"with {option} the same command goes on with what lies unfinished in {part_of(output)}"
-    if updatable:
-        return f"--update {output} makes anew what differs, --overwrite all of it"
-    return "choose another output, or --overwrite to replace it"
+            raise UsageError(f"--update {path}: the image has {image.bands} bands, not {bands}; {REMAKE}")
+        yield PreviousImage(path, image, *found)
 
 
 UPDATE = "update"
-"""Of what lies unfinished: the image that it updates."""
+"""The option of an unfinished image that names the image it updates."""
+
+
+class GeneratedImage(GeoTiffOutput):
+    """A generated image.
+
+    Of its map the contents count, not the file: the map is read for its seal only if nothing else differs and the file
+    is not the one in the record of the image.
+
+    Args:
+        path: the GeoTIFF.
+        options: the recorded options, with the map's file under "map".
+        seal: reads the map and returns the seal of its contents.
+        updatable: whether an update could take over the finished image.
+        update: the image that is updated, if one is.
+        creation: how it is encoded.
+        overwrite: see `Output`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        options: Mapping[str, Any],
+        seal: Callable[[], str],
+        updatable: Callable[[], bool],
+        update: PreviousImage | None = None,
+        *,
+        creation: Creation | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        super().__init__(path, options, creation=creation, overwrite=overwrite, reasons=REASONS)
+        self._file_options, self._seal, self._updatable, self._update = options, seal, updatable, update
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The recorded options, with the seal of the map."""
+        return self._with_map(self._seal())
+
+    @property
+    def unfinished_options(self) -> Mapping[str, Any]:
+        """Those, and the image that is updated."""
+        return {**self.options, UPDATE: self._update.name} if self._update else self.options
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the image is updated in place."""
+        return self._update is not None and self.path.exists() and self.path.samefile(self._update.path)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether an image of other options makes way: an update of another image has other pixels, too."""
+        if self.overwrite or self.in_place:
+            return True
+        begun = self._begun()
+        return self._update is not None and begun.get(UPDATE, self._update.name) != self._update.name
+
+    def is_finished(self, dry_run: bool = False) -> bool:
+        """See `Output`. An image of other options that is updated in place is not finished."""
+        try:
+            return super().is_finished(dry_run)
+        except OutputExists:
+            if self.in_place:
+                return False
+            raise
+
+    def compare(self, recorded: Mapping[str, Any]) -> SattransError | None:
+        """See `Output`. Another map counts last, as it is read for that."""
+        if "map" not in recorded:
+            return difference(self.path, recorded, self._options)
+        refusal = difference(self.path, recorded, self._with_map(recorded["map"]), self.reasons)
+        if refusal:
+            return refusal
+        record = record_of(self.path)
+        same_file = record is not None and record["options"] == as_json(self._file_options)
+        options = self._with_map(record["seal"]) if record and same_file else self.options
+        if options["map"] == recorded["map"]:
+            return None
+        if record is None or record["seal"] != recorded["map"]:
+            return difference(self.path, recorded, options, self.reasons)
+        before, now = record["options"]["map"][0], self._file_options["map"][0]
+        source = "this map before it changed" if before == now else f"another map, {before}"
+        return OutputExists(f"{self.path} was made from {source}; {self._remedy(options)}")
+
+    def _remedy(self, options: Mapping[str, Any]) -> str:
+        """Return how to turn an image of another map into that of this one."""
+        begun = self._begun()
+        if {**begun, UPDATE: None} == {**as_json(options), UPDATE: None}:
+            option = f"--update {self.path}" if UPDATE in begun else "--overwrite"
+            return f"{RESUME} with {option}: {self.unfinished} holds its unfinished image"
+        if self._updatable():
+            return f"--update {self.path} makes the changed parts again, --overwrite all of it"
+        return REPLACE
+
+    def recover(self) -> None:
+        """Put the record of the finished image beside it, and remove its chunks."""
+        if self.needs_recovery():
+            recover_record(self.path)
+        super().recover()
+
+    def _with_map(self, map_: str) -> dict[str, Any]:
+        return {**self._options, "map": map_}
+
+    def _begun(self) -> Mapping[str, Any]:
+        with suppress(SattransError):
+            return self.read_unfinished() or {}
+        return {}

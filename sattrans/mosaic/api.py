@@ -18,18 +18,19 @@ from sattrans.mosaic.options import MAX_DEFAULT_WORKERS, Method, MosaicOptions
 from sattrans.mosaic.tiles import MosaicTile, PixelFormat, find_tiles, inspect_tiles
 from sattrans.raster.cog.disk_space import check_room
 from sattrans.raster.cog.options import parse_creation
-from sattrans.raster.cog.writer import Layout, check_begun, is_finished, row_writer
+from sattrans.raster.cog.output import GeoTiffOutput
+from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.open import session
 from sattrans.raster.window import Window
-from sattrans.utils.atomic import check_takes_files
+from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import progress_bar
 from sattrans.utils.executor import as_done, executor, processors
 from sattrans.utils.hashing import fingerprint
 from sattrans.utils.options import recorded
 from sattrans.utils.version import __version__
 
-WORDS = {"tiles": "of other tiles, or of these before they changed"}
-"""How a mosaic was made where its tiles' hash alone differs."""
+REASONS = {"tiles": "from other tiles, or from these tiles before they changed"}
+"""How a mosaic was made if only the hash of its tiles differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,10 @@ def mosaic(
             "tiles": _identity(paths, found),
             "blend": method,
         }
-        if not overwrite and is_finished(output, resolved, creation, WORDS):
+        image = GeoTiffOutput(output, resolved, creation=creation, overwrite=overwrite, reasons=REASONS)
+        if image.is_finished(dry_run):
             return result(made=False)
-        check_takes_files(output)
+        check_writable(output)
         with executor(workers) as pool:
             layout = _layout(plan, found, pixel_format, is_map, datasets, pool)
         all_valid = not any(tile.has_alpha or tile.format.nodata is not None for tile in found)
@@ -117,9 +119,9 @@ def mosaic(
         needed = estimate(joiner, output, creation, workers)
         check_room(output, needed.disk)
         if dry_run:
-            check_begun(output, resolved, overwrite, creation, words=WORDS)
+            image.check()
             return result(made=False, needed=needed)
-        with row_writer(output, layout, resolved, overwrite, creation, words=WORDS) as writer:
+        with row_writer(image, layout) as writer:
             missing, total = writer.missing(), len(layout.pieces)
             with (
                 executor(workers) as pool,

@@ -25,7 +25,7 @@ def finished(job: Prepared) -> Tileset | None:
     what = _changed_since(done, job)
     if what:
         raise OutputExists(
-            f"{job.folder} was made from other inputs ({what}): choose another output, or --overwrite to replace it"
+            f"{job.folder} was made from other inputs ({what}); choose another output, or replace it with --overwrite"
         )
     missing = [path for t in done.tiles for path in (t.image, t.map) if path and not (job.folder / path).is_file()]
     if missing:
@@ -51,7 +51,7 @@ def _changed_since(done: Tileset, job: Prepared) -> str:
     if gone:
         return f"{_as_typed(min(gone))} is gone since"
     if done.palette != job.palette:
-        return f"classes {done.palette} there, {job.palette} now, or other colours"
+        return f"classes {done.palette} before, {job.palette} now, or other colours"
     places = {source.record.id: source.record.georeference for source in job.sources}
     for scene in done.scenes.values():
         if scene.georeference != places.get(scene.id):
@@ -59,8 +59,8 @@ def _changed_since(done: Tileset, job: Prepared) -> str:
     splits = {f"{cell.scene}_{cell.cell.k}": cell.split for cell in job.plan.cells}
     for tile in done.tiles:
         if tile.split != splits.get(tile.id):
-            return f"tile {tile.id} is {tile.split} there, {splits.get(tile.id, 'in no split')} now"
+            return f"tile {tile.id} is {tile.split} before, {splits.get(tile.id, 'in no split')} now"
     listed = [dropped.get(NO_SPLIT[job.plan.scheme], 0) for dropped in (done.manifest["dropped"], job.plan.dropped)]
     if listed[0] == listed[1]:
         return ""
-    return f"{counted(listed[0], 'cell was', 'cells were')} in no split there, {counted(listed[1], 'is', 'are')} now"
+    return f"{counted(listed[0], 'cell was', 'cells were')} in no split before, {counted(listed[1], 'is', 'are')} now"

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writing, locks, hashes and manifests."""
+"""Files that are whole or absent: written under another name and renamed."""
 
 import json
 import os
@@ -13,11 +13,11 @@ from typing import Any
 from sattrans.errors import OptionError
 
 PART = ".part"
-"""What is appended to the name of a thing that is not finished."""
+"""The suffix of an unfinished file."""
 
 
 def part_of(path: Path) -> Path:
-    """Return the path that `path` has until it is finished."""
+    """Return the path of the unfinished file that becomes `path`."""
     return path.with_name(path.name + PART)
 
 
@@ -25,12 +25,13 @@ _held: set[Path] = set()
 
 
 def is_writing() -> bool:
-    """Say whether this process holds an output, or has a file half written: whether there is something to leave."""
+    """Whether this process holds the lock of an output or has an unfinished file: a stop interrupts something then."""
     return bool(_held)
 
 
 @contextmanager
-def _holding(path: Path) -> Iterator[None]:
+def holding(path: Path) -> Iterator[None]:
+    """Note that this process is writing to `path`; see `is_writing`."""
     _held.add(path)
     try:
         yield
@@ -40,7 +41,7 @@ def _holding(path: Path) -> Iterator[None]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Name the file in an error that does not: a full disk does not say where it is full."""
+    """Add the file's name to an error that lacks it, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -51,10 +52,10 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a `.part` path to write to; at the end it takes the name `path`, after an error it is removed."""
+    """Yield a `.part` path to write to; it is renamed to `path` at the end, or removed after an error."""
     part = part_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _holding(part):
+    with holding(part):
         try:
             with naming(path):
                 yield part
@@ -66,7 +67,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` whole, and make sure it is on the disk."""
+    """Write a file whole, and wait until it is on the disk."""
     with atomic(path) as part, part.open("wb") as file:
         file.write(data)
         file.flush()
@@ -74,23 +75,23 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def put(path: Path, data: bytes) -> None:
-    """Write `data` to `path` whole, and wait for no disk: for many files that one call of `sync` follows."""
-    if not _put_nameless(path, data):
+    """Write a file whole without waiting for the disk: for many files that one call of `sync` follows."""
+    if not _write_unnamed(path, data):
         with atomic(path) as part:
             part.write_bytes(data)
 
 
-def _put_nameless(path: Path, data: bytes) -> bool:
-    """Write a file that gets its name once it is whole, as Linux has it; return False where that cannot be.
+def _write_unnamed(path: Path, data: bytes) -> bool:
+    """Write a file that gets its name once it is whole (Linux, O_TMPFILE); return False if that is not possible.
 
-    Nothing is left of one that was killed. And threads that fill one folder do not wait for each other: a file
-    that is made under one name and renamed holds the folder's lock twice, and on ext4 for long.
+    A kill leaves nothing behind. And threads that fill one folder do not wait for each other: to make a file under one
+    name and rename it takes the folder's lock twice, on ext4 for a long time.
     """
     if not hasattr(os, "O_TMPFILE") or path.exists():
         return False
     try:
         handle = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
-    except OSError:  # the folder is not there, or its file system knows no such files
+    except OSError:  # the folder is absent, or its file system has no unnamed files
         return False
     with naming(path), open(handle, "wb") as file:  # noqa: PTH123  a handle has no path
         file.write(data)
@@ -104,13 +105,13 @@ def _put_nameless(path: Path, data: bytes) -> bool:
 
 
 def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
-    """Write `value` as JSON (UTF-8, keys in their order, no NaN), atomically."""
+    """Write `value` as JSON, whole: UTF-8, keys in their order, no NaN."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
 
 
 def sync(*paths: Path) -> None:
-    """Make sure that files and folders are on the disk before something says that they are."""
+    """Wait until files and folders are on the disk, before something says that they are there."""
     for path in paths:
         with suppress(FileNotFoundError):
             handle = os.open(path, os.O_RDONLY)
@@ -121,39 +122,39 @@ def sync(*paths: Path) -> None:
 
 
 def sync_all() -> None:
-    """Make sure that all that was written is on the disk: for thousands of files, where each alone would cost 10 ms."""
+    """Wait until everything that was written is on the disk: for thousands of files, at 10 ms each one by one."""
     if hasattr(os, "sync"):
         os.sync()
 
 
 def now() -> str:
-    """Return the time as manifests keep it: UTC, ISO 8601, to the microsecond.
+    """Return the time for a manifest: UTC, ISO 8601, to the microsecond.
 
-    `SOURCE_DATE_EPOCH` (https://reproducible-builds.org/specs/source-date-epoch), where it is set, is taken
-    instead of the clock: the same command then writes the same bytes.
+    If `SOURCE_DATE_EPOCH` is set (https://reproducible-builds.org/specs/source-date-epoch), it replaces the clock, so
+    that the same command writes the same bytes.
     """
-    told = os.environ.get("SOURCE_DATE_EPOCH", "")
-    time = datetime.fromtimestamp(int(told), UTC) if told.isdecimal() else datetime.now(UTC)
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    time = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
     return time.isoformat(timespec="microseconds")
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder, if it is there."""
+    """Delete a file or a folder, if there is one; of a link, the link itself."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
 
-def check_takes_files(path: Path) -> None:
-    """Raise `OptionError` where no file can be made at `path`, its folders made first; nothing is left behind."""
+def check_writable(path: Path) -> None:
+    """Raise `OptionError` if no file can be made at `path` and in its folders. Leaves nothing behind."""
     folder = path.parent
     try:
         folder = next(parent for parent in path.parents if parent.exists())
         if not folder.is_dir():
-            raise OptionError(f"{folder} is a file, nothing can lie in it: choose another output")
+            raise OptionError(f"{folder} is a file, not a folder; choose another output")
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
         where = folder if folder.parts else Path.cwd()
-        raise OptionError(f"{where} takes no files of ours ({error.strerror}): choose another output") from None
+        raise OptionError(f"cannot write to {where} ({error.strerror}); choose another output") from None

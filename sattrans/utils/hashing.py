@@ -1,4 +1,4 @@
-"""utils.hashing."""
+"""Hashes of files and texts."""
 
 import hashlib
 from collections.abc import Iterable
@@ -6,18 +6,18 @@ from pathlib import Path
 
 
 def sha256(path: Path) -> str:
-    """Return the hex SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_of(*texts: str) -> str:
-    """Return one short hash over texts, in their order."""
+    """Return a short hash of texts in their order, 32 hex digits."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """Return one short hash over the names, sizes and times of files: a changed input is noticed, unread."""
+    """Return a short hash of the names, sizes and times of files, 16 hex digits: it shows a change without reading."""
     digest = hashlib.sha256()
     for path in paths:
         stat = path.stat()

@@ -1,4 +1,4 @@
-"""utils.lock."""
+"""Locks: an output has one writer at a time."""
 
 import os
 import socket
@@ -7,54 +7,56 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sattrans.errors import LockedError
-from sattrans.utils.atomic import _holding, check_takes_files, naming
+from sattrans.utils.atomic import check_writable, holding, naming
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Hold `folder` as its one writer; raise `LockedError`, naming the holder, where another has it.
+def lock(path: Path) -> Iterator[None]:
+    """Hold an output as its one writer.
 
-    Raises `OptionError` where nothing can be written beside it.
+    The lock is a file beside the output, `.<name>.lock`, with the process and host of the writer; it is removed at the
+    end. A writer that was killed does not block: the system drops its lock.
 
-    The lock is a file beside the folder, `.<name>.lock`: it holds the pid and host of who writes and is
-    removed when they are done. A holder that was killed does not block: the system drops its lock.
+    Raises:
+        LockedError: another process holds it; the message names that process.
+        OptionError: no file can be made beside the output.
     """
     from filelock import FileLock, Timeout
 
-    path = _lock_of(folder)
-    check_takes_files(path)
-    with _holding(folder):
-        new_parent = not folder.parent.exists()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(path, blocking=False)
+    file = _lock_of(path)
+    check_writable(file)
+    with holding(path):
+        new_parent = not path.parent.exists()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file_lock = FileLock(file, blocking=False)
         try:
-            held.acquire()
+            file_lock.acquire()
         except Timeout:
             try:
-                holder = path.read_text().strip()
+                holder = file.read_text().strip()
             except OSError:
                 holder = ""
             raise LockedError(
-                f"{folder} is being written by {holder or 'another process'}: wait for it, or stop it"
+                f"{path} is being written by {holder or 'another process'}; wait for it, or stop it"
             ) from None
         try:
-            with naming(path):
-                path.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            with naming(file):
+                file.write_text(f"process {os.getpid()} on {socket.gethostname()}")
             yield
         finally:
-            path.unlink(missing_ok=True)
-            held.release()
-            if new_parent:  # and nothing came of it: leave nothing behind
+            file.unlink(missing_ok=True)
+            file_lock.release()
+            if new_parent:  # removed again if it is empty
                 with suppress(OSError):
-                    folder.parent.rmdir()
+                    path.parent.rmdir()
 
 
-def _lock_of(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
-def check_unlocked(folder: Path) -> None:
-    """Raise `LockedError` where another process writes to `folder`; nothing is made."""
-    if _lock_of(folder).exists():
-        with lock(folder):
+def check_unlocked(path: Path) -> None:
+    """Raise `LockedError` if another process writes to the output; make nothing."""
+    if _lock_of(path).exists():
+        with lock(path):
             pass

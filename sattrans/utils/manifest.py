@@ -1,4 +1,4 @@
-"""utils.manifest."""
+"""Manifests: JSON files that say what a file or folder is, which version of the format, and how it was made."""
 
 import json
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from sattrans.utils.atomic import part_of, write_json
 
 
 def begun_of(path: Path) -> Path:
-    """Return the path of the manifest that stands for `path` while its folder is being filled."""
+    """Return the name that the manifest `path` has while its folder is being filled."""
     return path.with_name(path.name + ".begun")
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Say whether a folder was being filled when it was left: by a manifest that has no finished one beside it."""
+    """Whether a folder holds the manifest of an unfinished folder, and not the finished one beside it."""
     begun = folder.glob(begun_of(Path("*.json")).name)
     return any(not path.with_suffix("").exists() for path in begun)
 
@@ -29,35 +29,38 @@ def write_manifest(path: Path, kind: str, version: int, body: Mapping[str, Any])
 
 
 def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
-    """Read a manifest of this kind; raise `SattransError` where it is another kind, newer, or damaged."""
+    """Read a manifest. Raises `SattransError` if it is of another kind or version, or damaged."""
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SattransError(f"{path} cannot be read as a sattrans manifest: {error}") from error
     if not isinstance(body, dict) or body.get("format") != f"sattrans.{kind}":
-        raise SattransError(f"{path} is no sattrans {kind}")
+        raise SattransError(f"{path} is not a sattrans {kind}")
     if body.get("version") != version:
         made_by = body.get("created_by", "another version of sattrans")
         raise SattransError(
-            f"{path} has format version {body.get('version')}, this sattrans reads {version}: "
-            f"it was made by {made_by}; make it again, or use that version"
+            f"{path} has format version {body.get('version')}, and this sattrans reads version {version}; "
+            f"it was made by {made_by}: make it again, or use that version"
         )
     return body
 
 
 def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as they come back from a file: tuples as lists, keys as strings."""
+    """Return options as JSON gives them back: tuples as lists, keys as strings."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(options)))
     return plain
 
 
-def _said(value: Any) -> str:
-    """Return an option's value as a person would say it."""
+def format_value(value: Any) -> str:
+    """Return an option's value for a message: none, yes, no, numbers and names with commas between."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_said(part)}" for key, part in value.items()) or "none"
+        return ", ".join(f"{key} {format_value(part)}" for key, part in value.items()) or "none"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+_said = format_value
 
 
 def check_same_options(
@@ -73,19 +76,19 @@ def check_same_options(
     keys = {**made_with, **asked}
     if 2 * len(made_with.keys() & asked.keys()) < len(keys):  # versions of one command share most of their options
         raise OutputExists(
-            f"{where} was made by another sattrans command: choose another output, or --overwrite to replace it"
+            f"{where} was made by another sattrans command; choose another output, or replace it with --overwrite"
         )
     differing = [key for key in keys if made_with.get(key) != asked.get(key)]
     in_words = [words[key] for key in differing if words and key in words]
     if in_words and len(in_words) == len(differing):
         raise OutputExists(
-            f"{where} was made {' and '.join(in_words)}: choose another output, or --overwrite to replace it"
+            f"{where} was made {' and '.join(in_words)}; choose another output, or replace it with --overwrite"
         )
     differing = [key for key in differing if not words or key not in words]
     if differing:
-        told = "; ".join(f"{key}: {_said(made_with.get(key))} there, {_said(asked.get(key))} now" for key in differing)
+        told = "; ".join(f"{key}: {_said(made_with.get(key))} before, {_said(asked.get(key))} now" for key in differing)
         raise OutputExists(
-            f"{where} was made with other options ({told}): choose another output, or --overwrite to replace it"
+            f"{where} was made with other options ({told}); choose another output, or replace it with --overwrite"
         )
 
 

@@ -145,7 +145,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("train", "--seed", "-1"), 2, "--seed must be at least 0, got -1"),
         (("demo", "--seed", "-1"), 2, "--seed must be at least 0, got -1"),
         (("tile", "f", "--size", "64", "--workers", "many"), 2, "--workers.: Input should be a valid integer"),
-        (("tile", "f", "--size", "64", "-o", "text.tif/t"), 2, "text.tif is a file, nothing can lie in it: choose"),
+        (("tile", "f", "--size", "64", "-o", "text.tif/t"), 2, "text.tif is a file, not a folder; choose"),
         (("train",), 2, "no tileset in tiles/: make one with sattrans tile"),
         (("train", "--data", "f"), 2, "is no tileset"),
         (("train", "--model", "pix3pix"), 2, "no tileset|did you mean"),

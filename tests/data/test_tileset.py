@@ -150,7 +150,7 @@ def test_a_folder_that_is_no_tileset_is_refused(tmp_path):
 
 def test_a_manifest_of_something_else_is_refused(folder):
     (folder / MANIFEST).write_text((folder / MANIFEST).read_text().replace("sattrans.tileset", "sattrans.run"))
-    with pytest.raises(SattransError, match="is no sattrans tileset"):
+    with pytest.raises(SattransError, match="is not a sattrans tileset"):
         Tileset.open(folder)
 
 

@@ -138,7 +138,7 @@ def test_a_failing_command_ends_it(tmp_path):
 def test_other_options_are_refused(made):
     folder, _, _ = made
     other = DemoOptions(seed=1)
-    with pytest.raises(OutputExists, match="seed: 0 there, 1 now"):
+    with pytest.raises(OutputExists, match="seed: 0 before, 1 now"):
         demo(folder, other, run=command.run_step)
 
 
@@ -191,5 +191,5 @@ def test_a_dry_run_lists_the_commands_and_writes_nothing(made, tmp_path):
     planned = demo(tmp_path / "demo", TINY, run=command.run_step, dry_run=True)
     assert [step.arguments[0] for step in planned.steps] == VERBS
     assert not list(tmp_path.iterdir())
-    with pytest.raises(OutputExists, match="seed: 0 there, 1 now"):
+    with pytest.raises(OutputExists, match="seed: 0 before, 1 now"):
         demo(made[0], DemoOptions(seed=1), run=command.run_step, dry_run=True)

@@ -62,7 +62,7 @@ def test_ctrl_c_at_any_moment_is_one_line(place, tmp_path, seconds):
         return  # it was done
     assert process.returncode == 130
     begun = (tmp_path / "o.tif.part").is_dir()
-    assert error_line(told) == f"error: {'stopped; the same command goes on where it was' if begun else 'interrupted'}"
+    assert error_line(told) == f"error: {'stopped; to resume, repeat the command' if begun else 'interrupted'}"
     assert not list(tmp_path.glob(".*"))
 
 

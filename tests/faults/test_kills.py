@@ -76,7 +76,7 @@ def test_ctrl_c_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, workers
     _, told = process.communicate()
     assert process.returncode == 130
     errors = [line for line in told.splitlines() if not line.startswith("dataset folder in ")]
-    assert errors == ["error: stopped; the same command goes on where it was"]
+    assert errors == ["error: stopped; to resume, repeat the command"]
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "t" / "images").iterdir()}
     finish([*command, tmp_path / "out" / "t"])
     # What was finished was not written again, but for the rows that were under way.

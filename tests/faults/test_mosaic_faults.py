@@ -100,7 +100,7 @@ def test_ctrl_c_is_told_in_a_line_and_the_same_command_goes_on(tiles, whole, tmp
     process.send_signal(signal.SIGINT)
     _, told = process.communicate()
     assert process.returncode == 130
-    assert error_line(told) == "error: stopped; the same command goes on where it was"
+    assert error_line(told) == "error: stopped; to resume, repeat the command"
     assert run(command(tiles, tmp_path / "m.tif")).returncode == 0
     assert_same(tmp_path / "m.tif", whole)
 
@@ -139,7 +139,7 @@ def test_a_file_that_may_not_grow(tiles, whole, tmp_path, most):
     done = run([sys.executable, "-c", LIMITED, str(most), *command(tiles, output)[3:]])
     assert done.returncode == 1
     line = error_line(done.stderr)
-    assert line.startswith(f"error: {output.parent}") and "File too large" in line
+    assert str(output.parent) in line and "File too large" in line
     assert not output.exists()
     kept = {path: path.stat().st_mtime_ns for path in output.parent.glob("m.tif.part/*-*.tif")}
     if most > 5_000_000:
@@ -179,8 +179,8 @@ def test_a_disk_that_fills_up(tiles, whole, tmp_path, room):
     done = run(["unshare", "-m", "sh", "-c", FULL, "sh", room, mounted, output, *arguments])
     assert done.returncode == 0, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and errors[0].startswith(f"error: {mounted}")
-    assert "No space left on device" in errors[0] and "same command" in errors[0]
+    assert len(errors) == 1 and str(mounted) in errors[0]
+    assert "No space left on device" in errors[0] and "repeat the command" in errors[0]
     assert "Traceback" not in done.stderr
     assert_same(tmp_path / "copy.tif", whole)
 
@@ -216,7 +216,7 @@ def test_tiles_that_changed_since_it_was_killed_are_refused(tiles, tmp_path):
     (own / "t000.tif").touch()
     done = run(command(own, tmp_path / "m.tif"))
     assert done.returncode == 2
-    assert "was made of other tiles, or of these before they changed" in error_line(done.stderr)
+    assert "was made from other tiles, or from these tiles before they changed" in error_line(done.stderr)
     assert run(command(own, tmp_path / "m.tif", "--overwrite")).returncode == 0
 
 
@@ -242,7 +242,7 @@ app()
 @pytest.mark.parametrize(
     ("action", "told"),
     [
-        ("Path({!r}).touch()", "tiles changed while they were joined"),
+        ("Path({!r}).touch()", "tiles changed while the mosaic was made"),
         ("Path({!r}).unlink()", "t065.tif"),
         ("Path({!r}).write_bytes(b'II*\\0')", "t"),
     ],

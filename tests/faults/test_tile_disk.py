@@ -146,7 +146,7 @@ def test_a_file_that_may_not_grow(place, tmp_path, workers, most):
     assert done.returncode == 1
     line = error_line(done.stderr)
     assert line.startswith(f"error: {tmp_path / 'out'}")
-    assert line.endswith(": File too large: make room, then run the same command again")
+    assert line.endswith(": File too large; free some space, then repeat the command")
     assert not (tmp_path / "out" / "t" / "tileset.json").exists()
     for output in (tmp_path / "out" / "t", tmp_path / "whole"):
         tiled(output, *arguments[1:-1])
@@ -184,7 +184,7 @@ def test_a_disk_that_is_full(place, tmp_path, room, output):
     assert done.returncode == 0, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and errors[0].startswith(f"error: {mounted}")
-    assert errors[0].endswith(": No space left on device: make room, then run the same command again")
+    assert errors[0].endswith(": No space left on device; free some space, then repeat the command")
     assert "Traceback" not in done.stderr
     tiled(tmp_path / "whole", place, "--size", 64)
     assert tree(tmp_path / "copy") == tree(tmp_path / "whole")
@@ -210,7 +210,7 @@ def test_a_folder_that_may_not_be_written(place, tmp_path):
     closed.chmod(0o555)
     done = run([*command, closed / "t"], preexec_fn=powerless)
     assert done.returncode == 2
-    refused = f"error: {closed} takes no files of ours (Permission denied): choose another output"
+    refused = f"error: cannot write to {closed} (Permission denied); choose another output"
     assert error_line(done.stderr) == refused
     closed.chmod(0o755)
     assert list(closed.iterdir()) == []

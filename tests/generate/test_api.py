@@ -91,7 +91,7 @@ def test_tiles_in_a_folder_join_to_the_same_place(run, tmp_path):
     joined = mosaic(tmp_path / "parts", tmp_path / "joined.tif")
     whole = generate(map_, tmp_path / "whole.tif", run.folder).output
     for make in (lambda: mosaic(tmp_path / "parts", whole), lambda: generate(map_, joined.output, run.folder)):
-        with pytest.raises(OutputExists, match=r"\.tif was made by another sattrans command: [^(;]*--overwrite"):
+        with pytest.raises(OutputExists, match=r"\.tif was made by another sattrans command; [^(;]*--overwrite"):
             make()
     with rasterio.open(joined.output) as a, rasterio.open(whole) as b:
         assert (a.height, a.width, a.transform, a.crs) == (b.height, b.width, b.transform, b.crs)

@@ -16,9 +16,9 @@ from sattrans.utils.atomic import part_of
 from sattrans.utils.lock import lock
 
 CLOSED = Path("/proc")
-"""A folder that takes no files, whoever asks."""
+"""A folder in which nobody can make a file."""
 
-needs_proc = pytest.mark.skipif(not (CLOSED / "self").is_dir(), reason="needs a folder that takes no files")
+needs_proc = pytest.mark.skipif(not (CLOSED / "self").is_dir(), reason="needs a folder in which nobody can make a file")
 
 
 def tree(folder):
@@ -53,9 +53,9 @@ def stopped(*_):
 def test_what_is_refused_then_is_refused_now(run, refused, tmp_path, monkeypatch):
     map_, output = write_map(tmp_path / "map.tif"), tmp_path / "sat.tif"
     made(run, map_, "-o", output)
-    assert "blend: bands there, none now" in refused(map_, "-o", output, "--blend", "none")
+    assert "blend: bands before, none now" in refused(map_, "-o", output, "--blend", "none")
     assert "the preview is a PNG" in refused(map_, "-o", tmp_path / "b.tif", "--preview", tmp_path / "p.jpg")
-    assert "map.tif is a file, nothing can lie in it" in refused(map_, "-o", map_ / "x.tif")
+    assert "map.tif is a file, not a folder" in refused(map_, "-o", map_ / "x.tif")
     assert "is the map itself" in refused(map_, "-o", map_)
     assert "no such image" in refused(map_, "-o", tmp_path / "b.tif", "--update", tmp_path / "no.tif")
     assert "with seed 0, not 7" in refused(map_, "-o", tmp_path / "b.tif", "--update", output, "--seed", 7)
@@ -71,7 +71,7 @@ def test_what_is_refused_then_is_refused_now(run, refused, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(Stream, "write", stopped)
         assert generate(run, map_, "-o", tmp_path / "c.tif").exit_code == 130
-    assert "blend: bands there, none now" in refused(map_, "-o", tmp_path / "c.tif", "--blend", "none")
+    assert "blend: bands before, none now" in refused(map_, "-o", tmp_path / "c.tif", "--blend", "none")
     assert generate(run, map_, "-o", tmp_path / "c.tif", "--dry-run").exit_code == 0
 
 
@@ -79,7 +79,7 @@ def test_what_is_refused_then_is_refused_now(run, refused, tmp_path, monkeypatch
 def test_a_folder_that_takes_no_files_is_named_before_any_work(run, refused, tmp_path, monkeypatch):
     map_ = write_map(tmp_path / "map.tif")
     monkeypatch.setattr("sattrans.maps.raster_map.PixelMap.check", stopped)
-    told = r"/proc takes no files of ours (No such file or directory): choose another output"
+    told = "cannot write to /proc (No such file or directory); choose another output"
     for output in (CLOSED / "o.tif", CLOSED / "a" / "o.tif", CLOSED / "parts"):
         assert refused(map_, "-o", output) == f"error: {told}"
     line = refused(map_, "-o", tmp_path / "o.tif", "--preview", CLOSED / "p.png")
@@ -157,12 +157,12 @@ def test_mosaic_refuses_dry_what_it_refuses(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(RowWriter, "missing", stopped)
         assert sattrans("mosaic", tiles, "-o", output).exit_code == 130
-    assert "blend: feather there, mean now" in refused("-o", output, "--blend", "mean")
+    assert "blend: feather before, mean now" in refused("-o", output, "--blend", "mean")
     assert sattrans("mosaic", tiles, "-o", output).exit_code == 0
-    assert "blend: feather there, mean now" in refused("-o", output, "--blend", "mean")
+    assert "blend: feather before, mean now" in refused("-o", output, "--blend", "mean")
     assert "nothing to do" in sattrans("mosaic", tiles, "-o", output, "--dry-run").stdout
-    assert "is a file, nothing can lie in it" in refused("-o", output / "m.tif")
+    assert "is a file, not a folder" in refused("-o", output / "m.tif")
     with lock(part_of(tmp_path / "n.tif")):
         assert "is being written by process" in refused("-o", tmp_path / "n.tif", where=tiles)
     if CLOSED.is_dir():
-        assert "/proc takes no files of ours" in refused("-o", CLOSED / "m.tif")
+        assert "cannot write to /proc" in refused("-o", CLOSED / "m.tif")

@@ -30,7 +30,7 @@ def test_a_finished_image_is_left_alone_and_other_options_are_refused(run, tmp_p
     first = generate(map_, tmp_path / "sat.tif", run.folder)
     before = first.output.read_bytes()
     assert not generate(map_, tmp_path / "sat.tif", run.folder).made
-    with pytest.raises(OutputExists, match="blend: bands there, none now"):
+    with pytest.raises(OutputExists, match="blend: bands before, none now"):
         generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"))
     assert first.output.read_bytes() == before
     assert generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(blend="none"), overwrite=True).made
@@ -59,10 +59,10 @@ def test_a_map_counts_as_changed_by_its_contents_and_place_not_by_its_time(run, 
     write_raster(map_, values, "EPSG:32652", PLACE, compress="DEFLATE")
     assert not generate(map_, image, run.folder).made
     write_raster(map_, values, "EPSG:32652", PLACE @ Affine.translation(1, 0))
-    with pytest.raises(OutputExists, match="as it was before"):
+    with pytest.raises(OutputExists, match="this map before it changed"):
         generate(map_, image, run.folder)
     write_raster(map_, values, "EPSG:32652", PLACE, nodata=7)
-    with pytest.raises(OutputExists, match="as it was before"):
+    with pytest.raises(OutputExists, match="this map before it changed"):
         generate(map_, image, run.folder)
 
 
@@ -72,19 +72,19 @@ def test_a_map_under_another_name_is_the_same_map_and_what_differs_is_said_in_wo
     same = shutil.copy(map_, tmp_path / "same.tif")
     assert not generate(same, image, run.folder).made
     no_field, wider = GenerateOptions(flat_field=False), GenerateOptions(overlap="32")
-    with pytest.raises(OutputExists, match=r"other options \(flat_field: yes there, no now\)"):
+    with pytest.raises(OutputExists, match=r"other options \(flat_field: yes before, no now\)"):
         generate(same, image, run.folder, no_field)
     write_map(tmp_path / "other.tif", 200, 200, seed=7)
-    with pytest.raises(OutputExists, match=r"made of another map, map\.tif: --update .* --overwrite all of it"):
+    with pytest.raises(OutputExists, match=r"made from another map, map\.tif; --update .* --overwrite all of it"):
         generate(tmp_path / "other.tif", image, run.folder)
     write_map(tmp_path / "wide.tif", 200, 210)
-    with pytest.raises(OutputExists, match=r"made of another map, map\.tif: choose another output, or --overwrite"):
+    with pytest.raises(OutputExists, match=r"made from another map, map\.tif; choose another output, or replace"):
         generate(tmp_path / "wide.tif", image, run.folder)
     record_path(image).unlink()
     assert not generate(same, image, run.folder).made
-    with pytest.raises(OutputExists, match=r"other options \(overlap: 16 there, 32 now\)"):
+    with pytest.raises(OutputExists, match=r"other options \(overlap: 16 before, 32 now\)"):
         generate(map_, image, run.folder, wider)
-    with pytest.raises(OutputExists, match="made of another map, or of this one before it changed: choose"):
+    with pytest.raises(OutputExists, match="made from another map, or from this map before it changed; choose"):
         generate(tmp_path / "other.tif", image, run.folder)
     record_path(image).write_text("{")
     assert not generate(map_, image, run.folder).made
@@ -95,13 +95,13 @@ def test_what_is_unfinished_or_in_tiles_says_in_words_that_the_map_changed(run, 
     generate(map_, tmp_path / "parts", run.folder)
     stopped(monkeypatch, map_, tmp_path / "sat.tif", run.folder)
     write_map(map_, 600, 100, seed=7)
-    with pytest.raises(OutputExists, match="parts was made before the file of the map changed: .*--overwrite"):
+    with pytest.raises(OutputExists, match="parts was made before the file of the map changed; .*--overwrite"):
         generate(map_, tmp_path / "parts", run.folder)
     with pytest.raises(
-        OutputExists, match=r"sat\.tif\.part was made of another map, or of this one before it changed:"
+        OutputExists, match=r"sat\.tif\.part was made from another map, or from this map before it changed;"
     ):
         generate(map_, tmp_path / "sat.tif", run.folder)
-    with pytest.raises(OutputExists, match=r"parts was made of another map, map\.tif: choose"):
+    with pytest.raises(OutputExists, match=r"parts was made of another map, map\.tif; choose"):
         generate(write_map(tmp_path / "other.tif", 600, 100), tmp_path / "parts", run.folder)
 
 
@@ -123,7 +123,7 @@ def stopped(monkeypatch, map_, output, *given, **how):
 
 def pieces_of(output):
     """What is written of an image that is not finished."""
-    return output.with_name(output.name + ".part").glob("chunk-*.tif")
+    return output.with_name(output.name + ".part").glob("piece-*.tif")
 
 
 def test_what_lies_unfinished_beside_an_image_is_told_and_gone_on_with(run, tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_what_lies_unfinished_beside_an_image_is_told_and_gone_on_with(run, tmp_
     edit(map_)
     stopped(monkeypatch, map_, image, run.folder, update=image)
     before = {path: path.stat().st_mtime_ns for path in pieces_of(image)}
-    with pytest.raises(OutputExists, match=rf"before: with --update {image} the same command goes on .*sat\.tif\.part"):
+    with pytest.raises(OutputExists, match=rf"repeat the command with --update {image}: .*sat\.tif\.part holds"):
         generate(map_, image, run.folder)
     assert before == {path: path.stat().st_mtime_ns for path in pieces_of(image)}
     generate(map_, image, run.folder, update=image)
@@ -143,7 +143,7 @@ def test_what_lies_unfinished_beside_an_image_is_told_and_gone_on_with(run, tmp_
     assert not generate(map_, image, run.folder).made
     # What was begun anew keeps another flat field than an update: the two are not mixed.
     stopped(monkeypatch, map_, tmp_path / "new.tif", run.folder)
-    with pytest.raises(OutputExists, match=r"new\.tif\.part .*update: none there, first\.tif \(\w+\) now"):
+    with pytest.raises(OutputExists, match=r"new\.tif\.part .*update: none before, first\.tif \(\w+\) now"):
         generate(map_, tmp_path / "new.tif", run.folder, update=first)
 
 
@@ -210,9 +210,11 @@ def test_an_image_that_was_cut_short_is_called_so_and_overwrite_makes_it_anew(ru
     whole = image.read_bytes()
     image.write_bytes(whole[:-1000])
     for how in ({}, {"preview": tmp_path / "look.png"}):
-        with pytest.raises(RasterError, match=r"sat\.tif is damaged, its end is missing: delete it, or --overwrite"):
+        with pytest.raises(RasterError, match=r"sat\.tif is damaged, its end is missing; delete it, or replace"):
             generate(map_, image, run.folder, **how)
-    with pytest.raises(UsageError, match=r"--update .*sat\.tif: it is damaged, .*: without --update, --overwrite"):
+    with pytest.raises(
+        UsageError, match=r"--update .*sat\.tif: the image is damaged, .*; to make it again, give --overwrite"
+    ):
         generate(map_, image, run.folder, update=image)
     assert not (tmp_path / "look.png").exists()
     assert generate(map_, image, run.folder, overwrite=True).made
@@ -224,16 +226,16 @@ def test_an_image_that_was_cut_short_is_called_so_and_overwrite_makes_it_anew(ru
     values = read(map_)
     values[:, :9, :9] = 50
     write_raster(map_, values, "EPSG:32652", PLACE)
-    with pytest.raises(RasterError, match="^--update .*: a part of it cannot be read: without --update, --overwrite"):
+    with pytest.raises(RasterError, match="^--update .*: part of it cannot be read; to make it again, give --over"):
         generate(map_, image, run.folder, update=image)
 
 
 def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 3000, 200)
     whole = generate(map_, tmp_path / "whole.tif", run.folder).output
-    kill_when(tmp_path, "sat.tif.part/chunk-*.tif", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder)
+    kill_when(tmp_path, "sat.tif.part/piece-*.tif", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder)
     assert not (tmp_path / "sat.tif").exists()
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/chunk-*.tif")}
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sat.tif.part/piece-*.tif")}
     assert 0 < len(kept) < 6
     os.utime(map_)
     assert generate(map_, tmp_path / "sat.tif", run.folder).made
@@ -257,7 +259,7 @@ def test_an_update_makes_anew_what_the_map_changed_and_leaves_every_other_pixel(
     # A flat field is found in the map that there is; an update keeps the one of the image it stands for.
     assert flat or np.array_equal(after, anew)
     # In place: the same, and the map as it now is needs no further update. Unasked it is not done, but said.
-    with pytest.raises(OutputExists, match="as it was before: --update"):
+    with pytest.raises(OutputExists, match="this map before it changed; --update"):
         generate(map_, first.output, run.folder, options)
     generate(map_, first.output, run.folder, options, update=first.output)
     assert np.array_equal(read(first.output), after)
@@ -275,12 +277,12 @@ def test_an_update_is_refused_where_it_would_mix_images(run, tmp_path):
         assert not (tmp_path / "new.tif").exists()
 
     refused("made with seed 0, not 7", options=GenerateOptions(seed=7))
-    refused("100 high, the map now 131", map=write_map(tmp_path / "other.tif", 100, 131))
+    refused("100 high, the map is now 131", map=write_map(tmp_path / "other.tif", 100, 131))
     generate(write_map(tmp_path / "third.tif", 100, 130, seed=4), tmp_path / "third.out.tif", run.folder)
     record_path(tmp_path / "third.out.tif").replace(record_path(old))
     refused("is not the record of this image")
     record_path(old).unlink()
-    refused("which says what it was made from")
+    refused("its record .* is missing")
     old.unlink()
     refused("no such image")
     done = generate(map_, tmp_path / "done.tif", run.folder).output

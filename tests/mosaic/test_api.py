@@ -127,7 +127,7 @@ def test_a_finished_mosaic_is_left_alone_and_another_refused(tmp_path):
     assert mosaic(tmp_path / "t", tmp_path / "m.tif").made
     assert not mosaic(tmp_path / "t", tmp_path / "m.tif").made
     flat(tmp_path / "t", "b.tif", 2, 100)
-    with pytest.raises(OutputExists, match=r"m\.tif was made of other tiles, or .*: choose .*--overwrite"):
+    with pytest.raises(OutputExists, match=r"m\.tif was made from other tiles, or .*; choose .*--overwrite"):
         mosaic(tmp_path / "t", tmp_path / "m.tif")
     assert mosaic(tmp_path / "t", tmp_path / "m.tif", overwrite=True).width == 200
 
@@ -147,7 +147,7 @@ def test_a_truncated_mosaic_does_not_count_as_finished(tmp_path):
     flat(tmp_path / "t", "a.tif", 1, 0)
     output = mosaic(tmp_path / "t", tmp_path / "m.tif").output
     os.truncate(output, output.stat().st_size - 1)
-    with pytest.raises(RasterError, match=r"m\.tif is damaged, its end is missing: delete it, or --overwrite"):
+    with pytest.raises(RasterError, match=r"m\.tif is damaged, its end is missing; delete it, or replace"):
         mosaic(tmp_path / "t", output)
     assert mosaic(tmp_path / "t", output, overwrite=True).made
     assert not mosaic(tmp_path / "t", output).made

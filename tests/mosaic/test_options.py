@@ -209,7 +209,7 @@ def test_creation_options_reach_the_file_and_are_compared(tmp_path):
         assert src.compression.name == "deflate"
         assert np.array_equal(src.read(), PICTURE)
     assert cog_validate(tmp_path / "m.tif")[0]
-    with pytest.raises(OutputExists, match="co: COMPRESS DEFLATE, LEVEL 9 there, none now"):
+    with pytest.raises(OutputExists, match="co: COMPRESS DEFLATE, LEVEL 9 before, none now"):
         mosaic(folder, tmp_path / "m.tif")
 
 

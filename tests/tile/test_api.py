@@ -93,7 +93,7 @@ def test_workers_and_a_repeat_change_no_byte(landcover, tmp_path):
 def test_other_options_are_refused_and_overwrite_replaces(landcover, tmp_path):
     first = tile(landcover, tmp_path / "t", options=TileOptions(size=256)).tileset
     before = (first.folder / "tileset.json").read_bytes()
-    with pytest.raises(OutputExists, match="size: 256 there, 128 now"):
+    with pytest.raises(OutputExists, match="size: 256 before, 128 now"):
         tile(landcover, tmp_path / "t", options=TileOptions(size=128))
     assert (first.folder / "tileset.json").read_bytes() == before
     assert tile(landcover, tmp_path / "t", options=TileOptions(size=128), overwrite=True).tileset.size == 128

@@ -154,7 +154,7 @@ def test_other_classes_are_another_tileset(own, tmp_path):
     told.write_text(told.read_text().replace("[class2]", "[water]"), encoding="utf-8")
     result = tile(own, "--size", 64, "-o", tmp_path / "t")
     assert result.exit_code == 2
-    assert "from other inputs (classes 1 class1, 2 class2 there, 1 class1, 2 water now" in error_line(result.stderr)
+    assert "from other inputs (classes 1 class1, 2 class2 before, 1 class1, 2 water now" in error_line(result.stderr)
     replaced, _ = tiled(tmp_path / "t", own, "--size", 64, "--overwrite")
     assert replaced.palette.names == ("class1", "water")
 
@@ -167,18 +167,18 @@ def test_other_lists_of_a_split_are_another_tileset(tmp_path):
         ids = {item.id for item in made.split(split)} ^ {moved}
         (root / f"{split}.txt").write_text("\n".join(sorted(ids)))
     line = error_line(tile(root, "-o", tmp_path / "t").stderr)
-    assert f"was made from other inputs (tile {moved} is train there, val now)" in line
+    assert f"was made from other inputs (tile {moved} is train before, val now)" in line
     replaced, _ = tiled(tmp_path / "t", root, "--overwrite")
     assert moved in {item.id for item in replaced.split("val")}
     (root / "val.txt").write_text("\n".join(item.id for item in replaced.split("val") if item.id != moved))
     line = error_line(tile(root, "-o", tmp_path / "t").stderr)
-    assert f"was made from other inputs (tile {moved} is val there, in no split now)" in line
+    assert f"was made from other inputs (tile {moved} is val before, in no split now)" in line
     fewer, _ = tiled(tmp_path / "t", root, "--overwrite")
     with (root / "test.txt").open("a") as test:
         test.write(f"\n{moved}\n")
     line = error_line(tile(root, "-o", tmp_path / "t").stderr)
     assert moved not in {item.id for item in fewer.tiles}
-    assert "was made from other inputs (1 cell was in no split there, 0 are now)" in line
+    assert "was made from other inputs (1 cell was in no split before, 0 are now)" in line
 
 
 def test_an_image_that_was_moved_by_its_world_file_is_another_tileset(tmp_path):

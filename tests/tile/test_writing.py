@@ -186,7 +186,7 @@ def test_other_classes_another_published_split_or_place_are_not_the_same_tileset
     told = root / "classes.toml"
     classes = told.read_text()
     told.write_text(classes.replace("class_30", "forest"))
-    with pytest.raises(OutputExists, match=r"classes .*30 class_30.* there, .*30 forest.* now"):
+    with pytest.raises(OutputExists, match=r"classes .*30 class_30.* before, .*30 forest.* now"):
         tile(root, tmp_path / "t", options=OPTIONS)
     told.write_text(classes)
     assert not tile(root, tmp_path / "t", options=OPTIONS).made
@@ -195,7 +195,7 @@ def test_other_classes_another_published_split_or_place_are_not_the_same_tileset
     train, test = (landcover / f"{split}.txt" for split in ("train", "test"))
     test.write_text(test.read_text() + train.read_text())
     train.write_text("")
-    with pytest.raises(OutputExists, match=r"tile M-34-1-A-b-1-1_\d+ is train there, test now"):
+    with pytest.raises(OutputExists, match=r"tile M-34-1-A-b-1-1_\d+ is train before, test now"):
         tile(landcover, tmp_path / "u")
 
 

@@ -20,35 +20,27 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.shutil import copy as raster_copy
 
-from sattrans.errors import OutputExists, RasterError
+from sattrans.errors import RasterError
 from sattrans.raster.cog.chunks import Pieces, decode_blocks, encode_blocks
-from sattrans.raster.cog.layout import Level, block_sizes, blocks_of, is_whole, needs_big, write_block, write_head
+from sattrans.raster.cog.layout import Level, block_sizes, blocks_of, needs_big, write_block, write_head
 from sattrans.raster.cog.options import Creation
+from sattrans.raster.cog.output import OPTIONS_TAG, GeoTiffOutput
 from sattrans.raster.cog.overviews import BLOCK, PANEL, Overviews, Piece, Pyramid, halve, pieces_of
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import RGB
 from sattrans.raster.tile_formats import encode
 from sattrans.raster.window import Window
-from sattrans.utils.atomic import naming, part_of, remove, sync
-from sattrans.utils.console import log
-from sattrans.utils.lock import check_unlocked, lock
-from sattrans.utils.manifest import as_json, check_same_options, read_manifest, write_manifest
+from sattrans.utils.atomic import naming, sync
+from sattrans.utils.output import RESUME
 
 __all__ = [
     "BLOCK",
     "PANEL",
     "Layout",
     "RowWriter",
-    "begun_with",
-    "check_begun",
-    "check_whole",
-    "is_finished",
-    "options_of",
     "row_writer",
 ]
-
-VERSION = 3
 
 MOST_HALVES = 16
 """Halves of pieces, of 1.6 MB each, that wait for their neighbours in memory; of more, some are read at the end."""
@@ -111,8 +103,8 @@ class RowWriter:
         self._decoded: dict[Piece, NDArray[np.uint8]] = {}
         self._sizes: dict[Piece, list[int]] = {}
 
-    def take_up(self) -> None:
-        """Look at what a writer before left: what is damaged, by a machine that lost its power, is not there."""
+    def resume(self) -> None:
+        """Check the chunks of an earlier run; one that is damaged, by a loss of power, is deleted."""
         overviews = list(self._pyramid.overviews())
         below = {piece: self._pyramid.below(piece) for piece in overviews}
         self._pieces.keep_whole([*self._pyramid.pieces(0), *overviews], below)
@@ -173,8 +165,11 @@ class RowWriter:
             pixels[:, top : top + half.shape[1], left : left + half.shape[2]] = half
         return pixels
 
-    def finish(self, output: Path) -> None:
-        """Put the cloud-optimised GeoTIFF together, with overviews, and put it in place."""
+    def assemble(self, path: Path) -> Path:
+        """Assemble the cloud-optimised GeoTIFF, with overviews, in the folder of chunks, and return its path there.
+
+        Raises `RasterError` if it cannot be written; `path`, where it is meant to go, is for the message.
+        """
         folder = self._pieces.folder
         whole, encoded = folder / "cog.tif", folder / "encoded.tif"
         try:
@@ -186,16 +181,14 @@ class RowWriter:
                 self._encode_anew(whole, encoded)
                 encoded.replace(whole)
             sync(whole)
-            whole.replace(output)
         except (OSError, RasterioError, CPLE_BaseError) as error:
             whole.unlink(missing_ok=True)
             encoded.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or error
             raise RasterError(
-                f"{output} cannot be written ({reason}): is the disk full? Its pieces are kept in {folder}, and "
-                "the same command goes on"
+                f"cannot write {path} ({reason}); is the disk full? Its chunks are kept in {folder}; {RESUME}"
             ) from error
-        sync(output.parent)
+        return whole
 
     def _make_overviews(self) -> None:
         """Make those that a writer before, or a full memory, left out."""
@@ -244,115 +237,15 @@ class RowWriter:
                 made.read(piece)
 
 
-OPTIONS_TAG = "SATTRANS_OPTIONS"
-"""The GeoTIFF tag that holds, as JSON, the options that made it."""
-
-
-def options_of(output: Path) -> dict[str, Any] | None:
-    """Return the options that made an output; None where it is not there, or not ours."""
-    try:
-        with open_raster(output) as raster:
-            return dict(json.loads(raster.tags().get(OPTIONS_TAG, "")))
-    except (RasterError, ValueError, TypeError):
-        return None
-
-
-def check_whole(output: Path) -> None:
-    """Raise `RasterError` for an output that was cut short; what `is_whole` does not notice is not noticed here."""
-    if not is_whole(output):
-        raise RasterError(f"{output} is damaged, its end is missing: delete it, or --overwrite, and it is made anew")
-
-
-def is_finished(
-    output: Path, options: Mapping[str, Any], creation: Creation | None = None, words: Mapping[str, str] | None = None
-) -> bool:
-    """Say whether `output` stands there, made with these options.
-
-    Raises `OutputExists` where it was made with others, or by something else, and `RasterError` where it was cut short.
-    `words` are those of `check_same_options`.
-    """
-    if not output.exists():
-        return False
-    made_with = options_of(output)
-    if made_with is None:
-        damaged = "is damaged, or " if output.is_file() and not is_whole(output) else ""
-        raise OutputExists(
-            f"{output} exists and {damaged}was not made by sattrans: choose another name, or --overwrite"
-        )
-    check_whole(output)
-    check_same_options(output, made_with, (creation or Creation()).added_to(options), words)
-    folder, begun = part_of(output), begun_with(output)
-    if begun is not None and any(begun.get(name) != value for name, value in made_with.items()):
-        log.info("in %s lies, unfinished, what was begun with other options", folder)
-    elif folder.exists():  # killed between the last rename and the clean-up
-        with lock(folder):
-            remove(folder)
-    return True
-
-
-def begun_with(output: Path) -> dict[str, Any] | None:
-    """Return the options of what lies unfinished beside an output; None where nothing does."""
-    manifest = _manifest_of(output)
-    return dict(read_manifest(manifest, "rows", VERSION)["options"]) if manifest.exists() else None
-
-
-def check_begun(
-    output: Path,
-    options: Mapping[str, Any],
-    overwrite: bool,
-    creation: Creation | None = None,
-    *,
-    words: Mapping[str, str] | None = None,
-    aside: Mapping[str, str] | None = None,
-) -> None:
-    """Raise what `row_writer` would for pieces that a killed run left, or another writes; nothing is made."""
-    check_unlocked(part_of(output))
-    begun = begun_with(output)
-    if begun is not None and not overwrite:
-        asked = as_json({**(creation or Creation()).added_to(options), **(aside or {})})
-        check_same_options(part_of(output), begun, asked, words)
-
-
-def _manifest_of(output: Path) -> Path:
-    return part_of(output) / "rows.json"
-
-
 @contextmanager
-def row_writer(
-    output: Path,
-    layout: Layout,
-    options: Mapping[str, Any],
-    overwrite: bool,
-    creation: Creation | None = None,
-    *,
-    words: Mapping[str, str] | None = None,
-    aside: Mapping[str, str] | None = None,
-) -> Iterator[RowWriter]:
-    """Give a `RowWriter` for `output` and, when the block is left without an error, build the output.
+def row_writer(output: GeoTiffOutput, layout: Layout) -> Iterator[RowWriter]:
+    """Yield a `RowWriter` for an output; the GeoTIFF is built if the block ends without an error.
 
-    `options`, and `creation` (the encoding) with them, decide the bytes: pieces that a killed run left are taken up
-    where they are the same, and refused (`OutputExists`, in these `words`) where they are not, unless `overwrite`.
-    Options `aside` count until the output is finished, which does not tell them. Files in its folder that the writer
-    is told to put `beside` go to their places once the output is in its own. One writer at a time (`LockedError`).
+    Chunks that a killed run left are kept if its options were the same. See `Output.claim` for what is refused.
     """
-    folder = part_of(output)
-    options = (creation or Creation()).added_to(options)
-    asked = as_json({**options, **(aside or {})})
-    with lock(folder):
-        begun = begun_with(output)
-        if overwrite and begun != asked:
-            remove(folder)
-            begun = None
-        if begun is not None:
-            check_same_options(folder, begun, asked, words)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_manifest(_manifest_of(output), "rows", VERSION, {"options": asked})
-        writer = RowWriter(folder, layout, options, creation)
-        if begun is not None:
-            writer.take_up()
+    with output.claim() as resumed:
+        writer = RowWriter(output.unfinished, layout, output.options, output.creation)
+        if resumed:
+            writer.resume()
         yield writer
-        writer.finish(output)
-        for name, place in writer.beside.items():
-            (folder / name).replace(place)
-        remove(folder)
+        output.finish(writer.assemble(output.path), writer.beside)

@@ -9,7 +9,8 @@ from rio_cogeo import cog_validate
 
 from sattrans.errors import OptionError, OutputExists, RasterError
 from sattrans.raster.cog.options import KNOWN, parse_creation
-from sattrans.raster.cog.writer import Layout, is_finished, row_writer
+from sattrans.raster.cog.output import GeoTiffOutput
+from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.georeference import Georeference
 
 PLACE = Georeference.of(CRS.from_user_input(POLAND), HERE)
@@ -17,8 +18,12 @@ PICTURE = make_picture(make_indices(1100, 700, 4))
 LAYOUT = Layout(1100, 700, 3, PLACE, tags={"SATTRANS_RUN": "r"})
 
 
+def output_of(path, creation, overwrite=False):
+    return GeoTiffOutput(path, {"a": 1}, creation=creation, overwrite=overwrite)
+
+
 def write(output, *texts, overwrite=False):
-    with row_writer(output, LAYOUT, {"a": 1}, overwrite, parse_creation(texts)) as writer:
+    with row_writer(output_of(output, parse_creation(texts), overwrite), LAYOUT) as writer:
         for piece in writer.missing():
             writer.write(piece, PICTURE[:, *piece.slices])
     valid, errors, warnings = cog_validate(output, quiet=True)
@@ -67,19 +72,19 @@ def test_a_lossy_encoding_is_small_and_near(tmp_path, compression):
 def test_an_output_that_lacks_its_last_byte_is_not_finished(tmp_path, texts, layout):
     creation = parse_creation(texts)
     pixels = np.concatenate([PICTURE, PICTURE[:1]])[: layout.bands]
-    with row_writer(tmp_path / "out.tif", layout, {"a": 1}, False, creation) as writer:
+    with row_writer(output_of(tmp_path / "out.tif", creation), layout) as writer:
         for piece in writer.missing():
             writer.write(piece, pixels[:, *piece.slices])
-    assert is_finished(tmp_path / "out.tif", {"a": 1}, creation)
+    assert output_of(tmp_path / "out.tif", creation).is_finished()
     whole = (tmp_path / "out.tif").read_bytes()
     for length in (len(whole) - 1, len(whole) // 2):
         (tmp_path / "out.tif").write_bytes(whole[:length])
-        with pytest.raises(RasterError, match=r"out\.tif is damaged, its end is missing: delete it, or --overwrite"):
-            is_finished(tmp_path / "out.tif", {"a": 1}, creation)
+        with pytest.raises(RasterError, match="is damaged, its end is missing; delete it, or replace"):
+            output_of(tmp_path / "out.tif", creation).is_finished()
     for length in (0, 3, 9, 300, 900):  # what made it may not be read any more
         (tmp_path / "out.tif").write_bytes(whole[:length])
         with pytest.raises((OutputExists, RasterError), match="is damaged, .*--overwrite"):
-            is_finished(tmp_path / "out.tif", {"a": 1}, creation)
+            output_of(tmp_path / "out.tif", creation).is_finished()
 
 
 def test_overviews_are_made_as_asked(tmp_path):
@@ -96,10 +101,10 @@ def test_overviews_are_made_as_asked(tmp_path):
 
 def test_the_encoding_is_a_part_of_what_made_an_output(tmp_path):
     output = write(tmp_path / "out.tif", "COMPRESS=DEFLATE")
-    assert is_finished(output, {"a": 1}, parse_creation(["compress=deflate"]))
+    assert output_of(output, parse_creation(["compress=deflate"])).is_finished()
     for other in ((), ("COMPRESS=LZW",)):
         with pytest.raises(OutputExists, match="co: "):
-            is_finished(output, {"a": 1}, parse_creation(other))
+            output_of(output, parse_creation(other)).is_finished()
 
 
 @pytest.mark.parametrize(

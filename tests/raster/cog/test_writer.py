@@ -3,7 +3,9 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import makers
 import numpy as np
 import pytest
 import rasterio
@@ -18,7 +20,8 @@ from rio_cogeo.cogeo import cog_validate
 from sattrans.errors import LockedError, OutputExists, RasterError
 from sattrans.raster.cog.chunks import decode_blocks, encode_blocks
 from sattrans.raster.cog.layout import blocks_of
-from sattrans.raster.cog.writer import BLOCK, OPTIONS_TAG, PANEL, Layout, is_finished, row_writer
+from sattrans.raster.cog.output import OPTIONS_TAG, GeoTiffOutput
+from sattrans.raster.cog.writer import BLOCK, PANEL, Layout, row_writer
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import open_raster
 from sattrans.raster.tile_formats import encode
@@ -34,8 +37,16 @@ OPTIONS = {"run": "resse-korea-1", "overlap": 64}
 COLORS = {0: (0, 0, 0), 1: (97, 74, 74), 2: (38, 115, 0), 3: (0, 197, 255)}
 
 
+def output_of(path, options=OPTIONS, overwrite=False):
+    return GeoTiffOutput(path, options, overwrite=overwrite)
+
+
+def is_finished(path, options):
+    return output_of(path, options).is_finished()
+
+
 def write(output, layout=LAYOUT, pixels=PICTURE, options=OPTIONS, overwrite=False):
-    with row_writer(output, layout, options, overwrite) as writer:
+    with row_writer(output_of(output, options, overwrite), layout) as writer:
         for piece in writer.missing():
             writer.write(piece, pixels[:, *piece.slices])
     return output
@@ -43,7 +54,7 @@ def write(output, layout=LAYOUT, pixels=PICTURE, options=OPTIONS, overwrite=Fals
 
 def write_some(output, count=1, options=OPTIONS, error=ValueError):
     """Write so many rows, then stop with an error."""
-    with row_writer(output, LAYOUT, options, overwrite=False) as writer:
+    with row_writer(output_of(output, options), LAYOUT) as writer:
         for piece in writer.missing()[:count]:
             writer.write(piece, PICTURE[:, *piece.slices])
         raise error("stopped")
@@ -136,7 +147,7 @@ def test_overviews_of_classes_hold_classes_that_are_there_and_no_mean_of_two(tmp
 
 
 def test_pieces_may_come_in_any_order(tmp_path):
-    with row_writer(tmp_path / "out.tif", LAYOUT, OPTIONS, overwrite=False) as writer:
+    with row_writer(output_of(tmp_path / "out.tif"), LAYOUT) as writer:
         pieces = writer.missing()
         assert pieces == [Window(0, 0, 512, 700), Window(512, 0, 512, 700), Window(1024, 0, 276, 700)]
         for piece in (pieces[2], pieces[0], pieces[1]):
@@ -176,7 +187,7 @@ def test_a_wide_raster_is_written_in_panels_from_many_threads(tmp_path):
     width = 2 * PANEL + 300
     pixels = np.random.default_rng(0).integers(0, 256, (1, 700, width), np.uint8)
     layout = Layout(700, width, 1, PLACE)
-    with row_writer(tmp_path / "out.tif", layout, OPTIONS, overwrite=False) as writer:
+    with row_writer(output_of(tmp_path / "out.tif"), layout) as writer:
         assert len(writer.missing()) == 6
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda piece: writer.write(piece, pixels[:, *piece.slices]), reversed(writer.missing())))
@@ -187,8 +198,8 @@ def test_a_wide_raster_is_written_in_panels_from_many_threads(tmp_path):
 
 def test_a_row_that_is_missing_at_the_end_is_an_error_and_no_output(tmp_path):
     with (
-        pytest.raises(RasterError, match=r"out\.tif cannot be written"),
-        row_writer(tmp_path / "out.tif", LAYOUT, OPTIONS, overwrite=False) as writer,
+        pytest.raises(RasterError, match=r"cannot write .*out\.tif"),
+        row_writer(output_of(tmp_path / "out.tif"), LAYOUT) as writer,
     ):
         writer.write(writer.missing()[0], PICTURE[:, :BLOCK])
     assert not (tmp_path / "out.tif").exists()
@@ -202,7 +213,7 @@ def test_an_error_keeps_the_pieces_and_leaves_no_output(tmp_path):
     with pytest.raises(ValueError, match="stopped"):
         write_some(output, 2)
     assert not output.exists()
-    with row_writer(output, LAYOUT, OPTIONS, overwrite=False) as writer:
+    with row_writer(output_of(output), LAYOUT) as writer:
         assert [piece.row for piece in writer.missing()] == [1024]
         writer.write(writer.missing()[0], PICTURE[:, 1024:])
     assert (pixels_of(output) == PICTURE).all()
@@ -212,7 +223,7 @@ def test_rows_made_with_other_options_are_refused_and_kept(tmp_path):
     output = tmp_path / "out.tif"
     with pytest.raises(ValueError, match="stopped"):
         write_some(output, 2)
-    with pytest.raises(OutputExists, match="overlap: 64 there, 32 now"):
+    with pytest.raises(OutputExists, match="overlap: 64 before, 32 now"):
         write(output, options={**OPTIONS, "overlap": 32})
     with pytest.raises(ValueError, match="stopped"):
         write_some(output, 0)
@@ -226,7 +237,7 @@ def test_overwrite_begins_anew_and_replaces_only_when_all_is_there(tmp_path):
         write_some(tmp_path / "other.tif", 2)
     part_of(tmp_path / "other.tif").rename(part_of(output))
     inverse, options = 255 - PICTURE, {**OPTIONS, "overlap": 0}
-    with row_writer(output, LAYOUT, options, overwrite=True) as writer:
+    with row_writer(output_of(output, options, True), LAYOUT) as writer:
         assert len(writer.missing()) == 3
         for piece in writer.missing():
             writer.write(piece, inverse[:, *piece.slices])
@@ -235,7 +246,7 @@ def test_overwrite_begins_anew_and_replaces_only_when_all_is_there(tmp_path):
 
 
 def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path):
-    with row_writer(tmp_path / "out.tif", LAYOUT, OPTIONS, overwrite=False) as writer:
+    with row_writer(output_of(tmp_path / "out.tif"), LAYOUT) as writer:
         for piece in writer.missing():
             with pytest.raises(LockedError, match=f"process {os.getpid()}"):
                 write(tmp_path / "out.tif", overwrite=True)
@@ -246,7 +257,7 @@ def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path):
 CHILD = """
 import os, resource, signal, sys, time
 from pathlib import Path
-sys.path[:0] = [sys.argv[2]]
+sys.path[:0] = sys.argv[2].split(os.pathsep)
 import test_writer as t
 from sattrans.raster.cog import chunks as pieces, writer as rows
 
@@ -275,7 +286,7 @@ if kind.isdecimal():
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(kind), int(kind)))
         write_head(*args)
     rows.write_head = limited
-with rows.row_writer(output, t.LAYOUT, t.OPTIONS, overwrite=False) as writer:
+with rows.row_writer(t.output_of(output), t.LAYOUT) as writer:
     for piece in writer.missing():
         if kind == "between rows" and piece.row == 1024:
             print("two rows", flush=True)
@@ -285,7 +296,8 @@ with rows.row_writer(output, t.LAYOUT, t.OPTIONS, overwrite=False) as writer:
 
 
 def child(output, kind):
-    command = [sys.executable, "-c", CHILD, str(output), os.path.dirname(__file__), kind]  # noqa: PTH120
+    modules = os.pathsep.join(str(Path(file).parent) for file in (__file__, makers.__file__))
+    command = [sys.executable, "-c", CHILD, str(output), modules, kind]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -307,9 +319,9 @@ def test_a_killed_process_leaves_no_output_and_the_same_options_go_on_without_wr
     rows = sorted(part_of(output).glob("piece-*.tif"))
     times = [row.stat().st_mtime_ns for row in rows]
     assert len(rows) == written
-    with pytest.raises(OutputExists, match="run: resse-korea-1 there, another now"):
+    with pytest.raises(OutputExists, match="run: resse-korea-1 before, another now"):
         write(output, options={**OPTIONS, "run": "another"})
-    with row_writer(output, LAYOUT, OPTIONS, overwrite=False) as writer:
+    with row_writer(output_of(output), LAYOUT) as writer:
         for piece in writer.missing():
             writer.write(piece, PICTURE[:, *piece.slices])
         assert [row.stat().st_mtime_ns for row in rows] == times
@@ -325,10 +337,10 @@ def test_a_disk_that_fills_up_at_the_end_keeps_the_rows_and_leaves_no_output(tmp
     output = tmp_path / "out.tif"
     process = child(output, str(size - short_by))
     _, errors = process.communicate(timeout=60)
-    assert "RasterError" in errors and "is the disk full? Its pieces are kept in" in errors
+    assert "RasterError" in errors and "is the disk full? Its chunks are kept in" in errors
     assert not output.exists()
     assert not list(part_of(output).glob("cog*"))
-    with row_writer(output, LAYOUT, OPTIONS, overwrite=False) as writer:
+    with row_writer(output_of(output), LAYOUT) as writer:
         assert writer.missing() == []
     assert (pixels_of(output) == PICTURE).all()
 
@@ -339,7 +351,7 @@ def test_a_disk_that_fills_up_at_the_end_keeps_the_rows_and_leaves_no_output(tmp
 def test_an_output_is_finished_for_the_options_that_made_it_and_refused_for_others(tmp_path):
     output = write(tmp_path / "out.tif")
     assert is_finished(output, dict(reversed(OPTIONS.items())))
-    with pytest.raises(OutputExists, match=r"overlap: 64 there, 65 now.*--overwrite"):
+    with pytest.raises(OutputExists, match=r"overlap: 64 before, 65 now.*--overwrite"):
         is_finished(output, {**OPTIONS, "overlap": 65})
 
 

@@ -1,0 +1,138 @@
+"""The life of a large GeoTIFF: chunks in `OUT.tif.part/` until all are there. See `sattrans.utils.output`."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sattrans.errors import OutputExists, RasterError, SattransError
+from sattrans.raster.cog.layout import is_whole
+from sattrans.raster.cog.options import Creation
+from sattrans.raster.open import open_raster
+from sattrans.utils.atomic import part_of, remove, sync
+from sattrans.utils.console import log
+from sattrans.utils.manifest import as_json, read_manifest, write_manifest
+from sattrans.utils.output import REPLACE, RESUME, Output, not_made_by_sattrans
+
+VERSION = 3
+"""The format version of `rows.json`, and with it of the chunks."""
+
+OPTIONS_TAG = "SATTRANS_OPTIONS"
+"""The GeoTIFF tag that holds the recorded options, as JSON."""
+
+
+def options_of(path: Path) -> dict[str, Any] | None:
+    """Return the recorded options of a GeoTIFF; None if it is absent or was not made by sattrans."""
+    try:
+        with open_raster(path) as raster:
+            return dict(json.loads(raster.tags().get(OPTIONS_TAG, "")))
+    except (RasterError, ValueError, TypeError):
+        return None
+
+
+class GeoTiffOutput(Output):
+    """A large GeoTIFF.
+
+    Its recorded options lie in a tag of the finished file and in `OUT.tif.part/rows.json` of the unfinished one.
+
+    Args:
+        path: the GeoTIFF.
+        options: the recorded options, without those of the encoding.
+        creation: how it is encoded, which counts among the recorded options.
+        overwrite: see `Output`.
+        reasons: see `Output`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        options: Mapping[str, Any],
+        *,
+        creation: Creation | None = None,
+        overwrite: bool = False,
+        reasons: Mapping[str, str] | None = None,
+    ) -> None:
+        self.creation = creation or Creation()
+        super().__init__(path, self.creation.added_to(options), overwrite=overwrite, reasons=reasons)
+
+    @property
+    def unfinished(self) -> Path:
+        """The folder of chunks."""
+        return part_of(self.path)
+
+    @property
+    def _manifest(self) -> Path:
+        return self.unfinished / "rows.json"
+
+    def read_finished(self) -> Mapping[str, Any] | None:
+        """See `Output`. A file whose end is missing is damaged; damage within is not noticed here."""
+        if not self.path.exists():
+            return None
+        recorded = options_of(self.path)
+        cut_short = self.path.is_file() and not is_whole(self.path)
+        if recorded is None and cut_short:
+            raise OutputExists(f"{self.path} exists and is damaged, or was not made by sattrans; {REPLACE}")
+        if recorded is None:
+            raise not_made_by_sattrans(self.path)
+        if cut_short:
+            raise RasterError(f"{self.path} is damaged, its end is missing; delete it, or replace it with --overwrite")
+        return recorded
+
+    def read_unfinished(self) -> Mapping[str, Any] | None:
+        """See `Output`."""
+        if not self._manifest.exists():
+            return None
+        return dict(read_manifest(self._manifest, "rows", VERSION)["options"])
+
+    def begin(self, resumed: bool) -> None:
+        """Make the folder of chunks, unless there is one to resume."""
+        if resumed:
+            return
+        if self.replaces:
+            remove(self.unfinished)
+        self.unfinished.mkdir(parents=True, exist_ok=True)
+        write_manifest(self._manifest, "rows", VERSION, {"options": as_json(self.unfinished_options)})
+
+    def finish(self, whole: Path, companions: Mapping[str, Path]) -> None:
+        """Give the GeoTIFF its name.
+
+        Args:
+            whole: the whole file, on the disk, in the folder of chunks.
+            companions: files in that folder that belong beside the GeoTIFF, and their final paths.
+        """
+        try:
+            whole.replace(self.path)
+        except OSError as error:
+            whole.unlink(missing_ok=True)
+            raise RasterError(
+                f"cannot write {self.path} ({error.strerror}); its chunks are kept in {self.unfinished}; {RESUME}"
+            ) from error
+        sync(self.path.parent)
+        for name, path in companions.items():
+            (self.unfinished / name).replace(path)
+        remove(self.unfinished)
+
+    def needs_recovery(self) -> bool:
+        """Whether the chunks of the finished file are there: of a run killed between the rename and the clean-up."""
+        if self.overwrite or not (self.path.exists() and self.unfinished.exists()):
+            return False
+        recorded, begun = options_of(self.path), None
+        try:
+            begun = self.read_unfinished()
+        except SattransError:
+            return False
+        return recorded is not None and (
+            begun is None or all(begun.get(name) == value for name, value in recorded.items())
+        )
+
+    def recover(self) -> None:
+        """Remove the chunks of the finished file."""
+        if self.needs_recovery():
+            remove(self.unfinished)
+
+    def is_finished(self, dry_run: bool = False) -> bool:
+        """See `Output`; says so if something of other options lies unfinished beside the file."""
+        finished = super().is_finished(dry_run)
+        if finished and self.unfinished.exists() and not self.needs_recovery():
+            log.info("%s holds an unfinished output of other options", self.unfinished)
+        return finished
