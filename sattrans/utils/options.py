@@ -208,13 +208,32 @@ def from_mapping(options: type[T], given: Mapping[str, Any], where: str, without
 
 
 def markdown_table(options: type) -> str:
-    """Return a table in Markdown: a row for each option, with its values, default and meaning."""
-    rows = ["| Option | Values | Default | Meaning |", "|---|---|---|---|"]
+    """Return a table in Markdown: a row for each option of the command line, with its values, default and meaning."""
+    rows = []
     for one in option_fields(options):
         flags = ", ".join(f"`{flag}`" for flag in (one.flag, one.option.short) if flag)
-        cells = (flags, _values(one), _default(one), one.option.help)
-        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    return "\n".join(rows) + "\n"
+        rows.append((flags, _values(one), _default(one), one.option.help))
+    return _table(("Option", "Values", "Default", "Meaning"), rows)
+
+
+def markdown_fields(options: type) -> str:
+    """Return a table in Markdown: a row for each field, with its Python type, default and meaning."""
+    rows = []
+    for one in option_fields(options):
+        told = f": {one.option.default}" if one.default is None and one.option.default else ""
+        rows.append((f"`{one.name}`", f"`{_python_type(one.kind)}`", f"`{one.default!r}`{told}", one.option.help))
+    return _table(("Field", "Type", "Default", "Meaning"), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _python_type(kind: Any) -> str:
+    if isinstance(kind, type) and not get_args(kind):
+        return kind.__name__
+    return str(kind).replace("typing.", "").replace("collections.abc.", "")
 
 
 def _values(one: OptionField) -> str:

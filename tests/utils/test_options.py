@@ -11,7 +11,17 @@ from typer.testing import CliRunner
 
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.errors import OptionError
-from sattrans.utils.options import Option, Seed, Workers, check, from_mapping, markdown_table, option_fields, recorded
+from sattrans.utils.options import (
+    Option,
+    Seed,
+    Workers,
+    check,
+    from_mapping,
+    markdown_fields,
+    markdown_table,
+    option_fields,
+    recorded,
+)
 
 
 def share(text):
@@ -179,3 +189,10 @@ def test_a_table_for_the_documentation_has_a_row_for_each_option():
     assert rows[2] == "| `--kind`, `-k` | `first`, `last` | `first` | Which one. |"
     assert rows[4] == "| `--res` | number | the map's own | Metres. |"
     assert "| `--aoi` | `FILE` | none | A file, [or] none \\| both. |" in rows
+
+
+def test_a_table_of_fields_has_the_types_and_defaults_of_python():
+    rows = markdown_fields(Options).splitlines()
+    assert rows[2] == "| `kind` | `Literal['first', 'last']` | `'first'` | Which one. |"
+    assert rows[4] == "| `res` | `float` | `None`: the map's own | Metres. |"
+    assert "| `shares` | `Mapping[str, float]` | `{}` | Shares. |" in rows
