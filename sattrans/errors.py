@@ -6,7 +6,7 @@
     ├── ClassesError               a map holds values or colours the palette lacks
     ├── LockedError                another process is writing there
     ├── TrainingError              training cannot go on
-    │   └── RankLost               one of several processes ended without saying why
+    │   └── ProcessLost            one of several processes was killed or ended without an error
     ├── Interrupted                a signal asked it to stop          exit 128 + signal
     └── UsageError                 it was asked wrongly               exit 2
         ├── DatasetNotFound        no dataset there, or not that one
@@ -48,8 +48,8 @@ class TrainingError(SattransError):
     """Training cannot go on: a loss that is not finite, or weights that do not fit."""
 
 
-class RankLost(TrainingError):
-    """One of several processes that train together was ended; the message says how to go on."""
+class ProcessLost(TrainingError):
+    """One of several processes was killed or ended without an error; the message says how to resume."""
 
 
 class Interrupted(SattransError):

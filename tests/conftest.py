@@ -32,7 +32,7 @@ from sattrans.utils.process import request_large_pages
 TESTS = Path(__file__).parent
 FOLDERS = ("docs", "faults", "real_data")
 PROCESSES = (subprocess, multiprocessing)
-TRAINING = {"train", "resume", "train_together", "train_segmenter"}
+TRAINING = {"train", "resume", "launch", "train_segmenter"}
 SLOW = ("faults", "train", "process", "docs")
 
 request_large_pages()  # before torch allocates memory, as a command does

@@ -85,9 +85,9 @@ def train(
     """
     arguments = locals()
     if devices != 1 and "WORLD_SIZE" not in os.environ:
-        from sattrans.train.launcher import train_together
+        from sattrans.train.launcher import launch
 
-        train_together(devices, partial(_train_as_rank, arguments))
+        launch(devices, partial(_train_in_process, arguments))
         return
     from dataclasses import fields
 
@@ -150,6 +150,6 @@ def train(
     )
 
 
-def _train_as_rank(arguments: dict[str, Any]) -> None:
+def _train_in_process(arguments: dict[str, Any]) -> None:
     listen()
     train(**arguments)

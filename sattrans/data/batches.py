@@ -1,4 +1,4 @@
-"""Batches: a tileset's tiles as tensors - read once, jittered and encoded on the training device."""
+"""Batches: a tileset's tiles as tensors, read once, then jittered and encoded on the training device."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +24,8 @@ from sattrans.utils.hashing import sha256
 JITTER = 286 / 256
 """pix2pix resizes to 286, then crops 256: the same ratio at any size (512: 572)."""
 
-KEPT_PART = 0.4
-"""Of the memory that is free on the device, or there is here, for tiles that are kept once they are read."""
+CACHE_SHARE = 0.4
+"""Largest share of a device's free memory, or of the machine's memory, that the tiles may take to be cached there."""
 
 
 class TileStore:
@@ -50,7 +50,7 @@ class TileStore:
             raise ValueError("tiles without a map must come last")
         bands = 3 if tileset.palette is None else 1
         needed = (len(self.tiles) * 3 + self.paired * bands) * tileset.size**2
-        self.device = next((place for place in _places(device) if needed < KEPT_PART * _room(place)), None)
+        self.device = next((d for d in _cache_devices(device) if needed < CACHE_SHARE * _memory(d)), None)
         self._cached: set[int] = set()
         if self.device is not None:
             side = tileset.size
@@ -136,37 +136,37 @@ def _check_hash(path: Path, recorded: str | None) -> None:
         )
 
 
-def _places(device: torch.device | None) -> list[torch.device]:
-    here = torch.device("cpu")
-    return [device, here] if device and device.type == "cuda" else [here]
+def _cache_devices(device: torch.device | None) -> list[torch.device]:
+    cpu = torch.device("cpu")
+    return [device, cpu] if device and device.type == "cuda" else [cpu]
 
 
-def _room(place: torch.device) -> int:
-    """Return the bytes that are free on a device, or that this machine has."""
-    if place.type == "cuda":
-        return int(torch.cuda.mem_get_info(place)[0])
+def _memory(device: torch.device) -> int:
+    """Return the free bytes of a CUDA device, or all bytes of the machine."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def encode_color(maps: Tensor, palette: Palette | None) -> Tensor:
-    """Maps as colours in [-1, 1], (N, 3, H, W): class indices (N, H, W), or colours of 0 to 255 (N, 3, H, W).
+    """Encode maps, class indices (N, H, W) or colours (N, 3, H, W) from 0 to 255, as colours in [-1, 1], (N, 3, H, W).
 
-    `UNKNOWN` becomes 0.0 in each channel, between two grey levels: no colour that a class can have.
+    `UNKNOWN` becomes 0.0 in each channel. That lies between two grey levels, so no class can have this colour.
     """
     if palette is None:
         return to_target(maps)
-    return _looked_up(maps, torch.tensor(palette.colors, dtype=torch.float32) / 127.5 - 1)
+    return _embed(maps, torch.tensor(palette.colors, dtype=torch.float32) / 127.5 - 1)
 
 
 def encode_onehot(maps: Tensor, palette: Palette | None) -> Tensor:
-    """Class indices (N, H, W) as one channel a class in {0, 1}, (N, classes, H, W); `UNKNOWN` is 0 in all of them."""
-    return _looked_up(maps, torch.eye(source_channels("onehot", palette)))
+    """Encode class indices (N, H, W) as one channel per class in {0, 1}, (N, classes, H, W); `UNKNOWN` is 0 in all."""
+    return _embed(maps, torch.eye(source_channels("onehot", palette)))
 
 
-def _looked_up(indices: Tensor, rows: Tensor) -> Tensor:
-    """Put a row of `rows` (classes, C) in place of each class index (N, H, W), zeros for `UNKNOWN`: (N, C, H, W)."""
+def _embed(indices: Tensor, rows: Tensor) -> Tensor:
+    """Replace each class index (N, H, W) by its row of `rows` (classes, C), `UNKNOWN` by zeros: (N, C, H, W)."""
     table = F.pad(rows, (0, 0, 0, 256 - len(rows))).to(indices.device)
-    return F.embedding(indices.int(), table).permute(0, 3, 1, 2)  # laid out channels last, as convolutions like it
+    return F.embedding(indices.int(), table).permute(0, 3, 1, 2)  # channels last in memory, which convolutions prefer
 
 
 ENCODINGS: dict[SourceEncoding, Callable[[Tensor, Palette | None], Tensor]] = {
@@ -176,54 +176,54 @@ ENCODINGS: dict[SourceEncoding, Callable[[Tensor, Palette | None], Tensor]] = {
 
 
 def source_channels(encoding: SourceEncoding, palette: Palette | None) -> int:
-    """Return how many channels a source has: 0 for one channel a class where there are no classes."""
+    """Return the number of channels of a source; 0 if there are no classes for one channel per class."""
     return {"color": 3, "onehot": len(palette) if palette else 0}[encoding]
 
 
 def to_picture(map_: Tensor, palette: Palette | None) -> NDArray[np.uint8]:
-    """Return a map of a `TileStore` as red, green, blue (3, S, S), for looking; grey where it holds nothing."""
+    """Return a map of a `TileStore` as red, green, blue (3, S, S) for display; `UNKNOWN` is grey."""
     color = encode_color(map_[None], palette)[0]
     picture: NDArray[np.uint8] = ((color + 1) * 127.5).round().byte().cpu().numpy()
     return picture
 
 
 def to_target(images: Tensor) -> Tensor:
-    """Images (N, 3, H, W) uint8 as [-1, 1]."""
+    """Return images (N, 3, H, W) uint8 as float32 in [-1, 1]."""
     return images.float() / 127.5 - 1
 
 
 def enlarge(pixels: Tensor, size: int) -> Tensor:
-    """Resize to `size` px: class indices (N, S, S) by nearest neighbour, colours (N, 3, S, S) bilinearly, to float."""
+    """Resize to `size` px: class indices (N, S, S) by nearest neighbour, colours (N, 3, S, S) bilinearly, as float."""
     if pixels.ndim == 3:
         nearest = F.interpolate(pixels[:, None].float(), size=(size, size), mode="nearest-exact")
         return nearest[:, 0].to(pixels.dtype)
     return F.interpolate(pixels.float(), size=(size, size), mode="bilinear", align_corners=False)
 
 
-Place = tuple[int, int, bool]
-"""Of a tile in its enlarged self: first row, first column, and whether it is flipped."""
+Crop = tuple[int, int, bool]
+"""A crop of an enlarged tile: first row, first column, and whether it is flipped left to right."""
 
 
-def draw_jitter(count: int, size: int, generator: torch.Generator) -> list[Place]:
-    """Draw where each of `count` tiles of `size` px is cropped from the enlarged one, and whether it is flipped."""
-    beyond = round(size * JITTER) - size
-    rows, cols = torch.randint(0, beyond + 1, (2, count), generator=generator).tolist()
+def draw_jitter(count: int, size: int, generator: torch.Generator) -> list[Crop]:
+    """Draw a crop of each of `count` enlarged tiles, `size` px before and after."""
+    margin = round(size * JITTER) - size
+    rows, cols = torch.randint(0, margin + 1, (2, count), generator=generator).tolist()
     flips = torch.randint(0, 2, (count,), generator=generator).tolist()
     return list(zip(rows, cols, map(bool, flips), strict=True))
 
 
-def jitter(pixels: Tensor, places: Sequence[Place]) -> Tensor:
-    """Enlarge tiles by 286/256, crop and flip them, as `draw_jitter` drew for each.
+def jitter(pixels: Tensor, crops: Sequence[Crop]) -> Tensor:
+    """Enlarge tiles by 286/256 and take the crops that `draw_jitter` drew.
 
     Tiles are colours (N, 3, S, S), or class indices (N, S, S); see `enlarge`. Images and maps that belong together
-    get the same places.
+    get the same crops.
     """
     size = pixels.shape[-1]
-    crops = []
-    for enlarged, (row, col, flip) in zip(enlarge(pixels, round(size * JITTER)), places, strict=True):
-        crop = enlarged[..., row : row + size, col : col + size]
-        crops.append(crop.flip(-1) if flip else crop)
-    return torch.stack(crops)
+    cropped = []
+    for enlarged, (row, col, flip) in zip(enlarge(pixels, round(size * JITTER)), crops, strict=True):
+        part = enlarged[..., row : row + size, col : col + size]
+        cropped.append(part.flip(-1) if flip else part)
+    return torch.stack(cropped)
 
 
 @cache
@@ -240,8 +240,8 @@ class Batches:
     cropped and flipped independently of the maps, because a shared crop or flip would be something that a map and an
     image have in common. `plain` and `pick`, for validation, return maps with the images of the same tiles for both.
 
-    If several processes (`ranks`) train one model, a step's batch is `ranks` times `batch_size` and each takes its part
-    of it: together they see what one process would see with batches so large.
+    If several `processes` train one model, a step's batch is `processes` times `batch_size`, and each takes the part
+    of its `rank`: together they use the tiles that one process would use with a batch of that size.
     """
 
     def __init__(
@@ -253,15 +253,15 @@ class Batches:
         seed: int = 0,
         pairing: Pairing = "aligned",
         rank: int = 0,
-        ranks: int = 1,
+        processes: int = 1,
     ) -> None:
         self.store = store
         self.encoding = encoding
-        self.batch_size = min(batch_size, max(1, store.paired // ranks))
+        self.batch_size = min(batch_size, max(1, store.paired // processes))
         self.device = device
         self.seed = seed
         self.pairing = pairing
-        self.rank, self.ranks = rank, ranks
+        self.rank, self.processes = rank, processes
         self._ahead: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
 
     @property
@@ -275,27 +275,27 @@ class Batches:
         return self.store.tiles[: self.store.paired]
 
     @property
-    def _whole(self) -> int:
-        """Tiles in a step, of all ranks."""
-        return self.batch_size * self.ranks
+    def _tiles_per_step(self) -> int:
+        """Tiles in a step of all processes."""
+        return self.batch_size * self.processes
 
     @property
     def _own(self) -> slice:
-        """This rank's part of a step's batch."""
+        """This process's part of a step's batch."""
         return slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
 
     def _steps(self, count: int) -> int:
-        """Return how many whole batches `count` tiles make."""
-        return max(1, count // self._whole)
+        """Return the number of complete batches in `count` tiles."""
+        return max(1, count // self._tiles_per_step)
 
     def _draw(self, step: int, count: int, stream: int) -> list[int]:
-        """Return this rank's part of the tiles of a step, drawn from `count` in the order that a stream gives."""
+        """Return this process's part of the tiles of a step, drawn from `count` in the order of a random stream."""
         turn, position = divmod(step, self._steps(count))
         order = torch.randperm(count, generator=self._generator(turn, stream)).tolist()
-        return order[position * self._whole :][: self._whole][self._own]
+        return order[position * self._tiles_per_step :][: self._tiles_per_step][self._own]
 
     def _generator(self, number: int, stream: int) -> torch.Generator:
-        # One number from three: the same step draws the same, however often training was interrupted.
+        # Seeded by these three numbers alone, so that a step draws the same after any number of interruptions.
         mixed = np.random.SeedSequence([self.seed, stream, number]).generate_state(1, np.uint64)[0]
         return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
 
@@ -314,17 +314,17 @@ class Batches:
             self._ahead = (step + 1, _reader().submit(self._read, step + 1))
         images, maps = ahead[1].result() if ahead and ahead[0] == step else self._read(step)
         images, maps = images.to(self.device), maps.to(self.device)
-        places = self._places(step, stream=2)
-        image_places = places if self.pairing == "aligned" else self._places(step, stream=3)
-        return self._batch(jitter(images, image_places), jitter(maps, places))
+        map_crops = self._crops(step, stream=2)
+        image_crops = map_crops if self.pairing == "aligned" else self._crops(step, stream=3)
+        return self._batch(jitter(images, image_crops), jitter(maps, map_crops))
 
     def _read(self, step: int) -> tuple[Tensor, Tensor]:
         if self.pairing == "aligned":
             return self.store.stack(self.maps_of(step))
         return self.store.images(self.images_of(step)), self.store.maps(self.maps_of(step))
 
-    def _places(self, step: int, stream: int) -> list[Place]:
-        return draw_jitter(self._whole, self.store.tileset.size, self._generator(step, stream))[self._own]
+    def _crops(self, step: int, stream: int) -> list[Crop]:
+        return draw_jitter(self._tiles_per_step, self.store.tileset.size, self._generator(step, stream))[self._own]
 
     def plain(self, at_most: int | None = None) -> Iterator[Batch]:
         """Yield the paired tiles in order, without jitter; the last batch may be smaller."""
@@ -338,7 +338,7 @@ class Batches:
         return self._batch(images.to(self.device), maps.to(self.device))
 
     def _batch(self, images: Tensor, maps: Tensor) -> Batch:
-        # The layout that convolutions are quickest in, here and on a GPU.
+        # The memory layout in which convolutions are fastest, on a CPU and on a GPU.
         source, target = self.encode(maps), to_target(images)
         return Batch(*(t.contiguous(memory_format=torch.channels_last) for t in (source, target)))
 

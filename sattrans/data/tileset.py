@@ -27,7 +27,7 @@ DEFAULT_FOLDER = Path("tiles")
 
 @dataclass(frozen=True, slots=True)
 class SceneRecord:
-    """What the manifest keeps of a scene: its files (`map` None where it has no map), size and place."""
+    """A scene as the manifest records it: its files (`map` is None if it has no map), size and georeference."""
 
     id: str
     region: str
@@ -40,10 +40,10 @@ class SceneRecord:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile. `image` and `map` are its files within the tileset; an unpaired tile has no map.
+    """One tile. `image` and `map` are the names of its files in the tileset; an unpaired tile has no map.
 
-    `shares` are the parts of it that each class covers, by name; they sum to `valid`, the part that holds
-    anything at all. Without classes there are none.
+    `shares` are the parts of the tile (0 to 1) that each class covers, by name. They add up to `valid`, the part that
+    is not nodata, and are empty if the tileset has no classes.
     """
 
     id: str
@@ -58,11 +58,11 @@ class Tile:
     valid: float = 1.0
 
     def image_path(self, folder: Path) -> Path:
-        """Where the image lies in a tileset's folder."""
+        """Return the path of the image in a tileset's folder."""
         return folder / self.image
 
     def map_path(self, folder: Path) -> Path:
-        """Where the map of a paired tile lies in a tileset's folder."""
+        """Return the path of a paired tile's map in a tileset's folder."""
         assert self.map, f"tile {self.id} has no map"
         return folder / self.map
 
@@ -76,7 +76,7 @@ class Tileset:
 
     @classmethod
     def open(cls, folder: Path) -> "Tileset":
-        """Open a folder that `tile` finished. Raises `UsageError` where it is none, or unfinished."""
+        """Open a folder that `tile` finished. Raises `UsageError` if it is not a tileset or is unfinished."""
         if not (folder / MANIFEST).is_file():
             if begun_of(folder / MANIFEST).is_file():
                 raise UsageError(f"{folder} is an unfinished tileset: run the same sattrans tile command again")
@@ -85,13 +85,13 @@ class Tileset:
 
     @classmethod
     def newest(cls, under: Path = DEFAULT_FOLDER) -> "Tileset":
-        """Open the tileset under a folder that was made last, for training: not one of pictures for other tools.
+        """Open the newest tileset under a folder that can be trained on, not one with map and image side by side.
 
-        Raises `NothingToUse` where there is none.
+        Raises `NothingToUse` if there is none.
         """
         found = []
         for path in sorted(under.glob(f"*/{MANIFEST}")):
-            with suppress(SattransError):  # one that is damaged, or of another version, is not the newest
+            with suppress(SattransError):  # a damaged one, or one of another version, is skipped
                 found.append(cls.open(path.parent))
         found = [tileset for tileset in found if not tileset.side_by_side]
         if not found:
@@ -110,18 +110,18 @@ class Tileset:
 
     @cached_property
     def palette(self) -> Palette | None:
-        """The classes of the maps; None where maps are pictures, three bands of colour."""
+        """The classes of the maps; None if the maps are RGB pictures."""
         classes = self.manifest["palette"]
         return Palette.from_json(classes) if classes is not None else None
 
     @property
     def side_by_side(self) -> bool:
-        """Whether a tile's map and image are one file, left and right: a copy for other tools, not for training."""
+        """Whether a tile's map and image are one file, left and right half: for other tools, not for training."""
         return bool(self.manifest["options"].get("layout") == "pairs")
 
     @property
     def ground_resolution(self) -> tuple[float, float] | None:
-        """The shortest and the longest side of a pixel in all scenes, in metres; None where any is not known."""
+        """The shortest and the longest side of a pixel in all scenes, in metres; None if any is unknown."""
         sides = [ground_pixel(s.georeference, s.height, s.width) for s in self.scenes.values()]
         known = [side for pixel in sides if pixel for side in pixel]
         return (min(known), max(known)) if known and None not in sides else None
@@ -151,13 +151,13 @@ class Tileset:
         return [tile for tile in self.tiles if tile.split == split]
 
     @staticmethod
-    def telling(tiles: Sequence[Tile], count: int) -> list[int]:
-        """Return the places of the `count` tiles that show most: those with the most even mix of classes first."""
+    def most_varied(tiles: Sequence[Tile], count: int) -> list[int]:
+        """Return the indices of the `count` tiles with the most even class mix, the highest entropy of class shares."""
 
-        def mix(tile: Tile) -> float:
+        def entropy(tile: Tile) -> float:
             return -sum(share * math.log(share) for share in tile.shares.values() if share > 0)
 
-        return sorted(range(len(tiles)), key=lambda place: (-mix(tiles[place]), place))[:count]
+        return sorted(range(len(tiles)), key=lambda index: (-entropy(tiles[index]), index))[:count]
 
     @cached_property
     def hash(self) -> str:
@@ -165,19 +165,19 @@ class Tileset:
         return sha256(self.folder / INDEX)
 
     def georeference(self, tile: Tile) -> Georeference:
-        """Return where a tile lies."""
+        """Return a tile's georeference."""
         return self.scenes[tile.scene].georeference.at(tile.window)
 
 
 def tile_to_json(tile: Tile) -> dict[str, Any]:
-    """Return all that is known of a tile."""
+    """Return a tile's fields for JSON."""
     window = tile.window
-    place = {"row": window.row, "col": window.col, "height": window.height, "width": window.width}
-    return {field.name: getattr(tile, field.name) for field in fields(tile)} | {"window": place}
+    extent = {"row": window.row, "col": window.col, "height": window.height, "width": window.width}
+    return {field.name: getattr(tile, field.name) for field in fields(tile)} | {"window": extent}
 
 
 def tile_from_json(value: Mapping[str, Any]) -> Tile:
-    """Read back what `tile_to_json` wrote."""
+    """Return the tile of which `tile_to_json` returned the fields."""
     return Tile(**{**value, "window": Window(**value["window"])})
 
 
@@ -199,15 +199,16 @@ def _tile(feature: Mapping[str, Any]) -> Tile:
 
 
 def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneRecord]) -> None:
-    """Write `tiles.geojson` (RFC 7946): a feature a tile, its footprint in WGS 84, null where the CRS is unknown."""
+    """Write `tiles.geojson` (RFC 7946): a feature per tile, with its footprint in WGS 84, null if the CRS is unknown."""
     tiles = list(tiles)
     outline_of: dict[str, Any] = {}
     of_scene: dict[str, list[Tile]] = {}
     for tile in tiles:
         of_scene.setdefault(tile.scene, []).append(tile)
-    for name, own in of_scene.items():  # a scene's tiles at once: setting up a reprojection costs as much as they do
-        outlines = scenes[name].georeference.footprints([tile.window for tile in own])
-        outline_of.update(zip([tile.id for tile in own], outlines, strict=True))
+    # All tiles of a scene in one call, because setting up a reprojection takes as long as reprojecting them.
+    for name, scene_tiles in of_scene.items():
+        outlines = scenes[name].georeference.footprints([tile.window for tile in scene_tiles])
+        outline_of.update(zip([tile.id for tile in scene_tiles], outlines, strict=True))
     features = [
         {
             "type": "Feature",
@@ -242,7 +243,7 @@ def manifest_body(
     tiles: Sequence[Tile],
     notices: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what the manifest of a finished tileset holds. `tile` adds what it found on the way."""
+    """Return the fields of a finished tileset's manifest; `tile` adds others."""
     return {
         "created": created,
         "options": dict(options),
@@ -271,6 +272,6 @@ def write_tileset_manifest(path: Path, body: Mapping[str, Any]) -> None:
 
 
 def read_unfinished(folder: Path) -> dict[str, Any] | None:
-    """Return what was written when a tileset that is not finished was begun, or None."""
+    """Return the manifest of an unfinished tileset, or None."""
     path = begun_of(folder / MANIFEST)
     return read_manifest(path, "tileset", VERSION) if path.is_file() else None

@@ -9,7 +9,7 @@ import numpy as np
 from sattrans.data.contact_sheet import write_sheet
 from sattrans.demo.landscape import PALETTE, PIXEL, make_landscape
 from sattrans.demo.options import DemoOptions
-from sattrans.plugins import fallback_model
+from sattrans.plugins import default_model
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import open_raster
 from sattrans.raster.tile_formats import write_tile
@@ -125,7 +125,7 @@ def demo(
 
 def _steps(folder: Path, options: DemoOptions) -> Iterator[Step]:
     """Yield the commands in order; each must have been run before the next is requested."""
-    model = fallback_model()
+    model = default_model()
     tiles, run, map_ = folder / "tiles" / f"landcover-{options.size}", folder / "runs" / model, folder / "map.tif"
     image, parts, mosaic, scores = (folder / name for name in ("sat.tif", "parts", "mosaic.tif", "evaluation"))
 

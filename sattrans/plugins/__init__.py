@@ -156,7 +156,7 @@ def model_class(name: str) -> type[Model]:
     return manager().get("model", name)
 
 
-def fallback_model() -> str:
+def default_model() -> str:
     """Return the model taken where none is named: the one that says `fallback = True`."""
     fallbacks = [model.name for model in manager().loadable("model") if model.fallback]
     if len(fallbacks) != 1:

@@ -14,13 +14,13 @@ from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import Interrupted, OptionError, UsageError, check_seed
 from sattrans.model import Model, Pairing, SourceEncoding, TileSpec
-from sattrans.plugins import fallback_model, model_class
+from sattrans.plugins import default_model, model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
 from sattrans.runs.run import DEFAULT_FOLDER, Run, load_checkpoint, under
-from sattrans.train.distributed import ALONE, Ranks, joined
-from sattrans.train.launcher import leave_word
-from sattrans.train.loggers import draw_curves
+from sattrans.train.distributed import SINGLE_PROCESS, Processes, process_group
+from sattrans.train.launcher import record_run
+from sattrans.train.loggers import write_curves
 from sattrans.train.loop import Loop
 from sattrans.train.settings import Precision, Settings
 from sattrans.utils.atomic import now, remove
@@ -67,13 +67,13 @@ class TrainOptions:
             raise OptionError(f"--ema {self.ema}: a decay from 0 (no average) to below 1 is needed")
 
 
-def train_options(told: Mapping[str, Any]) -> TrainOptions:
+def train_options(values: Mapping[str, Any]) -> TrainOptions:
     """Return options from names and values as a file or a command line has them. Raises `OptionError`."""
     try:
-        return TypeAdapter(TrainOptions).validate_python(dict(told))
+        return TypeAdapter(TrainOptions).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
-        own = first.get("ctx", {}).get("error")  # what TrainOptions itself found, in its words
+        own = first.get("ctx", {}).get("error")  # an error of TrainOptions itself
         name = ".".join(map(str, first["loc"]))
         raise OptionError(str(own) if own else f"{name}={first['input']}: {first['msg']}") from error
 
@@ -90,16 +90,16 @@ def train(
 
     `settings` are the model's own options. The run is `output`, or `runs/<model>-<tileset>-<n>`. Under `torchrun`
     every process calls this, and they train one run together. Raises `UsageError` for what does not fit,
-    `TrainingError` where training fails, `Interrupted` after a signal.
+    `TrainingError` if training fails, `Interrupted` after a signal.
     """
     check_seed((options or TrainOptions()).seed)
     chosen = choose_device(device)
-    with joined(chosen) as ranks:
-        if not ranks.leads:
+    with process_group(chosen) as processes:
+        if not processes.is_first:
             log.setLevel(logging.WARNING)
-            run = Run.open(ranks.told_folder(None))
-            return _train(run, _prepared(run, chosen, ranks), ranks)
-        return _begin(data, model, settings or {}, options or TrainOptions(), chosen, output, ranks)
+            run = Run.open(processes.broadcast_folder(None))
+            return _train(run, _prepare_loop(run, chosen, processes), processes)
+        return _begin(data, model, settings or {}, options or TrainOptions(), chosen, output, processes)
 
 
 def _begin(
@@ -109,15 +109,15 @@ def _begin(
     options: TrainOptions,
     device: torch.device,
     output: Path | None,
-    ranks: Ranks,
+    processes: Processes,
 ) -> TrainResult:
     tileset = Tileset.open(data) if data else Tileset.newest()
-    kind = model_class(model or fallback_model())
+    kind = model_class(model or default_model())
     model_options = resolve(kind, settings)
     spec = _spec(tileset, kind, model_options.source)
     count, unpaired = len(tileset.split("train")), len(_unpaired(tileset, kind.pairing))
-    batch_size = max(1, min(options.batch_size or kind.defaults.batch_size, count // ranks.count))
-    per_epoch = max(1, count // (batch_size * ranks.count))
+    batch_size = max(1, min(options.batch_size or kind.defaults.batch_size, count // processes.count))
+    per_epoch = max(1, count // (batch_size * processes.count))
     resolved = Settings(
         steps=options.steps or (options.epochs or kind.defaults.epochs) * per_epoch,
         batch_size=batch_size,
@@ -127,12 +127,12 @@ def _begin(
         patience=options.patience or kind.defaults.patience,
         monitor=options.monitor or kind.defaults.monitor,
         schedule=kind.defaults.schedule,
-        processes=ranks.count,
+        processes=processes.count,
         compile=options.compile,
     )
     folder = output or _new_folder(kind.name, tileset.name)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):  # an empty one a kill may have left
-        raise UsageError(f"{folder} exists: choose another name, or go on with it by --resume {folder}")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):  # a kill may have left an empty one
+        raise UsageError(f"{folder} exists: choose another name, or resume it with --resume {folder}")
     if options.init:
         _check_init(options.init)
     log.info(
@@ -143,8 +143,8 @@ def _begin(
         f" and {counted(unpaired, 'image')} without {'a map' if unpaired == 1 else 'maps'}" if unpaired else "",
         tileset.size,
         counted(resolved.steps, "step"),
-        batch_size * ranks.count,
-        device if ranks.count == 1 else f"{ranks.count} × {device}",
+        batch_size * processes.count,
+        device if processes.count == 1 else f"{processes.count} × {device}",
         folder,
     )
     with lock(folder):
@@ -166,43 +166,43 @@ def _begin(
                     "init": str(options.init.resolve()) if options.init else None,
                 },
             )
-            loop = _prepared(run, device, ranks)
-            ranks.told_folder(folder)
-            return _train(run, loop, ranks)
+            loop = _prepare_loop(run, device, processes)
+            processes.broadcast_folder(folder)
+            return _train(run, loop, processes)
         except BaseException as error:
-            kept = Run(folder, {}).has_trained()
-            if not kept:  # nothing is lost, and --resume last must not take it up
+            trained = Run(folder, {}).has_trained()
+            if not trained:  # nothing is lost, and --resume last must not find it
                 remove(folder)
             if isinstance(error, KeyboardInterrupt):
-                way_on = f"stopped; go on with sattrans train --resume {folder}" if kept else "interrupted"
-                raise Interrupted(way_on, 130) from None
+                message = f"stopped; resume with sattrans train --resume {folder}" if trained else "interrupted"
+                raise Interrupted(message, 130) from None
             raise
 
 
 def resume(run: Path | str, device: str = "auto") -> TrainResult:
-    """Go on with a run (`last`: the newest unfinished one) from its last checkpoint, with its own options."""
+    """Resume a run (`last`: the newest unfinished one) from its last checkpoint, with its own options."""
     opened = Run.newest(finished=False) if str(run) == "last" else Run.open(Path(run))
     if opened.finished:
-        raise UsageError(f"{opened.folder} is finished: begin a new run with sattrans train")
+        raise UsageError(f"{opened.folder} is finished: start a new run with sattrans train")
     chosen = choose_device(device)
-    with joined(chosen) as ranks:
-        processes = opened.manifest["settings"]["processes"]
-        if processes != ranks.count:
+    with process_group(chosen) as processes:
+        recorded = opened.manifest["settings"]["processes"]
+        if recorded != processes.count:
             raise UsageError(
-                f"{opened.folder} was trained by {counted(processes, 'process', 'processes')}, "
-                f"{counted(ranks.count, 'is', 'are')} here: go on with as many (--devices {processes})"
+                f"{opened.folder} was trained by {counted(recorded, 'process', 'processes')}, not "
+                f"{processes.count}: resume with --devices {recorded}"
             )
         saved = opened.checkpoint("last").is_file()
-        if not ranks.leads:
-            return _train(opened, _prepared(opened, chosen, ranks, saved), ranks)
-        leave_word(opened.folder)
-        log.info("going on with %s (%s on %s)", opened.folder, opened.model_name, opened.manifest["data"]["folder"])
+        if not processes.is_first:
+            return _train(opened, _prepare_loop(opened, chosen, processes, saved), processes)
+        record_run(opened.folder)
+        log.info("resuming %s (%s on %s)", opened.folder, opened.model_name, opened.manifest["data"]["folder"])
         with lock(opened.folder):
-            return _train(opened, _prepared(opened, chosen, ranks, saved), ranks)
+            return _train(opened, _prepare_loop(opened, chosen, processes, saved), processes)
 
 
 def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSpec:
-    """Return what the model is built for. Raises `UsageError` where it cannot be trained on the tileset."""
+    """Return what the model is built for. Raises `UsageError` if it cannot be trained on the tileset."""
     if tileset.side_by_side:
         raise UsageError(
             f"{tileset.folder} holds map and image side by side, for other tools: tile again without --layout pairs"
@@ -216,45 +216,45 @@ def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSp
     if not channels:
         raise UsageError(
             f"the maps of {tileset.folder} are pictures without classes, source={source} needs classes: "
-            "take --set source=color"
+            "use --set source=color"
         )
     if not tileset.split("train"):
         unpaired = len(tileset.split(UNPAIRED))
-        lone = f" with a map, {unpaired} without one" if unpaired else ""
-        raise UsageError(f"{tileset.folder} has no training tiles{lone}: tile again with another --split, or with maps")
+        maps = f" with a map, {unpaired} without one" if unpaired else ""
+        raise UsageError(f"{tileset.folder} has no training tiles{maps}: tile again with another --split, or with maps")
     return TileSpec(tileset.size, channels, classes=len(tileset.palette) if tileset.palette else 0)
 
 
-def _prepared(run: Run, device: torch.device, ranks: Ranks, resume: bool = False) -> Loop:
-    """Return a loop that stands before its next step, with all checked that can be without one."""
-    loop = build_loop(run, device, ranks, resume)
+def _prepare_loop(run: Run, device: torch.device, processes: Processes, resume: bool = False) -> Loop:
+    """Return a loop at its next step, after all checks that need no training step."""
+    loop = build_loop(run, device, processes, resume)
     loop.check_monitor()
     if resume:
         loop.load()
     return loop
 
 
-def _train(run: Run, loop: Loop, ranks: Ranks) -> TrainResult:
+def _train(run: Run, loop: Loop, processes: Processes) -> TrainResult:
     notices = []
     if loop.val is loop.train:
-        notices.append(f"{run.manifest['data']['folder']} has no val tiles: the run is judged on training tiles")
+        notices.append(f"{run.manifest['data']['folder']} has no val tiles: the run is validated on training tiles")
     summary = loop.run()
-    if not ranks.leads:
+    if not processes.is_first:
         return TrainResult(run)
-    draw_curves(run)
+    write_curves(run)
     return TrainResult(run.finish(summary), tuple(notices))
 
 
-def build_loop(run: Run, device: torch.device, ranks: Ranks = ALONE, resume: bool = False) -> Loop:
-    """Return the loop that trains a run, at its beginning; what it needs to know stands in the run."""
+def build_loop(run: Run, device: torch.device, processes: Processes = SINGLE_PROCESS, resume: bool = False) -> Loop:
+    """Return the loop that trains a run, at its beginning; all it needs is recorded in the run."""
     tileset = run.tileset()
     settings = Settings(**run.manifest["settings"])
-    torch.manual_seed(settings.seed)  # the same weights for all ranks
+    torch.manual_seed(settings.seed)  # the same weights in all processes
     model = run.build_model().to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it, its stubs do not
     if run.manifest["init"] and not resume:
-        _begin_from(model, Path(run.manifest["init"]), device)
-    torch.manual_seed(settings.seed + ranks.number)  # and unlike dropout
+        _load_initial_weights(model, Path(run.manifest["init"]), device)
+    torch.manual_seed(settings.seed + processes.rank)  # and different dropout
     if settings.compile:
         for network in model.children():
             network.compile()
@@ -265,8 +265,8 @@ def build_loop(run: Run, device: torch.device, ranks: Ranks = ALONE, resume: boo
         return Batches(store, encoding, settings.batch_size, device, settings.seed, model.pairing, rank, count)
 
     val_tiles = tileset.split("val")
-    training = batches([*tileset.split("train"), *_unpaired(tileset, model.pairing)], ranks.number, ranks.count)
-    return Loop(model, training, batches(val_tiles) if val_tiles else training, settings, run, ranks)
+    training = batches([*tileset.split("train"), *_unpaired(tileset, model.pairing)], processes.rank, processes.count)
+    return Loop(model, training, batches(val_tiles) if val_tiles else training, settings, run, processes)
 
 
 def _unpaired(tileset: Tileset, pairing: Pairing) -> list[Tile]:
@@ -275,25 +275,25 @@ def _unpaired(tileset: Tileset, pairing: Pairing) -> list[Tile]:
 
 
 def _check_init(folder: Path) -> None:
-    """Raise `UsageError` where a run to begin from is none, or has no checkpoint yet."""
+    """Raise `UsageError` if the run to start from does not exist or has no checkpoint yet."""
     try:
-        kept = Run.open(folder).checkpoint("last")
+        checkpoint = Run.open(folder).checkpoint("last")
     except UsageError as error:
         raise UsageError(f"--init {error}") from error
-    if not kept.is_file():
+    if not checkpoint.is_file():
         raise UsageError(f"--init {folder}: it was stopped before its first checkpoint: name another run")
 
 
-def _begin_from(model: Model, folder: Path, device: torch.device) -> None:
-    """Take over another run's last weights. Raises `UsageError` where they do not fit."""
+def _load_initial_weights(model: Model, folder: Path, device: torch.device) -> None:
+    """Load another run's last weights into a model. Raises `UsageError` if they do not fit."""
     tensors, _ = load_checkpoint(Run.open(folder).checkpoint("last"), device)
     try:
         model.load_state_dict(under("model", tensors))
     except RuntimeError as error:
-        told = str(error).splitlines()
+        reason = str(error).splitlines()[-1].strip()
         raise UsageError(
-            f"--init {folder}: its weights do not fit this model, tileset and options ({told[-1].strip()}): "
-            "take those it was trained with (sattrans runs show)"
+            f"--init {folder}: its weights do not fit this model, tileset and options ({reason}): "
+            "use those it was trained with (sattrans runs show)"
         ) from error
 
 

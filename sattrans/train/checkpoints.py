@@ -1,4 +1,4 @@
-"""Checkpoints of a run: `last` holds all that going on needs, `best` the generator that is kept."""
+"""Checkpoints of a run: `last` holds all that resuming needs, `best` the generator with the lowest monitored loss."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def save_last(
     device: torch.device,
     state: Mapping[str, Any],
 ) -> None:
-    """Write weights, average, optimisers, random states and `state`, in one file."""
+    """Write weights, moving average, optimisers, random states and `state` to one file."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     tensors["rng.cpu"] = torch.get_rng_state()
@@ -40,7 +40,7 @@ def save_last(
 def load_last(
     run: Run, model: Model, average: nn.Module, optimizers: Mapping[str, Optimizer], device: torch.device
 ) -> dict[str, Any]:
-    """Take up what `save_last` wrote, and return its `state`."""
+    """Load what `save_last` wrote into the objects, and return its `state`."""
     tensors, state = load_checkpoint(run.checkpoint("last"), device)
     model.load_state_dict(under("model", tensors))
     average.load_state_dict(under("average", tensors))
@@ -51,7 +51,7 @@ def load_last(
         states: dict[int, dict[str, Any]] = {}
         for key, value in entries.items():
             number, _, item = key.partition(".")
-            states.setdefault(int(number), {})[item] = _laid_out(value, parameters[int(number)])
+            states.setdefault(int(number), {})[item] = _in_layout_of(value, parameters[int(number)])
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["rng.cpu"].cpu())
     if "rng.cuda" in tensors and device.type == "cuda":
@@ -59,11 +59,11 @@ def load_last(
     return state
 
 
-def _laid_out(value: Any, parameter: Tensor) -> Any:
-    """Return what an optimiser keeps of a parameter in the parameter's own memory layout.
+def _in_layout_of(value: Any, parameter: Tensor) -> Any:
+    """Return an optimiser's state of a parameter in the parameter's memory layout.
 
-    A file holds every tensor row by row; a fused optimiser goes through weights and what it keeps of them side by
-    side, as they lie, and would mix up the numbers of a channels-last weight.
+    A file holds every tensor row by row. A fused optimiser reads weights and their state in memory order, and would
+    mix up the values of a channels-last weight.
     """
     if isinstance(value, Tensor) and value.shape == parameter.shape:
         return torch.empty_like(parameter).copy_(value)
@@ -71,6 +71,6 @@ def _laid_out(value: Any, parameter: Tensor) -> Any:
 
 
 def save_best(run: Run, generator: nn.Module, state: Mapping[str, Any]) -> None:
-    """Write the generator that is kept."""
+    """Write the best generator."""
     tensors = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
     save_checkpoint(run.checkpoint("best"), tensors, state)

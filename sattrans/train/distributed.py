@@ -1,7 +1,7 @@
-"""Ranks: the processes that train one model together, each on its part of every batch.
+"""Distributed training: several processes train one model, each on its part of every batch.
 
-What Lightning Fabric or DDP would add is the mean of the gradients. A model's step asks for one optimiser after
-another, so the mean is taken between each backward pass and its optimiser's step, and networks stay what they are.
+A model's step runs one optimiser after another, so the gradients are averaged between each backward pass and its
+optimiser's step, and networks are not wrapped. Lightning Fabric or DDP would add nothing else.
 """
 
 import os
@@ -15,53 +15,53 @@ import torch.distributed as dist
 from torch import Tensor
 
 from sattrans.errors import Interrupted, OptionError
-from sattrans.train.launcher import leave_word, meeting_place
+from sattrans.train.launcher import record_run, rendezvous_folder
 
 
 @dataclass(frozen=True, slots=True)
-class Ranks:
-    """This process's number among `count`; number 0 alone judges, writes and talks."""
+class Processes:
+    """The processes that train one model: this one's `rank` and their `count`. Rank 0 alone validates and writes."""
 
-    number: int = 0
+    rank: int = 0
     count: int = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the one that judges and writes."""
-        return self.number == 0
+    def is_first(self) -> bool:
+        """Whether this process validates and writes."""
+        return self.rank == 0
 
     def average_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Put the mean over all ranks in place of each parameter's gradient."""
+        """Replace each parameter's gradient by its mean over all processes."""
         if self.count == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
-        # One message for all: a message costs more than the numbers in it.
+        # One message for all gradients: a message costs more than the numbers in it.
         flat = torch._utils._flatten_dense_tensors(gradients)
         dist.all_reduce(flat)
         flat /= self.count
         for gradient, mean in zip(gradients, torch._utils._unflatten_dense_tensors(flat, gradients), strict=True):
             gradient.copy_(mean)
 
-    def told_folder(self, folder: Path | None) -> Path:
-        """Return the folder that rank 0 tells of; it gives its own."""
-        told = [folder]
+    def broadcast_folder(self, folder: Path | None) -> Path:
+        """Return the run's folder, which rank 0 passes and the others pass None for."""
+        folders = [folder]
         if folder:
-            leave_word(folder)
+            record_run(folder)
         if self.count > 1:
-            dist.broadcast_object_list(told)
-        assert told[0]
-        return told[0]
+            dist.broadcast_object_list(folders)
+        assert folders[0]
+        return folders[0]
 
-    def largest(self, value: float, device: torch.device) -> float:
-        """Return the largest of all ranks' values: what one of them asks for, all do."""
+    def maximum(self, value: float, device: torch.device) -> float:
+        """Return the largest of the processes' values."""
         if self.count == 1:
             return value
         shared = torch.tensor(value, device=device)
         dist.all_reduce(shared, dist.ReduceOp.MAX)
         return float(shared)
 
-    def lead(self, value: float, device: torch.device) -> float:
-        """Return rank 0's value, once it has come to it."""
+    def broadcast(self, value: float, device: torch.device) -> float:
+        """Return the value of rank 0; the others wait for it."""
         if self.count == 1:
             return value
         shared = torch.tensor(value, device=device, dtype=torch.float64)
@@ -69,33 +69,34 @@ class Ranks:
         return float(shared)
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = Processes()
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
-    """Join the processes that `torchrun`, or `--devices`, started beside this one; alone where there are none.
+def process_group(device: torch.device) -> Iterator[Processes]:
+    """Join the processes that `--devices` or `torchrun` started, if any.
 
-    They talk through NCCL on CUDA, through Gloo elsewhere. Raises `OptionError` where there are fewer devices
-    than processes. After an error nobody is waited for.
+    They communicate through NCCL on CUDA, through Gloo otherwise. Raises `OptionError` if there are fewer devices than
+    processes. After an error the group is not closed, because that would wait for processes that may have ended.
     """
-    count, number = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    count, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     if count == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     if device.type == "cuda":
         local = int(os.environ.get("LOCAL_RANK", "0"))
         if local >= torch.cuda.device_count():
             raise OptionError(
-                f"process {local} of this machine has no device of its own: {torch.cuda.device_count()} there"
+                f"process {local + 1} on this machine has no device: there are {torch.cuda.device_count()}; "
+                "start fewer processes"
             )
         torch.cuda.set_device(local)
-    place = meeting_place()
+    folder = rendezvous_folder()
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, f"file://{place / 'ranks'}" if place else None, rank=number, world_size=count)
+    dist.init_process_group(backend, f"file://{folder / 'ranks'}" if folder else None, rank=rank, world_size=count)
     try:
-        yield Ranks(number, count)
-    except Interrupted:  # all of them, at the same step
+        yield Processes(rank, count)
+    except Interrupted:  # in all processes, at the same step
         dist.destroy_process_group()
         raise
     dist.destroy_process_group()

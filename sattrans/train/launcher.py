@@ -1,4 +1,8 @@
-"""Together: the processes that train one run, started, waited for, and told of with one voice."""
+"""Launcher: starts the processes that train one run, waits for them, and reports their errors once.
+
+torch's elastic launcher would load torch into the parent, kill processes that take longer than 30 seconds to save after
+a Ctrl-C, and report errors on many lines.
+"""
 
 import math
 import multiprocessing
@@ -18,149 +22,163 @@ from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
-from sattrans.errors import Interrupted, OptionError, RankLost, SattransError
-from sattrans.train.signals import Remembered, handled, remembered
+from sattrans.errors import Interrupted, OptionError, ProcessLost, SattransError
+from sattrans.train.signals import ReceivedSignal, catch_signals, handle_signals
 from sattrans.utils.executor import processors
 
-MEETING = "SATTRANS_MEETING"
-"""The variable that names a folder to the ranks: there they find each other, and leave word of their run."""
+RENDEZVOUS = "SATTRANS_RENDEZVOUS"
+"""The environment variable with the folder in which the processes find each other and record their run."""
 
-LOOK_SECONDS = 0.2
-"""How often the ranks are looked at."""
+POLL_SECONDS = 0.2
+"""Seconds between two checks of the processes."""
 
 GRACE_SECONDS = 5.0
-"""How long ranks may take to end, once one has failed or the first is done; one that waits for another never does."""
+"""Seconds that the processes have to end after one has failed or the first is done.
 
-LONGEST_TOLD = 20_000
-"""Letters of a traceback that a rank tells: a pipe takes them though nobody reads yet."""
+A process that waits for a message from another never ends by itself.
+"""
+
+MAX_TRACEBACK = 20_000
+"""Characters of a traceback that a process sends: a pipe holds them even if nobody reads yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Rank:
+class _Worker:
     process: BaseProcess
-    ear: Connection
+    errors: Connection
 
-    def told(self) -> Exception | str | None:
-        """Return the error that it told before it ended, or the traceback of an unforeseen one."""
+    def error(self) -> Exception | str | None:
+        """Return the error that the process sent before it ended, or the traceback of an unexpected one."""
         try:
-            return self.ear.recv() if self.ear.poll() else None
-        except (EOFError, OSError):  # it ended without a word, or in the middle of one
+            return self.errors.recv() if self.errors.poll() else None
+        except (EOFError, OSError):  # it ended without sending one, or while sending it
             return None
 
 
-def train_together(count: int, work: Callable[[], None]) -> None:
-    """Have so many processes do `work`, as the ranks of one training; none is left when this returns.
+def launch(count: int, work: Callable[[], None]) -> None:
+    """Run `work` in several processes that train one model; none of them is left when this returns.
 
-    A signal lets them finish their step and save, a second one ends them at once. Raises what they raise, once, and
-    `RankLost` for one that ended without saying why.
+    A signal lets the processes finish their step and save, a second one kills them.
+
+    Args:
+        count: Number of processes, at least 1.
+        work: What each process runs; it must be picklable.
+
+    Raises:
+        OptionError: `count` is below 1.
+        ProcessLost: A process ended without sending an error, such as one that was killed.
+        Exception: The error of the first process that failed, once for all.
     """
     if count < 1:
         raise OptionError(f"--devices {count}: at least 1 is needed")
-    ranks: list[_Rank] = []
-    with TemporaryDirectory(prefix="sattrans-") as meeting, remembered() as asked:
+    workers: list[_Worker] = []
+    with TemporaryDirectory(prefix="sattrans-") as rendezvous, catch_signals() as received:
         try:
-            for number in range(count):
-                ranks.append(_started(number, count, meeting, work))
-            ended = _waited(ranks, asked)
+            for rank in range(count):
+                workers.append(_start(rank, count, rendezvous, work))
+            ended = _wait(workers, received)
         finally:
-            for rank in ranks:
-                rank.process.kill()
-                rank.process.join()
-        _raise(ranks, ended, Path(meeting))
+            for worker in workers:
+                worker.process.kill()
+                worker.process.join()
+        _raise_error(workers, ended, Path(rendezvous))
 
 
-def _started(number: int, count: int, meeting: str, work: Callable[[], None]) -> _Rank:
+def _start(rank: int, count: int, rendezvous: str, work: Callable[[], None]) -> _Worker:
     context = multiprocessing.get_context("spawn")
-    ear, mouth = context.Pipe(duplex=False)
-    process = context.Process(target=_be_rank, args=(number, count, meeting, mouth, work))
-    with handled(signal.SIG_IGN):  # inherited: a Ctrl-C that comes to all of them is passed on, once they train
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(rank, count, rendezvous, sender, work))
+    # The process inherits this: the parent passes on a Ctrl-C, which reaches all of them, once they train.
+    with handle_signals(signal.SIG_IGN):
         process.start()
-    mouth.close()
-    return _Rank(process, ear)
+    sender.close()
+    return _Worker(process, receiver)
 
 
-def _waited(ranks: Sequence[_Rank], asked: Remembered) -> list[_Rank]:
-    """Wait until all have ended, or some never will; return those that have, in that order."""
-    ended: list[_Rank] = []
-    until = math.inf
-    while len(ended) < len(ranks) and time.monotonic() < until:
-        running = [rank.process for rank in ranks if rank not in ended]
-        for process in running if asked.number else ():  # again each time: before its first step a rank hears none
-            os.kill(process.pid or 0, asked.number or 0)
-        wait([process.sentinel for process in running], LOOK_SECONDS)
-        ended += [rank for rank in ranks if rank not in ended and not rank.process.is_alive()]
-        if ranks[0] in ended or any(rank.process.exitcode for rank in ended):
-            until = min(until, time.monotonic() + GRACE_SECONDS)
+def _wait(workers: Sequence[_Worker], received: ReceivedSignal) -> list[_Worker]:
+    """Wait until all processes have ended, or the rest no longer will; return those that have, in that order."""
+    ended: list[_Worker] = []
+    deadline = math.inf
+    while len(ended) < len(workers) and time.monotonic() < deadline:
+        running = [worker.process for worker in workers if worker not in ended]
+        # At each check, because a process ignores signals until its first step.
+        for process in running if received.number else ():
+            os.kill(process.pid or 0, received.number or 0)
+        wait([process.sentinel for process in running], POLL_SECONDS)
+        ended += [worker for worker in workers if worker not in ended and not worker.process.is_alive()]
+        if workers[0] in ended or any(worker.process.exitcode for worker in ended):
+            deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
     return ended
 
 
-def _raise(ranks: Sequence[_Rank], ended: Sequence[_Rank], meeting: Path) -> None:
-    """Raise why training came to no end: what a rank told, else that one is gone, else what nobody foresaw."""
-    told = {ranks.index(rank): rank.told() for rank in ended}
-    if ranks[0] in ended and told[0] is None and ranks[0].process.exitcode == 0:
+def _raise_error(workers: Sequence[_Worker], ended: Sequence[_Worker], rendezvous: Path) -> None:
+    """Raise the reason why training did not finish: an error sent, a lost process, or an unexpected traceback."""
+    errors = {workers.index(worker): worker.error() for worker in ended}
+    if workers[0] in ended and errors[0] is None and workers[0].process.exitcode == 0:
         return
-    for _, error in sorted(told.items()):
+    for _, error in sorted(errors.items()):
         if isinstance(error, Exception):
             raise error
-    for number, error in told.items():
-        code = ranks[number].process.exitcode
+    for rank, error in errors.items():
+        code = workers[rank].process.exitcode
         if error is None and code:
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-            raise RankLost(f"process {number + 1} of {len(ranks)} {how}: {_way_on(meeting, len(ranks))}")
-    raise RuntimeError("\n".join(text for text in told.values() if isinstance(text, str)))
+            advice = _resume_advice(rendezvous, len(workers))
+            raise ProcessLost(f"process {rank + 1} of {len(workers)} {how}: {advice}")
+    raise RuntimeError("\n".join(text for text in errors.values() if isinstance(text, str)))
 
 
-def _way_on(meeting: Path, count: int) -> str:
-    word = meeting / "run"
-    run = word.read_text(encoding="utf-8") if word.exists() else ""
+def _resume_advice(rendezvous: Path, count: int) -> str:
+    record = rendezvous / "run"
+    run = record.read_text(encoding="utf-8") if record.exists() else ""
     if run and Path(run).is_dir():
-        return f"go on with sattrans train --resume {run} --devices {count}"
-    return "the same command begins again"
+        return f"resume with sattrans train --resume {run} --devices {count}"
+    return "repeat the command"
 
 
-def _be_rank(number: int, count: int, meeting: str, mouth: Connection, work: Callable[[], None]) -> None:
-    """Be one of the processes: do the work, and tell the one that started us why it failed."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ |= {MEETING: meeting, "WORLD_SIZE": str(count), "RANK": str(number), "LOCAL_RANK": str(number)}
+def _work(rank: int, count: int, rendezvous: str, sender: Connection, work: Callable[[], None]) -> None:
+    """Run `work` in a new process, and send the parent the error if it fails."""
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    os.environ |= {RENDEZVOUS: rendezvous, "WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)}
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, processors() // count)))
-    tqdm.set_lock(threading.RLock())  # its own is one for all processes, and leaves a warning where one is killed
+    tqdm.set_lock(threading.RLock())  # tqdm's own is shared by all processes, and warns if one of them is killed
     try:
         work()
-    except Interrupted as error:  # all of them, at the same step
-        mouth.send(error)
+    except Interrupted as error:  # in all of them, at the same step
+        sender.send(error)
     except BaseException as error:
-        mouth.send(_portable(error))
+        sender.send(_picklable(error))
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        os._exit(1)  # an orderly end may wait for ranks that wait for us
+        os._exit(1)  # a normal exit may wait for processes that wait for this one
 
 
-def _portable(error: BaseException) -> Exception | str:
-    """Return what reaches another process: an error that has its own words, or a traceback."""
+def _picklable(error: BaseException) -> Exception | str:
+    """Return an error with a message for users if pickle can copy it, otherwise its traceback."""
     if isinstance(error, SattransError | OSError):
         try:
-            pickle.loads(pickle.dumps(error))  # noqa: S301  our own
-        except Exception:  # noqa: S110  a plugin's, with arguments of its own
+            pickle.loads(pickle.dumps(error))  # noqa: S301  pickled here
+        except Exception:  # noqa: S110  a plugin's error whose arguments pickle cannot restore
             pass
         else:
             return error
-    return "".join(traceback.format_exception(error))[-LONGEST_TOLD:]
+    return "".join(traceback.format_exception(error))[-MAX_TRACEBACK:]
 
 
-def _end_with_parent() -> None:
-    """End at once when the process that started us has: nobody would hear us, or stop us."""
+def _exit_with_parent() -> None:
+    """Exit as soon as the parent has ended: nobody would read the errors or stop the process."""
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)
 
 
-def meeting_place() -> Path | None:
-    """Return the folder where the ranks meet that one command started; None for those of `torchrun`."""
-    told = os.environ.get(MEETING)
-    return Path(told) if told else None
+def rendezvous_folder() -> Path | None:
+    """Return the folder in which the processes of one command find each other, None for those of `torchrun`."""
+    folder = os.environ.get(RENDEZVOUS)
+    return Path(folder) if folder else None
 
 
-def leave_word(run: Path) -> None:
-    """Tell the process that started the ranks, if one did, which run they train."""
-    if place := meeting_place():
-        (place / "run").write_text(str(run), encoding="utf-8")
+def record_run(run: Path) -> None:
+    """Record the run's folder for the parent, if this process was launched."""
+    if folder := rendezvous_folder():
+        (folder / "run").write_text(str(run), encoding="utf-8")

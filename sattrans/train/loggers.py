@@ -1,4 +1,4 @@
-"""What a user sees of a training: a live bar, a line of metrics an epoch, TensorBoard, and curves at the end."""
+"""What a training shows and records: a bar, `metrics.jsonl`, TensorBoard, and the loss curves at the end."""
 
 import importlib.util
 import io
@@ -19,38 +19,39 @@ from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import bar, log
 
 TENSORBOARD = "tensorboard"
+CURVES = "losses.png"
 
 
-class Watch:
-    """Shows how a run goes on, and keeps it: `metrics.jsonl`, `samples/`, `tensorboard/`."""
+class TrainingLogger:
+    """Shows a run's progress on a bar and records its epochs in `metrics.jsonl` and `tensorboard/`."""
 
-    def __init__(self, run: Run, settings: Settings, images_a_step: int, device: torch.device) -> None:
-        self.run, self.settings, self.images_a_step, self.device = run, settings, images_a_step, device
-        self._writer: Any = None
+    def __init__(self, run: Run, settings: Settings, images_per_step: int, device: torch.device) -> None:
+        self.run, self.settings, self.images_per_step, self.device = run, settings, images_per_step, device
+        self._tensorboard: Any = None
 
-    def bar(self, done: int, leads: bool) -> "tqdm[Any]":
-        """Return the bar: steps, rate and time left; silent on all ranks but the first."""
+    def bar(self, done: int, visible: bool) -> "tqdm[Any]":
+        """Return a bar with steps, rate and time left; it is hidden for all processes but the first."""
         progress = bar(self.settings.steps, "train", "step", done)
-        progress.disable = progress.disable or not leads
+        progress.disable = progress.disable or not visible
         return progress
 
-    def show(self, progress: "tqdm[Any]", losses: Mapping[str, float]) -> None:
-        """Show a step's losses, images a second and the memory in use."""
+    def log_step(self, progress: "tqdm[Any]", losses: Mapping[str, float]) -> None:
+        """Show a step's losses, images per second and the memory in use on the bar."""
         if progress.disable:
             return
         progress.update()
         rate = progress.format_dict["rate"]
-        shown = {name: f"{value:.3g}" for name, value in losses.items()}
+        values = {name: f"{value:.3g}" for name, value in losses.items()}
         if rate:
-            shown["images/s"] = f"{rate * self.images_a_step:.3g}"
-        shown["memory"] = f"{_memory(self.device) / 1e9:.2g} GB"
-        progress.set_postfix(shown, refresh=False)
+            values["images/s"] = f"{rate * self.images_per_step:.3g}"
+        values["memory"] = f"{_memory(self.device) / 1e9:.2g} GB"
+        progress.set_postfix(values, refresh=False)
 
-    def sheet(self, epoch: int) -> Path:
-        """Return where an epoch's sheet of samples goes."""
+    def samples_path(self, epoch: int) -> Path:
+        """Return the path of an epoch's sheet of samples."""
         return self.run.folder / "samples" / f"epoch-{epoch:04d}.png"
 
-    def end_epoch(
+    def log_epoch(
         self,
         epoch: int,
         step: int,
@@ -59,52 +60,50 @@ class Watch:
         steps_per_second: float,
         remarks: Sequence[str],
     ) -> None:
-        """Keep an epoch's line; one that a killed run wrote for the same step is replaced."""
+        """Record an epoch; it replaces what a killed run recorded of the same step and later ones."""
         line = {
             "epoch": epoch,
             "step": step,
             "train": dict(train),
             "val": dict(val),
-            "images_per_second": round(steps_per_second * self.images_a_step, 3),
+            "images_per_second": round(steps_per_second * self.images_per_step, 3),
             **({"remarks": list(remarks)} if remarks else {}),
         }
         path = self.run.folder / METRICS
         lines = path.read_text().splitlines() if path.exists() else []
-        kept = [text for text in lines if json.loads(text)["step"] < step]
-        write_bytes(path, "".join(text + "\n" for text in [*kept, json.dumps(line)]).encode())
+        earlier = [text for text in lines if json.loads(text)["step"] < step]
+        write_bytes(path, "".join(text + "\n" for text in [*earlier, json.dumps(line)]).encode())
         for remark in remarks:
             log.info("epoch %d: %s", epoch, remark)
-        self._to_tensorboard(epoch, step, line)
+        self._log_to_tensorboard(epoch, step, line)
 
-    def _to_tensorboard(self, epoch: int, step: int, line: Mapping[str, Any]) -> None:
-        if importlib.util.find_spec("tensorboard") is None:  # the extra is not there
+    def _log_to_tensorboard(self, epoch: int, step: int, line: Mapping[str, Any]) -> None:
+        if importlib.util.find_spec("tensorboard") is None:  # the extra is not installed
             return
         from torch.utils.tensorboard.writer import SummaryWriter
 
-        if self._writer is None:  # what a run that was killed wrote from this step on is passed over
-            self._writer = SummaryWriter(str(self.run.folder / TENSORBOARD), purge_step=step)
+        if self._tensorboard is None:  # TensorBoard ignores what a killed run wrote from this step on
+            self._tensorboard = SummaryWriter(str(self.run.folder / TENSORBOARD), purge_step=step)
         for part in ("train", "val"):
             for name, value in line[part].items():
-                self._writer.add_scalar(f"{part}/{name}", value, step)
-        self._writer.add_scalar("images_per_second", line["images_per_second"], step)
-        self._writer.add_image("samples", np.asarray(Image.open(self.sheet(epoch))), step, dataformats="HWC")
-        self._writer.flush()
+                self._tensorboard.add_scalar(f"{part}/{name}", value, step)
+        self._tensorboard.add_scalar("images_per_second", line["images_per_second"], step)
+        samples = np.asarray(Image.open(self.samples_path(epoch)))
+        self._tensorboard.add_image("samples", samples, step, dataformats="HWC")
+        self._tensorboard.flush()
 
 
 def _memory(device: torch.device) -> int:
-    """Return the bytes in use: on the device, or by this process at the most."""
+    """Return the bytes in use on a CUDA device, or the peak of this process."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
-PICTURE = "losses.png"
-
-
-def draw_curves(run: Run) -> None:
+def write_curves(run: Run) -> None:
     """Write `losses.png`: training losses above, validation losses below, the best epoch marked."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -118,7 +117,7 @@ def draw_curves(run: Run) -> None:
         for name in lines[0][part]:
             axes.plot(epochs, [line[part].get(name) for line in lines], marker=".", label=name)
         if all(line[part].get(name, 1.0) > 0 for line in lines for name in line[part]):
-            axes.set_yscale("log")  # so that a small loss is seen beside a large one
+            axes.set_yscale("log")  # so that a small loss is visible beside a large one
         axes.set_title(title, loc="left")
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
@@ -134,6 +133,6 @@ def draw_curves(run: Run) -> None:
     )
     below.set_xlabel("epoch")
     figure.suptitle(f"{run.name}: {run.model_name} on {run.manifest['data']['name']}", x=0.01, ha="left")
-    picture = io.BytesIO()
-    canvas.print_png(picture)  # type: ignore[no-untyped-call]
-    write_bytes(run.folder / PICTURE, picture.getvalue())
+    png = io.BytesIO()
+    canvas.print_png(png)  # type: ignore[no-untyped-call]
+    write_bytes(run.folder / CURVES, png.getvalue())

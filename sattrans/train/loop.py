@@ -1,4 +1,4 @@
-"""The training loop: steps as the model asks for them, averaged, judged, saved, and gone on with."""
+"""The training loop: runs the model's steps, averages its generator, validates, saves and resumes."""
 
 import math
 import time
@@ -14,26 +14,32 @@ from sattrans.errors import Interrupted, OptionError, TrainingError
 from sattrans.model import Batch, Model, Update
 from sattrans.runs.run import Run
 from sattrans.train.checkpoints import load_last, save_best, save_last
-from sattrans.train.distributed import ALONE, Ranks
-from sattrans.train.loggers import Watch
+from sattrans.train.distributed import SINGLE_PROCESS, Processes
+from sattrans.train.loggers import TrainingLogger
 from sattrans.train.oom import fitting_batch, out_of_memory
 from sattrans.train.settings import SCHEDULES, Settings
-from sattrans.train.signals import remembered
-from sattrans.train.validation import refreshed, swapped, validate, write_samples
+from sattrans.train.signals import catch_signals
+from sattrans.train.validation import refresh_batch_norm, use_generator, validate, write_samples
 from sattrans.utils.console import counted
 
 SAVE_SECONDS = 300
-"""A long epoch is saved on the way, so that a kill costs minutes."""
+"""Seconds between two checkpoints within a long epoch, so that a kill costs minutes."""
 
 
 class Loop:
-    """Trains one model on one tileset into one run. `run()` goes from wherever the last checkpoint stands."""
+    """Trains one model on one tileset into one run, from its beginning or, after `load()`, from its last checkpoint."""
 
     def __init__(
-        self, model: Model, train: Batches, val: Batches, settings: Settings, run: Run, ranks: Ranks = ALONE
+        self,
+        model: Model,
+        train: Batches,
+        val: Batches,
+        settings: Settings,
+        run: Run,
+        processes: Processes = SINGLE_PROCESS,
     ) -> None:
         self.model, self.train, self.val, self.settings = model, train, val, settings
-        self.folder, self.ranks, self.device = run, ranks, train.device
+        self.output, self.processes, self.device = run, processes, train.device
         self.optimizers = model.optimizers()
         self.base_lr = {name: [group["lr"] for group in o.param_groups] for name, o in self.optimizers.items()}
         self.trainable = {
@@ -43,10 +49,10 @@ class Loop:
         self.average = AveragedModel(model.generator, multi_avg_fn=self._average)
         self.step = 0
         self.state: dict[str, Any] = {"best": None, "best_epoch": None, "stale": 0, "sums": {}, "seconds": 0.0}
-        self.watch = Watch(run, settings, train.batch_size * ranks.count, self.device)
+        self.logger = TrainingLogger(run, settings, train.batch_size * processes.count, self.device)
 
     def _average(self, averaged: Sequence[Tensor], current: Sequence[Tensor], number: Tensor | int) -> None:
-        # A short start: an average over 1000 steps would remember the first weights for as long.
+        # A faster average at first: one over 1000 steps would hold on to the first weights for as long.
         done = float(number)
         torch._foreach_lerp_(list(averaged), list(current), 1 - min(self.settings.ema, (1 + done) / (10 + done)))
 
@@ -54,11 +60,14 @@ class Loop:
         """Train to the end, and return the summary. Raises `TrainingError`, or `Interrupted` after a signal."""
         per_epoch = self.train.per_epoch
         saved = time.monotonic()
-        with remembered(alone=self.ranks.count == 1) as signal, self.watch.bar(self.step, self.ranks.leads) as progress:
+        with (
+            catch_signals(second_stops=self.processes.count == 1) as received,
+            self.logger.bar(self.step, self.processes.is_first) as progress,
+        ):
             self.model.train()
             while self.step < self.settings.steps:
-                losses = self._guarded_step()
-                self.watch.show(progress, losses)
+                losses = self._step()
+                self.logger.log_step(progress, losses)
                 if self.step % per_epoch == 0 or self.step == self.settings.steps:
                     self._end_epoch()
                     saved = time.monotonic()
@@ -67,13 +76,13 @@ class Loop:
                 elif time.monotonic() - saved > SAVE_SECONDS:
                     self.save()
                     saved = time.monotonic()
-                number = int(self.ranks.largest(float(signal.number or 0), self.device))
+                number = int(self.processes.maximum(float(received.number or 0), self.device))
                 if number:
                     self.save()
-                    together = f" --devices {self.ranks.count}" if self.ranks.count > 1 else ""
+                    devices = f" --devices {self.processes.count}" if self.processes.count > 1 else ""
                     raise Interrupted(
-                        f"stopped at step {self.step} of {self.settings.steps}, saved; go on with "
-                        f"sattrans train --resume {self.folder.folder}{together}",
+                        f"stopped at step {self.step} of {self.settings.steps}, saved; resume with "
+                        f"sattrans train --resume {self.output.folder}{devices}",
                         128 + number,
                     )
         return {
@@ -86,8 +95,8 @@ class Loop:
         }
 
     def check_monitor(self) -> None:
-        """Raise `OptionError` where the model does not validate what is to be monitored."""
-        with swapped(self.model, self.model.generator), torch.no_grad():
+        """Raise `OptionError` if the monitored loss is not a validation loss of the model."""
+        with use_generator(self.model, self.model.generator), torch.no_grad():
             known = self.model.validation_losses(next(self.val.plain(1)))
         if self.settings.monitor not in known:
             raise OptionError(
@@ -97,29 +106,29 @@ class Loop:
     def train_step(self) -> dict[str, float]:
         """Do one step on the next batch, and return the losses.
 
-        Raises `TrainingError` for a loss or a gradient that is not finite, before any weight takes it up.
+        Raises `TrainingError` for a loss or a gradient that is not finite, before any weight is changed.
         """
         begun = time.perf_counter()
         factor = SCHEDULES[self.settings.schedule](self.step / self.settings.steps)
         for name, optimizer in self.optimizers.items():
             for group, lr in zip(optimizer.param_groups, self.base_lr[name], strict=True):
                 group["lr"] = lr * factor
-        shown: dict[str, float] = {}
-        for update, values in self._updates(self.train.train(self.step)):
+        values: dict[str, float] = {}
+        for update, update_values in self._updates(self.train.train(self.step)):
             self.optimizers[update.optimizer].step()
-            shown.update(values)
+            values.update(update_values)
         self.average.update_parameters(self.model.generator)
         self.step += 1
         self.state["seconds"] += time.perf_counter() - begun
-        for name, value in shown.items():
-            total_so_far, count = self.state["sums"].get(name, (0.0, 0))
-            self.state["sums"][name] = (total_so_far + value, count + 1)
-        return shown
+        for name, value in values.items():
+            total, count = self.state["sums"].get(name, (0.0, 0))
+            self.state["sums"][name] = (total + value, count + 1)
+        return values
 
     def _updates(self, batch: Batch) -> Iterator[tuple[Update, dict[str, float]]]:
         """Yield the model's updates with the values of their losses and log, gradients computed and checked.
 
-        Each is to be stepped before the next is asked for.
+        The caller runs each optimiser's step before it asks for the next update.
         """
         steps = self.model.training_step(batch)
         while (update := self._next(steps)) is not None:
@@ -128,30 +137,30 @@ class Loop:
             self._check(values)
             self.optimizers[update.optimizer].zero_grad(set_to_none=True)
             update.total.backward(inputs=parameters)
-            self.ranks.average_gradients(parameters)
+            self.processes.average_gradients(parameters)
             gradients = [p.grad for p in parameters if p.grad is not None]
             self._check({f"the gradient of the {update.optimizer}": float(torch.nn.utils.get_total_norm(gradients))})
             yield update, values
 
     def _next(self, steps: Iterator[Update]) -> Update | None:
-        # Autocast is opened here, around each piece of the model's step, so that optimisers step outside it.
+        # Autocast is entered here, around each part of the model's step, so that optimisers step outside it.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
             return next(steps, None)
 
-    def _guarded_step(self) -> dict[str, float]:
+    def _step(self) -> dict[str, float]:
         try:
             return self.train_step()
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-        # Outside the handler: the error holds on to all that the step had in memory.
+        # Outside the handler, because the error refers to all that the step had in memory.
         size, tile = self.train.batch_size, self.model.spec.size
-        fits = fitting_batch(size, self._try)
+        fits = fitting_batch(size, self._try_batch)
         what = f"--batch-size {fits} fits" if fits else "--set width=32 or smaller tiles (sattrans tile --size) may fit"
         tiles = f"{counted(size, 'tile')} of {tile} px"
         raise TrainingError(f"out of memory at step {self.step} with {tiles} a step: {what}")
 
-    def _try(self, size: int) -> None:
+    def _try_batch(self, size: int) -> None:
         for _ in self._updates(self.train.pick(range(size))):
             pass
 
@@ -160,18 +169,18 @@ class Loop:
             return
         indices = dict.fromkeys([*self.train.maps_of(self.step), *self.train.images_of(self.step)])
         tiles = ", ".join(self.train.store.tiles[index].id for index in indices)
-        bad = ", ".join(f"{name} is {value}" for name, value in values.items() if not math.isfinite(value))
-        saved = self.folder.checkpoint("last").is_file()
-        kept = f"the last checkpoint in {self.folder.folder} is untouched; " if saved else ""
+        invalid = ", ".join(f"{name} is {value}" for name, value in values.items() if not math.isfinite(value))
+        saved = self.output.checkpoint("last").is_file()
+        untouched = f"the last checkpoint in {self.output.folder} is untouched; " if saved else ""
         raise TrainingError(
-            f"at step {self.step} {bad}, on tiles {tiles}: {kept}"
+            f"at step {self.step} {invalid}, on tiles {tiles}: {untouched}"
             "try a lower learning rate (--set lr=…) or --precision 32"
         )
 
     def _end_epoch(self) -> None:
         epoch = math.ceil(self.step / self.train.per_epoch)
         means = {name: total / count for name, (total, count) in self.state["sums"].items()}
-        value = self.ranks.lead(self._judge(epoch, means) if self.ranks.leads else 0.0, self.device)
+        value = self.processes.broadcast(self._validate(epoch, means) if self.processes.is_first else 0.0, self.device)
         better = self._is_better(value)
         if not better and self.state["best"] is None:
             raise TrainingError(f"after epoch {epoch} {self.settings.monitor} is {value}: training has diverged")
@@ -181,31 +190,31 @@ class Loop:
         self.state.update(sums={}, seconds=0.0)
         self.save()
 
-    def _judge(self, epoch: int, means: Mapping[str, float]) -> float:
-        """Judge the averaged generator, keep it where it is the best so far, and return the monitored loss."""
-        generator = refreshed(self.average.module, self.train)
-        with swapped(self.model, generator):
+    def _validate(self, epoch: int, means: Mapping[str, float]) -> float:
+        """Validate the averaged generator, save it if it is the best so far, and return the monitored loss."""
+        generator = refresh_batch_norm(self.average.module, self.train)
+        with use_generator(self.model, generator):
             values = validate(self.model, self.val)
-            write_samples(self.model, self.val, self.watch.sheet(epoch))
+            write_samples(self.model, self.val, self.logger.samples_path(epoch))
         value = values[self.settings.monitor]
         if self._is_better(value):
-            save_best(self.folder, generator, {"step": self.step, "epoch": epoch, self.settings.monitor: value})
+            save_best(self.output, generator, {"step": self.step, "epoch": epoch, self.settings.monitor: value})
         remarks = list(self.model.remarks(means))
         steps = max(count for _, count in self.state["sums"].values())
-        self.watch.end_epoch(epoch, self.step, means, values, steps / max(self.state["seconds"], 1e-9), remarks)
+        self.logger.log_epoch(epoch, self.step, means, values, steps / max(self.state["seconds"], 1e-9), remarks)
         return value
 
     def _is_better(self, value: float) -> bool:
         return math.isfinite(value) and (self.state["best"] is None or value < self.state["best"])
 
     def save(self) -> None:
-        """Write the checkpoint `last`: all that going on needs."""
-        if self.ranks.leads:
+        """Write the checkpoint `last`: all that resuming needs."""
+        if self.processes.is_first:
             state = {"step": self.step, **self.state}
-            save_last(self.folder, self.model, self.average, self.optimizers, self.device, state)
+            save_last(self.output, self.model, self.average, self.optimizers, self.device, state)
 
     def load(self) -> None:
-        """Take up the checkpoint `last`."""
-        state = load_last(self.folder, self.model, self.average, self.optimizers, self.device)
+        """Load the checkpoint `last`."""
+        state = load_last(self.output, self.model, self.average, self.optimizers, self.device)
         self.step = state.pop("step")
         self.state = state

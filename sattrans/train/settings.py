@@ -1,4 +1,4 @@
-"""Settings: what the training loop is told, all resolved, and how learning rates fall."""
+"""Settings: the training loop's resolved settings, and learning-rate schedules."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Precision = Literal["32", "bf16"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the loop is told, all resolved: it is kept in the run's manifest.
+    """The settings of the training loop, all resolved, as the run's manifest records them.
 
     `batch_size` is that of one process; `processes` train together.
     """
@@ -30,6 +30,6 @@ class Settings:
 
 SCHEDULES: dict[Schedule, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
-    "linear": lambda done: min(1.0, 2.0 * (1.0 - done)),  # pix2pix: half of the epochs constant, then to 0
+    "linear": lambda done: min(1.0, 2.0 * (1.0 - done)),  # pix2pix: constant for half of the epochs, then down to 0
 }
 """Factor of the learning rate, by the part of the training that is done (0 to 1)."""

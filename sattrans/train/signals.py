@@ -1,4 +1,4 @@
-"""Signals: Ctrl-C and SIGTERM are remembered, so that a step can be finished and saved."""
+"""Signals: SIGINT (Ctrl-C) and SIGTERM are noted, so that the current step can be finished and saved."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -8,38 +8,38 @@ from types import FrameType
 Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 
-class Remembered:
-    """The signal that came, if one did."""
+class ReceivedSignal:
+    """The signal that was received, None as long as there was none."""
 
     number: signal.Signals | None = None
 
 
 @contextmanager
-def handled(handler: Handler) -> Iterator[None]:
-    """Have `handler` take SIGINT and SIGTERM for as long as the block lasts."""
+def handle_signals(handler: Handler) -> Iterator[None]:
+    """Let `handler` handle SIGINT and SIGTERM within the block."""
     try:
-        before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
-        before = {}
+        previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # only the main thread may set handlers; in another thread the caller handles signals
+        previous = {}
     try:
         yield
     finally:
-        for number, handler_before in before.items():
-            signal.signal(number, handler_before)
+        for number, previous_handler in previous.items():
+            signal.signal(number, previous_handler)
 
 
 @contextmanager
-def remembered(alone: bool = True) -> Iterator[Remembered]:
-    """Remember SIGINT and SIGTERM for as long as the block lasts; a second one stops at once.
+def catch_signals(second_stops: bool = True) -> Iterator[ReceivedSignal]:
+    """Note SIGINT and SIGTERM within the block; a second signal raises `KeyboardInterrupt`.
 
-    It does not where a process is not `alone`: what started it may pass on a Ctrl-C that came to all of them.
+    A process of several needs `second_stops` False: a Ctrl-C reaches it from the terminal and again from the parent.
     """
-    came = Remembered()
+    received = ReceivedSignal()
 
-    def remember(number: int, frame: FrameType | None) -> None:
-        if alone and came.number is not None:
+    def note(number: int, frame: FrameType | None) -> None:
+        if second_stops and received.number is not None:
             raise KeyboardInterrupt
-        came.number = signal.Signals(number)
+        received.number = signal.Signals(number)
 
-    with handled(remember):
-        yield came
+    with handle_signals(note):
+        yield received

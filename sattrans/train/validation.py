@@ -1,4 +1,4 @@
-"""Judging a generator: batch-norm statistics estimated anew, validation losses, a sheet to look at."""
+"""Validation of a generator: batch-norm statistics are estimated again, then losses and sample images are computed."""
 
 import copy
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from sattrans.data.tileset import Tileset
 from sattrans.model import Model, Noise
 
 REFRESH_TILES = 64
-"""Training tiles from which batch-norm statistics are estimated again before a generator is judged."""
+"""Number of training tiles from which batch-norm statistics are estimated again before validation."""
 
 SAMPLE_TILES = 4
 
 
 @contextmanager
-def swapped(model: Model, generator: nn.Module) -> Iterator[None]:
-    """Put another generator into a model, in evaluation mode, for as long as the block lasts."""
+def use_generator(model: Model, generator: nn.Module) -> Iterator[None]:
+    """Give a model another generator, in evaluation mode, within the block."""
     own = model.generator
     model.generator = generator
     model.eval()
@@ -33,15 +33,15 @@ def swapped(model: Model, generator: nn.Module) -> Iterator[None]:
         model.train()
 
 
-def refreshed(generator: nn.Module, train: Batches) -> nn.Module:
-    """Return a copy of a generator, its batch-norm statistics estimated anew on training tiles.
+def refresh_batch_norm(generator: nn.Module, train: Batches) -> nn.Module:
+    """Return a copy of a generator whose batch-norm statistics are estimated again on training tiles.
 
-    Statistics gathered while both networks moved are poor: on real data estimating them again is worth
-    more than an epoch. Every tile weighs the same, and dropout is off, as when translating.
+    Statistics gathered while the weights changed are poor: on real data estimating them again lowers the loss more than
+    another epoch. Every tile has the same weight, and dropout is off, as in `translate`.
     """
-    judged: nn.Module = copy.deepcopy(generator)
-    judged.eval()
-    norms = [m for m in judged.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    copied: nn.Module = copy.deepcopy(generator)
+    copied.eval()
+    norms = [m for m in copied.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if norms:
         for norm in norms:
             norm.reset_running_stats()
@@ -50,14 +50,14 @@ def refreshed(generator: nn.Module, train: Batches) -> nn.Module:
         with torch.no_grad():
             for batch in train.plain(max(REFRESH_TILES, train.batch_size)):
                 if len(batch) == train.batch_size:
-                    judged(batch.source)
-        judged.eval()
-    return judged
+                    copied(batch.source)
+        copied.eval()
+    return copied
 
 
 @torch.no_grad()
 def validate(model: Model, val: Batches) -> dict[str, float]:
-    """Return the means of the model's validation losses over a split."""
+    """Return the means of the model's validation losses over the paired tiles of a split."""
     sums: dict[str, float] = {}
     count = 0
     for batch in val.plain():
@@ -69,11 +69,11 @@ def validate(model: Model, val: Batches) -> dict[str, float]:
 
 @torch.no_grad()
 def write_samples(model: Model, val: Batches, path: Path) -> None:
-    """Write a sheet of map, generated and real image of the tiles that show most."""
+    """Write a sheet of map, generated and real image of the tiles with the most even class mix."""
     palette = val.store.tileset.palette
     rows = []
-    for index in Tileset.telling(val.tiles, SAMPLE_TILES):
-        # One by one: four tiles of 512 px at once would take more memory than training does.
+    for index in Tileset.most_varied(val.tiles, SAMPLE_TILES):
+        # One at a time: four tiles of 512 px in one batch would take more memory than training does.
         batch = val.pick([index])
         image = model.translate(batch.source, Noise(0, [(0, 0)], model.spec.size, val.device))
         map_ = to_picture(val.store[index][1], palette)

@@ -25,8 +25,8 @@ def store(tileset, *splits):
     return TileStore(tileset, [tile for split in splits or ("train", "unpaired") for tile in tileset.split(split)])
 
 
-def unaligned(tileset, batch_size=2, seed=0, rank=0, ranks=1):
-    return Batches(store(tileset), "color", batch_size, CPU, seed, "unaligned", rank, ranks)
+def unaligned(tileset, batch_size=2, seed=0, rank=0, processes=1):
+    return Batches(store(tileset), "color", batch_size, CPU, seed, "unaligned", rank, processes)
 
 
 def same(one, other):
@@ -81,8 +81,8 @@ def test_a_step_draws_the_same_whatever_came_before(tiles, monkeypatch):
     straight = unaligned(tiles, seed=7)
     expected = [straight.train(step) for step in range(9)]
     assert not same(expected[0], unaligned(tiles, seed=8).train(0))
-    for part in (batches_module.KEPT_PART, 0.0):  # cached, and read each time, a step ahead
-        monkeypatch.setattr(batches_module, "KEPT_PART", part)
+    for part in (batches_module.CACHE_SHARE, 0.0):  # cached, and read each time, a step ahead
+        monkeypatch.setattr(batches_module, "CACHE_SHARE", part)
         for first in (0, 4, 8):
             resumed = unaligned(tiles, seed=7)
             assert (resumed.store.device is None) == (part == 0)
@@ -92,8 +92,8 @@ def test_a_step_draws_the_same_whatever_came_before(tiles, monkeypatch):
 def test_two_processes_take_the_halves_of_one_batch_twice_as_large(tiles):
     whole, first, second = (
         unaligned(tiles, 4),
-        unaligned(tiles, 2, rank=0, ranks=2),
-        unaligned(tiles, 2, rank=1, ranks=2),
+        unaligned(tiles, 2, rank=0, processes=2),
+        unaligned(tiles, 2, rank=1, processes=2),
     )
     for step in range(5):
         assert whole.images_of(step) == first.images_of(step) + second.images_of(step)

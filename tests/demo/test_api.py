@@ -15,7 +15,7 @@ from sattrans.demo import DemoOptions, Step, demo
 from sattrans.demo.api import DEFAULT_FOLDER, make_dataset, make_map
 from sattrans.demo.landscape import PALETTE
 from sattrans.errors import OutputExists
-from sattrans.plugins import fallback_model, open_dataset
+from sattrans.plugins import default_model, open_dataset
 from sattrans.runs.run import Run
 
 TINY = DemoOptions(scenes=1, map_height=96, map_width=160, size=64, steps=2, width=4)
@@ -46,7 +46,7 @@ def test_it_runs_the_pipeline_in_order(made):
     assert all(step.output.exists() for step in taken)
     assert not any(step.done for step in taken)
     train = taken[1].arguments
-    assert train[train.index("--model") + 1] == fallback_model()
+    assert train[train.index("--model") + 1] == default_model()
 
 
 def test_its_outputs_are_complete(made):
@@ -61,7 +61,7 @@ def test_its_outputs_are_complete(made):
     with Image.open(result.picture) as picture:
         assert picture.width > 2 * 160
     assert json.loads((result.scores / "scores.json").read_text())["split"] == "test"
-    assert Run.open(folder / "runs" / fallback_model()).finished
+    assert Run.open(folder / "runs" / default_model()).finished
     assert (folder / "demo.json").is_file()
 
 
@@ -106,7 +106,7 @@ def test_an_unfinished_training_is_resumed(tmp_path):
     def stop_in_training(step):
         if step.arguments[0] != "train":
             return command.run_step(step)
-        run = tmp_path / "demo" / "runs" / fallback_model()
+        run = tmp_path / "demo" / "runs" / default_model()
         command.run_step(step)
         (run / "run.json").rename(run / "run.json.begun")  # as a killed training leaves it
         body = json.loads((run / "run.json.begun").read_text())
@@ -125,7 +125,7 @@ def test_an_unfinished_training_is_resumed(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         demo(tmp_path / "demo", TINY, run=until_train)
-    run = tmp_path / "demo" / "runs" / fallback_model()
+    run = tmp_path / "demo" / "runs" / default_model()
     assert taken[-1] == Step(("train", "--resume", str(run)), run)
 
 

@@ -75,7 +75,7 @@ def test_ctrl_c_before_training_has_kept_anything_says_nothing_of_going_on(place
     _, told = process.communicate()
     assert process.returncode == 130
     if (tmp_path / "r").is_dir():  # it had come to its first step
-        assert "go on with sattrans train --resume" in error_line(told)
+        assert "resume with sattrans train --resume" in error_line(told)
     else:
         assert error_line(told) == "error: interrupted"
 

@@ -73,5 +73,5 @@ def test_cross_entropy_is_that_of_every_logit_against_the_label(label):
     assert bce_against(logits, label).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_cross_entropy_is_finite_where_the_judge_is_sure_and_wrong():
+def test_cross_entropy_is_finite_where_the_discriminator_is_sure_and_wrong():
     assert bce_against(torch.tensor([-200.0]), 1.0).item() == pytest.approx(200)

@@ -13,7 +13,7 @@ from makers_pictures import make_pairs
 from sattrans.data.dataset import Dataset
 from sattrans.errors import DatasetNotFound, PluginError
 from sattrans.model import Model
-from sattrans.plugins import PluginManager, fallback_model, manager, open_dataset
+from sattrans.plugins import PluginManager, default_model, manager, open_dataset
 
 DATASET = """
 from sattrans import Dataset, hookimpl
@@ -332,17 +332,17 @@ def register_models(register):
 
 
 def test_the_model_taken_unasked_is_the_one_that_says_so(site):
-    assert fallback_model() == "pix2pix"
+    assert default_model() == "pix2pix"
     site.add("mine", MODEL.format(body={"name": "mine"}), kind="model")
     manager.cache_clear()
     assert "mine" in {model.name for model in manager().loadable("model")}
-    assert fallback_model() == "pix2pix"  # a subclass of pix2pix does not ask to be taken
+    assert default_model() == "pix2pix"  # a subclass of pix2pix does not ask to be taken
 
 
 def test_two_models_that_want_to_be_taken_unasked_are_not(site):
     site.add("mine", MODEL.format(body={"name": "mine", "fallback": True}), kind="model")
     with pytest.raises(PluginError, match="which model.*mine, pix2pix, resse, wgan"):
-        fallback_model()
+        default_model()
 
 
 # From the command line.

@@ -1,4 +1,4 @@
-"""train: learns, repeats, resumes to the same bytes, keeps the best, and stops in words."""
+"""train: learns, repeats, resumes to the same bytes, saves the best generator, and stops with one line."""
 
 import json
 import signal
@@ -82,7 +82,7 @@ def _kill_after_first_epoch(tiles, folder, model, own):
     process.wait()
 
 
-def test_a_signal_saves_within_a_step_and_says_how_to_go_on(tiles, tmp_path):
+def test_a_signal_saves_within_a_step_and_says_how_to_resume(tiles, tmp_path):
     command = [sys.executable, "-m", "sattrans", "train", "-m", "pix2pix", "--set", "width=4", "-d", tiles.folder]
     process = subprocess.Popen([*command, "-o", tmp_path / "r", "--epochs", "5000"], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "r" / "checkpoints" / "last.safetensors").exists():
@@ -97,7 +97,7 @@ def test_a_signal_saves_within_a_step_and_says_how_to_go_on(tiles, tmp_path):
     assert not run.finished
 
 
-def test_a_loss_that_is_not_finite_stops_in_words_and_leaves_no_run_of_nothing(tiles, tmp_path):
+def test_a_loss_that_is_not_finite_stops_in_one_line_and_leaves_no_run(tiles, tmp_path):
     with pytest.raises(TrainingError, match=r"step \d+ .*nan.*on tiles place\d_\d+"):
         train(tiles.folder, "pix2pix", {**SMALL, "lr": 1e30}, TrainOptions(steps=200, ema=0), output=tmp_path / "r")
     assert not (tmp_path / "r").exists()
@@ -119,7 +119,7 @@ def test_unknown_monitor_is_refused_with_what_there_is(tiles, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
-def test_the_model_defaults_are_taken_where_nothing_is_told(tiles, tmp_path):
+def test_options_that_are_not_given_are_the_models_defaults(tiles, tmp_path):
     run = train(tiles.folder, "resse", SMALL, TrainOptions(steps=1), output=tmp_path / "r").run
     settings = run.manifest["settings"]
     assert (settings["patience"], settings["monitor"], settings["batch_size"]) == (10, "generator", 1)
@@ -130,16 +130,16 @@ def test_bf16_trains_to_finite_losses(tiles, tmp_path):
     assert all(value == value for value in run.metrics()[0]["train"].values())
 
 
-def test_tiles_that_are_not_kept_are_read_ahead_and_train_the_same(tiles, tmp_path, monkeypatch):
+def test_tiles_that_are_not_cached_are_read_ahead_and_train_the_same(tiles, tmp_path, monkeypatch):
     weights = []
     for name, part in (("kept", 0.4), ("read", 0.0)):
-        monkeypatch.setattr(batches, "KEPT_PART", part)
+        monkeypatch.setattr(batches, "CACHE_SHARE", part)
         run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(epochs=2, batch_size=2), output=tmp_path / name).run
         weights.append(load_file(run.checkpoint("last")))
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_a_run_without_val_tiles_is_judged_on_training_tiles_and_says_so(tmp_path):
+def test_a_run_without_val_tiles_is_validated_on_training_tiles_and_says_so(tmp_path):
     tileset = tile(make_folder(tmp_path / "f", scenes=1, size=64), tmp_path / "t", options=TileOptions(size=64)).tileset
     result = train(tileset.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "r")
     assert any("no val tiles" in notice for notice in result.notices)
@@ -218,7 +218,7 @@ def test_sources_are_colours_or_one_channel_a_class(tiles):
     assert torch.equal(onehot.sum(1), torch.ones(1, 64, 64))
 
 
-def test_the_judged_generator_has_statistics_of_plain_training_tiles(tiles, tmp_path):
+def test_the_validated_generator_has_statistics_of_plain_training_tiles(tiles, tmp_path):
     run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=4, batch_size=4), output=tmp_path / "r").run
     best = load_file(run.checkpoint("best"))
     counts = {int(value) for name, value in best.items() if name.endswith("num_batches_tracked")}

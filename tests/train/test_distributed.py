@@ -77,9 +77,9 @@ def sattrans(*arguments, processes=2, check=True):
 
 
 def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, environment, tmp_path):
-    told = ["train", "-m", "plain", "-d", tiles.folder, "--steps", 12, "--device", "cpu"]
-    sattrans(*told, "--batch-size", 4, "-o", tmp_path / "one", processes=1)
-    done = sattrans(*told, "--batch-size", 2, "-o", tmp_path / "two")
+    arguments = ["train", "-m", "plain", "-d", tiles.folder, "--steps", 12, "--device", "cpu"]
+    sattrans(*arguments, "--batch-size", 4, "-o", tmp_path / "one", processes=1)
+    done = sattrans(*arguments, "--batch-size", 2, "-o", tmp_path / "two")
     one, two = (Run.open(tmp_path / name) for name in ("one", "two"))
     assert two.manifest["settings"]["processes"] == 2
     weights = [load_file(run.checkpoint("last")) for run in (one, two)]
@@ -87,13 +87,13 @@ def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, envir
     assert len(names) > 10
     assert all(torch.allclose(weights[0][n].float(), weights[1][n].float(), atol=1e-6, rtol=0) for n in names)
     assert [line["step"] for line in two.metrics()] == [line["step"] for line in one.metrics()]
-    assert done.stdout.count("best l1") == 1  # one of them tells
+    assert done.stdout.count("best l1") == 1  # the first process alone reports
 
 
-def test_a_gan_trains_in_two_processes_and_goes_on_with_as_many(tiles, tmp_path, monkeypatch):
+def test_a_gan_trains_in_two_processes_and_resumes_with_as_many(tiles, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    told = ["train", "-d", tiles.folder, "--set", "width=4", "--device", "cpu", "--batch-size", 8]
-    sattrans(*told, "--epochs", 2, "--devices", 2, "-o", tmp_path / "r", processes=1)
+    arguments = ["train", "-d", tiles.folder, "--set", "width=4", "--device", "cpu", "--batch-size", 8]
+    sattrans(*arguments, "--epochs", 2, "--devices", 2, "-o", tmp_path / "r", processes=1)
     run = Run.open(tmp_path / "r")
     assert run.finished
     assert run.manifest["summary"]["steps"] == 2 * (len(tiles.split("train")) // 16)
@@ -102,11 +102,11 @@ def test_a_gan_trains_in_two_processes_and_goes_on_with_as_many(tiles, tmp_path,
     (tmp_path / "r" / "run.json.begun").write_text(text.replace('"summary"', '"before"'))
     alone = sattrans("train", "--resume", tmp_path / "r", processes=1, check=False)
     assert alone.returncode == 2
-    assert "was trained by 2 processes, 1 is here" in alone.stderr
+    assert "was trained by 2 processes, not 1: resume with --devices 2" in alone.stderr
     sattrans("train", "--resume", tmp_path / "r", "--device", "cpu")
     assert Run.open(tmp_path / "r").finished
 
 
-def test_alone_is_a_process_among_one(tiles, tmp_path):
+def test_a_single_process_is_recorded_as_one(tiles, tmp_path):
     run = train(tiles.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=tmp_path / "r").run
     assert run.manifest["settings"]["processes"] == 1

@@ -1,4 +1,4 @@
-"""`train --devices`: signals, a process that is lost, and errors, told once; no process is left."""
+"""`train --devices`: signals, a lost process and errors are reported once; no process is left."""
 
 import multiprocessing
 import os
@@ -15,10 +15,10 @@ import pytest
 from commands import error_line
 from makers import make_folder
 
-from sattrans.errors import Interrupted, RankLost, SattransError
+from sattrans.errors import Interrupted, ProcessLost, SattransError
 from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
-from sattrans.train.launcher import _portable, train_together
+from sattrans.train.launcher import _picklable, launch
 
 SMALL = ("-m", "pix2pix", "--set", "width=1", "--device", "cpu", "--batch-size", "8")
 
@@ -52,14 +52,14 @@ def begun(tiles, run):
 
 
 def ended(process):
-    """Return the one line of error that a training ended with, and see that none of its processes is left."""
+    """Return the error line of a training that has ended, and check that none of its processes is left."""
     _, stderr = process.communicate(timeout=60)
     wait_for_none_of(process)
     return error_line(stderr)
 
 
 def wait_for_none_of(process):
-    """Wait until none of its group is left; what multiprocessing starts to tidy up ends a moment later."""
+    """Wait until none of its group is left; multiprocessing's resource tracker ends a moment later."""
     deadline = time.monotonic() + 20
     with suppress(ProcessLookupError):
         while True:
@@ -68,11 +68,11 @@ def wait_for_none_of(process):
             time.sleep(0.02)
 
 
-def ranks_of(process):
+def processes_of(process):
     """Return the ids of the processes that train, the first one first."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
-        pytest.skip("this system does not tell a process's children")
+        pytest.skip("this system does not list a process's children")
     told = {int(child): Path(f"/proc/{child}/cmdline").read_text() for child in children.read_text().split()}
     return sorted(child for child, command in told.items() if "spawn_main" in command)
 
@@ -85,29 +85,29 @@ def test_a_signal_to_all_or_to_the_first_finishes_the_step_and_saves(tiles, tmp_
     send(process.pid, number)
     told = ended(process)
     assert told.startswith("error: stopped at step ")
-    assert told.endswith(f"saved; go on with sattrans train --resume {run} --devices 2")
+    assert told.endswith(f"saved; resume with sattrans train --resume {run} --devices 2")
     assert process.returncode == 128 + number
     assert not Run.open(run).finished
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-def test_a_process_that_is_killed_is_told_of_and_the_others_end(tiles, tmp_path, lost):
+def test_a_process_that_is_killed_is_named_and_the_others_end(tiles, tmp_path, lost):
     process, run = begun(tiles, tmp_path / "r"), tmp_path / "r"
-    os.kill(ranks_of(process)[lost], signal.SIGKILL)
+    os.kill(processes_of(process)[lost], signal.SIGKILL)
     assert ended(process) == (
-        f"error: process {lost + 1} of 2 was ended by SIGKILL: go on with sattrans train --resume {run} --devices 2"
+        f"error: process {lost + 1} of 2 was ended by SIGKILL: resume with sattrans train --resume {run} --devices 2"
     )
     assert process.returncode == 1
 
 
-def test_ranks_end_with_the_process_that_started_them(tiles, tmp_path):
+def test_processes_end_with_the_process_that_started_them(tiles, tmp_path):
     process = begun(tiles, tmp_path / "r")
     process.kill()
     process.wait()
     wait_for_none_of(process)
 
 
-def test_an_error_that_all_meet_is_told_once_and_leaves_no_run(tmp_path):
+def test_an_error_that_all_meet_is_reported_once_and_leaves_no_run(tmp_path):
     damaged = tile(make_folder(tmp_path / "f", size=256), tmp_path / "t", options=TileOptions(size=64)).tileset
     for path in (damaged.folder / "images").iterdir():
         path.write_bytes(b"no raster")
@@ -123,8 +123,8 @@ def test_wrong_numbers_of_devices_are_refused(tiles):
     assert process.returncode == 2
 
 
-def one_of_two(number, does):
-    """Return work in which one rank does something and the other waits for ever; it needs no import of ours."""
+def work_of_two(number, does):
+    """Return work in which one process does something and the other waits for ever."""
     waits = f"while os.environ['RANK'] != '{number}': time.sleep(1)"
     return partial(exec, f"import os, time\n{waits}\n{does}")
 
@@ -133,21 +133,21 @@ def one_of_two(number, does):
     ("number", "does", "error", "told"),
     [
         (1, "os.stat('nope')", FileNotFoundError, "nope"),
-        (0, "os._exit(3)", RankLost, "process 1 of 2 ended with exit status 3: the same command begins again"),
+        (0, "os._exit(3)", ProcessLost, "process 1 of 2 ended with exit status 3: repeat the command"),
         (1, "1 / 0", RuntimeError, "(?s)^Traceback.*ZeroDivisionError: division by zero\n$"),
     ],
 )
 def test_what_one_raises_is_raised_and_one_that_would_wait_is_ended(monkeypatch, number, does, error, told):
     monkeypatch.setattr("sattrans.train.launcher.GRACE_SECONDS", 0.1)
     with pytest.raises(error, match=told):
-        train_together(2, one_of_two(number, does))
+        launch(2, work_of_two(number, does))
     assert not multiprocessing.active_children()
 
 
 def test_a_second_signal_ends_all_at_once():
     code = (
-        "from functools import partial; from sattrans.train.launcher import _portable, train_together\n"
-        "train_together(2, partial(exec, 'import time; print(0, flush=True); time.sleep(1000)'))"
+        "from functools import partial; from sattrans.train.launcher import _picklable, launch\n"
+        "launch(2, partial(exec, 'import time; print(0, flush=True); time.sleep(1000)'))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -161,14 +161,14 @@ def test_a_second_signal_ends_all_at_once():
     wait_for_none_of(process)
 
 
-def test_what_another_process_cannot_make_again_comes_as_its_traceback():
+def test_an_error_that_pickle_cannot_copy_is_sent_as_its_traceback():
     class OwnWords(SattransError):
         """An error that pickle does not find."""
 
-    assert str(_portable(OSError(2, "No such file", "nope"))) == "[Errno 2] No such file: 'nope'"
-    assert "OwnWords: mine" in _portable(OwnWords("mine"))
+    assert str(_picklable(OSError(2, "No such file", "nope"))) == "[Errno 2] No such file: 'nope'"
+    assert "OwnWords: mine" in _picklable(OwnWords("mine"))
 
 
-def test_an_interruption_reaches_another_process_whole():
+def test_an_interruption_is_pickled_with_its_exit_code():
     again = pickle.loads(pickle.dumps(Interrupted("stopped at step 3", 130)))
     assert (str(again), again.exit_code) == ("stopped at step 3", 130)

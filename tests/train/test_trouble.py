@@ -43,7 +43,7 @@ def test_a_gradient_that_is_not_finite_is_found_before_it_reaches_a_weight(loop)
 
 
 @pytest.mark.parametrize("message", ["CUDA out of memory", "DefaultCPUAllocator: can't allocate memory: you tried"])
-def test_memory_that_runs_out_is_told_with_a_batch_that_fits(tiles, tmp_path, message):
+def test_out_of_memory_is_reported_with_a_batch_that_fits(tiles, tmp_path, message):
     options = TrainOptions(steps=1, batch_size=8)
     run = train(tiles.folder, "pix2pix", SMALL, options, output=tmp_path / "r").run
     loop = build_loop(run, torch.device("cpu"))
@@ -75,7 +75,7 @@ def test_the_largest_half_that_fits_is_found_and_other_errors_are_not_swallowed(
     assert not out_of_memory(RuntimeError("shapes do not fit"))
 
 
-def test_a_discriminator_that_has_won_is_said(loop):
+def test_a_discriminator_that_has_won_is_reported(loop):
     (remark,) = loop.model.remarks({"d_real": 0.01, "d_fake": 0.02})
     assert "the discriminator has won (d_real + d_fake is 0.03 over the epoch)" in remark
     assert not list(loop.model.remarks({"d_real": 0.6, "d_fake": 0.7}))
@@ -91,7 +91,7 @@ def test_remarks_stand_in_the_metrics(tiles, tmp_path):
         assert won == any("has won" in remark for remark in line.get("remarks", []))
 
 
-def test_a_run_begins_from_anothers_weights(tiles, tmp_path):
+def test_a_run_starts_from_another_runs_weights(tiles, tmp_path):
     first = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=5, seed=1), output=tmp_path / "a").run
     options = TrainOptions(steps=1, seed=2, init=tmp_path / "a")
     second = train(tiles.folder, "pix2pix", {**SMALL, "lr": 1e-12}, options, output=tmp_path / "b").run
@@ -103,7 +103,7 @@ def test_a_run_begins_from_anothers_weights(tiles, tmp_path):
         train(tiles.folder, "pix2pix", {"width": 5}, options, output=tmp_path / "c")
 
 
-def test_a_refused_beginning_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, monkeypatch):
+def test_a_refused_init_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "first")
     (tmp_path / "damaged" / "checkpoints").mkdir(parents=True)
@@ -126,22 +126,22 @@ def test_a_refused_beginning_leaves_no_run_for_resume_to_take_up(tiles, tmp_path
 def test_the_curves_of_a_run_are_a_picture(loop):
     from PIL import Image
 
-    with Image.open(loop.folder.folder / "losses.png") as picture:
+    with Image.open(loop.output.folder / "losses.png") as picture:
         assert picture.format == "PNG" and picture.width > 400
 
 
 def test_tensorboard_has_the_scalars_and_the_sheet(loop):
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    events = event_accumulator.EventAccumulator(str(loop.folder.folder / "tensorboard"))
+    events = event_accumulator.EventAccumulator(str(loop.output.folder / "tensorboard"))
     events.Reload()
-    (line,) = loop.folder.metrics()
+    (line,) = loop.output.metrics()
     assert {f"val/{name}" for name in line["val"]} <= set(events.Tags()["scalars"])
     (point,) = events.Scalars("val/l1")
     assert (point.step, point.value) == (line["step"], pytest.approx(line["val"]["l1"]))
     assert events.Tags()["images"] == ["samples"]
 
 
-def test_a_run_that_fails_before_it_has_kept_anything_is_removed_a_later_one_stays(tiles, tmp_path, monkeypatch):
+def test_a_run_that_fails_before_its_first_checkpoint_is_removed_a_later_one_stays(tiles, tmp_path, monkeypatch):
     def fail(loop):
         if loop.step == failing:
             loop._check({"l1": float("nan")})

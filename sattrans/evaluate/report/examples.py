@@ -43,7 +43,7 @@ def choose_tiles(real_images: RealImages, columns: Sequence[Column]) -> ChosenTi
     metric = next((name for name in SORT_METRICS if name in columns[0].scores.metrics), None)
     examples = _best_median_worst(real_images, columns, metric) if metric else {}
     sheet = (
-        Tileset.telling(real_images.tiles, SHEET_TILES)
+        Tileset.most_varied(real_images.tiles, SHEET_TILES)
         if isinstance(real_images, RealTiles)
         else evenly_spaced(len(real_images), min(SHEET_TILES, len(real_images)))
     )
