@@ -1,4 +1,4 @@
-"""Model: what a model plugin tells the core - its networks, what is optimised in which order, how it translates."""
+"""Model: the base class of model plugins, and the types that its methods take and return."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ Pairing = Literal["aligned", "unaligned"]
 """Whether a batch holds maps and images of the same tiles, or of tiles drawn independently of each other."""
 
 SourceEncoding = Literal["color", "onehot"]
+"""How a map becomes a source: colours in [-1, 1], or one channel per class in {0, 1}."""
+
 Schedule = Literal["constant", "linear"]
+"""Learning rate over training: constant, or constant for half of the steps and then linearly down to 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class TileSpec:
-    """What a model is built for: tiles of `size` px, channels in and out, and the number of classes.
+    """The tiles that a model is built for.
 
-    `classes` is 0 where the map is a picture; with a one-hot source `source_channels` equals `classes`.
+    Args:
+        size: Side of a tile in pixels.
+        source_channels: Channels of a source: 3 for colours, `classes` for one channel per class.
+        target_channels: Channels of an image.
+        classes: Number of classes of the maps, 0 if the maps are RGB pictures without classes.
     """
 
     size: int
@@ -36,7 +43,14 @@ class TileSpec:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sources and targets, (N, C, H, W) float32: colours in [-1, 1], one-hot in {0, 1}."""
+    """A batch of tiles.
+
+    Args:
+        source: Encoded maps, (N, source_channels, H, W) float32: colours in [-1, 1], or classes in {0, 1}. Pixels
+            without a class are 0 in every channel.
+        target: Images, (N, target_channels, H, W) float32 in [-1, 1]: of the same tiles as the maps, or of other tiles
+            if the model's `pairing` is "unaligned".
+    """
 
     source: Tensor
     target: Tensor
@@ -47,9 +61,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One optimiser step a model asks for: which optimiser, and the losses (scalars) whose sum it minimises.
+    """One optimiser step.
 
-    `log` is shown beside the losses and not optimised.
+    Args:
+        optimizer: Name of the optimiser, a key of `Model.optimizers()`.
+        losses: Scalar losses by name; the optimiser minimises their sum.
+        log: Scalars by name that are recorded with the losses and not optimised.
     """
 
     optimizer: str
@@ -58,16 +75,21 @@ class Update:
 
     @property
     def total(self) -> Tensor:
-        """The sum of the losses."""
+        """The sum of the losses, a float32 scalar."""
         return torch.stack([loss.float() for loss in self.losses.values()]).sum()
 
 
 @dataclass(frozen=True, slots=True)
 class TrainDefaults:
-    """What training takes where the user says nothing; from the model's paper.
+    """A model's defaults for the options of training, usually those of its paper.
 
-    `monitor` names one of `validation_losses`; with `patience` training stops after so many epochs without
-    a better value. `schedule` `linear` keeps the learning rate for half of the steps, then lets it fall to 0.
+    Args:
+        epochs: Number of epochs, at least 1.
+        batch_size: Tiles per step and process, at least 1.
+        patience: Number of epochs without a lower monitored loss after which training stops, None for never.
+        monitor: Name of the validation loss that decides which generator is best, a key of `Model.validation_losses()`.
+        schedule: Learning rate over training: "constant", or "linear" as in pix2pix: constant for half of the steps, then
+            linearly down to 0.
     """
 
     epochs: int = 200
@@ -78,7 +100,14 @@ class TrainDefaults:
 
 
 class ModelOptions(BaseModel):
-    """Options every model has. A model adds its own as fields with a description; names are `--set` names."""
+    """The options that every model has. A model adds its own as pydantic fields with a default and a description.
+
+    Users set them by name with `--set name=value`.
+
+    Args:
+        source: How maps are encoded: "color", 3 channels, or "onehot", one channel per class.
+        width: Channels of the first layer, 1 to 1024.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -87,9 +116,15 @@ class ModelOptions(BaseModel):
 
 
 class Noise:
-    """Randomness for `translate`, the same for the same place whatever the tile, the batch or the device.
+    """Normal noise for `translate` that depends on the position in the map alone.
 
-    `origins` are the top left (row, column) of each window in the whole map, `size` the windows' side.
+    Overlapping windows get the same values for the same pixels, for any batch and device.
+
+    Args:
+        seed: Seed of the whole map.
+        origins: Top left (row, column) of each window in the whole map, in pixels; N of them.
+        size: Side of the windows in pixels.
+        device: Device of the tensors returned.
     """
 
     def __init__(self, seed: int, origins: Sequence[tuple[int, int]], size: int, device: torch.device | str = "cpu"):
@@ -101,9 +136,17 @@ class Noise:
     _BLOCK = 64
 
     def field(self, channels: int, stride: int = 1) -> Tensor:
-        """Return normal noise by world position, (N, channels, size/stride, size/stride).
+        """Draw normal noise for each position.
 
-        A cell covers `stride` pixels of the map; windows must start at multiples of `stride`.
+        Args:
+            channels: Number of channels.
+            stride: Side in pixels of the square of the map that shares a value.
+
+        Returns:
+            Noise (N, channels, size / stride, size / stride), float32, mean 0, variance 1.
+
+        Raises:
+            ValueError: `size` or an origin is no multiple of `stride`.
         """
         if self.size % stride or any(row % stride or col % stride for row, col in self.origins):
             raise ValueError(f"noise of stride {stride} needs windows that start and end at its multiples")
@@ -129,48 +172,61 @@ class Noise:
     def _block(
         self, row: int, col: int, channels: int, stride: int
     ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        # A counter-based generator: the block's place is its counter, so no block depends on another.
+        # A counter-based generator whose counter is the block's position, so that no block depends on another.
         counter = [0, row, col, channels << 32 | stride]
         bits = np.random.Philox(key=[self.seed, 0], counter=counter)
         return np.random.Generator(bits).standard_normal((channels, self._BLOCK, self._BLOCK), np.float32)
 
     def vector(self, dim: int) -> Tensor:
-        """Return one normal vector for the whole map, repeated for each window, (N, dim)."""
+        """Draw one vector of normal noise for the whole map.
+
+        Args:
+            dim: Length of the vector.
+
+        Returns:
+            The vector repeated for each window, (N, dim) float32.
+        """
         bits = np.random.Philox(key=[self.seed, 1], counter=[0, 0, 0, dim])
         vector = np.random.Generator(bits).standard_normal(dim, np.float32)
         return torch.from_numpy(vector).to(self.device).expand(len(self.origins), dim)
 
 
 class Model(nn.Module, ABC):
-    """An image-to-image model. Subclass it, and register the class through `register_models`.
+    """The base class of image-to-image models. Subclass it and register the class through the hook `register_models`.
 
-    Everything a model remembers between steps is a parameter or a buffer, and its randomness is torch's: so
-    training resumes exactly without the model doing anything for it.
+    Training resumes exactly if all state between steps is in parameters and buffers, and all randomness is torch's.
+    `sattrans.testing.check_model` checks this and what else is expected of a model.
+
+    Args:
+        spec: The tiles that the model is built for.
+        options: The model's options, an instance of its class `Options`.
     """
 
     name: ClassVar[str]
-    """The name users type; equal to the name of the entry point."""
+    """The name that users type: lower-case letters, digits, - and _. The entry point has the same name."""
     title: ClassVar[str] = ""
+    """One line about the model for lists."""
     paper: ClassVar[str] = ""
-    """Where the method is described: authors, year, title, address."""
+    """The source of the method: authors, title, venue and year, URL."""
     fallback: ClassVar[bool] = False
-    """Taken by `train` where no model is named; one registered model says so. A subclass does not inherit it."""
+    """Whether this is the default model, which `train` uses if none is named. Subclasses do not inherit it."""
     pairing: ClassVar[Pairing] = "aligned"
     """What a training batch holds: "aligned", the maps and the images of the same tiles, or "unaligned", maps of
     training tiles and images drawn independently of them, also from tiles without a map. Validation is aligned."""
     defaults: ClassVar[TrainDefaults] = TrainDefaults()
+    """Defaults for the options of training."""
     sizes: ClassVar[tuple[int, ...]] = (64, 128, 256, 512)
-    """The tile sizes the networks take."""
+    """The tile sizes in pixels that the networks accept."""
     stride: ClassVar[int] = 1
-    """Windows that are to be joined start at multiples of this many pixels."""
+    """`generate` places windows at multiples of this many pixels."""
     margin: ClassVar[int | None] = None
-    """How many pixels around a pixel decide its value; None where the model sees the whole tile."""
+    """Radius in pixels of the receptive field of a generated pixel; None if it covers the whole tile."""
 
     class Options(ModelOptions):
-        """The model's own options."""
+        """The model's options."""
 
     generator: nn.Module
-    """What `translate` uses. It alone is averaged over training, kept in the best checkpoint, and run later."""
+    """The network that `translate` runs. Its moving average over training is saved in the best checkpoint."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -182,31 +238,61 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def optimizers(self) -> dict[str, Optimizer]:
-        """Return the optimisers by the names that `training_step` uses. Called once, on the training device."""
+        """Create the optimisers. Called once, after the model was moved to the training device.
+
+        Returns:
+            Optimisers by the names that `training_step` uses.
+        """
 
     @abstractmethod
     def training_step(self, batch: Batch) -> Iterator[Update]:
-        """Yield the updates of one step, in order; the core does each before it asks for the next.
+        """Yield the updates of one training step in order. The loop runs each optimiser's step before the next update.
 
-        What stands after a `yield` happens after that optimiser's step. Never yield inside a context manager.
+        Code after a `yield` runs after that optimiser's step. Do not yield inside a `with` block, because the loop
+        enters and leaves autocast around each part of the step.
+
+        Args:
+            batch: Sources and targets on the training device, N tiles.
+
+        Yields:
+            An update for each optimiser step.
         """
 
     def translate(self, source: Tensor, noise: Noise) -> Tensor:
-        """Return images in [-1, 1], (N, target_channels, H, W), for sources (N, source_channels, H, W).
+        """Translate maps into images. Called in evaluation mode without gradients; the result must not depend on N.
 
-        Called in evaluation mode without gradients. The default runs the generator and uses no noise.
+        The default runs `generator` on the source and uses no noise.
+
+        Args:
+            source: Encoded maps, (N, source_channels, H, W).
+            noise: Random numbers by position in the map, for models that need them.
+
+        Returns:
+            Images (N, target_channels, H, W) in [-1, 1].
         """
         image: Tensor = self.generator(source)
         return image
 
     def remarks(self, means: Mapping[str, float]) -> Iterator[str]:
-        """Yield what a user should know after an epoch, a line each; `means` are those of the step's losses and log."""
+        """Yield remarks for the user after an epoch, one line each, such as that a discriminator has won.
+
+        Args:
+            means: Means of the losses and logged values over the epoch, by name.
+
+        Yields:
+            A line of text for each remark; the default has none.
+        """
         yield from ()
 
     def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return scalars by name, lower is better; in evaluation mode, without gradients, changing nothing.
+        """Compute validation losses. Called in evaluation mode without gradients; must not change the model.
 
-        The default is `l1`, the mean absolute difference of `translate` and target in [-1, 1].
+        Args:
+            batch: Sources and targets of the same tiles, for every `pairing`.
+
+        Returns:
+            Scalar losses by name, lower is better. The default is `l1`, the mean absolute difference between the
+            translated and the real image in [-1, 1].
         """
         noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
         return {"l1": F.l1_loss(self.translate(batch.source, noise), batch.target)}

@@ -1,4 +1,4 @@
-"""Dataset: what a dataset plugin tells about a folder - its scenes, its classes, its published split."""
+"""Dataset: the base class of dataset plugins, which describe the scenes, classes and published split of a folder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -11,27 +11,33 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.window import Cell
 
 Split = Literal["train", "val", "test"]
+"""What a scene or a tile with a map is for: training, validation or evaluation."""
+
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 UNPAIRED: Literal["unpaired"] = "unpaired"
 
 TileSplit = Literal["train", "val", "test", "unpaired"]
-"""What a tile is for; `unpaired` are those of scenes that have an image and no map."""
+"""The split of a tile; `unpaired` tiles come from scenes that have an image and no map."""
 
 COPY = ".color.tif"
 LEGEND = "legend.png"
-"""What colorize's copy of a single mask, and a legend, end in: found in a folder, they are not taken for rasters."""
+"""Endings of files that `colorize` writes beside masks; they are ignored if a folder is listed."""
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
-"""Suffixes taken for rasters when a folder is listed; what a file is, its first bytes tell."""
+"""Suffixes of the files that count as rasters if a folder is listed; the format is read from a file's first bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One georeferenced image with its map. `id` names its tiles; `region` groups scenes that belong together.
+    """A georeferenced image and its map.
 
-    `image` or `map` is None where the dataset publishes only the other. `side_by_side` says that both are the
-    same file: its left half and its right half, as the pix2pix repositories keep them.
+    Args:
+        id: Name of the scene, unique in the dataset and without white space; file names of its tiles start with it.
+        image: Path of the image, None if the dataset has the map only.
+        map: Path of the map, None if the dataset has the image only.
+        region: Name shared by scenes that belong together, such as a city.
+        side_by_side: Whether image and map are the left and right half of one file, as in the pix2pix repositories.
     """
 
     id: str
@@ -42,22 +48,29 @@ class Scene:
 
 
 class Dataset(ABC):
-    """A folder in a known layout. Subclass it, and register the class through `register_datasets`.
+    """The base class of datasets. Subclass it and register the class through the hook `register_datasets`.
 
-    The class attributes describe the dataset to people; `sattrans datasets show NAME` prints them.
+    The class attributes describe the dataset to users; `sattrans datasets show NAME` prints them.
+    `sattrans.testing.check_dataset` checks what is expected of a dataset.
+
+    Args:
+        root: The dataset's folder.
     """
 
     name: ClassVar[str]
-    """The name users type; equal to the name of the entry point."""
+    """The name that users type: lower-case letters, digits, - and _. The entry point has the same name."""
     title: ClassVar[str] = ""
+    """One line about the dataset for lists."""
     layout: ClassVar[str] = ""
-    """The files expected, one line each, as a person would draw them."""
+    """The expected files and folders, one per line, such as `images/*.tif`."""
     licence: ClassVar[str] = ""
+    """Licence of the data."""
     homepage: ClassVar[str] = ""
+    """Address of the dataset's page."""
     fallback: ClassVar[bool] = False
-    """A fallback is taken only where no other dataset recognises the folder."""
+    """Whether the dataset is used only if no other one recognises a folder."""
     published_size: ClassVar[int | None] = None
-    """The tile size in pixels that the published split is defined on, if it is one of tiles."""
+    """Tile size in pixels of a published split of tiles; None if scenes are split as a whole, or not at all."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -65,68 +78,110 @@ class Dataset(ABC):
     @classmethod
     @abstractmethod
     def recognises(cls, root: Path) -> bool:
-        """Say whether `root` looks like this dataset. Looks at names only, opens no raster, never raises."""
+        """Return whether a folder looks like this dataset, judged by file names alone. Opens no raster, never raises.
+
+        Args:
+            root: A folder, a file, or a path that does not exist.
+
+        Returns:
+            Whether the folder has this dataset's layout.
+        """
 
     @property
     @abstractmethod
     def palette(self) -> Palette | None:
-        """The classes of the maps; None where a map is a picture."""
+        """The classes of the maps; None if the maps are RGB pictures without classes."""
 
     @abstractmethod
     def scenes(self) -> Iterator[Scene]:
-        """Yield the scenes in a fixed order. Raises `DatasetNotFound`: what is missing, where, how to get it."""
+        """Yield the scenes in a fixed order.
+
+        Yields:
+            Scenes with unique ids.
+
+        Raises:
+            DatasetNotFound: Files are missing; the message says which, where they are expected and how to get them.
+        """
 
     def published_split(self, scene: Scene, cell: Cell) -> Split | None:
-        """Return the split the publishers put this cell of a scene into, or None where they did not say.
+        """Return the split in which the dataset was published.
 
-        Where `published_size` is set, `cell` is one of the grid of that size over the scene, and its counter
-        `k` runs over every cell from the top left, row by row, those cut by the edge included. Otherwise the
-        split is one of whole scenes, and `cell` is any.
+        Args:
+            scene: A scene of this dataset.
+            cell: A cell of the grid of `published_size` over the scene. Its counter `k` starts at 0 in the top left and
+                counts all cells row by row, those cut by the edge included. If `published_size` is None, scenes are
+                split as a whole, and the cell does not matter.
+
+        Returns:
+            The split of the cell, or None if the publishers do not assign one.
         """
         return None
 
     def notices(self) -> Iterator[str]:
-        """Yield what a user should know about this folder, a line each."""
+        """Yield notices about the folder for the user.
+
+        Yields:
+            A line of text for each notice; the default has none.
+        """
         yield from ()
 
 
 def named_as_raster(path: Path) -> bool:
-    """Say whether a file found in a folder is taken for a raster: by its suffix, and not hidden or colorize's own."""
-    ours = path.name.startswith(".") or path.name.endswith((COPY, LEGEND))
-    return path.suffix.lower() in IMAGE_SUFFIXES and not ours
+    """Return whether a listed file counts as a raster: by its suffix, unless it is hidden or `colorize` wrote it."""
+    ignored = path.name.startswith(".") or path.name.endswith((COPY, LEGEND))
+    return path.suffix.lower() in IMAGE_SUFFIXES and not ignored
 
 
 def rasters_by_stem(folder: Path) -> dict[str, Path]:
-    """Return the rasters of a folder by their stem, sorted. Raises `DatasetNotFound` where two share a stem."""
+    """List the rasters of a folder.
+
+    Args:
+        folder: The folder; one that does not exist has no rasters.
+
+    Returns:
+        Paths by stem, sorted by name. Hidden files and files that `colorize` wrote are ignored.
+
+    Raises:
+        DatasetNotFound: Two rasters have the same stem.
+    """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if named_as_raster(path):
             if path.stem in found:
-                raise DatasetNotFound(f"{found[path.stem]} and {path.name} share a stem: which is meant? Move one away")
+                raise DatasetNotFound(f"{found[path.stem]} and {path.name} have the same stem: move one of them away")
             found[path.stem] = path
     return found
 
 
 def paired_scenes(images: Path, masks: Path) -> Iterator[Scene]:
-    """Yield a scene for each stem that both folders hold.
+    """Pair the images and masks of two folders by stem.
 
-    Raises `DatasetNotFound` where a folder is missing or empty, or an image has no mask or the reverse.
+    Args:
+        images: Folder of the images.
+        masks: Folder of the masks.
+
+    Yields:
+        A scene for each stem, which is also its id.
+
+    Raises:
+        DatasetNotFound: A folder is missing or empty, an image has no mask, or a mask has no image.
     """
     image_of, mask_of = rasters_by_stem(images), rasters_by_stem(masks)
-    for folder, held in ((images, image_of), (masks, mask_of)):
-        if not held:
+    for folder, rasters in ((images, image_of), (masks, mask_of)):
+        if not rasters:
             raise DatasetNotFound(
                 f"no rasters in {folder}: expected images in {images} and masks of the same names in {masks}"
             )
-    for held, other, what, other_folder in (
+    for rasters, partners, what, partner_folder in (
         (image_of, mask_of, "image", masks),
         (mask_of, image_of, "mask", images),
     ):
-        lone = [stem for stem in held if stem not in other]
-        if lone:
-            more = f" (and {len(lone) - 1} more)" if len(lone) > 1 else ""
+        unmatched = [stem for stem in rasters if stem not in partners]
+        if unmatched:
+            more = f" (and {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
+            path = rasters[unmatched[0]]
             raise DatasetNotFound(
-                f"{what} {held[lone[0]]} has no partner in {other_folder}{more}: add it, or move the lone file away"
+                f"{what} {path} has no partner in {partner_folder}{more}: add it, or move this file away"
             )
     for stem, image in image_of.items():
         yield Scene(stem, image, mask_of[stem])

@@ -102,7 +102,7 @@ def test_a_lone_file_is_refused_by_name(kept, lost, tmp_path):
 def test_two_files_of_one_stem_are_refused(tmp_path):
     root = make_folder(tmp_path)
     (root / "images" / "place1.png").write_bytes(b"")
-    with pytest.raises(DatasetNotFound, match="share a stem"):
+    with pytest.raises(DatasetNotFound, match="have the same stem"):
         list(Folder(root).scenes())
 
 
