@@ -87,9 +87,9 @@ class TrainDefaults:
         epochs: Number of epochs, at least 1.
         batch_size: Tiles per step and process, at least 1.
         patience: Number of epochs without a lower monitored loss after which training stops, None for never.
-        monitor: Name of the validation loss that decides which generator is best, a key of `Model.validation_losses()`.
-        schedule: Learning rate over training: "constant", or "linear" as in pix2pix: constant for half of the steps, then
-            linearly down to 0.
+        monitor: Name of the validation loss that decides which generator is best, one of `validation_losses`.
+        schedule: Learning rate over training: "constant", or "linear" as in pix2pix: constant for half of the steps,
+            then linearly down to 0.
     """
 
     epochs: int = 200

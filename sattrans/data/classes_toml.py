@@ -1,4 +1,4 @@
-"""classes.toml: the file in which a user says what a mask's values mean, and how each class is drawn."""
+"""classes.toml: a user's file with the value, name and colour of each class of a mask."""
 
 import re
 import tomllib
@@ -9,23 +9,30 @@ from sattrans.errors import ClassesError
 from sattrans.raster.palette import RGB, LandClass, Palette
 
 CLASSES_FILE = "classes.toml"
-"""The name under which the file is looked for."""
+"""Name of the file in a dataset's folder."""
 
 HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 def read_classes(path: Path) -> Palette:
-    """Read `classes.toml`: a table a class, `[building]` with `value = 1` and `color = "#614a4a"` or `[97, 74, 74]`.
+    """Read the classes of a `classes.toml`.
 
-    A value is a whole number 0 to 255, and so is each number of a colour. Raises `ClassesError` naming the
-    class that is not right, or the file where it cannot be read.
+    Args:
+        path: A TOML file with one table per class, such as `[building]` with `value = 1`, an integer from 0 to 255, and
+            `color = "#614a4a"` or `color = [97, 74, 74]`.
+
+    Returns:
+        The classes in the order of the file.
+
+    Raises:
+        ClassesError: The file cannot be read, or a class is wrong; the message names it.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ClassesError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ClassesError(f"{path} is no TOML: {error}") from error
+        raise ClassesError(f"{path} is not valid TOML: {error}") from error
     try:
         return Palette(tuple(_class(name, table) for name, table in tables.items()))
     except ClassesError as error:

@@ -199,7 +199,7 @@ def _tile(feature: Mapping[str, Any]) -> Tile:
 
 
 def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneRecord]) -> None:
-    """Write `tiles.geojson` (RFC 7946): a feature per tile, with its footprint in WGS 84, null if the CRS is unknown."""
+    """Write `tiles.geojson` (RFC 7946): a feature per tile with its footprint in WGS 84, null for an unknown CRS."""
     tiles = list(tiles)
     outline_of: dict[str, Any] = {}
     of_scene: dict[str, list[Tile]] = {}

@@ -36,9 +36,9 @@ from sattrans.raster.cog.disk_space import check_room, room_needed
 from sattrans.raster.cog.options import Creation
 from sattrans.raster.cog.writer import Layout, RowWriter, row_writer
 from sattrans.raster.open import session
-from sattrans.runs.device import several
+from sattrans.runs.device import choose_devices
 from sattrans.runs.run import Run
-from sattrans.runs.translator import Precision, Translator, resolve_precision, undrawn
+from sattrans.runs.translator import Precision, Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import counted, log
 from sattrans.utils.lock import check_unlocked
@@ -173,7 +173,7 @@ def generate(
     """
     options = options or GenerateOptions()
     check_asked(map_, output, map_options, workers, update, preview, creation)
-    where = several(device, devices)
+    where = choose_devices(device, devices)
     with _task(map_, run, options, where[0], map_options) as task, ExitStack() as stack:
         # Refused here where it cannot be updated, whether there is anything to do or not.
         previous = stack.enter_context(task.previous(update)) if update else None
@@ -250,7 +250,7 @@ def _task(
 def _need(
     task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: Creation | None
 ) -> GenerateEstimate:
-    with undrawn(), torch.device("meta"):
+    with skip_initialisation(), torch.device("meta"):
         weights = sum(parameter.numel() for parameter in task.run.build_model().generator.parameters())
     width = int(task.run.manifest["options"]["width"])
     classes = len(task.run.palette) if task.run.palette and task.told["flat_field"] else 0

@@ -9,10 +9,17 @@ __all__ = ["Conv2d", "ConvTranspose2d", "bce_against", "init_normal", "join"]
 
 
 def init_normal(network: nn.Module, std: float = 0.02) -> nn.Module:
-    """Draw a network's weights as pix2pix does, and return it.
+    """Initialise a network's weights as pix2pix does (Isola et al. 2017, section 6.2).
 
-    Convolutions and linear layers from N(0, std), batch-norm weights from N(1, std), biases 0.
-    (Isola et al. 2017, section 6.2.)
+    Weights of convolutions and linear layers are drawn from N(0, std), those of batch norms from N(1, std). Biases are
+    0.
+
+    Args:
+        network: The network, changed in place.
+        std: Standard deviation.
+
+    Returns:
+        The same network.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -27,5 +34,13 @@ def init_normal(network: nn.Module, std: float = 0.02) -> nn.Module:
 
 
 def bce_against(logits: Tensor, label: float) -> Tensor:
-    """Return the binary cross-entropy of logits against one label for all of them, a scalar."""
+    """Compute the mean binary cross-entropy of logits against one label.
+
+    Args:
+        logits: Logits of any shape.
+        label: The label of all of them, 0 to 1.
+
+    Returns:
+        A scalar.
+    """
     return F.binary_cross_entropy_with_logits(logits, full_like(logits, label))

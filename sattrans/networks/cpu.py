@@ -1,9 +1,9 @@
-"""Convolutions that are quick on a CPU where maps are small, too, and a join whose gradients are quick to use.
+"""Convolutions that are fast on a CPU for small feature maps, and a concatenation with fast gradients.
 
-PyTorch's CPU kernels take long for the gradient of a weight where a map has few pixels: of 1024 to 512 channels, 4×4,
-on 8 images of 4×4 px in bfloat16 a step takes 33 ms, a product of matrices 10. Such maps are unrolled here. Without
-gradients that pays in bfloat16, where pix2pix translates 4 tiles of 256 px in 82 ms instead of 93, and in float32 on
-processors without AVX-512.
+PyTorch's CPU kernels are slow at a weight's gradient if a feature map has few pixels: a convolution from 1024 to 512
+channels, 4×4, on 8 images of 4×4 px in bfloat16 takes 33 ms a step, as a matrix product 10 ms. Such maps are unrolled
+here. Without gradients that is faster in bfloat16, in which pix2pix translates 4 tiles of 256 px in 82 ms instead of
+93 ms, and in float32 on processors without AVX-512.
 """
 
 from collections.abc import Mapping
@@ -13,17 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FEWEST_WEIGHTS = 2**20
-"""A layer of fewer is left as it is: there is nothing to be gained."""
+MIN_WEIGHTS = 2**20
+"""Layers with fewer weights are not unrolled, because they would not be faster."""
 
 Few = Mapping[torch.dtype, int]
-"""How many pixels of all images of a batch count as few: up to there the product of matrices was the quicker way."""
+"""Number of pixels of all images of a batch up to which the matrix product was measured to be faster."""
 
 
 def _unrolled(layer: nn.Conv2d | nn.ConvTranspose2d, maps: Tensor, positions: int, few: Few, forward: Few) -> bool:
-    """Say whether a layer is to be unrolled: on a CPU, its weights laid out as `train` and `generate` lay them."""
+    """Return whether to unroll a layer: on a CPU, with channels-last weights, as in `train` and `generate`."""
     weight = layer.weight
-    if weight.device.type != "cpu" or weight.numel() < FEWEST_WEIGHTS:
+    if weight.device.type != "cpu" or weight.numel() < MIN_WEIGHTS:
         return False
     if layer.groups != 1 or layer.dilation != (1, 1) or layer.padding_mode != "zeros":
         return False
@@ -34,7 +34,7 @@ def _unrolled(layer: nn.Conv2d | nn.ConvTranspose2d, maps: Tensor, positions: in
 
 
 class Conv2d(nn.Conv2d):
-    """PyTorch's, (N, C, H, W) to (N, C', H', W'); equal to it up to rounding."""
+    """A replacement for PyTorch's layer, (N, C, H, W) to (N, C', H', W'); equal to it up to rounding."""
 
     few: ClassVar[Few] = {torch.bfloat16: 512}
     few_forward: ClassVar[Few] = {torch.float32: 256}
@@ -49,18 +49,18 @@ class Conv2d(nn.Conv2d):
         if not _unrolled(self, input, len(input) * height * width, self.few, self.few_forward):
             return super().forward(input)
         padded = F.pad(input.permute(0, 2, 3, 1), (0, 0, left, left, top, top))
-        seen = [
+        patches = [
             padded[:, row : row + down * height : down, col : col + across * width : across]
             for row in range(high)
             for col in range(wide)
         ]
         # (N, H', W', high·wide·C) by (high·wide·C, C')
         weight = self.weight.permute(0, 2, 3, 1).reshape(self.out_channels, -1)
-        return F.linear(torch.cat(seen, dim=-1), weight, self.bias).permute(0, 3, 1, 2)
+        return F.linear(torch.cat(patches, dim=-1), weight, self.bias).permute(0, 3, 1, 2)
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """PyTorch's, (N, C, H, W) to (N, C', H', W'); equal to it up to rounding."""
+    """A replacement for PyTorch's layer, (N, C, H, W) to (N, C', H', W'); equal to it up to rounding."""
 
     few: ClassVar[Few] = {torch.bfloat16: 512, torch.float32: 128}
     few_forward: ClassVar[Few] = {torch.float32: 64}
@@ -81,7 +81,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 
 class _Fold(torch.autograd.Function):
-    """Adds up overlapping patches: (N, h, w, k, l, C) to (N, (h-1)·stride + k, (w-1)·stride + l, C)."""
+    """Add up overlapping patches: (N, h, w, k, l, C) to (N, (h-1)·stride + k, (w-1)·stride + l, C)."""
 
     @staticmethod
     def forward(ctx: Any, columns: Tensor, stride: tuple[int, int]) -> Tensor:
@@ -90,8 +90,8 @@ class _Fold(torch.autograd.Function):
         images = columns.new_zeros(count, (height - 1) * down + high, (width - 1) * across + wide, channels)
         for row in range(high):
             for col in range(wide):
-                place = images[:, row : row + down * height : down, col : col + across * width : across]
-                place += columns[:, :, :, row, col]
+                target = images[:, row : row + down * height : down, col : col + across * width : across]
+                target += columns[:, :, :, row, col]
         return images
 
     @staticmethod
@@ -107,47 +107,55 @@ class _Fold(torch.autograd.Function):
 
 
 def subpixel(layer: nn.ConvTranspose2d) -> nn.Module | None:
-    """Return the same as a transposed convolution as a convolution of the small map and a shuffle; None where not.
+    """Return a convolution and a pixel shuffle that equal a transposed convolution; None for other kernels than these.
 
-    It is for kernels of 4, stride 2, padding 1: a pixel of each of the four phases sees two by two of the small map's
-    (Shi et al. 2016). Kernels for few channels out are slow; four times as many, of 3×3, take two thirds of the time.
+    The kernel must be 4, the stride 2 and the padding 1: each output pixel of one of the four phases depends on 2×2
+    input pixels (Shi et al. 2016). Kernels with few output channels are slow; four times as many of 3×3 take two thirds
+    of the time.
     """
     shape = (layer.kernel_size, layer.stride, layer.padding, layer.output_padding, layer.dilation, layer.groups)
     if shape != ((4, 4), (2, 2), (1, 1), (0, 0), (1, 1), 1):
         return None
-    inside, outside = layer.in_channels, layer.out_channels
-    weight = layer.weight.new_zeros(outside, 2, 2, inside, 3, 3)
+    inputs, outputs = layer.in_channels, layer.out_channels
+    weight = layer.weight.new_zeros(outputs, 2, 2, inputs, 3, 3)
     with torch.no_grad():
         for down, row_taps in enumerate(PHASES):
             for across, col_taps in enumerate(PHASES):
-                for row, of_row in row_taps:
-                    for col, of_col in col_taps:
-                        weight[:, down, across, :, row, col] = layer.weight[:, :, of_row, of_col].T
-        same = nn.Conv2d(inside, 4 * outside, 3, padding=1, bias=layer.bias is not None).to(weight)
-        same.weight.copy_(weight.view_as(same.weight))
-        if layer.bias is not None and same.bias is not None:
-            same.bias.copy_(layer.bias.repeat_interleave(4))
-    return nn.Sequential(same, nn.PixelShuffle(2))
+                for row, from_row in row_taps:
+                    for col, from_col in col_taps:
+                        weight[:, down, across, :, row, col] = layer.weight[:, :, from_row, from_col].T
+        equal = nn.Conv2d(inputs, 4 * outputs, 3, padding=1, bias=layer.bias is not None).to(weight)
+        equal.weight.copy_(weight.view_as(equal.weight))
+        if layer.bias is not None and equal.bias is not None:
+            equal.bias.copy_(layer.bias.repeat_interleave(4))
+    return nn.Sequential(equal, nn.PixelShuffle(2))
 
 
 PHASES = (((1, 1), (0, 3)), ((1, 2), (2, 0)))
-"""For even and odd pixels: which tap of three belongs to which of the transposed kernel's four."""
+"""For even and odd pixels, pairs of a tap of the 3-tap kernel and the tap of the transposed 4-tap kernel it equals."""
 
 
-def join(one: Tensor, other: Tensor) -> Tensor:
-    """Concatenate (N, C, H, W) along the channels; gradients come back each in one piece.
+def join(first: Tensor, second: Tensor) -> Tensor:
+    """Concatenate feature maps along the channels, with contiguous gradients.
 
-    PyTorch's come back as slices, on which a batch norm's gradient takes several times as long.
+    The gradients of `torch.cat` are slices, on which a batch norm's gradient takes several times as long.
+
+    Args:
+        first: Feature maps, (N, C, H, W).
+        second: Feature maps, (N, C', H, W).
+
+    Returns:
+        Feature maps, (N, C + C', H, W).
     """
-    joined: Tensor = _Join.apply(one, other)  # type: ignore[no-untyped-call]
+    joined: Tensor = _Join.apply(first, second)  # type: ignore[no-untyped-call]
     return joined
 
 
 class _Join(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, one: Tensor, other: Tensor) -> Tensor:
-        ctx.channels = one.shape[1]
-        return torch.cat([one, other], dim=1)
+    def forward(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
+        ctx.channels = first.shape[1]
+        return torch.cat([first, second], dim=1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:

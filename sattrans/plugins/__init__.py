@@ -71,7 +71,7 @@ class PluginManager:
     def _load(self, kind: Kind, name: str) -> type[Any]:
         points = self._points(kind, name)
         if not points:
-            raise PluginError(f"there is no {kind} '{name}'{did_you_mean(name, self.names(kind))}")
+            raise PluginError(f"unknown {kind} '{name}'{did_you_mean(name, self.names(kind))}")
         if len(points) > 1:
             both = " and ".join(f"{_origin(point)} ({point.value})" for point in points)
             raise PluginError(f"{kind} '{name}' is brought by {both}: uninstall one")

@@ -1,1 +1,1 @@
-"""What training leaves: a run, its options, its device, and a run as a translator."""
+"""Runs: the folder that training writes, options of models, devices, and the translator of a trained run."""

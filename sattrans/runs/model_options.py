@@ -1,7 +1,7 @@
-"""A model's options: `--set name=value` over an options file over the model's defaults.
+"""A model's options: `--set name=value` takes precedence over an options file, and that over the model's defaults.
 
-An options file is TOML: a line a model's option, and where it is a whole recipe a table `[train]` with `model` and what
-every training shares (`epochs`, `batch_size`, …).
+An options file is TOML, one line per option of the model. A recipe also has a table `[train]` with `model` and the
+options of training (`epochs`, `batch_size`, …).
 """
 
 import tomllib
@@ -16,7 +16,7 @@ from sattrans.model import Model, ModelOptions
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """Split `name=value` texts; raise `OptionError` for one without `=`."""
+    """Split texts of the form `name=value`. Raises `OptionError` for one without `=`."""
     parsed = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -27,21 +27,21 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
 
 
 def read_options(path: Path, training: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read an options file: the model's options, and what its table `[train]` says, whose names are `training`.
+    """Read the options of the model and the options in the table `[train]`, whose known names are `training`.
 
-    Raises `OptionError` for a file that is none, and for unknown names in the table.
+    Raises `OptionError` if the file cannot be read, or for unknown names in the table.
     """
-    own = _read(path)
-    shared = own.pop("train", {})
-    if not isinstance(shared, dict):
-        raise OptionError(f"--options {path}: [train] is to be a table")
-    for name in shared:
+    of_model = _read(path)
+    of_training = of_model.pop("train", {})
+    if not isinstance(of_training, dict):
+        raise OptionError(f"--options {path}: [train] must be a table")
+    for name in of_training:
         if name not in training:
-            known = ", ".join(training)
+            suggestion = did_you_mean(name, training)
             raise OptionError(
-                f"--options {path}: [train] has no '{name}'{did_you_mean(name, training)}; it has {known}"
+                f"--options {path}: unknown option '{name}' in [train]{suggestion} (known: {', '.join(training)})"
             )
-    return own, shared
+    return of_model, of_training
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -50,16 +50,16 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise OptionError(f"--options {path}: no such file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise OptionError(f"--options {path} is no TOML: {error}") from error
+        raise OptionError(f"--options {path} is not valid TOML: {error}") from error
 
 
 def resolve(model: type[Model], given: Mapping[str, Any]) -> ModelOptions:
-    """Return the model's options with those given; raise `OptionError` naming what is wrong and what was meant."""
+    """Return a model's options with the given values. Raises `OptionError` for an unknown name or a wrong value."""
     known = model.Options.model_fields
     for name in given:
         if name not in known:
             raise OptionError(
-                f"model '{model.name}' has no option '{name}'{did_you_mean(name, known)} "
+                f"unknown option '{name}' of model '{model.name}'{did_you_mean(name, known)} "
                 f"(sattrans models show {model.name} lists them)"
             )
     try:

@@ -1,4 +1,4 @@
-"""Translator: a trained run, ready to turn windows of a map into images."""
+"""Translator: turns windows of a map into images with a trained run."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,27 +15,27 @@ from sattrans.data.batches import ENCODINGS
 from sattrans.errors import OptionError, SattransError
 from sattrans.model import Noise
 from sattrans.networks.cpu import subpixel
-from sattrans.runs.device import choose_device, quick_at_bf16
+from sattrans.runs.device import choose_device, fast_at_bf16
 from sattrans.runs.run import Run, load_checkpoint, under
 
 FEW_CHANNELS = 4
 
 Precision = Literal["auto", "32", "bf16"]
 Stats = Literal["run", "tile"]
-"""Whose mean and variance a batch norm takes: those of training, or those of the tile at hand."""
+"""Mean and variance in batch norms: those of the training tiles, or those of each tile."""
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """Return 32 or bf16: `auto` takes bf16 where the device is quick at it. Raises `OptionError` for another word."""
+    """Return "32" or "bf16"; `auto` is "bf16" if the device is fast at it. Raises `OptionError` for another name."""
     if precision not in get_args(Precision):
         raise OptionError(f"--precision {precision}: one of {', '.join(get_args(Precision))} is needed")
     if precision == "auto":
-        return "bf16" if quick_at_bf16(device) else "32"
+        return "bf16" if fast_at_bf16(device) else "32"
     return precision
 
 
 class Translator:
-    """A run's best generator on a device. Everything it needs to know stands in the run."""
+    """A run's best generator on a device. All it needs is recorded in the run."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Translator:
         self.seed = seed
         self.device = choose_device(device) if isinstance(device, str) else device
         self.precision = resolve_precision(precision, self.device)
-        with undrawn():
+        with skip_initialisation():
             model = run.build_model()
         tensors, self.checkpoint = load_checkpoint(run.checkpoint("best"), torch.device("cpu"))
         try:
@@ -66,12 +66,12 @@ class Translator:
             raise OptionError(f"--stats {stats}: one of {', '.join(get_args(Stats))} is needed")
         self.model = model.to(self.device).eval()
         if stats == "tile":
-            _take_tiles_statistics(model.generator)
+            _use_tile_statistics(model.generator)
         else:
             _fold_norms(model.generator)
         if self.device.type == "cpu":
-            _quicken_last(model.generator)
-        # The layout that convolutions are quickest in, here and on a GPU.
+            _speed_up_last(model.generator)
+        # The memory layout in which convolutions are fastest, on a CPU and on a GPU.
         model.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
         if self.precision == "bf16":
             _cast_weights(model.generator)
@@ -82,8 +82,8 @@ class Translator:
     def __call__(self, windows: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
         """Translate maps into red, green, blue of 0 to 255, (N, 3, S, S), not rounded.
 
-        `windows` are class indices (N, S, S), `UNKNOWN` where the map holds nothing, or colours (N, 3, S, S) for
-        a run without a palette. `origins` are their top left (row, column) in the map: noise belongs to the place.
+        `windows` are class indices (N, S, S), `UNKNOWN` for nodata, or colours (N, 3, S, S) for a run without a
+        palette. `origins` are their top left (row, column) in the map, on which the noise depends.
         """
         reduced = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), reduced:
@@ -96,33 +96,33 @@ class Translator:
 
 
 @contextmanager
-def undrawn() -> Iterator[None]:
-    """Let modules be built without drawing the weights that they are to be given anyway: that takes half a second."""
+def skip_initialisation() -> Iterator[None]:
+    """Skip the random initialisation of weights, which takes half a second, if a checkpoint replaces them anyway."""
     names = [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]
-    drawn = {name: getattr(nn.init, name) for name in names}
+    initialisers = {name: getattr(nn.init, name) for name in names}
     try:
         for name in names:
             setattr(nn.init, name, lambda tensor, *_, **__: tensor)
         yield
     finally:
-        for name, function in drawn.items():
+        for name, function in initialisers.items():
             setattr(nn.init, name, function)
 
 
 def _fold_norms(network: nn.Module) -> None:
-    """Let convolutions do what the batch norms behind them do: with a run's statistics both are linear."""
+    """Merge batch norms into the convolutions before them: with a run's statistics both are linear."""
     for block in network.modules():
         if isinstance(block, nn.Sequential):
-            for place in range(len(block) - 1):
-                layer, norm = block[place], block[place + 1]
+            for index in range(len(block) - 1):
+                layer, norm = block[index], block[index + 1]
                 if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
                     transposed = isinstance(layer, nn.ConvTranspose2d)
-                    block[place] = fuse_conv_bn_eval(layer, norm, transposed)
-                    block[place + 1] = nn.Identity()
+                    block[index] = fuse_conv_bn_eval(layer, norm, transposed)
+                    block[index + 1] = nn.Identity()
 
 
-def _quicken_last(network: nn.Module) -> None:
-    """Put something quicker, and equal, in the place of transposed convolutions that have an image's channels."""
+def _speed_up_last(network: nn.Module) -> None:
+    """Replace transposed convolutions with few output channels by equal modules that are faster."""
     for block in network.modules():
         for name, layer in block.named_children():
             if isinstance(layer, nn.ConvTranspose2d) and layer.out_channels <= FEW_CHANNELS:
@@ -130,15 +130,15 @@ def _quicken_last(network: nn.Module) -> None:
 
 
 def _cast_weights(network: nn.Module) -> None:
-    """Hold the weights that autocast would cast anew for each batch as it casts them; nothing else changes."""
+    """Cast weights once as autocast would cast them for each batch; results are the same."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             for parameter in module.parameters(recurse=False):
                 parameter.data = parameter.data.to(torch.bfloat16)
 
 
-def _take_tiles_statistics(network: nn.Module) -> None:
-    """Have batch norms take the mean and variance of each tile, as pix2pix does with its batches of one."""
+def _use_tile_statistics(network: nn.Module) -> None:
+    """Let batch norms use the mean and variance of each tile, as pix2pix does with its batches of one."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.__class__ = _TileNorm

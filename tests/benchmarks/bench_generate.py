@@ -20,7 +20,7 @@ from rounds import medians, peak_memory, timed
 from sattrans.data.batches import encode_color
 from sattrans.generate import GenerateOptions, generate
 from sattrans.maps.options import MapOptions
-from sattrans.runs.device import quick_at_bf16
+from sattrans.runs.device import fast_at_bf16
 from sattrans.runs.translator import Translator
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
@@ -98,7 +98,7 @@ def test_generate_against_monai(run, tmp_path):
 
     windows = ours("32")
     bars = {"32": 1.15, "bf16": 2.5}
-    if not quick_at_bf16(torch.device("cpu")):
+    if not fast_at_bf16(torch.device("cpu")):
         del bars["bf16"]  # it is emulated: `generate` takes float32, and a round would take many minutes
     translators = {precision: Translator(run, precision=precision) for precision in bars}
     contestants = {f"generate, {p}": partial(ours, p) for p in bars}

@@ -44,7 +44,7 @@ def test_a_wrong_class_is_named_with_its_file(table, message, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("[building", "is no TOML"), ("", "1 to 255 classes"), ("a = 1", r"\[a\]")]
+    ("text", "message"), [("[building", "is not valid TOML"), ("", "1 to 255 classes"), ("a = 1", r"\[a\]")]
 )
 def test_a_file_without_classes_is_refused_by_name(text, message, tmp_path):
     with pytest.raises(ClassesError, match=rf"classes\.toml.*{message}"):

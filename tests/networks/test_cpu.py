@@ -21,7 +21,7 @@ LAYERS = [
 @pytest.fixture(autouse=True)
 def unrolled(monkeypatch):
     """Unroll layers however small they are, and tell how many were."""
-    monkeypatch.setattr(convolutions, "FEWEST_WEIGHTS", 0)
+    monkeypatch.setattr(convolutions, "MIN_WEIGHTS", 0)
     monkeypatch.setattr(Conv2d, "few", {torch.float32: 10**6, torch.float64: 10**6, torch.bfloat16: 10**6})
     monkeypatch.setattr(ConvTranspose2d, "few", Conv2d.few)
 
@@ -63,7 +63,7 @@ def test_what_is_not_unrolled_is_bit_for_bit_pytorchs(monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     with torch.no_grad():  # translating: only gradients are slow there
         assert torch.equal(one(maps), other(maps))
-    monkeypatch.setattr(convolutions, "FEWEST_WEIGHTS", one.weight.numel() + 1)
+    monkeypatch.setattr(convolutions, "MIN_WEIGHTS", one.weight.numel() + 1)
     assert torch.equal(one(maps), other(maps))
 
 

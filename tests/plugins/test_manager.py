@@ -177,10 +177,10 @@ def test_a_module_may_bring_a_dataset_and_a_model(site):
 @pytest.mark.parametrize(
     ("kind", "name", "message"),
     [
-        ("dataset", "landcovr", "there is no dataset 'landcovr'; did you mean 'landcover'?"),
-        ("model", "pix2pixx", "there is no model 'pix2pixx'; did you mean 'pix2pix'?"),
-        ("model", "zzz", "there is no model 'zzz'; available: pix2pix, resse, wgan"),
-        ("model", "landcover", "there is no model 'landcover'; available: pix2pix, resse, wgan"),
+        ("dataset", "landcovr", "unknown dataset 'landcovr'; did you mean 'landcover'?"),
+        ("model", "pix2pixx", "unknown model 'pix2pixx'; did you mean 'pix2pix'?"),
+        ("model", "zzz", "unknown model 'zzz'; available: pix2pix, resse, wgan"),
+        ("model", "landcover", "unknown model 'landcover'; available: pix2pix, resse, wgan"),
     ],
 )
 def test_an_unknown_name_says_what_there_is_or_was_meant(kind, name, message):
@@ -269,7 +269,7 @@ def test_a_broken_plugin_is_imported_once_and_fails_alike_each_time(site):
 
 
 def test_a_row_of_no_plugin_is_refused():
-    with pytest.raises(PluginError, match="there is no dataset 'nowhere'"):
+    with pytest.raises(PluginError, match="unknown dataset 'nowhere'"):
         PluginManager().row("dataset", "nowhere")
 
 
