@@ -139,14 +139,14 @@ def generate(
     Example: sattrans generate map.tif -o sat.tif
     """
     from sattrans.generate.options import GenerateOptions, check_asked
-    from sattrans.maps.class_mapping import parse_classes
+    from sattrans.maps.class_mapping import parse_class_mapping
     from sattrans.maps.options import MapOptions
-    from sattrans.raster.cog.options import parse_creation
+    from sattrans.raster.cog.options import parse_creation_options
 
     blended: Any = blend.value if blend else None
     options = GenerateOptions(overlap, blended, batch_size, seed, precision.value, stats.value, compile_, flat_field)
-    map_options = MapOptions(res, bounds, aoi, parse_classes(classes or []), rules)
-    encoding = parse_creation(creation) if creation else None
+    map_options = MapOptions(res, bounds, aoi, parse_class_mapping(classes or []), rules)
+    encoding = parse_creation_options(creation) if creation else None
     if not Path(map_).is_dir():  # before what takes seconds to load
         check_asked(map_, output, map_options, workers, update, preview, encoding)
 
@@ -177,11 +177,11 @@ def generate(
 
 
 def _need(memory: int, disk: int, output: Path) -> str:
-    from sattrans.raster.cog.disk_space import room_left, said
+    from sattrans.raster.cog.disk_space import disk_space_left, format_bytes
 
     return (
-        f"would need about {said(memory)} of memory, and up to {said(disk)} of disk while it is written; "
-        f"the disk has {said(room_left(output))}"
+        f"would need about {format_bytes(memory)} of memory, and up to {format_bytes(disk)} of disk while it is "
+        f"written; the disk has {format_bytes(disk_space_left(output))}"
     )
 
 

@@ -43,12 +43,12 @@ def mosaic(
         notify([_gaps(result)])
     size = f"{result.output}: {result.width} wide × {result.height} high from {pluralize(result.tiles, 'tile')}"
     if result.estimate:
-        from sattrans.raster.cog.disk_space import said
+        from sattrans.raster.cog.disk_space import format_bytes
 
         need = result.estimate
         say(
-            f"{size} would need about {said(need.memory)} of memory, and {said(need.disk)} of disk while it is written "
-            f"({said(need.free)} are free)"
+            f"{size} would need about {format_bytes(need.memory)} of memory, and {format_bytes(need.disk)} of disk "
+            f"while it is written ({format_bytes(need.free)} are free)"
         )
         return
     say(size + ("" if result.made else " (nothing to do: it was there)"))

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from sattrans.colorize.legend import check_legend, write_legend
 from sattrans.colorize.masks import find_masks
 from sattrans.colorize.options import ColorizeOptions
-from sattrans.data.dataset import COPY, IMAGE_SUFFIXES, LEGEND
+from sattrans.data.dataset import COPY, LEGEND
 from sattrans.errors import OptionError, OutputExists, UsageError
 from sattrans.raster.class_map import ClassMap, class_map
 from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.console import progress_bar
 from sattrans.utils.options import recorded
 from sattrans.utils.output import check_folder
@@ -158,13 +159,13 @@ def _resolved_options(source: Path | str, palette: Palette, options: ColorizeOpt
 
 
 def _write(copy: GeoTiffOutput, raster: Raster, map_: ClassMap, rgb: bool) -> None:
-    nodata = _nodata(map_) if map_.partial and not rgb else None
+    nodata = _nodata(map_) if map_.has_nodata and not rgb else None
     layout = Layout(
         raster.height,
         raster.width,
         3 if rgb else 1,
         raster.georeference,
-        alpha=rgb and map_.partial,
+        alpha=rgb and map_.has_nodata,
         colormap=None if rgb else map_.palette.colormap,
         nodata=nodata,
     )
@@ -176,8 +177,8 @@ def _write(copy: GeoTiffOutput, raster: Raster, map_: ClassMap, rgb: bool) -> No
 
 def _nodata(classes: ClassMap) -> int:
     """Return the nodata value of a copy: the mask's, or the highest value that no class has."""
-    if classes.empty is not None and 0 <= classes.empty <= 255:
-        return classes.empty
+    if classes.nodata is not None and 0 <= classes.nodata <= 255:
+        return classes.nodata
     return classes.palette.nodata
 
 
@@ -190,7 +191,7 @@ def _values(indices: NDArray[np.uint8], palette: Palette, nodata: int | None) ->
 
 def _colors(indices: NDArray[np.uint8], classes: ClassMap) -> NDArray[np.uint8]:
     rgb = classes.palette.to_rgb(indices)
-    if not classes.partial:
+    if not classes.has_nodata:
         return rgb
     alpha = np.where(indices == UNKNOWN, np.uint8(0), np.uint8(255))
     return np.concatenate([rgb, alpha[np.newaxis]])

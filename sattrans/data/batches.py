@@ -18,7 +18,7 @@ from sattrans.model import Batch, Pairing, SourceEncoding
 from sattrans.raster.class_map import class_map
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import Palette
-from sattrans.raster.rgb_map import picture_map
+from sattrans.raster.rgb_map import rgb_map
 from sattrans.utils.hashing import sha256
 
 JITTER = 286 / 256
@@ -93,7 +93,7 @@ class TileStore:
         _check_hash(path, tile.map_sha256)
         try:
             with open_raster(path) as raster:
-                map_ = (class_map(raster, palette, "values") if palette else picture_map(raster)).read()
+                map_ = (class_map(raster, palette, "values") if palette else rgb_map(raster)).read()
         except (ClassesError, RasterError) as error:
             raise TrainingError(f"tile {tile.id} is not right ({error}): make the tileset again") from error
         if map_.shape[-2:] != (self.tileset.size, self.tileset.size):

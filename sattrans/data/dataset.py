@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from sattrans.errors import DatasetNotFound
 from sattrans.raster.palette import Palette
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.raster.window import Cell
 
 Split = Literal["train", "val", "test"]
@@ -23,9 +24,6 @@ TileSplit = Literal["train", "val", "test", "unpaired"]
 COPY = ".color.tif"
 LEGEND = "legend.png"
 """Endings of files that `colorize` writes beside masks; they are ignored if a folder is listed."""
-
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
-"""Suffixes of the files that count as rasters if a folder is listed; the format is read from a file's first bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 from sattrans.data.dataset import SPLITS, TileSplit
 from sattrans.errors import NothingToUse, SattransError, UsageError
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.gsd import ground_pixel
+from sattrans.raster.gsd import measure_gsd
 from sattrans.raster.palette import Palette
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import write_json
@@ -122,7 +122,7 @@ class Tileset:
     @property
     def ground_resolution(self) -> tuple[float, float] | None:
         """The shortest and the longest side of a pixel in all scenes, in metres; None if any is unknown."""
-        sides = [ground_pixel(s.georeference, s.height, s.width) for s in self.scenes.values()]
+        sides = [measure_gsd(s.georeference, s.height, s.width) for s in self.scenes.values()]
         known = [side for pixel in sides if pixel for side in pixel]
         return (min(known), max(known)) if known and None not in sides else None
 

@@ -11,8 +11,8 @@ from sattrans.demo.landscape import PALETTE, PIXEL, make_landscape
 from sattrans.demo.options import DemoOptions
 from sattrans.plugins import default_model
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.geotiff import write_geotiff
 from sattrans.raster.open import open_raster
-from sattrans.raster.tile_formats import write_tile
 from sattrans.raster.window import tile_cells
 from sattrans.runs.run import Run
 from sattrans.utils.atomic import now, remove, write_bytes
@@ -162,8 +162,8 @@ def make_dataset(root: Path, options: DemoOptions) -> None:
         if not (image.is_file() and mask.is_file()):
             landscape = make_landscape(options.side, options.side, _landscape_seed(options, number))
             georeference = _georeference(number * options.side)
-            write_tile(image, landscape.photo, georeference)
-            write_tile(mask, landscape.map, georeference, PALETTE)
+            write_geotiff(image, landscape.photo, georeference)
+            write_geotiff(mask, landscape.map, georeference, PALETTE)
         ids += [f"{name}_{cell.k}" for cell in tile_cells(options.side, options.side, CELL) if cell.whole]
     eighth = max(1, len(ids) // 8)
     lists = {"val": ids[:eighth], "test": ids[-eighth:], "train": ids[eighth:-eighth]}
@@ -181,7 +181,7 @@ def make_map(path: Path, options: DemoOptions) -> None:
     """
     if not path.is_file():
         landscape = make_landscape(options.map_height, options.map_width, _landscape_seed(options, options.scenes))
-        write_tile(path, landscape.map, _georeference(options.scenes * options.side), PALETTE)
+        write_geotiff(path, landscape.map, _georeference(options.scenes * options.side), PALETTE)
 
 
 def _landscape_seed(options: DemoOptions, number: int) -> int:

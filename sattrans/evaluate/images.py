@@ -14,8 +14,9 @@ from torch import Tensor
 from sattrans.data.batches import TileStore, to_picture
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import RasterError, UsageError
-from sattrans.raster.bands import image_bands, read_image, to_uint8
+from sattrans.raster.bands import read_image, rgb_bands, to_uint8
 from sattrans.raster.open import Raster, open_raster
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.raster.window import Window
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Translator
@@ -76,9 +77,6 @@ class RealTiles(RealImages):
     def map_picture(self, number: int) -> NDArray[np.uint8] | None:
         """Return the map of a tile in its colours, (3, H, W)."""
         return to_picture(self.store[number][1], self.tileset.palette)
-
-
-SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2"})
 
 
 class RealFolder(RealImages):
@@ -221,12 +219,12 @@ def _images_in(folder: Path) -> dict[str, Path]:
         raise UsageError(f"--pairs: {folder} is not a folder")
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES:
+        if path.suffix.lower() in IMAGE_SUFFIXES:
             if path.stem in files:
                 raise UsageError(f"{path} and {files[path.stem].name} have the same name: remove one of them")
             files[path.stem] = path
     if not files:
-        raise UsageError(f"--pairs: {folder} has no images ({', '.join(sorted(SUFFIXES))})")
+        raise UsageError(f"--pairs: {folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
     return files
 
 
@@ -247,7 +245,7 @@ def _check_8_bit(raster: Raster) -> None:
 def _read(path: Path) -> Tensor:
     with open_raster(path) as raster:
         _check_8_bit(raster)
-        pixels, valid = read_image(raster, Window(0, 0, raster.height, raster.width), image_bands(raster, None))
+        pixels, valid = read_image(raster, Window(0, 0, raster.height, raster.width), rgb_bands(raster, None))
     if valid is not None:  # nodata is black in both images, as in tiles
         pixels = np.where(valid, pixels, np.uint8(0))
     return torch.from_numpy(pixels)

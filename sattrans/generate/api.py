@@ -32,10 +32,10 @@ from sattrans.maps.open import Map, open_map
 from sattrans.maps.options import MapOptions
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.plugins import model_class
-from sattrans.raster.cog.disk_space import check_room, room_needed
-from sattrans.raster.cog.options import Creation
+from sattrans.raster.cog.disk_space import check_disk_space, disk_space_needed
+from sattrans.raster.cog.options import CreationOptions
 from sattrans.raster.cog.writer import Layout, RowWriter, row_writer
-from sattrans.raster.open import session
+from sattrans.raster.open import gdal_session
 from sattrans.runs.device import choose_devices
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Precision, Translator, resolve_precision, skip_initialisation
@@ -91,7 +91,7 @@ class _Task:
     def layout(self) -> Layout:
         run, map_ = self.run, self.map
         tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
-        return Layout(map_.height, map_.width, 3, map_.georeference, map_.partial, tags=tags)
+        return Layout(map_.height, map_.width, 3, map_.georeference, map_.has_nodata, tags=tags)
 
     @cached_property
     def digests(self) -> Digests:
@@ -122,7 +122,7 @@ class _Task:
             return False
 
     def image(
-        self, path: Path, update: PreviousImage | None, creation: Creation | None, overwrite: bool
+        self, path: Path, update: PreviousImage | None, creation: CreationOptions | None, overwrite: bool
     ) -> GeneratedImage:
         """Return the image that is made of the map."""
         seal_of_map, updatable = (lambda: self.seal), (lambda: self.can_update(path))
@@ -155,7 +155,7 @@ def generate(
     workers: int = 1,
     update: Path | None = None,
     preview: Path | None = None,
-    creation: Creation | None = None,
+    creation: CreationOptions | None = None,
     dry_run: bool = False,
 ) -> GenerateResult:
     """Translate a map into a GeoTIFF (`output` ends in .tif) or a folder of tiles, with the map's georeference.
@@ -228,7 +228,7 @@ def _task(
     blend = options.blend or ("bands" if kind.margin is None else "none")
     overlap = parse_overlap(options.overlap, spec.size, kind.stride, kind.margin)
     given = map_options or MapOptions()
-    with session(), open_map(map_, given, opened.palette, opened.ground_resolution) as read_map:
+    with gdal_session(), open_map(map_, given, opened.palette, opened.ground_resolution) as read_map:
         told = {
             **read_map.identity,
             "run": opened.name,
@@ -248,7 +248,7 @@ def _task(
 
 
 def _need(
-    task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: Creation | None
+    task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: CreationOptions | None
 ) -> GenerateEstimate:
     with skip_initialisation(), torch.device("meta"):
         weights = sum(parameter.numel() for parameter in task.run.build_model().generator.parameters())
@@ -258,7 +258,7 @@ def _need(
         task.plan, task.layout.bands, weights, options.batch_size, width, classes, device.type != "cpu"
     )
     if is_image(output):
-        return GenerateEstimate(memory, room_needed(task.layout, ENCODED, creation))
+        return GenerateEstimate(memory, disk_space_needed(task.layout, ENCODED, creation))
     return GenerateEstimate(memory, int(ENCODED * task.plan.window_count * task.plan.size**2 * task.layout.count))
 
 
@@ -284,7 +284,7 @@ def _write_image(
 ) -> GenerateResult:
     """Write the GeoTIFF, and its record beside it."""
     output = image.path
-    check_room(output, need.disk)
+    check_disk_space(output, need.disk)
     found = task.digests
     change = anew = None
     if previous:
@@ -318,7 +318,7 @@ def _look(task: _Task, stream: Stream) -> None:
 
 
 def _score(task: _Task, writer: RowWriter) -> Seams | None:
-    plan, partial = task.plan, task.map.partial
+    plan, partial = task.plan, task.map.has_nodata
     return seams(
         lambda window: writer.read(window)[:3],
         (lambda window: writer.read(window)[3] > 0) if partial else None,

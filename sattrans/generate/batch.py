@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sattrans.data.dataset import IMAGE_SUFFIXES
 from sattrans.errors import Interrupted, LockedError, OptionError, SattransError, UsageError
 from sattrans.generate.api import GenerateOptions, GenerateResult, generate, open_run
 from sattrans.maps.ogr import vector_files
 from sattrans.maps.options import MapOptions
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.console import bar
 
 MAP_SUFFIXES = (*IMAGE_SUFFIXES, ".gpkg", ".geojson", ".shp")

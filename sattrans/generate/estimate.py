@@ -7,7 +7,7 @@ from pathlib import Path
 from sattrans.generate.flat_field import THREADS
 from sattrans.generate.flat_field_fit import CACHE_BYTES, window_bytes
 from sattrans.generate.windows import WindowPlan
-from sattrans.raster.cog.writer import BLOCK, PANEL
+from sattrans.raster.cog.writer import BLOCK, CHUNK_WIDTH
 
 START = 500_000_000
 """Bytes of memory that Python and PyTorch take at the start, if the system does not tell."""
@@ -58,7 +58,7 @@ def estimate_memory(
     held = HELD * weights * 4 + batch_size * plan.size**2 * MAPS * width * 4
     held += min(CACHE_BYTES, plan.window_count * window_bytes(plan.size)) if classes else 0
     fitting = plan.size**2 * (classes * SUMS + THREADS * FITTING) if classes else 0
-    across = min(PANEL, plan.width) + 2 * plan.size
+    across = min(CHUNK_WIDTH, plan.width) + 2 * plan.size
     rows = BLOCK + 2 * plan.size + 2 * plan.halo
     kept = 4 * across * 3 * (1 + (plan.layers - 1) / plan.cell**2)  # one row of pixels
     write = 2 * rows * kept  # the sums, and a copy while rows are freed

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sattrans.data.dataset import IMAGE_SUFFIXES
 from sattrans.errors import OptionError, OutputExists, UsageError
 from sattrans.generate.blending import RAMPS, Blend
 from sattrans.generate.preview import check_preview
@@ -15,10 +14,11 @@ from sattrans.generate.windows import read_overlap
 from sattrans.maps.gsd import parse_res
 from sattrans.maps.options import MapOptions
 from sattrans.raster.aoi import parse_bounds, read_aoi
-from sattrans.raster.open import check_there
+from sattrans.raster.open import check_exists
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
-    from sattrans.raster.cog.options import Creation
+    from sattrans.raster.cog.options import CreationOptions
     from sattrans.runs.translator import Precision, Stats
 
 RASTER_SUFFIXES = (".tif", ".tiff")
@@ -63,7 +63,7 @@ def check_asked(
     workers: int = 1,
     update: Path | None = None,
     preview: Path | None = None,
-    creation: Creation | None = None,
+    creation: CreationOptions | None = None,
 ) -> None:
     """Raise `UsageError` for an output that cannot be, and options that do not fit it; `RasterError` for no map."""
     if workers < 1:
@@ -94,7 +94,7 @@ def check_asked(
     # Of shapefiles; a raster among them would make it a folder of maps.
     if is_image(output) and Path(map_).is_dir() and output.parent.resolve() == Path(map_).resolve():
         raise OutputExists(f"{output} would lie in the map, a folder of shapefiles: choose another folder")
-    check_there(map_)
+    check_exists(map_)
     if preview:
         check_preview(preview, Path(map_), output)
     if update and not update.is_file():

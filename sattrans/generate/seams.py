@@ -7,7 +7,7 @@ from pathlib import Path
 from sattrans.errors import UsageError
 from sattrans.generate.windows import WindowPlan
 from sattrans.metrics.seams import Seams, sampled_parts, seams
-from sattrans.raster.bands import image_bands, read_image
+from sattrans.raster.bands import read_image, rgb_bands
 from sattrans.raster.cog.output import OPTIONS_TAG
 from sattrans.raster.open import open_raster
 from sattrans.raster.window import Window
@@ -33,7 +33,7 @@ def seams_of(path: Path) -> Seams | None:
             raise UsageError(
                 f"{path} does not record its windows; the seam score needs an image that sattrans generate made"
             ) from None
-        bands, alpha = image_bands(raster, None), raster.alpha_band
+        bands, alpha = rgb_bands(raster, None), raster.alpha_band
         parts = [
             Window(row, col, min(CHUNK, plan.height - row), min(CHUNK, plan.width - col))
             for row in range(0, plan.height, CHUNK)

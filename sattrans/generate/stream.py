@@ -106,7 +106,7 @@ class Stream:
     def _finish(
         self, writer: RowWriter, chunk: Window, pixels: NDArray[np.uint8], change: ChangedWindows | None
     ) -> None:
-        if self.map.partial:
+        if self.map.has_nodata:
             valid = self._reader.submit(self.map.valid, chunk).result()
             pixels = np.concatenate([np.where(valid, pixels, 0), np.where(valid, 255, 0)[np.newaxis]]).astype(np.uint8)
         if change:

@@ -9,8 +9,8 @@ from sattrans.errors import OutputExists
 from sattrans.generate.stream import Stream
 from sattrans.generate.windows import WindowPlan
 from sattrans.raster.bands import to_uint8
-from sattrans.raster.cog.layout import is_whole
-from sattrans.raster.tile_formats import write_tile
+from sattrans.raster.cog.layout import is_complete
+from sattrans.raster.geotiff import write_geotiff
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import remove
 from sattrans.utils.console import bar, counted, log
@@ -22,7 +22,7 @@ VERSION = 1
 
 
 def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool, plan: WindowPlan, stem: str) -> bool:
-    """Say whether the tiles are all there, and whole but for what `is_whole` does not notice.
+    """Say whether the tiles are all there, and whole but for what `is_complete` does not notice.
 
     Raises `OutputExists` for other things, and for other options' tiles.
     """
@@ -65,7 +65,7 @@ def write_tiles(stream: Stream, folder: Path, stem: str) -> None:
             top, left = plan.rows[row], plan.cols[col]
             height, width = min(plan.size, map_.height - top), min(plan.size, map_.width - left)
             place = map_.georeference.at(Window(top, left, height, width))
-            write_tile(_path_of(folder, plan, stem, row, col), to_uint8(pixels[:, :height, :width]), place)
+            write_geotiff(_path_of(folder, plan, stem, row, col), to_uint8(pixels[:, :height, :width]), place)
             progress.update()
 
 
@@ -76,4 +76,4 @@ def _path_of(folder: Path, plan: WindowPlan, stem: str, row: int, col: int) -> P
 def _missing(folder: Path, plan: WindowPlan, stem: str) -> list[tuple[int, int]]:
     """Return the windows whose tiles are not there, or were cut short."""
     paths = {place: _path_of(folder, plan, stem, *place) for place in plan.indices}
-    return [place for place, path in paths.items() if not (path.is_file() and is_whole(path))]
+    return [place for place, path in paths.items() if not (path.is_file() and is_complete(path))]

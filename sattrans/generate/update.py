@@ -16,8 +16,8 @@ from sattrans.generate.flat_field import FlatField
 from sattrans.generate.stream import read_map_row
 from sattrans.generate.windows import WindowPlan
 from sattrans.maps.open import Map
-from sattrans.raster.cog.layout import is_whole
-from sattrans.raster.cog.options import Creation
+from sattrans.raster.cog.layout import is_complete
+from sattrans.raster.cog.options import CreationOptions
 from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.window import Window
@@ -59,7 +59,7 @@ TAG = "SATTRANS_WINDOWS"
 
 def seal(hashes: Digests, map_: Map) -> str:
     """Return a hash of all that an image takes from its map: windows, size, georeference, whether it has nodata."""
-    about = json.dumps([map_.georeference.to_json(), map_.partial, map_.height, map_.width])
+    about = json.dumps([map_.georeference.to_json(), map_.has_nodata, map_.height, map_.width])
     return blake2b(hashes.astype(">u8").tobytes() + about.encode(), digest_size=DIGEST).hexdigest()
 
 
@@ -174,7 +174,7 @@ def open_previous(path: Path, options: Mapping[str, Any], plan: WindowPlan, band
     """Open an existing image for an update. Raises `UsageError` if it is damaged or was made with other options."""
     recover_record(path)
     with open_raster(path) as image:
-        if not is_whole(path):
+        if not is_complete(path):
             raise UsageError(f"--update {path}: the image is damaged, its end is missing; {REMAKE}")
         found = read_record(path, image.tags(), plan, options, frozenset({"map"}))
         if image.bands != bands:
@@ -210,7 +210,7 @@ class GeneratedImage(GeoTiffOutput):
         updatable: Callable[[], bool],
         update: PreviousImage | None = None,
         *,
-        creation: Creation | None = None,
+        creation: CreationOptions | None = None,
         overwrite: bool = False,
     ) -> None:
         super().__init__(path, options, creation=creation, overwrite=overwrite, reasons=REASONS)

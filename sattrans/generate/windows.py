@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sattrans.errors import OptionError
 from sattrans.generate.blending import RAMPS, Blend, Floats, Ramp, axis_weights, cell_size
-from sattrans.raster.window import Window, cover_starts
+from sattrans.raster.window import Window, window_starts
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class WindowPlan:
     @cached_property
     def rows(self) -> Sequence[int]:
         """First pixel row of each row of windows."""
-        return cover_starts(self.height, self.size, self.overlap)
+        return window_starts(self.height, self.size, self.overlap)
 
     @cached_property
     def cols(self) -> Sequence[int]:
         """First pixel column of each column of windows."""
-        return cover_starts(self.width, self.size, self.overlap)
+        return window_starts(self.width, self.size, self.overlap)
 
     @property
     def indices(self) -> list[tuple[int, int]]:

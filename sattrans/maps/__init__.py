@@ -1,1 +1,1 @@
-"""Maps as a run reads them: raster or vector, cropped, resampled, with classes mapped."""
+"""Maps as a run reads them: raster or vector, cropped, resampled, and with their classes mapped."""

@@ -1,4 +1,4 @@
-"""Which class is which: what a user says of a map's values, or of a rule file's classes, in the run's classes."""
+"""Mapping the values of a raster map, or the classes of a rule file, to the classes of a run (`--map`)."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -8,12 +8,12 @@ from sattrans.errors import OptionError, did_you_mean
 from sattrans.raster.palette import Palette
 
 
-def parse_classes(texts: Iterable[str]) -> dict[str, str]:
-    """Read "5=2" or "5=woodland", or the names of TOML files of such lines. Raises `OptionError`.
+def parse_class_mapping(texts: Iterable[str]) -> dict[str, str]:
+    """Parse "5=2" or "5=woodland", or the names of TOML files of such lines.
 
-    What is told twice is refused, unless both say the same.
+    Raises `OptionError` for other texts, and for a value that is mapped to two classes.
     """
-    told: dict[str, str] = {}
+    mapping: dict[str, str] = {}
     for text in texts:
         if "=" in text:
             source, _, target = text.rpartition("=")
@@ -22,53 +22,58 @@ def parse_classes(texts: Iterable[str]) -> dict[str, str]:
             pairs = _read(Path(text))
         for source, target in pairs.items():
             if not source or not target:
-                raise OptionError(f"--map {text}: write a value of the map and a class of the run, such as 5=2")
-            if told.setdefault(source, target) != target:
-                raise OptionError(f"--map: {source} is told twice, as {told[source]} and as {target}")
-    return told
+                raise OptionError(f"--map {text}: give a value of the map and a class of the run, such as 5=2")
+            if mapping.setdefault(source, target) != target:
+                raise OptionError(f"--map maps {source} twice, to {mapping[source]} and to {target}")
+    return mapping
 
 
 def _read(path: Path) -> dict[str, str]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise OptionError(f"--map {path}: no such file; for one value write it with a class, such as 5=2") from None
+        raise OptionError(f"--map {path}: no such file; for a single value, give its class, such as 5=2") from None
     except OSError as error:
-        raise OptionError(f"--map {path} cannot be read: {error.strerror}") from error
+        raise OptionError(f"cannot read --map {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OptionError(f"--map {path} is no TOML: {error}") from error
+        raise OptionError(f"--map {path} is not valid TOML: {error}") from error
     for source, target in table.items():
         if type(target) not in (int, str):
-            raise OptionError(f"--map {path}: {source} = {target!r} is no class; write lines such as 5 = 2")
+            raise OptionError(f"--map {path}: {source} = {target!r} is not a class; write lines such as 5 = 2")
     return {source: str(target) for source, target in table.items()}
 
 
-def value_classes(told: Mapping[str, str], palette: Palette) -> dict[int, int]:
-    """Return the class index of each value of a raster map that was told. Raises `OptionError`."""
-    classes: dict[int, int] = {}
-    for source, target in told.items():
+def indices_of_values(mapping: Mapping[str, str], palette: Palette) -> dict[int, int]:
+    """Return the class index of each value in the mapping of a raster map. Raises `OptionError`."""
+    indices: dict[int, int] = {}
+    for source, target in mapping.items():
         if not source.isdecimal() or not 0 <= int(source) <= 255:
-            raise OptionError(f"--map {source}={target}: {source} is no value of a map, which are 0 to 255")
+            raise OptionError(f"--map {source}={target}: a map has values 0 to 255, got {source}")
         index = _index_of(source, target, palette)
-        if classes.setdefault(int(source), index) != index:
+        if indices.setdefault(int(source), index) != index:
             raise OptionError(
-                f"--map: {int(source)} is told twice, as {palette.names[classes[int(source)]]} and {target}"
+                f"--map maps {int(source)} twice, to {palette.names[indices[int(source)]]} and to {target}"
             )
-    return classes
+    return indices
 
 
-def rule_classes(told: Mapping[str, str], names: Iterable[str], palette: Palette) -> dict[str, int | None]:
-    """Return the class index of each class that rules name: the one told, that of its name or value, or None.
+def indices_of_rule_classes(
+    mapping: Mapping[str, str], names: Iterable[str], palette: Palette
+) -> dict[str, int | None]:
+    """Return the class index of each class of the rules: as mapped, else by its name or value, else None.
 
-    Raises `OptionError` where something is told of a class that the rules do not have.
+    Raises `OptionError` for a class in the mapping that the rules do not have.
     """
-    named = dict.fromkeys(names)
-    for source, target in told.items():
-        if source not in named:
+    rule_classes = dict.fromkeys(names)
+    for source, target in mapping.items():
+        if source not in rule_classes:
             raise OptionError(
-                f"--map {source}={target}: the rules have no class '{source}'{did_you_mean(source, named)}"
+                f"--map {source}={target}: the rules have no class '{source}'{did_you_mean(source, rule_classes)}"
             )
-    return {name: _index_of(name, told[name], palette) if name in told else _find(name, palette) for name in named}
+    return {
+        name: _index_of(name, mapping[name], palette) if name in mapping else _find(name, palette)
+        for name in rule_classes
+    }
 
 
 def _index_of(source: str, target: str, palette: Palette) -> int:
@@ -79,7 +84,7 @@ def _index_of(source: str, target: str, palette: Palette) -> int:
 
 
 def _find(target: str, palette: Palette) -> int | None:
-    """Return the index of a class by its name, or else by its value."""
+    """Return the index of a class by its name or, if no class is named so, by its value."""
     if target in palette.names:
         return palette.names.index(target)
     if target.isdecimal() and int(target) in palette.values:

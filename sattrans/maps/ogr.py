@@ -1,4 +1,4 @@
-"""Vector files: opened as what their first bytes say, their layers listed, their features read by box or in turn."""
+"""Vector files, read with pyogrio: which driver opens a file, its layers, and their features by box or in batches."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,25 +12,36 @@ import shapely
 from numpy.typing import NDArray
 
 from sattrans.errors import RasterError, SattransError
-from sattrans.raster.georeference import crs_of
+from sattrans.raster.georeference import parse_crs
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 
-MAGIC = {b"SQLite format 3\0": "GPKG", b"\0\0\x27\x0a": "ESRI Shapefile"}
-"""First bytes of a file, and the driver that then opens it; GeoJSON, a text, opens with a brace."""
+DRIVER_OF_MAGIC = {b"SQLite format 3\0": "GPKG", b"\0\0\x27\x0a": "ESRI Shapefile"}
+"""First bytes of a file, and the driver that then opens it; GeoJSON is text that starts with a brace."""
 
-OTHER_MAPS = (".gpkg", ".geojson", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2")
-"""Names that maps end in which are no shapefiles."""
+OTHER_MAP_SUFFIXES = (".gpkg", ".geojson", *IMAGE_SUFFIXES)
+"""Suffixes of maps that are not shapefiles."""
 
-AT_A_TIME = 50_000
-"""Features that are read at once where all are looked at."""
+BATCH_FEATURES = 50_000
+"""Features that are read at a time if all are read."""
 
 Box = tuple[float, float, float, float]
+"""Left, bottom, right, top."""
 
-_turn = threading.Lock()  # warnings are silenced for the whole process
+_warnings_lock = threading.Lock()  # warning filters belong to the process
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer: its file and name, CRS (WKT), attributes, extent and number of features; None where it is not told."""
+    """A layer of a vector file.
+
+    Attributes:
+        file: The file.
+        name: The layer's name.
+        driver: The driver that reads the file.
+        crs: The CRS as WKT.
+        fields: The names of its attributes.
+        extent: The box of all features; None if there are none.
+    """
 
     file: Path
     name: str
@@ -42,82 +53,87 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Features of a layer: geometries, None where there are none, and the wanted attributes as texts or None."""
+    """Features of a layer.
+
+    Attributes:
+        geometry: The geometry of each feature, None for a feature without one.
+        attributes: The values of each attribute that was read, as texts or None.
+    """
 
     geometry: NDArray[np.object_]
     attributes: dict[str, NDArray[np.object_]]
 
 
 def driver_of(path: Path) -> str | None:
-    """Return the driver of a vector file by its first bytes, None where it is none."""
+    """Return the driver of a vector file by its first bytes; None for another file."""
     try:
         with path.open("rb") as file:
             start = file.read(1024)
     except OSError:
         return None
-    for magic, driver in MAGIC.items():
+    for magic, driver in DRIVER_OF_MAGIC.items():
         if start.startswith(magic):
             return driver
     return "GeoJSON" if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else None
 
 
 def vector_files(path: Path) -> list[Path]:
-    """Return the files of a vector map: the file itself, or a folder's where it holds shapefiles and no other map.
+    """Return the files of a vector map: the file itself, or the shapefiles of a folder that contains no other map.
 
-    Empty where it is none.
+    Empty if `path` is not a vector map.
     """
     if path.is_dir():
-        shapes = sorted(path.glob("*.shp"))
-        return [] if any(other.suffix.lower() in OTHER_MAPS for other in path.iterdir()) else shapes
+        shapefiles = sorted(path.glob("*.shp"))
+        return [] if any(file.suffix.lower() in OTHER_MAP_SUFFIXES for file in path.iterdir()) else shapefiles
     if path.is_fifo() or path.is_socket():
         return []
     return [path] if driver_of(path) else []
 
 
 def layers_of(files: Sequence[Path]) -> list[Layer]:
-    """Return the layers that hold geometries. Raises `RasterError` for a file that is damaged or has no CRS."""
-    found = []
+    """Return the layers with geometries. Raises `RasterError` for a file that is damaged or has no CRS."""
+    layers = []
     for file in files:
         driver = driver_of(file)
-        for name, kind in _asked("list_layers", file):
-            if kind is None:
+        for name, geometry_type in _call_pyogrio("list_layers", file):
+            if geometry_type is None:
                 continue
-            facts = _asked("read_info", file, layer=name, force_total_bounds=True, force_feature_count=True)
-            if driver is None or facts["driver"] != driver:
-                raise RasterError(f"{file} is opened as {facts['driver']}, and does not look like it: convert it first")
-            extent = facts["total_bounds"] if facts["features"] else None
+            info = _call_pyogrio("read_info", file, layer=name, force_total_bounds=True, force_feature_count=True)
+            if driver is None or info["driver"] != driver:
+                raise RasterError(f"{file} is opened as {info['driver']}, but its first bytes differ; convert it first")
+            extent = info["total_bounds"] if info["features"] else None
             extent = extent if extent is not None and np.isfinite(extent).all() else None
-            found.append(Layer(file, name, driver, _crs(file, facts["crs"]), tuple(facts["fields"]), extent))
-    return found
+            layers.append(Layer(file, name, driver, _crs(file, info["crs"]), tuple(info["fields"]), extent))
+    return layers
 
 
 def read_box(layer: Layer, attributes: Sequence[str], box: Box | None) -> Features:
-    """Read the features whose boxes meet a box in the layer's CRS."""
-    return _features(layer, attributes, bbox=box)
+    """Return the features whose boxes intersect a box in the layer's CRS; None for all features."""
+    return _read(layer, attributes, bbox=box)
 
 
-def read_all(layer: Layer, attributes: Sequence[str], box: Box | None = None) -> Iterator[Features]:
-    """Yield all features, or those in a box, some at a time."""
+def read_batches(layer: Layer, attributes: Sequence[str], box: Box | None = None) -> Iterator[Features]:
+    """Yield all features, or those in a box, in batches."""
     start = 0
     while True:
-        part = _features(layer, attributes, bbox=box, skip_features=start, max_features=AT_A_TIME)
-        yield part
-        if len(part.geometry) < AT_A_TIME:
+        batch = _read(layer, attributes, bbox=box, skip_features=start, max_features=BATCH_FEATURES)
+        yield batch
+        if len(batch.geometry) < BATCH_FEATURES:
             return
-        start += AT_A_TIME
+        start += BATCH_FEATURES
 
 
-def _features(layer: Layer, attributes: Sequence[str], **how: Any) -> Features:
-    told, _, wkb, columns = _asked(
-        "raw.read", layer.file, layer=layer.name, columns=list(attributes), force_2d=True, **how
+def _read(layer: Layer, attributes: Sequence[str], **arguments: Any) -> Features:
+    info, _, wkb, columns = _call_pyogrio(
+        "raw.read", layer.file, layer=layer.name, columns=list(attributes), force_2d=True, **arguments
     )
-    by_name = dict(zip(told["fields"], columns, strict=True))
+    by_name = dict(zip(info["fields"], columns, strict=True))
     geometry = shapely.from_wkb(wkb, on_invalid="ignore")
     return Features(geometry, {name: _texts(by_name[name]) for name in attributes})
 
 
 def _texts(column: NDArray[Any]) -> NDArray[np.object_]:
-    """Return attributes as texts: whole numbers without a point, None for what is not told."""
+    """Return attributes as texts: whole numbers without a decimal point, None for missing values."""
     kind = column.dtype.kind
     if kind == "f":
         texts = [None if np.isnan(number) else f"{number:.15g}" for number in column.tolist()]
@@ -128,28 +144,28 @@ def _texts(column: NDArray[Any]) -> NDArray[np.object_]:
     return np.array(texts, object)
 
 
-def _crs(file: Path, told: str | None) -> str:
-    if not told:
-        raise RasterError(f"{file} has no CRS: give it one, such as with ogr2ogr -a_srs EPSG:2180")
+def _crs(file: Path, crs: str | None) -> str:
+    if not crs:
+        raise RasterError(f"{file} has no CRS; add one, such as with ogr2ogr -a_srs EPSG:2180")
     try:
-        return crs_of(told)
+        return parse_crs(crs)
     except ValueError as error:
-        raise RasterError(f"{file}: {error}; convert it to another") from error
+        raise RasterError(f"{file}: {error}; convert it to another CRS") from error
 
 
-def _asked(what: str, file: Path, **how: Any) -> Any:
-    """Call a function of pyogrio; raise `RasterError` where it fails, `SattransError` where pyogrio is not there."""
+def _call_pyogrio(name: str, file: Path, **arguments: Any) -> Any:
+    """Call a function of pyogrio; raise `RasterError` if it fails, `SattransError` if pyogrio is not installed."""
     try:
         import pyogrio.raw
     except ImportError:
         raise SattransError(
             f"{file} is a vector map, and pyogrio, which reads them, is not installed: pip install 'sattrans[vector]'"
         ) from None
-    function = pyogrio.raw.read if what == "raw.read" else getattr(pyogrio, what)
+    function = pyogrio.raw.read if name == "raw.read" else getattr(pyogrio, name)
     try:
-        with _turn, catch_warnings():
-            simplefilter("ignore")  # of measures that are dropped, and of layers in an order of their own
-            return function(str(file.absolute()), **how)
+        with _warnings_lock, catch_warnings():
+            simplefilter("ignore")  # about dropped measures, and layers with an unusual axis order
+            return function(str(file.absolute()), **arguments)
     except (
         pyogrio.errors.DataSourceError,
         pyogrio.errors.DataLayerError,
@@ -157,4 +173,4 @@ def _asked(what: str, file: Path, **how: Any) -> Any:
         OSError,
     ) as error:
         reason = str(error).splitlines()[0].split("; ")[0]
-        raise RasterError(f"{file} cannot be read as a vector map ({reason}): fetch or make it again") from error
+        raise RasterError(f"cannot read {file} as a vector map ({reason}); download or create it again") from error

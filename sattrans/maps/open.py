@@ -1,4 +1,4 @@
-"""Open a map, raster or vector, for a run to translate."""
+"""Opening a map, raster or vector, that a run translates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.maps.gsd import Metres
+from sattrans.maps.gsd import GsdRange
 from sattrans.maps.ogr import vector_files
 from sattrans.maps.options import MapOptions
-from sattrans.maps.raster_map import PixelMap
+from sattrans.maps.raster_map import RasterMap
 from sattrans.maps.vector_map import VectorMap
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import open_raster
@@ -22,8 +22,11 @@ from sattrans.raster.window import Window
 class Map(Protocol):
     """A map on the grid that it is translated on.
 
-    `identity` is what decides its pixels: file, size, time, and every option. `partial` says whether pixels may hold
-    nothing. `check` is called first; it raises `ClassesError` or `RasterError` for what is wrong anywhere.
+    Attributes:
+        height: Rows of the grid.
+        width: Columns of the grid.
+        georeference: Where the grid lies.
+        identity: All that decides the pixels, as JSON: file, size, time and options.
     """
 
     height: int
@@ -32,31 +35,39 @@ class Map(Protocol):
     identity: Mapping[str, Any]
 
     @property
-    def partial(self) -> bool:
-        """Whether pixels may hold nothing."""
+    def has_nodata(self) -> bool:
+        """Whether pixels may be invalid."""
 
     @property
     def notices(self) -> Sequence[str]:
-        """What a user should know about how the map was taken."""
+        """What the user should know about how the map is read."""
 
     def check(self) -> None:
-        """Read all of it once."""
+        """Read the complete map once, before anything else; raise `ClassesError` or `RasterError` for any error."""
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Return class indices (H, W), `UNKNOWN` where nothing is, or colours (3, H, W), black where nothing is."""
+        """Return class indices (H, W), `UNKNOWN` if invalid, or colours (3, H, W), black if invalid."""
 
     def valid(self, window: Window) -> NDArray[np.bool_]:
-        """Return which pixels hold anything, (H, W)."""
+        """Return which pixels are valid, (H, W)."""
 
 
 @contextmanager
 def open_map(
-    path: str | Path, options: MapOptions, palette: Palette | None, resolution: Metres | None
+    path: str | Path, options: MapOptions, palette: Palette | None, resolution: GsdRange | None
 ) -> Iterator[Map]:
-    """Open a map for a run of this palette (None where its maps are pictures), trained at this ground resolution.
+    """Open a map for a run.
 
-    `resolution` is the shortest and the longest side of a pixel in metres, None where the run does not know it.
-    Raises `UsageError` for options that do not fit the map, `RasterError` for what is no map.
+    Args:
+        path: A raster or vector file, or a folder of shapefiles.
+        options: How the map is read.
+        palette: The run's classes; None if its maps are pictures.
+        resolution: The shortest and the longest side, in metres, of the pixels that the run was trained on; None if
+            they are unknown.
+
+    Raises:
+        UsageError: for options that do not fit the map.
+        RasterError: if the path is not a map.
     """
     files = vector_files(Path(path))
     if files:
@@ -64,4 +75,4 @@ def open_map(
         return
     with ExitStack() as stack:
         raster = stack.enter_context(open_raster(path))
-        yield PixelMap(raster, palette, options, resolution, stack)
+        yield RasterMap(raster, palette, options, resolution, stack)

@@ -1,4 +1,4 @@
-"""What may be told about a map: which part of it, at which resolution, and which class is which."""
+"""The options of a map: which part of it is read, at which resolution, and which class each value is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,12 +7,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class MapOptions:
-    """What `open_map` may be told.
+    """The options of `open_map`.
 
-    `res` is the ground resolution to translate at: metres a pixel, "native" for the map's own pixels, or None for
-    the run's. `bounds` is "left,bottom,right,top" in the map's CRS, `aoi` a GeoJSON file of polygons. `classes` says
-    which of the run's classes, by value or name, a value of the map is; of a vector map, a class of its rules.
-    `rules` is a rule file for vector maps, or the name of one that comes along.
+    Attributes:
+        res: The ground resolution to translate at: metres a pixel, "native" for the map's own pixels, or None for that
+            of the run.
+        bounds: "left,bottom,right,top" in the map's CRS; None for the complete map.
+        aoi: A GeoJSON file of polygons to crop to.
+        classes: The run's class, by value or name, of each value of a raster map or each class of a vector map's rules.
+        rules: The rule file of a vector map, or the name of a built-in one.
     """
 
     res: str | float | None = None

@@ -1,4 +1,4 @@
-"""Rule files: which attribute of a vector map's features makes which class, in the order they are painted."""
+"""Rule files: which class the features of a vector map become, by their attributes, in the order of drawing."""
 
 import tomllib
 from collections.abc import Mapping
@@ -14,47 +14,55 @@ from numpy.typing import NDArray
 from sattrans.errors import OptionError, did_you_mean
 
 BUILT_IN = {"osm": Path(__file__).with_name("osm.toml")}
-"""Rule files that come along, by name."""
+"""Built-in rule files, by name."""
 
 KEYS = ("class", "layer", "where", "width")
 FILE_KEYS = ("background", "optional", "rule")
 
-Test = frozenset[str] | None
-"""Of an attribute: the texts that are meant, or None for any that is told."""
+AttributeTest = frozenset[str] | None
+"""The texts that an attribute may have; None for any text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Features of the layers that `layer` matches (`*` for any text), of which all tests hold, become `land_class`.
+    """A rule that gives features a class.
 
-    Lines and points are drawn `width` metres wide; without it a line is a pixel wide, and a point nothing.
+    Attributes:
+        land_class: The name of the class.
+        layer: The layers of the features, with `*` for any text.
+        where: The test of each attribute; a feature must pass all.
+        width: Width in metres of lines and points. Without it, a line is a pixel wide and points are not drawn.
     """
 
     land_class: str
     layer: str
-    where: Mapping[str, Test]
+    where: Mapping[str, AttributeTest]
     width: float | None
 
-    def layer_fits(self, name: str) -> bool:
-        """Say whether a layer is meant, by its name in whichever case."""
+    def matches_layer(self, name: str) -> bool:
+        """Return whether the rule applies to a layer of this name, in small letters or capitals."""
         return fnmatchcase(name.lower(), self.layer.lower())
 
-    def chosen(self, attributes: Mapping[str, NDArray[np.object_]], count: int) -> NDArray[np.bool_]:
-        """Return which of `count` features, of these attributes, are meant."""
-        chosen = np.ones(count, bool)
-        for name, wanted in self.where.items():
+    def matches(self, attributes: Mapping[str, NDArray[np.object_]], count: int) -> NDArray[np.bool_]:
+        """Return which of `count` features, with these attributes, the rule selects."""
+        selected = np.ones(count, bool)
+        for name, texts in self.where.items():
             values = attributes[name].tolist()
-            holds = (bool(value) if wanted is None else value in wanted for value in values)
-            chosen &= np.fromiter(holds, bool, count)
-        return chosen
+            passes = (bool(value) if texts is None else value in texts for value in values)
+            selected &= np.fromiter(passes, bool, count)
+        return selected
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A rule file: `rules` in the order they are painted, over the class `background`.
+    """A rule file.
 
-    Where they are `optional`, a rule whose layer or attribute a map lacks paints nothing. `name` says which file it
-    is, `digest` what stands in it.
+    Attributes:
+        name: Its path, or its name if it is built in.
+        digest: A hash of its content.
+        background: The class of pixels without a feature.
+        optional: Whether a rule is ignored if the map lacks its layer or attribute.
+        rules: The rules in the order of drawing.
     """
 
     name: str
@@ -65,59 +73,58 @@ class Rules:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes that are named, the background's first."""
+        """The names of all classes, the background's first."""
         return tuple(dict.fromkeys((self.background, *(rule.land_class for rule in self.rules))))
 
 
-def read_rules(told: str | Path) -> Rules:
-    """Read a rule file, or one that comes along, by its name. Raises `OptionError` for what is not right."""
-    path = BUILT_IN.get(str(told), Path(told))
-    where = f"--rules {told}"
+def read_rules(source: str | Path) -> Rules:
+    """Read a rule file, given by its path or by the name of a built-in one. Raises `OptionError`."""
+    path = BUILT_IN.get(str(source), Path(source))
+    where = f"--rules {source}"
     try:
         data = path.read_bytes()
         table = tomllib.loads(data.decode())
     except FileNotFoundError:
-        known = ", ".join(BUILT_IN)
-        raise OptionError(f"{where}: no such file, nor one of the rules that come along ({known})") from None
+        raise OptionError(f"{where}: no such file, nor built-in rules ({', '.join(BUILT_IN)})") from None
     except OSError as error:
-        raise OptionError(f"{where} cannot be read: {error.strerror}") from error
+        raise OptionError(f"cannot read {where}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OptionError(f"{where} is no TOML: {error}") from error
+        raise OptionError(f"{where} is not valid TOML: {error}") from error
     _check_keys(where, table, FILE_KEYS)
     background, optional, rules = table.get("background"), table.get("optional", False), table.get("rule")
     if not isinstance(background, str) or not isinstance(optional, bool):
-        raise OptionError(f'{where}: background = "…" has to name a class, and optional be true or false')
+        raise OptionError(f'{where}: background = "…" must name a class, and optional must be true or false')
     if not isinstance(rules, list) or not rules or not all(isinstance(rule, dict) for rule in rules):
-        raise OptionError(f"{where} holds no rule: write [[rule]] tables")
-    made = tuple(_rule(f"{where}, rule {number}", rule) for number, rule in enumerate(rules, 1))
-    return Rules(str(told), sha256(data).hexdigest()[:16], background, optional, made)
+        raise OptionError(f"{where} contains no rule; write [[rule]] tables")
+    parsed = tuple(_rule(f"{where}, rule {number}", rule) for number, rule in enumerate(rules, 1))
+    return Rules(str(source), sha256(data).hexdigest()[:16], background, optional, parsed)
 
 
 def _rule(where: str, table: Mapping[str, Any]) -> Rule:
     _check_keys(where, table, KEYS)
     land_class, layer, width = table.get("class"), table.get("layer", "*"), table.get("width")
     if not isinstance(land_class, str) or not isinstance(layer, str):
-        raise OptionError(f'{where}: class = "…" is needed, and layer is a name, in which * stands for any text')
+        raise OptionError(f'{where}: class = "…" is missing, or layer is not a name, in which * stands for any text')
     if width is not None and (type(width) not in (int, float) or not 0 < width < float("inf")):
-        raise OptionError(f"{where}: width = {width} is no width in metres above 0")
+        raise OptionError(f"{where}: width must be in metres above 0, got {width}")
     tests = table.get("where", {})
     if not isinstance(tests, dict):
-        raise OptionError(f'{where}: where is a table of attributes, such as {{ landuse = "forest" }}')
+        raise OptionError(f'{where}: where must be a table of attributes, such as {{ landuse = "forest" }}')
     return Rule(land_class, layer, {name: _test(where, name, value) for name, value in tests.items()}, width)
 
 
-def _test(where: str, name: str, told: Any) -> Test:
-    if told is True:
+def _test(where: str, name: str, value: Any) -> AttributeTest:
+    if value is True:
         return None
-    values = told if isinstance(told, list) else [told]
-    if not values or not all(type(value) in (str, int, float) for value in values):
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(type(item) in (str, int, float) for item in values):
         raise OptionError(
-            f"{where}: {name} = {told!r} is no test: write a text or number, a list of them, or true for any"
+            f"{where}: {name} = {value!r} is not a test; write a text or number, a list of them, or true for any"
         )
-    return frozenset(f"{value:.15g}" if isinstance(value, float) else str(value) for value in values)
+    return frozenset(f"{item:.15g}" if isinstance(item, float) else str(item) for item in values)
 
 
 def _check_keys(where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for key in table:
         if key not in known:
-            raise OptionError(f"{where}: there is no '{key}'{did_you_mean(key, known)}")
+            raise OptionError(f"{where}: unknown key '{key}'{did_you_mean(key, known)}")

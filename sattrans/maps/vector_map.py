@@ -1,4 +1,4 @@
-"""Vector maps as a run reads them: drawn by rules on a grid of metres, window by window."""
+"""Vector maps as a run reads them: rasterized by rules on a grid in metres, window by window."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,225 +10,230 @@ import shapely
 from numpy.typing import NDArray
 
 from sattrans.errors import ClassesError, OptionError, RasterError
-from sattrans.maps.class_mapping import rule_classes
-from sattrans.maps.crop import SLACK, cut, told_area
-from sattrans.maps.features import FeatureStore, fit
-from sattrans.maps.gsd import Metres, parse_res
-from sattrans.maps.ogr import Layer, layers_of
+from sattrans.maps.class_mapping import indices_of_rule_classes
+from sattrans.maps.crop import EDGE_TOLERANCE, crop, recorded_area
+from sattrans.maps.features import FeatureStore, match_layers
+from sattrans.maps.gsd import GsdRange, parse_res
+from sattrans.maps.ogr import Box, Layer, layers_of
 from sattrans.maps.options import MapOptions
 from sattrans.maps.rules import read_rules
 from sattrans.raster.alignment import Grid
 from sattrans.raster.aoi import parse_bounds, read_aoi
-from sattrans.raster.georeference import WGS84, Georeference, name_of_crs, reproject, utm_of
-from sattrans.raster.gsd import ground_pixel
+from sattrans.raster.georeference import WGS84, Georeference, name_of_crs, reproject, utm_crs
+from sattrans.raster.gsd import measure_gsd
 from sattrans.raster.palette import UNKNOWN, Palette
-from sattrans.raster.rasterize import burn
+from sattrans.raster.rasterize import rasterize
 from sattrans.raster.window import Window
 from sattrans.utils.console import counted
 from sattrans.utils.hashing import fingerprint
 
-
-def drawing_grid(layers: Sequence[Layer], metres: float, path: str, options: MapOptions) -> Grid:
-    """Return a grid of pixels of `metres` over all layers: in the first one's CRS, or in UTM where that is in degrees.
-
-    They are as large as told in the middle of what `options` ask for, which also decides the zone. The grid's corner
-    lies on a whole number of pixels.
-    """
-    if not layers:
-        raise RasterError(f"{path} holds no feature with a geometry in the layers that the rules mean")
-    middle = _middle(layers[0], options)
-    own = layers[0].crs or WGS84
-    crs = own
-    if Georeference(crs, (1, 0, 0, 0, -1, 0)).degrees:
-        degrees = reproject(middle, own, WGS84)
-        if degrees is None or np.abs(degrees[0, 1]) > 90:
-            raise RasterError(f"{path} lies beyond the poles: its coordinates are no degrees")
-        crs = utm_of(*degrees[0].tolist())
-    corners = []
-    for layer in layers:
-        edge = shapely.get_coordinates(shapely.segmentize(shapely.box(*(layer.extent or ())), _step(layer.extent)))
-        points = reproject(edge, layer.crs, crs)
-        if points is None:
-            raise RasterError(
-                f"{path}: layer {layer.name} reaches further than {name_of_crs(crs)}: cut it, or reproject it"
-            )
-        corners.append(points)
-    (left, bottom), (right, top) = np.vstack(corners).min(axis=0), np.vstack(corners).max(axis=0)
-    there = reproject(middle, own, crs)
-    unit = None if there is None else ground_pixel(Georeference(crs, (1, 0, there[0, 0], 0, -1, there[0, 1])), 0, 0)
-    if unit is None:
-        raise RasterError(f"{path}: {name_of_crs(crs)} does not tell how long its units are: reproject it")
-    wide, high = metres / unit[0], metres / unit[1]
-    first_col, first_row = math.floor(left / wide + SLACK), math.ceil(top / high - SLACK)
-    width, height = math.ceil(right / wide - SLACK) - first_col, first_row - math.floor(bottom / high + SLACK)
-    place = Georeference(crs, (wide, 0, first_col * wide, 0, -high, first_row * high))
-    return Grid(max(1, height), max(1, width), place)
-
-
-def _middle(layer: Layer, options: MapOptions) -> NDArray[np.float64]:
-    """Return the middle of what is asked for, (1, 2), in a layer's CRS."""
-    box: shapely.Geometry = shapely.box(*(layer.extent or (0.0, 0.0, 0.0, 0.0)))
-    asked = None
-    if options.bounds:
-        asked = shapely.get_coordinates(shapely.envelope(parse_bounds(options.bounds).geometry))
-    elif options.aoi:
-        area = read_aoi(options.aoi)
-        asked = reproject(shapely.get_coordinates(shapely.envelope(area.geometry)), area.crs or layer.crs, layer.crs)
-    if asked is not None:
-        part = shapely.intersection(box, shapely.envelope(shapely.MultiPoint(asked)))
-        box = box if shapely.is_empty(part) else part
-    return shapely.get_coordinates(shapely.centroid(shapely.envelope(box)))
-
-
-def _step(extent: tuple[float, float, float, float] | None) -> float:
-    left, bottom, right, top = extent or (0.0, 0.0, 1.0, 1.0)
-    return max(right - left, top - bottom, 1e-9) / 16
-
-
-MOST_SIDE = 1_000_000
-"""The longest side of a drawn map in pixels: 250 km at a quarter of a metre. Memory grows with the width."""
+MAX_SIDE = 1_000_000
+"""The longest side of a vector map in pixels: 250 km at 0.25 m. Memory grows with the width."""
 
 
 class VectorMap:
-    """A vector map, drawn in classes of `palette` while it is read. See `Map` for what it offers.
+    """A vector map that is rasterized, in classes of `palette`, while it is read. See `Map` for its methods.
 
-    Memory is bounded by the features that meet a window, but for GeoJSON, which is read whole.
+    Memory is limited by the features in a window, except for GeoJSON, which is read completely.
     """
 
     def __init__(
-        self, path: Path, files: Sequence[Path], palette: Palette | None, options: MapOptions, run: Metres | None
+        self, path: Path, files: Sequence[Path], palette: Palette | None, options: MapOptions, run: GsdRange | None
     ) -> None:
         if palette is None:
             raise OptionError(
-                f"{path} is a vector map, which gives classes, and the run was trained on pictures: give it one"
+                f"{path} is a vector map, which gives classes, but the run needs pictures; give a picture"
             )
         if options.rules is None:
             raise OptionError(
-                f"{path} is a vector map: --rules says which feature makes which class: a rule file, or osm for "
+                f"{path} is a vector map and needs --rules, which give each feature a class: a rule file, or osm for "
                 "extracts of OpenStreetMap"
             )
         self.path, self.palette = str(path), palette
         self.rules = read_rules(options.rules)
-        metres = _metres(options, run)
-        self._indices, self._class_notices = self._classes(options)
-        sources = [source for source in fit(self.rules, layers_of(files), self.path) if source.layer.extent]
-        whole = drawing_grid([source.layer for source in sources], metres, self.path, options)
-        part = cut(self.path, whole, options, sources[0].layer.crs, free=True)
-        self._whole, self._part = whole, part
-        self.height, self.width = part.window.height, part.window.width
-        self.georeference = whole.georeference.at(part.window)
-        if max(self.height, self.width) > MOST_SIDE:
+        self._metres = _choose_metres(options, run)
+        self._index_of_class, self._class_notices = self._map_classes(options)
+        sources = [source for source in match_layers(self.rules, layers_of(files), self.path) if source.layer.extent]
+        self._grid = rasterization_grid([source.layer for source in sources], self._metres, self.path, options)
+        self._crop = crop(self.path, self._grid, options, sources[0].layer.crs, rounds_up=True)
+        self.height, self.width = self._crop.window.height, self._crop.window.width
+        self.georeference = self._grid.georeference.at(self._crop.window)
+        if max(self.height, self.width) > MAX_SIDE:
             raise OptionError(
-                f"{path} would be {self.width} wide × {self.height} high at {metres:g} m, over {MOST_SIDE}: cut it "
-                "with --bounds, or take a coarser --res"
+                f"{path} would be {self.width} wide × {self.height} high at {self._metres:g} m, over {MAX_SIDE}; crop "
+                "it with --bounds, or use a coarser --res"
             )
-        self._metres = metres
-        self._store = FeatureStore(sources, whole, self.path)
-        self._found: list[str] = []
-        self._drawn = f"{path}: drawn at {metres:g} m in {name_of_crs(self.georeference.crs or '')}"
+        self._store = FeatureStore(sources, self._grid, self.path)
+        self._feature_notices: list[str] = []
         self.identity: Mapping[str, Any] = {
-            "map": [path.name, self.width, self.height, fingerprint(_beside(files))],
-            "res": metres,
-            **told_area(options),
+            "map": [path.name, self.width, self.height, fingerprint(_with_companions(files))],
+            "res": self._metres,
+            **recorded_area(options),
             "classes": dict(options.classes),
             "rules": f"{self.rules.name} ({self.rules.digest})",
         }
 
     @property
-    def partial(self) -> bool:
-        """Whether pixels may hold nothing."""
-        return self._part.outline is not None or self._background == UNKNOWN
+    def has_nodata(self) -> bool:
+        """Whether pixels may be invalid."""
+        return self._crop.outline is not None or self._background == UNKNOWN
 
     @property
     def notices(self) -> list[str]:
-        """What a user should know about how the map was taken."""
-        return [self._drawn, *self._part.notices, *self._class_notices, *self._found]
+        """What the user should know about how the map is read."""
+        crs = name_of_crs(self.georeference.crs or "")
+        rasterized = f"{self.path}: rasterized at {self._metres:g} m in {crs}"
+        return [rasterized, *self._crop.notices, *self._class_notices, *self._feature_notices]
 
     def check(self) -> None:
-        """Look through all features once. Raises `ClassesError` where the rules mean none of them."""
-        window = self._part.window
-        all_of_it = (window.height, window.width) == (self._whole.height, self._whole.width)
-        found = self._store.look(None if all_of_it else window)
-        if not sum(found.meant.values()):
+        """Read all features once. Raises `ClassesError` if the rules select none of them."""
+        window = self._crop.window
+        is_complete = (window.height, window.width) == (self._grid.height, self._grid.width)
+        summary = self._store.summarize(None if is_complete else window)
+        if not sum(summary.selected.values()):
             layers = ", ".join(source.layer.name for source in self._store.sources)
-            raise ClassesError(f"{self.path}: --rules {self.rules.name} mean no feature of it (layers {layers})")
-        counts = {"without geometry left out": found.bare, "with invalid geometry mended": found.mended}
-        self._found = [f"{self.path}: {counted(count, 'feature')} {what}" for what, count in counts.items() if count]
+            raise ClassesError(f"{self.path}: --rules {self.rules.name} select no feature (layers {layers})")
+        counts = {
+            "without geometry left out": summary.without_geometry,
+            "with invalid geometry repaired": summary.repaired,
+        }
+        self._feature_notices = [
+            f"{self.path}: {counted(count, 'feature')} {what}" for what, count in counts.items() if count
+        ]
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Return class indices (H, W), `UNKNOWN` where nothing is."""
-        there = self._there(window)
-        reach = math.ceil(max(rule.width or 0.0 for rule in self.rules.rules) / self._metres / 2) + 1
-        around = Window(there.row - reach, there.col - reach, there.height + 2 * reach, there.width + 2 * reach)
+        """Return class indices (H, W), `UNKNOWN` if invalid."""
+        on_grid = self._crop.to_grid(window)
+        margin = math.ceil(max(rule.width or 0.0 for rule in self.rules.rules) / self._metres / 2) + 1
+        with_margin = Window(
+            on_grid.row - margin, on_grid.col - margin, on_grid.height + 2 * margin, on_grid.width + 2 * margin
+        )
         pixels = np.full((window.height, window.width), self._background, np.uint8)
-        shapes = self._store.shapes(around)
-        for place in sorted(shapes):
-            rule = self.rules.rules[place]
-            self._paint(pixels, shapes[place], self._indices[rule.land_class], rule.width, there)
-        if self._part.outline is not None:
-            pixels[~self._part.inside(window)] = UNKNOWN
+        shapes = self._store.shapes(with_margin)
+        for number in sorted(shapes):
+            rule = self.rules.rules[number]
+            self._draw(pixels, shapes[number], self._index_of_class[rule.land_class], rule.width, on_grid)
+        if self._crop.outline is not None:
+            pixels[~self._crop.inside(window)] = UNKNOWN
         return pixels
 
     def valid(self, window: Window) -> NDArray[np.bool_]:
-        """Return which pixels hold anything, (H, W)."""
-        if not self.partial:
+        """Return which pixels are valid, (H, W)."""
+        if not self.has_nodata:
             return np.ones((window.height, window.width), bool)
         valid: NDArray[np.bool_] = self.read(window) != UNKNOWN
         return valid
 
-    def _paint(
-        self, pixels: NDArray[np.uint8], shapes: NDArray[np.object_], index: int, width: float | None, there: Window
+    def _draw(
+        self, pixels: NDArray[np.uint8], shapes: NDArray[np.object_], index: int, width: float | None, window: Window
     ) -> None:
-        areas = shapely.get_dimensions(shapes) == 2
-        burn(shapes[areas], index, pixels, there)
-        thin = shapes[~areas]
-        wide = (width or 0.0) / self._metres
-        if wide >= 1:
-            burn(shapely.buffer(thin, wide / 2, quad_segs=4), index, pixels, there)
+        is_area = shapely.get_dimensions(shapes) == 2
+        rasterize(shapes[is_area], index, pixels, window)
+        lines_and_points = shapes[~is_area]
+        pixel_width = (width or 0.0) / self._metres
+        if pixel_width >= 1:
+            rasterize(shapely.buffer(lines_and_points, pixel_width / 2, quad_segs=4), index, pixels, window)
         else:
-            burn(thin[shapely.get_dimensions(thin) == 1], index, pixels, there)
-
-    def _there(self, window: Window) -> Window:
-        corner = self._part.window
-        return Window(corner.row + window.row, corner.col + window.col, window.height, window.width)
+            rasterize(lines_and_points[shapely.get_dimensions(lines_and_points) == 1], index, pixels, window)
 
     @property
     def _background(self) -> int:
-        return self._indices[self.rules.background]
+        return self._index_of_class[self.rules.background]
 
-    def _classes(self, options: MapOptions) -> tuple[dict[str, int], list[str]]:
-        """Return the class index of each class that the rules name, and what to say of those the run lacks."""
-        told = rule_classes(options.classes, self.rules.classes, self.palette)
-        painted = {rule.land_class for rule in self.rules.rules}
-        if all(told[name] is None for name in painted):
+    def _map_classes(self, options: MapOptions) -> tuple[dict[str, int], list[str]]:
+        """Return the class index of each class of the rules, and notices about those that the run lacks."""
+        indices = indices_of_rule_classes(options.classes, self.rules.classes, self.palette)
+        drawn = sorted({rule.land_class for rule in self.rules.rules})
+        if all(indices[name] is None for name in drawn):
             raise ClassesError(
-                f"--rules {self.rules.name} paint {', '.join(sorted(painted))}, and the run has none of these classes "
-                f"but {self.palette}: say which is which, such as --map {sorted(painted)[0]}={self.palette.values[-1]}"
+                f"--rules {self.rules.name} draw {', '.join(drawn)}, none of which is a class of the run, which has "
+                f"{self.palette}; map them, such as with --map {drawn[0]}={self.palette.values[-1]}"
             )
-        background = told[self.rules.background]
-        nothing = UNKNOWN if background is None else background
+        background = indices[self.rules.background]
+        nodata = UNKNOWN if background is None else background
         notices = []
-        lacking = sorted(name for name in painted if told[name] is None)
-        if lacking:
-            notices.append(f"the run has no class {', '.join(lacking)}: drawn as background")
+        missing = [name for name in drawn if indices[name] is None]
+        if missing:
+            notices.append(f"the run has no class {', '.join(missing)}: drawn as background")
         if background is None:
             notices.append(
-                f"the run has no class {self.rules.background}: what no rule means is transparent; --map "
-                f"{self.rules.background}={self.palette.values[0]} takes a class for it"
+                f"the run has no class {self.rules.background}, so pixels without a feature are transparent; --map "
+                f"{self.rules.background}={self.palette.values[0]} gives them a class"
             )
-        return {name: nothing if index is None else index for name, index in told.items()}, notices
+        return {name: nodata if index is None else index for name, index in indices.items()}, notices
 
 
-def _metres(options: MapOptions, run: Metres | None) -> float:
+def rasterization_grid(layers: Sequence[Layer], metres: float, path: str, options: MapOptions) -> Grid:
+    """Return a grid with pixels of `metres` that covers all layers.
+
+    It is in the CRS of the first layer or, if that is in degrees, in UTM. Pixels have their size in the middle of what
+    `options` select, which also decides the UTM zone. The grid's corner is at a whole number of pixels.
+    """
+    if not layers:
+        raise RasterError(f"{path} has no feature with a geometry in the layers of the rules")
+    middle = _middle(layers[0], options)
+    layer_crs = layers[0].crs or WGS84
+    crs = layer_crs
+    if Georeference(crs, (1, 0, 0, 0, -1, 0)).degrees:
+        degrees = reproject(middle, layer_crs, WGS84)
+        if degrees is None or np.abs(degrees[0, 1]) > 90:
+            raise RasterError(f"{path} has coordinates that are not degrees: they lie beyond the poles")
+        crs = utm_crs(*degrees[0].tolist())
+    edges = []
+    for layer in layers:
+        edge = shapely.get_coordinates(shapely.segmentize(shapely.box(*(layer.extent or ())), _segment(layer.extent)))
+        points = reproject(edge, layer.crs, crs)
+        if points is None:
+            raise RasterError(
+                f"{path}: layer {layer.name} exceeds the area of {name_of_crs(crs)}; crop it, or reproject it"
+            )
+        edges.append(points)
+    (left, bottom), (right, top) = np.vstack(edges).min(axis=0), np.vstack(edges).max(axis=0)
+    origin = reproject(middle, layer_crs, crs)
+    unit = None if origin is None else measure_gsd(Georeference(crs, (1, 0, origin[0, 0], 0, -1, origin[0, 1])), 0, 0)
+    if unit is None:
+        raise RasterError(f"{path}: the length of the units of {name_of_crs(crs)} is unknown; reproject it")
+    pixel_width, pixel_height = metres / unit[0], metres / unit[1]
+    first_col = math.floor(left / pixel_width + EDGE_TOLERANCE)
+    first_row = math.ceil(top / pixel_height - EDGE_TOLERANCE)
+    width = math.ceil(right / pixel_width - EDGE_TOLERANCE) - first_col
+    height = first_row - math.floor(bottom / pixel_height + EDGE_TOLERANCE)
+    transform = (pixel_width, 0, first_col * pixel_width, 0, -pixel_height, first_row * pixel_height)
+    return Grid(max(1, height), max(1, width), Georeference(crs, transform))
+
+
+def _middle(layer: Layer, options: MapOptions) -> NDArray[np.float64]:
+    """Return the middle of what is selected, (1, 2), in a layer's CRS."""
+    box: shapely.Geometry = shapely.box(*(layer.extent or (0.0, 0.0, 0.0, 0.0)))
+    selected = None
+    if options.bounds:
+        selected = shapely.get_coordinates(shapely.envelope(parse_bounds(options.bounds).geometry))
+    elif options.aoi:
+        area = read_aoi(options.aoi)
+        corners = shapely.get_coordinates(shapely.envelope(area.geometry))
+        selected = reproject(corners, area.crs or layer.crs, layer.crs)
+    if selected is not None:
+        intersection = shapely.intersection(box, shapely.envelope(shapely.MultiPoint(selected)))
+        box = box if shapely.is_empty(intersection) else intersection
+    return shapely.get_coordinates(shapely.centroid(shapely.envelope(box)))
+
+
+def _segment(extent: Box | None) -> float:
+    """Return the length of the segments in which the edge of an extent is reprojected."""
+    left, bottom, right, top = extent or (0.0, 0.0, 1.0, 1.0)
+    return max(right - left, top - bottom, 1e-9) / 16
+
+
+def _choose_metres(options: MapOptions, run: GsdRange | None) -> float:
     if options.res == "native":
-        raise OptionError("--res native: a vector map has no pixels, give metres")
+        raise OptionError("--res native: a vector map has no pixels; give metres")
     metres = parse_res(options.res) or (run[0] if run else None)
     if metres is None:
-        raise OptionError("--res is needed for a vector map: the run does not tell the resolution it was trained at")
+        raise OptionError("a vector map needs --res, since the resolution that the run was trained at is unknown")
     return metres
 
 
-def _beside(files: Sequence[Path]) -> list[Path]:
-    """Return the files of a vector map with those that belong to them: a shapefile is several."""
+def _with_companions(files: Sequence[Path]) -> list[Path]:
+    """Return the files of a vector map and those that belong to them: a shapefile consists of several files."""
     parts = [part for file in files if file.suffix.lower() == ".shp" for part in file.parent.glob(f"{file.stem}.*")]
     return sorted({*files, *(part for part in parts if part.suffix.lower() in (".dbf", ".prj", ".shx", ".cpg"))})

@@ -16,11 +16,11 @@ from sattrans.mosaic.layout import ChunkJoiner, MosaicPlan, plan_mosaic
 from sattrans.mosaic.methods import METHODS, class_map_methods
 from sattrans.mosaic.options import MAX_DEFAULT_WORKERS, Method, MosaicOptions
 from sattrans.mosaic.tiles import MosaicTile, PixelFormat, find_tiles, inspect_tiles
-from sattrans.raster.cog.disk_space import check_room
-from sattrans.raster.cog.options import parse_creation
+from sattrans.raster.cog.disk_space import check_disk_space
+from sattrans.raster.cog.options import parse_creation_options
 from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.cog.writer import Layout, row_writer
-from sattrans.raster.open import session
+from sattrans.raster.open import gdal_session
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import progress_bar
@@ -86,7 +86,7 @@ def mosaic(
         RasterError: A tile cannot be read or used, or the disk has too little space.
     """
     output = output or _default_output(tiles)
-    creation = parse_creation(options.co)
+    creation = parse_creation_options(options.co)
     _check(output)
     paths = find_tiles(tiles, output)
     workers = min(processors(), MAX_DEFAULT_WORKERS) if options.workers is None else options.workers
@@ -117,7 +117,7 @@ def mosaic(
         all_valid &= not any(tile.warp for tile in plan.tiles)
         joiner = ChunkJoiner(plan, layout, method, datasets, all_valid)
         needed = estimate(joiner, output, creation, workers)
-        check_room(output, needed.disk)
+        check_disk_space(output, needed.disk)
         if dry_run:
             image.check()
             return result(made=False, needed=needed)
@@ -200,8 +200,8 @@ def _unused_value(paths: Sequence[Path], datasets: DatasetPool, pool: Executor) 
     """Return the highest value that no tile contains, which becomes the nodata value of the mosaic."""
 
     def values(path: Path) -> set[int]:
-        with session(files_only=True), datasets.open(path) as raster:
-            return {int(value) for window in raster.bands_of_rows() for value in np.unique(raster.read(window))}
+        with gdal_session(files_only=True), datasets.open(path) as raster:
+            return {int(value) for window in raster.strips() for value in np.unique(raster.read(window))}
 
     unused = set(range(256)).difference(*pool.map(values, paths))
     if not unused:

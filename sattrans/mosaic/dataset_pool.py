@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from sattrans.raster.alignment import Grid, kernel_of, on_grid
+from sattrans.raster.alignment import Grid, choose_resampling, warp_to_grid
 from sattrans.raster.open import Raster, open_raster
 
 MAX_OPEN = 256
@@ -82,10 +82,13 @@ class DatasetPool:
                     return
                 if tile.warped is None:
                     raster = Raster(
-                        tile.raster.path, tile.raster.src, warp.source.georeference, settings=tile.raster.settings
+                        tile.raster.path,
+                        tile.raster.src,
+                        warp.source.georeference,
+                        gdal_options=tile.raster.gdal_options,
                     )
-                    kernel = kernel_of(raster, warp.target, warp.is_map)
-                    tile.warped = tile.files.enter_context(on_grid(raster, warp.target, kernel, warp.nodata))
+                    kernel = choose_resampling(raster, warp.target, warp.is_map)
+                    tile.warped = tile.files.enter_context(warp_to_grid(raster, warp.target, kernel, warp.nodata))
                 yield tile.warped
         finally:
             with self._lock:

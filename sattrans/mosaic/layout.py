@@ -17,10 +17,10 @@ from sattrans.mosaic.options import Method
 from sattrans.mosaic.tiles import MosaicTile
 from sattrans.raster.alignment import Grid
 from sattrans.raster.aoi import parse_bounds
-from sattrans.raster.bands import read_valid
+from sattrans.raster.bands import read_valid_mask
 from sattrans.raster.cog.writer import Layout, RowWriter
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.open import session
+from sattrans.raster.open import gdal_session
 from sattrans.raster.window import Window
 
 GRID_TOLERANCE = 0.05
@@ -89,7 +89,7 @@ def plan_mosaic(tiles: Sequence[MosaicTile], is_map: bool, res: float | None, bo
     """
     reference = tiles[0].grid.georeference
     if res is not None:
-        pixel = tiles[0].ground_pixel
+        pixel = tiles[0].measure_gsd
         if pixel is None:
             raise OptionError(f"--res {res:g}: {tiles[0].path} does not tell its ground resolution: give it a CRS")
         reference = reference.scaled(res / pixel[0], res / pixel[1])
@@ -117,7 +117,7 @@ def _place(tile: MosaicTile, first: MosaicTile, reference: Georeference, is_map:
     if same_size and max(map(abs, offset)) <= GRID_TOLERANCE:
         return PlacedTile(tile.path, Window(round(top), round(left), height, width), None)
     if res is None:
-        pixel = tile.ground_pixel or own.resolution
+        pixel = tile.measure_gsd or own.resolution
         raise UsageError(
             f"{tile.path} is off the grid of {first.path} by {offset[0]:+.2f} columns and {offset[1]:+.2f} rows: "
             f"--res {pixel[0]:.4g} resamples all tiles to one grid"
@@ -161,7 +161,7 @@ def _bounds_window(bounds: str, reference: Georeference, tiles: Sequence[PlacedT
 
 
 def _relative_to(extent: Window, tile: PlacedTile) -> PlacedTile:
-    return PlacedTile(tile.path, tile.window.moved(-extent.row, -extent.col), tile.warp)
+    return PlacedTile(tile.path, tile.window.shifted(-extent.row, -extent.col), tile.warp)
 
 
 def _box(window: Window) -> shapely.Geometry:
@@ -188,18 +188,18 @@ class ChunkJoiner:
 
     def write(self, writer: RowWriter, chunk: Window) -> None:
         """Join the tiles on a chunk, and write it."""
-        with session(files_only=True):
+        with gdal_session(files_only=True):
             writer.write(chunk, self.join(chunk))
 
     def join(self, chunk: Window) -> NDArray[np.uint8]:
         """Return the pixels of a chunk, (bands, height, width)."""
         tiles = self.plan.tiles_over(chunk)
-        windows = [tile.window.moved(-chunk.row, -chunk.col) for tile in tiles]
+        windows = [tile.window.shifted(-chunk.row, -chunk.col) for tile in tiles]
         joiner = METHODS[self.method].joiner(self.layout.count, chunk.height, chunk.width, windows, self.all_valid)
         for index in joiner.order:
             part = joiner.visible_part(index)
             if part is not None:
-                part_of_tile = part.moved(-windows[index].row, -windows[index].col)
+                part_of_tile = part.shifted(-windows[index].row, -windows[index].col)
                 joiner.add(index, part, *self._read(tiles[index], part_of_tile))
         pixels, filled = joiner.result()
         if self.layout.nodata is not None:
@@ -211,5 +211,5 @@ class ChunkJoiner:
     def _read(self, tile: PlacedTile, part: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         with self.datasets.open(tile.path, tile.warp) as raster:
             pixels = raster.read(part, range(1, self.layout.count + 1)).astype(np.uint8, copy=False)
-            valid = read_valid(raster, part, pixels)
+            valid = read_valid_mask(raster, part, pixels)
         return pixels, None if valid is None or valid.all() else valid

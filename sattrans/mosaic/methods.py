@@ -204,7 +204,7 @@ class Weighted:
 
 def _slices_in(outer: Window, inner: Window) -> tuple[slice, slice]:
     """Return the slices of `inner` in an array that holds the pixels of `outer`."""
-    return inner.moved(-outer.row, -outer.col).slices
+    return inner.shifted(-outer.row, -outer.col).slices
 
 
 def uniform_weight(tile: Window, part: Window) -> NDArray[np.float32]:

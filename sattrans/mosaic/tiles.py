@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sattrans.data.dataset import IMAGE_SUFFIXES
 from sattrans.data.tileset import MANIFEST, Tileset
 from sattrans.errors import OutputExists, RasterError, UsageError
 from sattrans.mosaic.dataset_pool import DatasetPool
 from sattrans.raster.alignment import Grid, target_grid
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.gsd import ground_pixel_or_unit
-from sattrans.raster.open import Raster, session
+from sattrans.raster.gsd import measure_gsd_or_unit
+from sattrans.raster.open import Raster, gdal_session
 from sattrans.raster.palette import RGB
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.manifest import is_unfinished
 
 BATCH = 16
@@ -56,9 +56,9 @@ class MosaicTile:
     has_alpha: bool
 
     @property
-    def ground_pixel(self) -> tuple[float, float] | None:
+    def measure_gsd(self) -> tuple[float, float] | None:
         """Width and height of a pixel in metres on the ground; without a CRS, in units of the transform."""
-        return ground_pixel_or_unit(self.grid.georeference, self.grid.height, self.grid.width)
+        return measure_gsd_or_unit(self.grid.georeference, self.grid.height, self.grid.width)
 
 
 def find_tiles(folder: Path, output: Path) -> list[Path]:
@@ -124,7 +124,7 @@ def inspect_tiles(
 
 def _inspect(paths: Sequence[Path], datasets: DatasetPool, res: float | None) -> list[MosaicTile]:
     tiles = []
-    with session(files_only=True):
+    with gdal_session(files_only=True):
         for path in paths:
             with datasets.inspect(path) as raster:
                 if res is not None and raster.georeference.known:
@@ -163,7 +163,7 @@ def _check_compatible(tile: MosaicTile, first: MosaicTile, res: float | None) ->
         raise UsageError(
             f"{tile.path} has pixels of {size[0]:g} × {size[1]:g}, {first.path} of {reference_size[0]:g} × "
             f"{reference_size[1]:g}: choose the mosaic's resolution in metres with --res, for example --res "
-            f"{min((tile.ground_pixel or size)[0], (first.ground_pixel or reference_size)[0]):.4g}"
+            f"{min((tile.measure_gsd or size)[0], (first.measure_gsd or reference_size)[0]):.4g}"
         )
     if tile.format != first.format:
         raise UsageError(

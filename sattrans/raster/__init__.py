@@ -1,1 +1,1 @@
-"""The only rooms that open rasters: the gate, aligned reading, atomic writing."""
+"""Opening, reading and writing rasters: the only package that uses rasterio."""

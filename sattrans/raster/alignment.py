@@ -1,4 +1,4 @@
-"""Image and map on one grid: compared to a fraction of a pixel, and warped where the user asked for it."""
+"""Image and map on one grid: compare their grids to a fraction of a pixel, and warp one to the other on request."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,18 +12,20 @@ from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 
 from sattrans.errors import AlignmentError, OptionError, RasterError
-from sattrans.raster.georeference import Georeference, corners_of, crs_wkt
-from sattrans.raster.gsd import ground_pixel_or_unit
+from sattrans.raster.georeference import Georeference, crs_wkt, window_corners
+from sattrans.raster.gsd import measure_gsd_or_unit
 from sattrans.raster.open import Raster
 
 TOLERANCE = 0.01
-"""How far apart, in pixels, the corners of image and map may lie and still be the same grid."""
+"""The largest distance between the corners of image and map, in pixels, at which both have the same grid."""
 
-MOST_SCALING = 64
-"""A resolution that makes pixels so many times larger or smaller is a slip of the unit."""
+MAX_SCALING = 64
+"""The largest factor between two resolutions; a larger one is a mistake in the unit."""
 
-Kernel = Literal["average", "cubic", "mode", "nearest"]
-RESAMPLING: dict[Kernel, Resampling] = {
+WEB_MERCATOR = crs_wkt("EPSG:3857")
+
+ResamplingMethod = Literal["average", "cubic", "mode", "nearest"]
+RESAMPLING: dict[ResamplingMethod, Resampling] = {
     "average": Resampling.average,
     "cubic": Resampling.cubic,
     "mode": Resampling.mode,
@@ -33,7 +35,7 @@ RESAMPLING: dict[Kernel, Resampling] = {
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A raster's size in pixels, and where it lies."""
+    """A raster's height and width in pixels, and its georeference."""
 
     height: int
     width: int
@@ -46,139 +48,150 @@ class Grid:
 
 
 def check_aligned(image: Raster, map_: Raster) -> None:
-    """Raise `AlignmentError`, saying what differs, unless both lie on one grid.
+    """Check that image and map have the same grid.
 
-    Sizes must be equal; corners must agree to a hundredth of a pixel, in whichever CRSs they are given. Where
-    one of the two has no CRS, or no georeference at all, the other's is taken for both.
+    Sizes must be equal, and corners must agree to `TOLERANCE` pixels, whatever the CRSs. If one raster has no CRS, or
+    no georeference at all, that of the other raster counts for both.
+
+    Raises:
+        AlignmentError: if the grids differ; the message says how.
     """
     both = f"{image.path} and {map_.path}"
     if (image.height, image.width) != (map_.height, map_.width):
-        turned = " (rows and columns swapped?)" if (image.height, image.width) == (map_.width, map_.height) else ""
+        swapped = " (rows and columns swapped?)" if (image.height, image.width) == (map_.width, map_.height) else ""
         raise AlignmentError(
-            f"{both} differ in size: {image.width} wide × {image.height} high against "
-            f"{map_.width} × {map_.height}{turned}; --align warps the map onto the image's grid, by nearest neighbour"
+            f"{both} differ in size: {image.width} wide × {image.height} high and "
+            f"{map_.width} × {map_.height}{swapped}; --align warps the map to the image's grid, by nearest neighbour"
         )
-    one, other = image.georeference, map_.georeference
-    if not one.known or not other.known or one.affine.is_identity or other.affine.is_identity:
+    image_georeference, map_georeference = image.georeference, map_.georeference
+    if any(not georeference.known for georeference in (image_georeference, map_georeference)):
         return
-    corners = corners_of([image.window])
-    crs = other.crs if one.crs and other.crs else one.crs
-    there = one.pixels_of(other.points_of(corners), crs)
-    off = float("inf") if there is None else np.abs(there - corners).max()
-    if off <= TOLERANCE:
+    if image_georeference.affine.is_identity or map_georeference.affine.is_identity:
         return
-    if there is None or (crs != one.crs and off > max(image.height, image.width)):
+    corners = window_corners([image.window])
+    crs = map_georeference.crs if image_georeference.crs and map_georeference.crs else image_georeference.crs
+    map_corners = image_georeference.to_pixels(map_georeference.to_coordinates(corners), crs)
+    distance = float("inf") if map_corners is None else np.abs(map_corners - corners).max()
+    if distance <= TOLERANCE:
+        return
+    if map_corners is None or (crs != image_georeference.crs and distance > max(image.height, image.width)):
         raise AlignmentError(
-            f"{both} have different coordinate reference systems, and lie in different places; reproject one onto "
-            "the other"
+            f"{both} have different coordinate reference systems and lie in different places; reproject one of them"
         )
-    if _moved_only(there - corners):
-        by = (there - corners).mean(axis=0)
-        what = f"the map is off by {by[0]:+.2f} columns and {by[1]:+.2f} rows"
+    shifts = map_corners - corners
+    if np.ptp(shifts, axis=0).max() <= TOLERANCE:
+        columns, rows = shifts.mean(axis=0)
+        what = f"the map is off by {columns:+.2f} columns and {rows:+.2f} rows"
     else:
-        what = f"the map has {_difference(one, other)}, its corners are off by up to {off:.2f} pixels"
+        difference = _describe_difference(image_georeference, map_georeference)
+        what = f"the map has {difference}, its corners are off by up to {distance:.2f} pixels"
     raise AlignmentError(
-        f"{both} lie on different grids: {what}; --align warps the map onto the image's grid, by nearest neighbour"
+        f"{both} have different grids: {what}; --align warps the map to the image's grid, by nearest neighbour"
     )
 
 
-def _moved_only(shifts: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
-    return bool(np.ptp(shifts, axis=0).max() <= TOLERANCE)
-
-
-def _difference(one: Georeference, other: Georeference) -> str:
-    if not np.allclose(one.resolution, other.resolution, rtol=1e-6):
-        wide, high = other.resolution
-        return f"pixels of {wide:g} × {high:g} against {one.resolution[0]:g} × {one.resolution[1]:g}"
-    if one.north_up != other.north_up:
+def _describe_difference(image: Georeference, map_: Georeference) -> str:
+    if not np.allclose(image.resolution, map_.resolution, rtol=1e-6):
+        width, height = map_.resolution
+        return f"pixels of {width:g} × {height:g} instead of {image.resolution[0]:g} × {image.resolution[1]:g}"
+    if image.north_up != map_.north_up:
         return "another orientation (rotated, south-up, or axes swapped)"
     return "another rotation or projection"
 
 
 def target_grid(image: Raster, resolution: float | None) -> Grid:
-    """Return the grid that tiles of an image are cut from: its own, or one of square pixels of `resolution`.
+    """Return the grid that the tiles of an image are cut from.
 
-    The corner and the directions of rows and columns stay. `resolution` is in metres on the ground, whatever the
-    units of the image's CRS; without a CRS, the units of the transform are taken for metres. Raises `OptionError` if
-    the image does not tell how large its pixels are on the ground, or if they are too far from that resolution.
+    Args:
+        image: The open image. Its origin, and its directions of rows and columns, are kept.
+        resolution: Side of the square pixels in metres on the ground, whatever the units of the image's CRS; without a
+            CRS, the units of the transform count as metres. None for the image's own grid.
+
+    Raises:
+        OptionError: if the ground resolution of the image is unknown, or differs too much.
     """
     if resolution is None:
         return Grid.of(image)
     if not image.georeference.known:
         raise OptionError(f"--res {resolution:g}: {image.path} has no georeference, so its resolution is unknown")
-    pixel = ground_pixel_or_unit(image.georeference, image.height, image.width)
+    pixel = measure_gsd_or_unit(image.georeference, image.height, image.width)
     if pixel is None:
         raise OptionError(
-            f"--res {resolution:g}: {image.path} does not tell its ground resolution: give it a CRS and a transform"
+            f"--res {resolution:g}: the ground resolution of {image.path} is unknown; add a CRS and a transform"
         )
-    across, down = resolution / pixel[0], resolution / pixel[1]
-    if not all(1 / MOST_SCALING <= factor <= MOST_SCALING for factor in (across, down)):
+    scale_x, scale_y = resolution / pixel[0], resolution / pixel[1]
+    if not all(1 / MAX_SCALING <= scale <= MAX_SCALING for scale in (scale_x, scale_y)):
         raise OptionError(
-            f"--res {resolution:g}: {image.path} has pixels of {pixel[0]:.4g} m; a resolution within {MOST_SCALING} "
-            "times of that is needed"
+            f"--res {resolution:g}: {image.path} has pixels of {pixel[0]:.4g} m; give a resolution within a factor of "
+            f"{MAX_SCALING}"
         )
-    # Floor: every pixel lies within the image. A shade more, for 0.1 is not a tenth.
-    height, width = int(image.height / down + 1e-6), int(image.width / across + 1e-6)
+    # Rounded down, so that every pixel lies within the image; 1e-6 makes up for floats such as 0.1.
+    height, width = int(image.height / scale_y + 1e-6), int(image.width / scale_x + 1e-6)
     if not height or not width:
-        raise OptionError(f"--res {resolution:g}: not a pixel of {image.path} is left")
-    return Grid(height, width, image.georeference.scaled(across, down))
+        raise OptionError(f"--res {resolution:g}: a pixel would be larger than {image.path}; give a finer resolution")
+    return Grid(height, width, image.georeference.scaled(scale_x, scale_y))
 
 
-def kernel_of(raster: Raster, grid: Grid, is_map: bool) -> Kernel | None:
-    """Return how `raster` gets onto `grid`: None as it is, else averaged (mode of classes) or interpolated.
+def choose_resampling(raster: Raster, grid: Grid, is_map: bool) -> ResamplingMethod | None:
+    """Return the method that warps a raster to a grid; None if it already has this grid.
 
-    A map whose pixels are only displaced, or finer by less than a half, goes by nearest neighbour.
+    An image is averaged if the grid is coarser, else interpolated. A map is resampled by mode if the grid is coarser
+    by at least a half, else by nearest neighbour.
     """
-    place = raster.georeference
-    if (raster.height, raster.width) == (grid.height, grid.width) and (not place.known or place == grid.georeference):
+    source = raster.georeference
+    if (raster.height, raster.width) == (grid.height, grid.width) and (not source.known or source == grid.georeference):
         return None
-    corners = corners_of([raster.window])[[0, 2, 1]]
-    there = grid.georeference.pixels_of(place.points_of(corners), place.crs)
-    if there is None:
+    corners = window_corners([raster.window])[[0, 2, 1]]
+    on_grid = grid.georeference.to_pixels(source.to_coordinates(corners), source.crs)
+    if on_grid is None:
         return "nearest" if is_map else "cubic"
-    diagonal = float(np.hypot(*(there[1] - there[0])) / np.hypot(raster.width, raster.height))
-    coarser = diagonal < (2 / 3 if is_map else 1 - 1e-9)
+    scale = float(np.hypot(*(on_grid[1] - on_grid[0])) / np.hypot(raster.width, raster.height))
+    is_coarser = scale < (2 / 3 if is_map else 1 - 1e-9)
     if is_map:
-        return "mode" if coarser else "nearest"
-    return "average" if coarser else "cubic"
+        return "mode" if is_coarser else "nearest"
+    return "average" if is_coarser else "cubic"
 
 
 @contextmanager
-def on_grid(
-    raster: Raster, grid: Grid, kernel: Kernel | None, empty: float | None, within: bool = False
+def warp_to_grid(
+    raster: Raster, grid: Grid, method: ResamplingMethod | None, nodata: float | None, within: bool = False
 ) -> Iterator[Raster]:
-    """Give `raster` as it looks on `grid`, read piece by piece; None as it is.
+    """Yield `raster` on `grid`; it is warped window by window while it is read.
 
-    `empty` is the value that stands for "nothing here": the declared nodata may be that of a class. What the raster
-    does not cover has it, or is transparent in an alpha band that is added; none is where the grid is told to lie
-    `within` the raster. Raises `RasterError` where it cannot be warped.
+    Args:
+        raster: The open raster.
+        grid: The grid to warp to.
+        method: The resampling method; None yields the raster unchanged.
+        nodata: The value of pixels without data; the declared nodata may be the value of a class. Pixels that the
+            raster does not cover get this value. If it is None, they are transparent in an added alpha band.
+        within: Whether the grid lies within the raster, so that no alpha band is needed.
+
+    Raises:
+        RasterError: if the raster cannot be warped.
     """
-    if kernel is None:
+    if method is None:
         yield raster
         return
-    own, wanted = raster.georeference, grid.georeference
-    if own.crs is None or wanted.crs is None:  # one unknown CRS is as good as another: both are the same
-        own, wanted = Georeference(MERCATOR, own.transform), Georeference(MERCATOR, wanted.transform)
+    source, target = raster.georeference, grid.georeference
+    if source.crs is None or target.crs is None:  # an unknown CRS counts as the other one: any CRS will do for both
+        source, target = Georeference(WEB_MERCATOR, source.transform), Georeference(WEB_MERCATOR, target.transform)
     try:
-        with Env(**raster.settings):
+        with Env(**raster.gdal_options):
             vrt = WarpedVRT(
                 raster.src,
-                src_crs=own.rasterio_crs,
-                src_transform=own.affine,
-                crs=wanted.rasterio_crs,
-                transform=wanted.affine,
+                src_crs=source.rasterio_crs,
+                src_transform=source.affine,
+                crs=target.rasterio_crs,
+                transform=target.affine,
                 height=grid.height,
                 width=grid.width,
-                resampling=RESAMPLING[kernel],
-                src_nodata=empty,
-                nodata=empty,
-                tolerance=1e-3,  # of a pixel; GDAL's default, an eighth, moves nearest neighbours
-                add_alpha=empty is None and raster.alpha_band is None and not within,
+                resampling=RESAMPLING[method],
+                src_nodata=nodata,
+                nodata=nodata,
+                tolerance=1e-3,  # in pixels; GDAL's default, an eighth, shifts the result of nearest neighbour
+                add_alpha=nodata is None and raster.alpha_band is None and not within,
             )
     except RasterioError as error:
-        raise RasterError(f"{raster.path} cannot be warped onto the image's grid ({error})") from error
+        raise RasterError(f"cannot warp {raster.path} to the image's grid ({error})") from error
     with closing(vrt):
         yield replace(raster, src=vrt, georeference=grid.georeference)
-
-
-MERCATOR = crs_wkt("EPSG:3857")

@@ -1,55 +1,54 @@
-"""How many metres of ground a pixel covers: whatever the units of a CRS, at the middle of a raster."""
+"""Ground sampling distance: the metres that a pixel covers, whatever the units of the CRS."""
 
 import numpy as np
 from rasterio.crs import CRS
 
 from sattrans.raster.georeference import WGS84, Georeference, reproject
 
-STRETCH = 0.01
-"""A projection is taken at its word where its metres are that near to those of the ground: UTM's are, to 0.1 %."""
+MAX_DISTORTION = 0.01
+"""Up to this relative difference from the ellipsoid, a projection's own metres count; those of UTM differ by 0.1 %."""
 
-SEMI_MAJOR, ECCENTRICITY_SQUARED = 6_378_137.0, 0.00669437999014
-"""Of the ellipsoid of WGS 84; another datum's differ by a part in 10,000 at most."""
+SEMI_MAJOR_AXIS, ECCENTRICITY_SQUARED = 6_378_137.0, 0.00669437999014
+"""Of the WGS 84 ellipsoid, in metres; those of other datums differ by a part in 10,000 at most."""
 
 
-def ground_pixel(place: Georeference, height: int, width: int) -> tuple[float, float] | None:
-    """Return width and height in metres of the pixel in the middle of a raster, `height` × `width` pixels large.
+def measure_gsd(georeference: Georeference, height: int, width: int) -> tuple[float, float] | None:
+    """Return width and height in metres of the pixel in the middle of a raster of `height` × `width` pixels.
 
-    None where nothing tells: without a transform, without a CRS, or beyond the poles. Degrees and feet are
-    converted; so are the metres of a projection that stretches the ground, as Web Mercator does.
+    Degrees and feet are converted, and so are the metres of a projection that distorts distances, such as Web
+    Mercator. None without a transform, without a CRS, or beyond the poles.
     """
-    crs = place.rasterio_crs
-    if crs is None or place.affine.is_identity:
+    crs = georeference.rasterio_crs
+    if crs is None or georeference.affine.is_identity:
         return None
-    measured = _measured(place, crs, height, width)
+    measured = _measure_on_ellipsoid(georeference, crs, height, width)
     if not crs.is_projected:
         return measured
-    wide, high = (side * float(crs.linear_units_factor[1]) for side in place.resolution)
-    if measured is None or (abs(measured[0] / wide - 1) < STRETCH and abs(measured[1] / high - 1) < STRETCH):
-        return wide, high
+    projected = tuple(side * float(crs.linear_units_factor[1]) for side in georeference.resolution)
+    if measured is None or all(abs(m / p - 1) < MAX_DISTORTION for m, p in zip(measured, projected, strict=True)):
+        return projected[0], projected[1]
     return measured
 
 
-def ground_pixel_or_unit(place: Georeference, height: int, width: int) -> tuple[float, float] | None:
-    """Return `ground_pixel`; without a CRS, the pixel in units of the transform, which are taken for metres."""
-    if place.crs is None and not place.affine.is_identity:
-        return place.resolution
-    return ground_pixel(place, height, width)
+def measure_gsd_or_unit(georeference: Georeference, height: int, width: int) -> tuple[float, float] | None:
+    """Return `measure_gsd`; without a CRS, the size of a pixel in units of the transform, which count as metres."""
+    if georeference.crs is None and not georeference.affine.is_identity:
+        return georeference.resolution
+    return measure_gsd(georeference, height, width)
 
 
-def _measured(place: Georeference, crs: CRS, height: int, width: int) -> tuple[float, float] | None:
-    """Return width and height of the middle pixel on the ellipsoid."""
-    # In degrees a pixel is small enough to be measured; elsewhere about 100 m, or the digits do not suffice.
-    step = max(1.0, 100 / max(place.resolution)) if crs.is_projected else 1.0
+def _measure_on_ellipsoid(georeference: Georeference, crs: CRS, height: int, width: int) -> tuple[float, float] | None:
+    # In degrees, a pixel is measured; in other units, about 100 m are, since a pixel would leave too few digits.
+    step = max(1.0, 100 / max(georeference.resolution)) if crs.is_projected else 1.0
     middle = np.array([width / 2, height / 2])
     ends = middle + np.array([(-step, 0), (step, 0), (0, -step), (0, step)]) / 2
-    points = reproject(place.points_of(np.vstack([middle, ends])), place.crs, WGS84)
+    points = reproject(georeference.to_coordinates(np.vstack([middle, ends])), georeference.crs, WGS84)
     if points is None or np.abs(points[:, 1]).max() > 90:
         return None
     latitude = np.radians(points[0, 1])
-    bend = 1 - ECCENTRICITY_SQUARED * np.sin(latitude) ** 2
-    metres = SEMI_MAJOR * np.array([np.cos(latitude) / bend**0.5, (1 - ECCENTRICITY_SQUARED) / bend**1.5])
-    moved = points[[2, 4]] - points[[1, 3]]
-    moved[:, 0] = (moved[:, 0] + 180) % 360 - 180  # across the antimeridian
-    across, down = np.hypot(*(np.radians(moved) * metres).T) / step
-    return (float(across), float(down)) if across > 0 and down > 0 else None
+    curvature = 1 - ECCENTRICITY_SQUARED * np.sin(latitude) ** 2
+    radii = SEMI_MAJOR_AXIS * np.array([np.cos(latitude) / curvature**0.5, (1 - ECCENTRICITY_SQUARED) / curvature**1.5])
+    degrees = points[[2, 4]] - points[[1, 3]]
+    degrees[:, 0] = (degrees[:, 0] + 180) % 360 - 180  # across the antimeridian
+    pixel_width, pixel_height = np.hypot(*(np.radians(degrees) * radii).T) / step
+    return (float(pixel_width), float(pixel_height)) if pixel_width > 0 and pixel_height > 0 else None

@@ -1,4 +1,4 @@
-"""What a mask of unknown coding holds: its values and its colours, found without reading it whole at once."""
+"""The values and the colour table of a mask of unknown coding, found by reading it strip by strip."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,76 +7,85 @@ from pathlib import Path
 import numpy as np
 
 from sattrans.errors import ClassesError, RasterError
-from sattrans.raster.class_map import AS_BYTES, MOST_CLASSES
+from sattrans.raster.class_map import MAX_CLASSES, TO_BYTE_COMMAND
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import RGB, LandClass, Palette, distinct_colors
 
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """The values in a mask's first band, in order, and its colour table if it has one."""
+    """What a mask contains.
+
+    Attributes:
+        values: The values in its first band, in ascending order, without nodata.
+        colormap: Its colour table, value to red, green, blue, if it has one.
+    """
 
     values: tuple[int, ...]
     colormap: dict[int, RGB] | None
 
     @classmethod
-    def merged(cls, where: Path, facts: Iterable["MaskFacts"]) -> "MaskFacts":
-        """Return what masks of one coding, found in `where`, hold together.
+    def merged(cls, path: Path, facts: Iterable["MaskFacts"]) -> "MaskFacts":
+        """Return what several masks of one coding contain; `path` is their folder.
 
-        A value's colour is that of the first mask that holds it and draws it. Raises `ClassesError` where all
-        together hold no value, or too many to be classes.
+        A value has its colour in the first mask that contains it and has a colour for it.
+
+        Raises:
+            ClassesError: if the masks contain no value, or too many to be classes.
         """
         values: set[int] = set()
         table: dict[int, RGB] = {}
-        for fact in facts:
-            values.update(fact.values)
-            for value in fact.values:
-                if fact.colormap and value in fact.colormap:
-                    table.setdefault(value, fact.colormap[value])
-        if len(values) > MOST_CLASSES:
-            raise ClassesError(_too_many(where, len(values)))
+        for mask in facts:
+            values.update(mask.values)
+            for value in mask.values:
+                if mask.colormap and value in mask.colormap:
+                    table.setdefault(value, mask.colormap[value])
+        if len(values) > MAX_CLASSES:
+            raise ClassesError(_too_many_values(path, len(values)))
         if not values:
-            raise ClassesError(f"{where} holds nothing but nodata: there are no classes")
+            raise ClassesError(f"{path} contains only nodata, so there are no classes")
         return cls(tuple(sorted(values)), table or None)
 
     @property
     def table_fits(self) -> bool:
-        """Whether the colour table gives each value a colour of its own."""
+        """Whether the colour table gives each value a different colour."""
         table = self.colormap or {}
         return all(v in table for v in self.values) and len({table[v] for v in self.values}) == len(self.values)
 
     def palette(self) -> Palette:
-        """Return classes named after the values, in the table's colours where it fits, else in unlike ones."""
+        """Return classes named after the values, in the colour table's colours if it fits, else in generated ones."""
         if self.colormap and self.table_fits:
             colors = [self.colormap[value] for value in self.values]
         else:
             colors = distinct_colors(len(self.values))
-        named = zip(self.values, colors, strict=True)
-        return Palette(tuple(LandClass(value, f"class_{value}", color) for value, color in named))
+        pairs = zip(self.values, colors, strict=True)
+        return Palette(tuple(LandClass(value, f"class_{value}", color) for value, color in pairs))
 
 
 def inspect_mask(path: Path | str) -> MaskFacts:
-    """Read a mask through, in bands of rows; its nodata value is none of the values.
+    """Read a complete mask, strip by strip, and return the values and the colour table that it contains.
 
-    A `Path` and a `str` are what they are to `open_raster`: found somewhere, or typed by a user.
+    Args:
+        path: A `Path` or a `str`, with the meaning that they have for `open_raster`.
 
-    Raises `RasterError` for pixels that are not integers, or outside 0 to 255; `ClassesError` for a mask drawn in
-    colours, for more values than classes would have, and for what JPEG left of a mask.
+    Raises:
+        RasterError: for pixels that are not integers, or outside 0 to 255.
+        ClassesError: for a mask of colours, for more values than classes can have, and for values that JPEG added.
     """
-    seen = np.zeros(256, bool)
+    has_value = np.zeros(256, bool)
     with open_raster(path) as raster:
         if not np.issubdtype(np.dtype(raster.dtype), np.integer):
             raise RasterError(
-                f"{path} holds {raster.dtype} pixels: a mask holds integer classes; where its values are whole "
-                f"numbers, write them as such: {AS_BYTES}"
+                f"{path} has {raster.dtype} pixels, but a mask has integer classes; if its values are whole numbers, "
+                f"convert them: {TO_BYTE_COMMAND}"
             )
         data_bands = raster.bands - (raster.alpha_band is not None)
         bands = (1, 2, 3) if data_bands >= 3 else (1,)
-        for window in raster.bands_of_rows():
+        for window in raster.strips():
             pixels = raster.read(window, bands)
             if (pixels != pixels[:1]).any():
                 raise ClassesError(
-                    f"{path} holds colours, not class values: tell which colour is which class in a classes.toml "
+                    f"{path} contains colours, not class values; give the class of each colour in a classes.toml "
                     "beside images/ and masks/"
                 )
             values = np.unique(pixels[0])
@@ -84,22 +93,22 @@ def inspect_mask(path: Path | str) -> MaskFacts:
             if not len(values):
                 continue
             if values[0] < 0 or values[-1] > 255:
-                raise RasterError(f"{path} holds values {values[0]} to {values[-1]}: a mask holds 0 to 255")
-            seen[values] = True
-        found = np.flatnonzero(seen)
-        # What JPEG made of one value lies around it; values apart from each other are still the mask's own.
+                raise RasterError(f"{path} contains values {values[0]} to {values[-1]}, but a mask has 0 to 255")
+            has_value[values] = True
+        found = np.flatnonzero(has_value)
+        # JPEG adds values next to the original ones; values that are not neighbours can only be the mask's own.
         if raster.lossy and (np.diff(found) == 1).any():
             raise ClassesError(
-                f"{path} is compressed with loss (JPEG), and its {len(found)} values lie so close together that some "
-                "are of that: make it again without loss, or threshold it first"
+                f"{path} is compressed with loss (JPEG), and some of its {len(found)} values are so close that JPEG "
+                "must have added them; create it again without loss, or threshold it first"
             )
-        if len(found) > MOST_CLASSES:
-            raise ClassesError(_too_many(path, len(found)))
+        if len(found) > MAX_CLASSES:
+            raise ClassesError(_too_many_values(path, len(found)))
         return MaskFacts(tuple(found.tolist()), raster.colormap())
 
 
-def _too_many(where: Path | str, count: int) -> str:
+def _too_many_values(path: Path | str, count: int) -> str:
     return (
-        f"{where} holds {count} different values, too many to be classes: it is a picture, or was smoothed; make it "
-        "again by nearest neighbour, or tell the classes in a classes.toml"
+        f"{path} contains {count} different values, too many to be classes: it is a picture, or was smoothed; create "
+        "it again by nearest neighbour, or define the classes in a classes.toml"
     )

@@ -1,4 +1,4 @@
-"""The gate every raster passes: a file is opened as what its first bytes say it is, and as nothing else."""
+"""Opening a raster: a file is opened only by the driver that its first bytes name, and checked before it is read."""
 
 import os
 import struct
@@ -8,144 +8,139 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass, field, replace
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from sattrans.errors import RasterError
-from sattrans.raster.cog.tiff import GEO_KEYS, LITTLE, Directory, read_directory
-from sattrans.raster.georeference import Georeference
+from sattrans.raster.cog.tiff import GEO_KEYS, LITTLE_ENDIAN, Directory, read_directory
+from sattrans.raster.georeference import Georeference, suppress_warnings
 from sattrans.raster.sidecar import read_aux_xml, read_world_file
+from sattrans.raster.tile_formats import FORMATS
 from sattrans.raster.window import Window
 
-# Python's filters belong to the process: two threads that set and restore them undo each other's.
-_turn = threading.Lock()
+JPEG_2000 = "JP2OpenJPEG"
 
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep quiet about missing georeference while a raster is opened; one thread at a time."""
-    with _turn, catch_warnings():
-        simplefilter("ignore", NotGeoreferencedWarning)
-        yield
-
-
-MAGIC = {
-    b"II*\0": "GTiff",
-    b"MM\0*": "GTiff",
-    b"II+\0": "GTiff",  # BigTIFF
-    b"MM\0+": "GTiff",
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"\0\0\0\x0cjP  \r\n\x87\n": "JP2OpenJPEG",
-    b"\xff\x4f\xff\x51": "JP2OpenJPEG",  # the bare codestream
+DRIVER_OF_MAGIC = {
+    **{magic: spec.driver for spec in FORMATS.values() for magic in spec.magic},
+    b"\0\0\0\x0cjP  \r\n\x87\n": JPEG_2000,
+    b"\xff\x4f\xff\x51": JPEG_2000,  # a codestream without a container
 }
-"""First bytes of a file, and the one GDAL driver that then opens it."""
+"""First bytes of a file, and the only GDAL driver that then opens it."""
 
-REMOTE = ("https://", "http://", "s3://", "gs://", "az://")
+SEQUENTIAL_DRIVERS = {JPEG_2000, *(spec.driver for spec in FORMATS.values() if spec.is_picture)}
+"""Drivers that decode a file from the top, whatever window is read."""
 
-MOST_BLOCK_BYTES = 1 << 30
-"""The largest piece GDAL may have to decode at once. A giant in tiles or strips streams; one in a single
-block would have to fit into memory whole, and is what a decompression bomb looks like."""
+REMOTE_SCHEMES = ("https://", "http://", "s3://", "gs://", "az://")
 
-MOST_SEQUENTIAL_PIXELS = 2_000_000_000
-"""The largest PNG, JPEG or JPEG 2000: they are decoded from the top, whatever part is wanted."""
+MAX_BLOCK_BYTES = 1 << 30
+"""The largest block that GDAL may decode at once. A huge raster in tiles or strips can be read in parts; one in
+a single block would have to fit into memory, as a decompression bomb would."""
 
-STRICT_GDAL = {
-    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # it reads a PNG that is cut short as whatever was in memory
+MAX_SEQUENTIAL_PIXELS = 2_000_000_000
+"""The most pixels of a raster that is decoded from the top."""
+
+STRICT_OPTIONS = {
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # else it returns uninitialised memory for the missing part of a truncated PNG
 }
-ALONE_GDAL = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # look at nothing beside the file: no .ovr, .msk, .aux.xml
+NO_SIDECAR_OPTIONS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # open no file beside the raster: no .ovr, .msk, .aux.xml
     "GDAL_PAM_ENABLED": "NO",
 }
 
-
 CACHE_MEGABYTES = 64
-"""Of decoded blocks, for all threads together: a row of tiles is read once, so GDAL's own 5 % of the machine's
-memory would fill up and serve nobody."""
+"""Size of GDAL's cache of decoded blocks, for all threads. Each row of tiles is read once, so that GDAL's default, 5 %
+of the machine's memory, would fill up without being used."""
 
+STRIP_PIXELS = 1 << 22
 
-BAND_PIXELS = 1 << 22
-
-_in_session = threading.local()
+_session = threading.local()
 
 
 @contextmanager
-def session(files_only: bool = False) -> Iterator[None]:
-    """Do much with rasters at a time: GDAL is set up once, and its cache is bounded unless the user said otherwise.
+def gdal_session(files_only: bool = False) -> Iterator[None]:
+    """Configure GDAL once for many rasters, and limit its cache unless the user set a limit.
 
-    The cache belongs to the process and is bounded by the first session; the rest holds for one thread. With
-    `files_only` every raster in it is a file that was found, a `Path`: GDAL is told once how to treat those.
+    The cache belongs to the process and is limited by the first session; all else applies to the current thread.
+
+    Args:
+        files_only: Whether every raster is a `Path`. GDAL's options are then set once, instead of for every raster.
     """
-    bounds = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_MEGABYTES}
-    settings = {**STRICT_GDAL, **ALONE_GDAL} if files_only else {}
-    with rasterio.Env(**bounds, **settings):
-        before = getattr(_in_session, "settings", None)
-        _in_session.settings = settings if files_only else before
+    cache = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_MEGABYTES}
+    options = {**STRICT_OPTIONS, **NO_SIDECAR_OPTIONS} if files_only else {}
+    with rasterio.Env(**cache, **options):
+        previous = getattr(_session, "options", None)
+        _session.options = options if files_only else previous
         try:
             yield
         finally:
-            _in_session.settings = before
+            _session.options = previous
 
 
-def _under(settings: Mapping[str, str]) -> AbstractContextManager[object]:
-    """Have GDAL do as `settings` say: nothing needs to be done where the session does already."""
-    if getattr(_in_session, "settings", None) == settings:
+def _gdal_env(options: Mapping[str, str]) -> AbstractContextManager[object]:
+    """Return a context with these GDAL options; it is empty if the session has set them."""
+    if getattr(_session, "options", None) == options:
         return nullcontext()
-    env: AbstractContextManager[object] = rasterio.Env(**settings)
+    env: AbstractContextManager[object] = rasterio.Env(**options)
     return env
 
 
 @dataclass(frozen=True)
 class Raster:
-    """An open raster, or a part of one. Reading raises `RasterError` with the path in it, whatever GDAL finds wrong."""
+    """An open raster, or a window of one.
+
+    Attributes:
+        path: Its path or address, for messages.
+        src: rasterio's open dataset.
+        georeference: Where it lies.
+        part: The window of `src` that it is limited to; None for all of it.
+        gdal_options: Options for opening and reading. They apply to one thread during a call, since a raster may stay
+            open, and be closed by another thread.
+    """
 
     path: str
     src: DatasetReader
     georeference: Georeference
     part: Window | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """GDAL's, for opening and for reading. They hold for one thread and the time of a call: a raster may be held
-    open, and be closed by another thread."""
+    gdal_options: Mapping[str, str] = field(default_factory=dict)
 
-    def cropped(self, part: Window) -> "Raster":
-        """Return the part of it within a window, as a raster of its own."""
-        return replace(self, georeference=self.georeference.at(part), part=part)
+    def crop(self, window: Window) -> "Raster":
+        """Return a window as a raster of its own."""
+        return replace(self, georeference=self.georeference.at(window), part=window)
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """The number of rows."""
         return self.part.height if self.part else int(self.src.height)
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """The number of columns."""
         return self.part.width if self.part else int(self.src.width)
 
     @property
     def bands(self) -> int:
-        """How many bands there are, an alpha band included."""
+        """The number of bands, including an alpha band."""
         return int(self.src.count)
 
     @property
     def window(self) -> Window:
-        """All of it."""
+        """The window of the complete raster."""
         return Window(0, 0, self.height, self.width)
 
     @property
     def dtype(self) -> str:
-        """The type of the first band's pixels, by its numpy name."""
+        """The data type of the first band, by its numpy name."""
         return str(self.src.dtypes[0])
 
     @property
     def lossy(self) -> bool:
-        """Whether the pixels went through JPEG, which changes values near every edge."""
+        """Whether the pixels are compressed by JPEG, which changes values near every edge."""
         compression = self.src.compression
         return self.src.driver == "JPEG" or (compression is not None and "jpeg" in str(compression.value).lower())
 
@@ -156,19 +151,19 @@ class Raster:
 
     @property
     def alpha_band(self) -> int | None:
-        """The number of the alpha band, counted from 1, if there is one."""
+        """The number of the alpha band, counted from 1; None if there is none."""
         for number, meaning in enumerate(self.src.colorinterp, 1):
             if meaning == rasterio.enums.ColorInterp.alpha:
                 return number
         return None
 
     def colormap(self) -> dict[int, tuple[int, int, int]] | None:
-        """Return the colour table (value to red, green, blue) of a paletted raster, or None."""
+        """Return the colour table, value to red, green, blue; None if there is none."""
         table = self.color_table()
         return {value: (red, green, blue) for value, (red, green, blue, _) in table.items()} if table else None
 
     def color_table(self) -> dict[int, tuple[int, int, int, int]] | None:
-        """Return the colour table with alpha (0 is transparent) of a paletted raster, or None."""
+        """Return the colour table with alpha, of which 0 is transparent; None if there is none."""
         try:
             return dict(self.src.colormap(1))
         except ValueError:
@@ -178,43 +173,52 @@ class Raster:
         """Return the raster's metadata items."""
         return dict(self.src.tags())
 
-    def bands_of_rows(self, height: int | None = None) -> Iterator[Window]:
-        """Yield windows of so many whole rows, from the top: to read all of a large raster.
+    def strips(self, height: int | None = None) -> Iterator[Window]:
+        """Yield windows of complete rows, from the top, to read all of a large raster.
 
-        By default 256 to 1024, fewer in a wide one: whoever reads them may need eight bytes a pixel.
+        Args:
+            height: Rows of a strip. By default 256 to 1024, fewer in a wide raster, since the reader may need eight
+                bytes a pixel.
         """
-        height = height or min(1024, max(256, BAND_PIXELS // max(self.width, 1) // 256 * 256))
+        height = height or min(1024, max(256, STRIP_PIXELS // max(self.width, 1) // 256 * 256))
         for top in range(0, self.height, height):
             yield Window(top, 0, min(height, self.height - top), self.width)
 
     def read(
         self, window: Window | None = None, bands: Sequence[int] | None = None, interleaved: bool = False
     ) -> NDArray[np.generic]:
-        """Return pixels as (bands, rows, columns); bands are counted from 1.
+        """Return pixels as (bands, rows, columns).
 
-        With `interleaved` they lie in memory pixel by pixel, as encoders of pictures want them. Never reduced: for
-        a reduced read GDAL follows the `OVERVIEW_FILE` that a TIFF's own metadata names.
+        Always at full resolution: for a reduced read, GDAL would open the `OVERVIEW_FILE` that a TIFF's metadata names.
+
+        Args:
+            window: The pixels to read; None for all.
+            bands: Band numbers, counted from 1; None for all.
+            interleaved: Whether the array lies in memory pixel by pixel, as encoders of pictures expect it.
+
+        Raises:
+            RasterError: with the path, for any error that GDAL reports.
         """
         window = window or self.window
         numbers = list(bands or self.src.indexes)
         left, top = (self.part.col, self.part.row) if self.part else (0, 0)
-        place = RasterioWindow(left + window.col, top + window.row, window.width, window.height)
+        src_window = RasterioWindow(left + window.col, top + window.row, window.width, window.height)
         try:
-            with _under(self.settings):
+            with _gdal_env(self.gdal_options):
                 shape = window.height, window.width, len(numbers)
-                room = np.empty(shape, self.dtype).transpose(2, 0, 1) if interleaved else None
-                pixels: NDArray[np.generic] = self.src.read(numbers, window=place, out=room)
+                out = np.empty(shape, self.dtype).transpose(2, 0, 1) if interleaved else None
+                pixels: NDArray[np.generic] = self.src.read(numbers, window=src_window, out=out)
         except (RasterioError, MemoryError) as error:
             raise RasterError(
-                f"{self.path}: rows {window.row} to {window.bottom} cannot be read, the file is damaged or "
-                f"cut short ({_reason(error)}): fetch or make it again"
+                f"{self.path}: cannot read rows {window.row} to {window.bottom}, the file is damaged or cut short "
+                f"({_reason(error)}); download or create it again"
             ) from error
         return pixels
 
 
-def check_there(source: str | Path) -> None:
-    """Raise `RasterError` for a file that is not there, before other work is done for it; no address is asked."""
-    if not (isinstance(source, str) and source.startswith(REMOTE)) and not Path(source).exists():
+def check_exists(source: str | Path) -> None:
+    """Raise `RasterError` for a missing file, before other work is done for it; addresses are not requested."""
+    if not (isinstance(source, str) and source.startswith(REMOTE_SCHEMES)) and not Path(source).exists():
         raise RasterError(f"{source}: no such file")
 
 
@@ -222,18 +226,22 @@ def check_there(source: str | Path) -> None:
 def open_raster(source: str | Path) -> Iterator[Raster]:
     """Open a raster for reading.
 
-    A `Path` is a file found somewhere: it is opened by the driver its first bytes name, whatever its suffix,
-    and nothing beside it is read but a CRS and a transform. A `str` is what a user typed: it may also be a
-    `.vrt`, an `https://` or an `s3://` address. Raises `RasterError`.
+    Args:
+        source: A `Path` is a file that was found: it is opened by the driver that its first bytes name, whatever its
+            suffix, and nothing beside it is read except a CRS and a transform. A `str` is what a user typed: it may
+            also be a `.vrt`, or an `https://` or `s3://` address.
+
+    Raises:
+        RasterError: if the source is missing, damaged, or not a raster of a supported format.
     """
-    if isinstance(source, str) and source.startswith(REMOTE):
-        with _opened(source, None, STRICT_GDAL) as src:
-            yield Raster(source, src, Georeference.of(src.crs, src.transform), settings=STRICT_GDAL)
+    if isinstance(source, str) and source.startswith(REMOTE_SCHEMES):
+        with _open_dataset(source, None, STRICT_OPTIONS) as src:
+            yield Raster(source, src, Georeference.of(src.crs, src.transform), gdal_options=STRICT_OPTIONS)
         return
     path = Path(source)
-    driver = _driver(path, typed=isinstance(source, str))
-    settings = STRICT_GDAL if driver == "VRT" else {**STRICT_GDAL, **ALONE_GDAL}
-    with _opened(str(path), driver, settings) as src:
+    driver = _driver_of(path, allow_vrt=isinstance(source, str))
+    options = STRICT_OPTIONS if driver == "VRT" else {**STRICT_OPTIONS, **NO_SIDECAR_OPTIONS}
+    with _open_dataset(str(path), driver, options) as src:
         crs, transform = src.crs, src.transform
         if crs is None or transform.is_identity:
             aux_crs, aux_transform = read_aux_xml(path)
@@ -241,96 +249,98 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
             if transform.is_identity:
                 transform = aux_transform or read_world_file(path) or transform
         if not np.isfinite(transform[:6]).all():
-            raise RasterError(f"{path} has a geotransform of numbers that are none: mend it first")
+            raise RasterError(f"{path} has a geotransform with NaN or infinite numbers; repair it first")
         if transform.is_degenerate:
-            raise RasterError(f"{path} has a geotransform that maps all of it to one line or point: mend it first")
-        yield Raster(str(path), src, Georeference.of(crs, transform), settings=settings)
+            raise RasterError(f"{path} has a geotransform that maps all pixels to a line or point; repair it first")
+        yield Raster(str(path), src, Georeference.of(crs, transform), gdal_options=options)
 
 
-_last_crs: tuple[Directory, CRS | None] = {}, None
-
-
-class _TiffReader(DatasetReader):  # type: ignore[misc]
-    """Takes over the CRS of the TIFF before where the same bytes tell it: to ask PROJ takes longer than the rest."""
-
-    def read_crs(self) -> CRS | None:
-        """Return the CRS; rasterio calls this once, when it opens the file."""
-        global _last_crs
-        keys, crs = _last_crs
-        own = _geo_keys(Path(self.name))
-        if not own or own != keys:
-            crs = super().read_crs()
-            _last_crs = own, crs
-        return crs
-
-
-def _geo_keys(path: Path) -> Directory:
-    """Return the tags that tell a TIFF's CRS; none where that is not as simple."""
-    try:
-        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            return read_directory(data, GEO_KEYS) if data[:2] == LITTLE else {}
-    except (OSError, ValueError, KeyError, StopIteration, struct.error):
-        return {}
-
-
-@contextmanager
-def _opened(name: str, driver: str | None, settings: Mapping[str, str]) -> Iterator[DatasetReader]:
-    try:
-        with _under(settings), quiet():
-            reader = _TiffReader if driver == "GTiff" else rasterio.open
-            src = reader(name, driver=driver, sharing=False)
-    except UnicodeEncodeError:
-        raise RasterError(f"{name}: its name is not UTF-8; rename it") from None
-    except (RasterioError, OSError) as error:
-        raise RasterError(f"{name} cannot be opened as a raster ({_reason(error)}): is it whole?") from error
-    with closing(src):  # not `with src`, which would enter an Env of this thread until it is closed
-        _check_sizes(name, src)
-        yield src
-
-
-def _driver(path: Path, typed: bool) -> str:
-    if path.is_fifo() or path.is_socket():  # to open one waits until somebody writes to it
-        raise RasterError(f"{path} is a pipe or a socket, a raster file is needed")
+def _driver_of(path: Path, allow_vrt: bool) -> str:
+    """Return the driver that opens a file, by its first bytes."""
+    if path.is_fifo() or path.is_socket():  # opening one would wait until another process writes to it
+        raise RasterError(f"{path} is a pipe or a socket; give a raster file")
     try:
         with path.open("rb") as file:
             start = file.read(1024)
     except FileNotFoundError:
         raise RasterError(f"{path}: no such file") from None
     except IsADirectoryError:
-        raise RasterError(f"{path} is a folder, a raster file is needed") from None
+        raise RasterError(f"{path} is a folder; give a raster file") from None
     except OSError as error:
-        raise RasterError(f"{path} cannot be read: {error.strerror}") from error
-    for magic, driver in MAGIC.items():
+        raise RasterError(f"cannot read {path}: {error.strerror}") from error
+    for magic, driver in DRIVER_OF_MAGIC.items():
         if start.startswith(magic):
             return driver
     if b"<VRTDataset" in start:
-        if typed and path.suffix.lower() == ".vrt":
+        if allow_vrt and path.suffix.lower() == ".vrt":
             return "VRT"
-        raise RasterError(f"{path} is a VRT, which may point anywhere: name it yourself, as a .vrt, to have it read")
-    what = "is empty" if not start else "is no GeoTIFF, PNG, JPEG or JPEG 2000"
-    raise RasterError(f"{path} {what}")
+        raise RasterError(f"{path} is a VRT, which may refer to any file; to read it, give the path of the .vrt itself")
+    if not start:
+        raise RasterError(f"{path} is empty")
+    raise RasterError(f"{path} is not a {', '.join(spec.title for spec in FORMATS.values())} or JPEG 2000")
+
+
+@contextmanager
+def _open_dataset(name: str, driver: str | None, options: Mapping[str, str]) -> Iterator[DatasetReader]:
+    try:
+        with _gdal_env(options), suppress_warnings():
+            reader = _TiffReader if driver == "GTiff" else rasterio.open
+            src = reader(name, driver=driver, sharing=False)
+    except UnicodeEncodeError:
+        raise RasterError(f"{name}: its name is not UTF-8; rename it") from None
+    except (RasterioError, OSError) as error:
+        raise RasterError(f"cannot open {name} as a raster ({_reason(error)}); is it complete?") from error
+    with closing(src):  # not `with src`, which would change this thread's GDAL options until it is closed
+        _check_sizes(name, src)
+        yield src
+
+
+_last_crs: tuple[Directory, CRS | None] = {}, None
+
+
+class _TiffReader(DatasetReader):  # type: ignore[misc]
+    """Reuses the CRS of the previous TIFF if the same bytes encode it, since PROJ takes longer than all else."""
+
+    def read_crs(self) -> CRS | None:
+        """Return the CRS; rasterio calls this once, when it opens the file."""
+        global _last_crs
+        last_keys, crs = _last_crs
+        keys = _geo_keys(Path(self.name))
+        if not keys or keys != last_keys:
+            crs = super().read_crs()
+            _last_crs = keys, crs
+        return crs
+
+
+def _geo_keys(path: Path) -> Directory:
+    """Return the tags that encode a TIFF's CRS; empty if they cannot be read in this simple way."""
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            return read_directory(data, GEO_KEYS) if data[:2] == LITTLE_ENDIAN else {}
+    except (OSError, ValueError, KeyError, StopIteration, struct.error):
+        return {}
 
 
 def _check_sizes(name: str, src: DatasetReader) -> None:
     if src.dtypes[0].startswith("complex"):
         raise RasterError(
-            f"{name} holds {src.dtypes[0]} pixels: neither an image nor a map holds complex numbers; make one of it "
-            "first, such as of its amplitude"
+            f"{name} has {src.dtypes[0]} pixels, but images and maps have real numbers; convert it first, such as to "
+            "its amplitude"
         )
     itemsize = np.dtype(src.dtypes[0]).itemsize
-    if src.driver in ("PNG", "JPEG", "JP2OpenJPEG"):
-        if src.width * src.height > MOST_SEQUENTIAL_PIXELS:
+    if src.driver in SEQUENTIAL_DRIVERS:
+        if src.width * src.height > MAX_SEQUENTIAL_PIXELS:
             raise RasterError(
-                f"{name} declares {src.width} wide × {src.height} high as {src.driver}: too large "
-                "to decode; convert it to a tiled GeoTIFF"
+                f"{name} declares {src.width} wide × {src.height} high as {src.driver}, too large to decode; convert "
+                "it to a tiled GeoTIFF"
             )
         return
     rows, cols = src.block_shapes[0]
     bands = src.count if str(src.profile.get("interleave")) == "pixel" else 1
-    if rows * cols * bands * itemsize > MOST_BLOCK_BYTES:
+    if rows * cols * bands * itemsize > MAX_BLOCK_BYTES:
         raise RasterError(
-            f"{name} has blocks of {cols} wide × {rows} high, {bands} bands: each would take over "
-            f"{MOST_BLOCK_BYTES >> 20} MiB; convert it to a tiled GeoTIFF"
+            f"{name} has blocks of {cols} wide × {rows} high with {bands} bands, which take over "
+            f"{MAX_BLOCK_BYTES >> 20} MiB each; convert it to a tiled GeoTIFF"
         )
 
 

@@ -1,4 +1,4 @@
-"""Palette: the land-cover classes of a map, as pixel values, as class indices, and as colours."""
+"""The land-cover classes of a map, converted between pixel values, class indices and colours."""
 
 from __future__ import annotations
 
@@ -17,12 +17,21 @@ RGB = tuple[int, int, int]
 """A colour: red, green, blue, each 0 to 255."""
 
 UNKNOWN = 255
-"""The class index that stands for "no such class"; a palette holds at most 255 classes."""
+"""The class index of pixels without a class; a palette has at most 255 classes."""
 
 
 @dataclass(frozen=True, slots=True)
 class LandClass:
-    """One land-cover class: `value` is the pixel value in the mask (0 to 255), `color` how it is drawn."""
+    """A land-cover class.
+
+    Attributes:
+        value: The pixel value in masks, 0 to 255.
+        name: The name in messages and reports.
+        color: Red, green, blue, each 0 to 255, of maps in colour.
+
+    Raises:
+        ClassesError: if a value is out of range.
+    """
 
     value: int
     name: str
@@ -30,30 +39,34 @@ class LandClass:
 
     def __post_init__(self) -> None:
         if not 0 <= self.value <= 255:
-            raise ClassesError(f"class {self.name!r} has value {self.value}: a mask holds values 0 to 255")
+            raise ClassesError(f"class {self.name!r} has value {self.value}, but a mask has values 0 to 255")
         if len(self.color) != 3 or not all(0 <= band <= 255 for band in self.color):
-            raise ClassesError(f"class {self.name!r} has colour {self.color}: three numbers 0 to 255 are needed")
+            raise ClassesError(f"class {self.name!r} has colour {self.color}; give three numbers 0 to 255")
 
 
 @dataclass(frozen=True)
 class Palette:
-    """An ordered set of classes; a class's index is its position. Values, names and colours are unique.
+    """An ordered set of classes; the index of a class is its position.
 
-    Raises `ClassesError` where two classes share a value, a name or a colour, or where there are none.
+    Attributes:
+        classes: 1 to 255 classes with unique values, names and colours.
+
+    Raises:
+        ClassesError: if two classes share a value, a name or a colour, or if there are too few or too many.
     """
 
     classes: tuple[LandClass, ...]
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.classes) <= UNKNOWN:
-            raise ClassesError(f"a palette holds 1 to {UNKNOWN} classes, this one {len(self.classes)}")
-        for what in ("value", "name", "color"):
-            seen: dict[Any, str] = {}
+            raise ClassesError(f"a palette must have 1 to {UNKNOWN} classes, got {len(self.classes)}")
+        for attribute in ("value", "name", "color"):
+            name_of: dict[Any, str] = {}
             for item in self.classes:
-                key = getattr(item, what)
-                if key in seen:
-                    raise ClassesError(f"classes {seen[key]!r} and {item.name!r} share the {what} {key}")
-                seen[key] = item.name
+                key = getattr(item, attribute)
+                if key in name_of:
+                    raise ClassesError(f"classes {name_of[key]!r} and {item.name!r} share the {attribute} {key}")
+                name_of[key] = item.name
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -75,12 +88,12 @@ class Palette:
 
     @property
     def colormap(self) -> dict[int, RGB]:
-        """Pixel value to colour: the colour table of a paletted GeoTIFF."""
+        """Pixel value to colour: the colour table of a GeoTIFF."""
         return {item.value: item.color for item in self.classes}
 
     @property
     def nodata(self) -> int:
-        """The pixel value that stands for "nothing here" in maps we write: the highest that no class has."""
+        """The nodata value of maps that sattrans writes: the highest value that no class has."""
         return max(set(range(256)) - set(self.values))
 
     @cached_property
@@ -92,7 +105,7 @@ class Palette:
         return table
 
     def from_values(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return class indices, same shape; a value that no class has becomes `UNKNOWN`."""
+        """Return class indices, same shape; a value without a class becomes `UNKNOWN`."""
         return self._index_of_value[values]
 
     def to_values(self, indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -118,7 +131,7 @@ class Palette:
         return np.moveaxis(table[indices], -1, 0)
 
     def from_rgb(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return class indices (H, W) for colours (3, H, W), matched exactly; others become `UNKNOWN`."""
+        """Return class indices (H, W) for colours (3, H, W), matched exactly; another colour becomes `UNKNOWN`."""
         import numpy as np
 
         packed = pack_rgb(rgb)
@@ -128,12 +141,12 @@ class Palette:
         return indices
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return what a manifest keeps of the palette."""
+        """Return what a manifest records."""
         return [{"value": c.value, "name": c.name, "color": list(c.color)} for c in self.classes]
 
     @classmethod
     def from_json(cls, classes: Iterable[dict[str, Any]]) -> Palette:
-        """Read back what `to_json` wrote."""
+        """Return the palette that `to_json` wrote."""
         return cls(tuple(LandClass(c["value"], c["name"], tuple(c["color"])) for c in classes))
 
     def describe_colors(self) -> str:
@@ -149,7 +162,7 @@ def _pack(color: Sequence[int]) -> int:
 
 
 def pack_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Return one number a pixel, 0xRRGGBB, shape (H, W), for colours (3, H, W)."""
+    """Return a number 0xRRGGBB for each pixel, shape (H, W), for colours (3, H, W)."""
     import numpy as np
 
     red, green, blue = rgb.astype(np.int32)
@@ -158,15 +171,15 @@ def pack_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def distinct_colors(count: int) -> list[RGB]:
-    """Return `count` (up to 255) unlike colours: hues by the golden ratio, lightness in turns of three."""
+    """Return `count` different colours, up to 255: hues follow the golden ratio, with three alternating lightnesses."""
     import colorsys
 
     colors: list[RGB] = []
-    turn = 0
+    step = 0
     while len(colors) < count:
-        hue, light = turn * 0.618034 % 1.0, (0.55, 0.4, 0.7)[turn // 2 % 3]
-        red, green, blue = (round(255 * band) for band in colorsys.hls_to_rgb(hue, light, 0.6))
+        hue, lightness = step * 0.618034 % 1.0, (0.55, 0.4, 0.7)[step // 2 % 3]
+        red, green, blue = (round(255 * band) for band in colorsys.hls_to_rgb(hue, lightness, 0.6))
         if (red, green, blue) not in colors:
             colors.append((red, green, blue))
-        turn += 1
+        step += 1
     return colors

@@ -1,4 +1,4 @@
-"""Maps that are pictures: read as colours, which stand for no classes."""
+"""Maps that are pictures: read as colours, without classes."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,14 @@ from sattrans.utils.console import counted
 
 
 @dataclass(frozen=True)
-class PictureMap:
-    """A map whose pixels are colours. It is asked for the same as a `ClassMap`.
+class RGBMap:
+    """A map whose pixels are colours, with the same methods as a `ClassMap`.
 
-    `table` holds red, green, blue and alpha of each pixel value of a paletted map, (256, 4), and is None where the
-    bands are the colours. `notice` is what a user should know about how the map was taken, or empty.
+    Attributes:
+        raster: The open map.
+        table: Red, green, blue and alpha of each pixel value of a map with a colour table, (256, 4); None if the bands
+            are the colours.
+        notice: What the user should know about how the map is read, or empty.
     """
 
     raster: Raster
@@ -24,24 +27,24 @@ class PictureMap:
     notice: str = ""
 
     @property
-    def empty(self) -> float | None:
-        """The value that stands for "nothing here" where every band has it: the declared nodata."""
+    def nodata(self) -> float | None:
+        """The declared nodata value; a pixel is invalid if every band has it."""
         return self.raster.nodata
 
     @property
-    def partial(self) -> bool:
-        """Whether pixels may hold nothing: there is a nodata value, an alpha band, or a transparent colour."""
-        clear = self.table is not None and bool((self.table[:, 3] == 0).any())
-        return clear or self.raster.nodata is not None or self.raster.alpha_band is not None
+    def has_nodata(self) -> bool:
+        """Whether pixels may be invalid: there is a nodata value, an alpha band, or a transparent colour."""
+        transparent = self.table is not None and bool((self.table[:, 3] == 0).any())
+        return transparent or self.raster.nodata is not None or self.raster.alpha_band is not None
 
     def read(self, window: Window | None = None) -> NDArray[np.uint8]:
-        """Return red, green, blue, shape (3, H, W), black where the map holds nothing (`partial`)."""
+        """Return red, green, blue, shape (3, H, W), with black for invalid pixels (`has_nodata`)."""
         return self._read(window)[0]
 
-    def read_with_valid(self, window: Window | None = None) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        """Return what `read` does, and which pixels hold anything, (H, W), None where all do."""
+    def read_with_mask(self, window: Window | None = None) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Return what `read` does, and which pixels are valid, (H, W), or None if the map has no nodata."""
         colors, valid = self._read(window)
-        return colors, valid if self.partial else None
+        return colors, valid if self.has_nodata else None
 
     def _read(self, window: Window | None) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         bands = self._bands(window)
@@ -50,12 +53,12 @@ class PictureMap:
         return np.where(valid, colors, np.uint8(0)), valid
 
     def valid(self, window: Window | None = None) -> NDArray[np.bool_]:
-        """Return which pixels hold anything, (H, W): not transparent, and not nodata in every band."""
+        """Return which pixels are valid, (H, W): not transparent, and not nodata in every band."""
         return self._valid(self._bands(window), window)
 
     def check(self) -> None:
-        """Read all of the map once, in bands of rows; raise `RasterError` for what is wrong."""
-        for window in self.raster.bands_of_rows():
+        """Read the complete map once, in strips; raise `RasterError` for any error in it."""
+        for window in self.raster.strips():
             self.raster.read(window)
 
     def _bands(self, window: Window | None) -> NDArray[np.uint8]:
@@ -70,23 +73,28 @@ class PictureMap:
         return valid
 
 
-def picture_map(raster: Raster) -> PictureMap:
-    """Return a map that is a picture, ready to read: three 8-bit bands or more, or one with a colour table.
+def rgb_map(raster: Raster) -> RGBMap:
+    """Return a map that is a picture, ready to be read.
 
-    Raises `RasterError` for other bands and depths; grey levels of one band may be anything, so they are refused.
+    Args:
+        raster: The open map: three or more 8-bit bands, or one with a colour table.
+
+    Raises:
+        RasterError: for other bands or depths. One band without a colour table is refused, since nothing says that it
+            holds grey levels.
     """
     if raster.dtype != "uint8":
-        raise RasterError(f"{raster.path} holds {raster.dtype} pixels, 8-bit colours are needed: scale it first")
+        raise RasterError(f"{raster.path} has {raster.dtype} pixels, not 8-bit colours; scale it first")
     bands = raster.bands - (raster.alpha_band is not None)
     if bands >= 3:
-        return PictureMap(raster)
+        return RGBMap(raster)
     colors = raster.color_table() if bands == 1 else None
     if not colors:
         raise RasterError(
-            f"{raster.path} has {counted(bands, 'band')} and no colour table: where maps are pictures, not "
-            "classes, one has three bands, red, green and blue; draw it in colours first"
+            f"{raster.path} has {counted(bands, 'band')} and no colour table, but a map that is a picture has three "
+            "bands, red, green and blue; draw it in colours first"
         )
     table = np.full((256, 4), (0, 0, 0, 255), np.uint8)
     for value, color in colors.items():
         table[value] = color
-    return PictureMap(raster, table, f"{raster.path}: drawn in the colours of its colour table")
+    return RGBMap(raster, table, f"{raster.path}: drawn in the colours of its colour table")

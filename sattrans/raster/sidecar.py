@@ -1,7 +1,7 @@
-"""Georeference kept beside a raster: GDAL's `.aux.xml` and ESRI world files, read without GDAL.
+"""Georeference in a file beside a raster: GDAL's `.aux.xml` and ESRI world files, read without GDAL.
 
-GDAL would also follow an overview or mask file that is a VRT in disguise, so it is told to look at nothing
-beside the file it opens, and these two formats, which hold nothing but numbers and a CRS, are read here.
+GDAL would also open an overview or mask file beside a raster, even a VRT that is named like one. So GDAL is told to
+ignore such files, and these two formats, which contain only numbers and a CRS, are read here.
 
 Formats: https://gdal.org/en/stable/drivers/raster/pam.html and
 https://gdal.org/en/stable/drivers/raster/wld.html
@@ -17,37 +17,37 @@ from rasterio.errors import CRSError
 
 from sattrans.errors import RasterError
 
-MOST_BYTES = 4 << 20
+MAX_BYTES = 4 << 20
 """A sidecar is a page of text; a larger file is something else."""
 
 
 def read_aux_xml(path: Path) -> tuple[CRS | None, Affine | None]:
-    """Return the CRS and transform in `<path>.aux.xml`; None for what is not there.
+    """Return the CRS and transform in `<path>.aux.xml`, each None if it is missing.
 
-    Raises `RasterError` where the file is there and is not a plain PAM document.
+    Raises `RasterError` if the file exists and is not a plain PAM document.
     """
-    beside = path.with_name(path.name + ".aux.xml")
-    if not beside.is_file():
+    sidecar = path.with_name(path.name + ".aux.xml")
+    if not sidecar.is_file():
         return None, None
-    if beside.stat().st_size > MOST_BYTES:
-        raise RasterError(f"{beside} has over {MOST_BYTES >> 20} MiB: that is no GDAL side file")
+    if sidecar.stat().st_size > MAX_BYTES:
+        raise RasterError(f"{sidecar} is over {MAX_BYTES >> 20} MiB, too large for a GDAL sidecar; remove it")
     try:
-        root = ElementTree.fromstring(beside.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))  # noqa: S314
+        root = ElementTree.fromstring(sidecar.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))  # noqa: S314
         wkt, numbers = root.findtext("SRS"), root.findtext("GeoTransform")
-        # from_wkt: anything more general would also take a path or an address, and read it.
+        # Only from_wkt: a more general function would accept a path or an address, and read it.
         crs = CRS.from_wkt(wkt.strip()) if wkt and wkt.strip() else None
-        transform = Affine.from_gdal(*_numbers(numbers.split(","))) if numbers else None
+        transform = Affine.from_gdal(*_parse_transform(numbers.split(","))) if numbers else None
     except (ElementTree.ParseError, CRSError, ValueError) as error:
-        raise RasterError(f"{beside} is damaged ({error}): mend or remove it") from error
+        raise RasterError(f"{sidecar} is damaged ({error}); repair or remove it") from error
     return crs, transform
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
-    """Builds a document without a type declaration, and so without entities, in whatever encoding it comes."""
+    """Builds a document without a type declaration, and so without entities, in whatever encoding it has."""
 
     def doctype(self, *_: str | None) -> None:
         """Refuse the declaration."""
-        raise ValueError("it declares a document type, which no GDAL side file does")
+        raise ValueError("it declares a document type, but a GDAL sidecar has none")
 
 
 def read_world_file(path: Path) -> Affine | None:
@@ -55,19 +55,19 @@ def read_world_file(path: Path) -> Affine | None:
     suffix = path.suffix.lstrip(".").lower()
     names = [f".{suffix[0]}{suffix[-1]}w", f".{suffix}w", ".wld"] if suffix else [".wld"]
     names += [name.upper() for name in names]
-    beside = next((found for name in names if (found := path.with_suffix(name)).is_file()), None)
-    if beside is None:
+    world_file = next((candidate for name in names if (candidate := path.with_suffix(name)).is_file()), None)
+    if world_file is None:
         return None
     try:
-        # Column by column, and the origin at the centre of the first pixel.
-        with beside.open(encoding="ascii") as file:
-            a, d, b, e, c, f = _numbers(file.read(MOST_BYTES).split()[:6])
+        # Column by column, with the origin at the centre of the first pixel.
+        with world_file.open(encoding="ascii") as file:
+            a, d, b, e, c, f = _parse_transform(file.read(MAX_BYTES).split()[:6])
     except (ValueError, UnicodeDecodeError) as error:
-        raise RasterError(f"{beside} is no world file (six numbers, one a line): mend or remove it") from error
+        raise RasterError(f"{world_file} is not a world file (six numbers, one a line); repair or remove it") from error
     return Affine(a, b, c, d, e, f) @ Affine.translation(-0.5, -0.5)
 
 
-def _numbers(texts: list[str]) -> list[float]:
+def _parse_transform(texts: list[str]) -> list[float]:
     numbers = [float(text) for text in texts]
     if len(numbers) != 6 or not all(map(math.isfinite, numbers)):
         raise ValueError(f"{len(numbers)} numbers instead of six, or one that is not finite")

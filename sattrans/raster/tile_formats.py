@@ -1,159 +1,168 @@
-"""File formats of tiles: GeoTIFF, PNG and JPEG, each as the bytes of an image and of a map."""
+"""File formats of tiles: one table that the options of `sattrans tile`, its writer and the readers are derived from.
+
+To add a format, add its name to `TileFormat` and an entry to `FORMATS`. Heavy imports are inside the functions, since
+the command line reads this module for its choices.
+"""
+
+from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-from rasterio.errors import RasterioError
-from rasterio.io import MemoryFile
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
 
-from sattrans.errors import RasterError
-from sattrans.raster.georeference import Georeference
-from sattrans.raster.open import quiet
-from sattrans.raster.palette import RGB, Palette
-from sattrans.utils.atomic import put
+    from sattrans.raster.georeference import Georeference
+    from sattrans.raster.palette import Palette
 
-LOSSLESS = {"compress": "zstd", "zstd_level": 1}
-"""ZSTD level 1: eight times cheaper than level 9 for the same size, on orthophotos with predictor 2."""
+    Pixels = NDArray[np.uint8]
 
-
-def encode(
-    pixels: NDArray[np.uint8] | tuple[int, int, int],
-    colormap: Mapping[int, RGB] | None = None,
-    tags: Mapping[str, str] | None = None,
-    **profile: Any,
-) -> bytes:
-    """Return the bytes of a lossless GeoTIFF of `pixels` (bands, H, W), or of one of this shape without any.
-
-    They are for Python to write: GDAL, or rasterio, does not say that the disk was full when a file is closed,
-    and a small tile is only written then.
-    """
-    shape = pixels if isinstance(pixels, tuple) else pixels.shape
-    count, height, width = shape
-    profile = {**profile, "driver": "GTiff", "dtype": "uint8", "count": count, "height": height, "width": width}
-    with MemoryFile() as memory:
-        with quiet() if profile.get("transform") is None else nullcontext():
-            dst = memory.open(**{"interleave": "pixel", **LOSSLESS, **profile})
-        with dst:
-            if not isinstance(pixels, tuple):
-                dst.write(pixels)
-            if colormap:
-                dst.write_colormap(1, dict(colormap))
-            if tags:
-                dst.update_tags(**tags)
-        return bytes(memory.getbuffer())
-
-
-def write_tile(
-    path: Path,
-    pixels: NDArray[np.uint8],
-    georeference: Georeference,
-    palette: Palette | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> None:
-    """Write a small GeoTIFF atomically: `pixels` (3, H, W) as red, green, blue, or (H, W) as one band.
-
-    A `palette` becomes the colour table of a one-band raster. Raises `RasterError`, and `OSError` where the disk
-    takes no more.
-    """
-    bands = pixels if pixels.ndim == 3 else pixels[np.newaxis]
-    try:
-        data = encode(
-            bands,
-            palette.colormap if palette else None,
-            tags,
-            crs=georeference.rasterio_crs,
-            transform=georeference.affine if georeference.known else None,
-            predictor=2 if len(bands) == 3 else 1,
-        )
-    except RasterioError as error:
-        raise RasterError(f"{path} cannot be written: {error}") from error
-    put(path, data)
-
-
-Pixels = NDArray[np.uint8]
+TileFormat = Literal["tif", "png", "jpg"]
+"""The names of the formats, which are the values of `--format`."""
 
 STRIP_ROWS = 256
-"""GDAL's own strips are of 8 kB; encoding so many takes a quarter longer, and class maps a fifth more room."""
+"""GDAL's default strips have 8 kB: encoding so many takes a quarter longer, and class maps become a fifth larger."""
 
 JPEG_QUALITY = 95
-"""As OpenCV writes where it is not told: the quality of LandCover.ai's own tiles."""
+"""The default of OpenCV, and so the quality of LandCover.ai's own tiles."""
 
 PNG_LEVEL = 1
-"""The fastest: on orthophotos higher levels take several times as long and save a few per cent."""
+"""The fastest: on orthophotos, higher levels take several times as long and save a few per cent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """How tiles are written: suffixes, and functions from pixels to bytes.
+class FormatSpec:
+    """How tiles of a format are written and read.
 
-    `image` takes red, green, blue (3, H, W). `class_map` takes class values (H, W), whether some are
-    `Palette.nodata`, and the palette, which becomes the colour table. A map that is a picture goes by `picture`.
+    Attributes:
+        title: The format's name in messages.
+        driver: The GDAL driver that reads an image of this format.
+        magic: The first bytes of such a file; several if the format has variants.
+        suffixes: Suffixes of such a file; images are written with the first one.
+        map_suffix: The suffix that maps are written with.
+        is_picture: Whether files have no georeference, are encoded pixel by pixel and decoded from the top.
+        encode_image: From red, green, blue (3, H, W) and georeference to bytes.
+        encode_picture: The same for a map that is a picture.
+        encode_class_map: From class values (H, W), georeference, palette and whether some pixels are
+            `Palette.nodata` to bytes. The palette becomes the colour table.
     """
 
-    image_suffix: str
+    title: str
+    driver: str
+    magic: tuple[bytes, ...]
+    suffixes: tuple[str, ...]
     map_suffix: str
-    image: Callable[[Pixels, Georeference], bytes]
-    picture: Callable[[Pixels, Georeference], bytes]
-    class_map: Callable[[Pixels, Georeference, Palette, bool], bytes]
+    is_picture: bool
+    encode_image: Callable[[Pixels, Georeference], bytes]
+    encode_picture: Callable[[Pixels, Georeference], bytes]
+    encode_class_map: Callable[[Pixels, Georeference, Palette, bool], bytes]
+
+    @property
+    def image_suffix(self) -> str:
+        """The suffix that images are written with."""
+        return self.suffixes[0]
 
 
-def _tif_picture(rgb: Pixels, place: Georeference) -> bytes:
-    # Band after band: as small as pixel by pixel, and encoded in half the time.
-    return encode(rgb, predictor=2, interleave="band", **_laid_out(rgb, place))
+def _encode_tif(rgb: Pixels, georeference: Georeference) -> bytes:
+    from sattrans.raster.geotiff import encode_geotiff
+
+    # Interleaved by band: as small as interleaved by pixel, and encoded in half the time.
+    return encode_geotiff(rgb, predictor=2, interleave="band", **_tif_profile(rgb, georeference))
 
 
-def _tif_map(values: Pixels, place: Georeference, palette: Palette, partial: bool) -> bytes:
-    nodata = palette.nodata if partial else None
-    return encode(values[np.newaxis], palette.colormap, predictor=1, nodata=nodata, **_laid_out(values, place))
+def _encode_tif_map(values: Pixels, georeference: Georeference, palette: Palette, has_nodata: bool) -> bytes:
+    from sattrans.raster.geotiff import encode_geotiff
+
+    nodata = palette.nodata if has_nodata else None
+    profile = _tif_profile(values, georeference)
+    return encode_geotiff(values.reshape(1, *values.shape), palette.colormap, predictor=1, nodata=nodata, **profile)
 
 
-def _laid_out(pixels: Pixels, place: Georeference) -> dict[str, Any]:
-    strip = min(STRIP_ROWS, pixels.shape[-2])
-    return {"crs": place.rasterio_crs, "transform": place.affine if place.known else None, "blockysize": strip}
+def _tif_profile(pixels: Pixels, georeference: Georeference) -> dict[str, Any]:
+    return {
+        "crs": georeference.rasterio_crs,
+        "transform": georeference.affine if georeference.known else None,
+        "blockysize": min(STRIP_ROWS, pixels.shape[-2]),
+    }
 
 
-def _png_picture(rgb: Pixels, place: Georeference) -> bytes:
-    return _saved(_pillow(rgb), "PNG", compress_level=PNG_LEVEL)
+def _encode_png(rgb: Pixels, georeference: Georeference) -> bytes:
+    return _save(_to_pillow(rgb), "PNG", compress_level=PNG_LEVEL)
 
 
-def _png_map(values: Pixels, place: Georeference, palette: Palette, partial: bool) -> bytes:
-    picture = Image.fromarray(np.ascontiguousarray(values))
+def _encode_png_map(values: Pixels, georeference: Georeference, palette: Palette, has_nodata: bool) -> bytes:
+    import numpy as np
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(values))
     table = np.zeros((256, 3), np.uint8)
     table[list(palette.values)] = palette.colors
-    count = max(*palette.values, palette.nodata if partial else 0) + 1
-    picture.putpalette(table[:count].tobytes())
-    # GDAL takes the one value that is wholly transparent for nodata.
-    hole = {"transparency": palette.nodata} if partial else {}
-    # Runs of a class are all there is to compress; four bits a pixel halve the work.
+    count = max(*palette.values, palette.nodata if has_nodata else 0) + 1
+    image.putpalette(table[:count].tobytes())
+    # GDAL reads a single value that is fully transparent as nodata.
+    transparency = {"transparency": palette.nodata} if has_nodata else {}
+    # Run-length encoding compresses classes as well as any other; four bits a pixel halve its work.
     fast = {"compress_level": PNG_LEVEL, "compress_type": zlib.Z_RLE, "bits": 4 if count <= 16 else 8}
-    return _saved(picture, "PNG", **fast, **hole)
+    return _save(image, "PNG", **fast, **transparency)
 
 
-def _jpg_picture(rgb: Pixels, place: Georeference) -> bytes:
-    return _saved(_pillow(rgb), "JPEG", quality=JPEG_QUALITY)
+def _encode_jpg(rgb: Pixels, georeference: Georeference) -> bytes:
+    return _save(_to_pillow(rgb), "JPEG", quality=JPEG_QUALITY)
 
 
-def _pillow(rgb: Pixels) -> Image.Image:
+def _to_pillow(rgb: Pixels) -> Image.Image:
+    import numpy as np
+    from PIL import Image
+
     return Image.fromarray(np.ascontiguousarray(np.moveaxis(rgb, 0, -1)))
 
 
-def _saved(picture: Image.Image, kind: str, **settings: Any) -> bytes:
+def _save(image: Image.Image, kind: str, **settings: Any) -> bytes:
     data = io.BytesIO()
-    picture.save(data, kind, **settings)
+    image.save(data, kind, **settings)
     return data.getvalue()
 
 
-FORMATS: dict[str, Format] = {
-    "tif": Format(".tif", ".tif", _tif_picture, _tif_picture, _tif_map),
-    "png": Format(".png", ".png", _png_picture, _png_picture, _png_map),
-    # A map is never JPEG: it would blur the classes.
-    "jpg": Format(".jpg", ".png", _jpg_picture, _png_picture, _png_map),
+FORMATS: dict[TileFormat, FormatSpec] = {
+    "tif": FormatSpec(
+        title="GeoTIFF",
+        driver="GTiff",
+        magic=(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),  # little- and big-endian TIFF, then BigTIFF
+        suffixes=(".tif", ".tiff"),
+        map_suffix=".tif",
+        is_picture=False,
+        encode_image=_encode_tif,
+        encode_picture=_encode_tif,
+        encode_class_map=_encode_tif_map,
+    ),
+    "png": FormatSpec(
+        title="PNG",
+        driver="PNG",
+        magic=(b"\x89PNG\r\n\x1a\n",),
+        suffixes=(".png",),
+        map_suffix=".png",
+        is_picture=True,
+        encode_image=_encode_png,
+        encode_picture=_encode_png,
+        encode_class_map=_encode_png_map,
+    ),
+    "jpg": FormatSpec(
+        title="JPEG",
+        driver="JPEG",
+        magic=(b"\xff\xd8\xff",),
+        suffixes=(".jpg", ".jpeg"),
+        map_suffix=".png",  # JPEG would blur the classes
+        is_picture=True,
+        encode_image=_encode_jpg,
+        encode_picture=_encode_png,
+        encode_class_map=_encode_png_map,
+    ),
 }
+
+IMAGE_SUFFIXES = (*(suffix for spec in FORMATS.values() for suffix in spec.suffixes), ".jp2")
+"""Suffixes of rasters in a folder; JPEG 2000 is only read. A file's format is known from its first bytes."""

@@ -1,4 +1,4 @@
-"""Windows and the grids they form: pure arithmetic on pixels, no files."""
+"""Windows of a raster, and the grids of tiles that they form: arithmetic on pixels, without files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from sattrans.errors import OptionError
 
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
-    """A rectangle of pixels; `row` and `col` are its top left, counted from the raster's."""
+    """A rectangle of pixels; `row` and `col` are its top left pixel, counted from the raster's top left."""
 
     row: int
     col: int
@@ -18,25 +18,25 @@ class Window:
 
     @property
     def bottom(self) -> int:
-        """The first row below."""
+        """The row below the last one."""
         return self.row + self.height
 
     @property
     def right(self) -> int:
-        """The first column to the right."""
+        """The column to the right of the last one."""
         return self.col + self.width
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows, columns: to index an array of the whole raster."""
+        """Slices of rows and columns, to index an array of the whole raster."""
         return slice(self.row, self.bottom), slice(self.col, self.right)
 
-    def moved(self, down: int, right: int) -> "Window":
-        """Return a rectangle of the same size, so many pixels further down and to the right."""
+    def shifted(self, down: int, right: int) -> "Window":
+        """Return a window of the same size, shifted by a number of pixels down and to the right."""
         return Window(self.row + down, self.col + right, self.height, self.width)
 
     def contains(self, other: "Window") -> bool:
-        """Say whether `other` lies wholly inside."""
+        """Return whether `other` lies completely inside."""
         return (
             self.row <= other.row
             and self.col <= other.col
@@ -45,20 +45,26 @@ class Window:
         )
 
     def intersection(self, other: "Window") -> "Window | None":
-        """Return the shared rectangle, or None where they share no pixel."""
+        """Return the window of shared pixels, or None if there are none."""
         row, col = max(self.row, other.row), max(self.col, other.col)
         height, width = min(self.bottom, other.bottom) - row, min(self.right, other.right) - col
         return Window(row, col, height, width) if height > 0 and width > 0 else None
 
     def union(self, other: "Window") -> "Window":
-        """Return the smallest rectangle that holds both."""
+        """Return the smallest window that contains both."""
         row, col = min(self.row, other.row), min(self.col, other.col)
         return Window(row, col, max(self.bottom, other.bottom) - row, max(self.right, other.right) - col)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A place in a tile grid. `k` counts every cell, those cut by the edge included."""
+    """A cell of a tile grid.
+
+    Attributes:
+        k: Its number, in a count of all cells, those cut by the edge included.
+        window: Its pixels.
+        whole: Whether it lies completely within the raster.
+    """
 
     k: int
     window: Window
@@ -66,10 +72,16 @@ class Cell:
 
 
 def tile_cells(height: int, width: int, size: int, overlap: int = 0) -> Iterator[Cell]:
-    """Yield the cells of a grid over `height` × `width` pixels: rows outer, columns inner, from the top left.
+    """Yield the cells of a tile grid, row by row, from the top left.
 
-    The counter runs over every cell, also those that stick out at the right and the bottom (`whole` is
-    False there), as the published LandCover.ai split counts. Neighbours share `overlap` pixels.
+    Cells that stick out at the right and at the bottom are counted, too (`whole` is False), as in the published
+    LandCover.ai split.
+
+    Args:
+        height: Rows of the raster.
+        width: Columns of the raster.
+        size: Side of a tile in pixels.
+        overlap: Pixels that neighbouring tiles share.
     """
     step = tile_step(size, overlap)
     k = 0
@@ -81,44 +93,43 @@ def tile_cells(height: int, width: int, size: int, overlap: int = 0) -> Iterator
 
 
 Edge = Literal["drop", "pad", "shift"]
-"""What becomes of cells that stick out: left out, filled up with nothing, or moved back inside."""
+"""What happens to cells that stick out: drop them, pad them with nodata, or shift them back inside."""
 
 
-def settle(cells: Iterator[Cell], height: int, width: int, edge: Edge, overlap: int = 0) -> Iterator[Cell]:
-    """Yield the cells that are tiles of a raster of `height` × `width` pixels, whole ones as they are.
+def apply_edge_rule(cells: Iterator[Cell], height: int, width: int, edge: Edge, overlap: int = 0) -> Iterator[Cell]:
+    """Yield the cells that become tiles of a raster of `height` × `width` pixels; whole ones are unchanged.
 
-    With `pad` a cell that sticks out is kept where it stands, with `shift` it is moved back until it ends at the
-    edge; one whose pixels its neighbours hold already is none, nor, with `shift`, one larger than the raster.
+    With `pad`, a cell that sticks out keeps its window; with `shift`, its window is shifted back to the edge. A cell
+    is left out if neighbours contain all of its pixels and, with `shift`, if it is larger than the raster.
     """
     for cell in cells:
         w = cell.window
         if cell.whole:
             yield cell
             continue
-        nothing_new = (w.row > 0 and w.row + overlap >= height) or (w.col > 0 and w.col + overlap >= width)
-        if edge == "drop" or nothing_new:
+        adds_nothing = (w.row > 0 and w.row + overlap >= height) or (w.col > 0 and w.col + overlap >= width)
+        if edge == "drop" or adds_nothing:
             continue
         if edge == "pad":
             yield cell
         elif w.height <= height and w.width <= width:
-            moved = replace(w, row=min(w.row, height - w.height), col=min(w.col, width - w.width))
-            yield replace(cell, window=moved)
+            shifted = replace(w, row=min(w.row, height - w.height), col=min(w.col, width - w.width))
+            yield replace(cell, window=shifted)
 
 
 def tile_step(size: int, overlap: int) -> int:
-    """Return how far apart neighbouring tiles start, or raise `OptionError` where they would not move on."""
+    """Return the distance between the starts of neighbouring tiles; raise `OptionError` if it would not be positive."""
     if size < 1:
-        raise OptionError(f"a tile of {size} px: the size must be at least 1")
+        raise OptionError(f"the size of a tile must be at least 1 px, got {size}")
     if not 0 <= overlap < size:
-        raise OptionError(f"an overlap of {overlap} px does not fit tiles of {size} px: 0 to {size - 1} do")
+        raise OptionError(f"the overlap of tiles of {size} px must be 0 to {size - 1} px, got {overlap}")
     return size - overlap
 
 
-def cover_starts(length: int, size: int, overlap: int) -> range:
-    """Return where windows of `size` start so that they cover `length` pixels, neighbours sharing `overlap`.
+def window_starts(length: int, size: int, overlap: int) -> range:
+    """Return where windows of `size` start that cover `length` pixels, with neighbours sharing `overlap`.
 
-    The last may stick out: a window that is cut off keeps its place (and so what it overlaps) instead of
-    moving back.
+    The last one may stick out: it is cut off instead of being shifted back, and so keeps its overlap.
     """
     step = tile_step(size, overlap)
     return range(0, max(1, length - overlap), step)

@@ -12,7 +12,7 @@ from sattrans.raster.alignment import check_aligned
 from sattrans.raster.class_map import class_map
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import Palette
-from sattrans.raster.rgb_map import picture_map
+from sattrans.raster.rgb_map import rgb_map
 from sattrans.raster.window import tile_cells
 from sattrans.testing.require import require, require_name
 from sattrans.utils.console import counted
@@ -105,7 +105,7 @@ def _check_rasters(scene: Scene, palette: Palette | None) -> None:
     try:
         if scene.map and not (palette and scene.side_by_side):  # half of such a file is a photo, without classes
             with open_raster(scene.map) as map_:
-                (class_map(map_, palette) if palette else picture_map(map_)).check()
+                (class_map(map_, palette) if palette else rgb_map(map_)).check()
         if scene.map and scene.image:
             with open_raster(scene.image) as image, open_raster(scene.map) as map_:
                 check_aligned(image, map_)

@@ -13,12 +13,12 @@ from sattrans.data.dataset import TileSplit
 from sattrans.data.tileset import Tile
 from sattrans.raster.bands import read_image
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.open import session
+from sattrans.raster.open import gdal_session
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.scale import Scale
-from sattrans.raster.tile_formats import FORMATS
+from sattrans.raster.tile_formats import FORMATS, TileFormat
 from sattrans.raster.window import Cell, Window
-from sattrans.tile.options import Layout, TileFormat
+from sattrans.tile.options import Layout
 from sattrans.tile.scene import Source, hold_open
 from sattrans.utils.atomic import put
 from sattrans.utils.hashing import sha256
@@ -92,7 +92,7 @@ def cut_row(row: Row) -> CutRow:
         return row.known
     tiles: list[Tile] = []
     dropped: Counter[str] = Counter()
-    with session():
+    with gdal_session():
         for piece in read_pieces(row):
             shares = _shares(piece, row.cutting)
             reason = _reason_to_drop(piece, shares, row.cutting)
@@ -119,9 +119,9 @@ def read_pieces(row: Row) -> Iterator[Piece]:
     band = Window(windows[0].row, left, windows[0].height, right - left)
     inside = opened.image.window.intersection(band)
     assert inside
-    as_picture = row.cutting.format != "tif"
-    rgb, valid = read_image(opened.image, inside, row.source.bands, row.cutting.scale, as_picture)
-    map_, there = opened.map.read_with_valid(inside) if opened.map else (None, None)
+    interleaved = FORMATS[row.cutting.format].is_picture
+    rgb, valid = read_image(opened.image, inside, row.source.bands, row.cutting.scale, interleaved)
+    map_, there = opened.map.read_with_mask(inside) if opened.map else (None, None)
     if there is not None:
         valid = there if valid is None else valid & there
     for cell, split in row.cells:
@@ -206,17 +206,17 @@ def _files(name: str, piece: Piece, place: Georeference, cutting: Cutting) -> It
     kind = FORMATS[cutting.format]
     if cutting.layout == "pairs":
         both = np.concatenate([_drawn(piece, cutting.palette), piece.rgb], axis=2)
-        yield f"{piece.split}/{name}{kind.image_suffix}", kind.image(both, place)
+        yield f"{piece.split}/{name}{kind.image_suffix}", kind.encode_image(both, place)
         return
-    yield f"images/{name}{kind.image_suffix}", kind.image(piece.rgb, place)
+    yield f"images/{name}{kind.image_suffix}", kind.encode_image(piece.rgb, place)
     if piece.map is None:
         return
     path = f"maps/{name}{kind.map_suffix}"
     if cutting.palette is None:
-        yield path, kind.picture(piece.map, place)
+        yield path, kind.encode_picture(piece.map, place)
         return
     values = cutting.palette.to_values(piece.map)
-    yield path, kind.class_map(values, place, cutting.palette, piece.valid is not None)
+    yield path, kind.encode_class_map(values, place, cutting.palette, piece.valid is not None)
 
 
 def _drawn(piece: Piece, palette: Palette | None) -> Pixels:

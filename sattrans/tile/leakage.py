@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from sattrans.data.dataset import TileSplit
-from sattrans.raster.georeference import WGS84, Georeference, corners_of, reproject
+from sattrans.raster.georeference import WGS84, Georeference, reproject, window_corners
 from sattrans.raster.window import Window
 
 SLACK = 0.01
@@ -129,12 +129,12 @@ def neighbours(tiles: Sequence[Placed], places: Mapping[str, Georeference], dist
         members[tile.scene].append(number)
     for scene, other in _near_scenes(tiles, members, places, distance):
         own = members[scene]
-        boxes = _boxes(corners_of([tiles[n].window for n in own]))
+        boxes = _boxes(window_corners([tiles[n].window for n in own]))
         if scene == other:
             yield from _pairs(own, boxes, own, boxes, distance)
             continue
-        corners = places[other].points_of(corners_of([tiles[n].window for n in members[other]]))
-        there = places[scene].pixels_of(corners, places[other].crs)
+        corners = places[other].to_coordinates(window_corners([tiles[n].window for n in members[other]]))
+        there = places[scene].to_pixels(corners, places[other].crs)
         if there is not None:
             first = tiles[members[other][0]].window
             larger = np.hypot(*(there[2] - there[0])) / np.hypot(first.height, first.width)  # its pixels than these
@@ -177,7 +177,7 @@ def _near_scenes(
 def _outline(windows: Sequence[Window], place: Georeference, distance: float) -> shapely.Geometry | None:
     """Return what lies around a scene's windows in WGS 84, with room to spare; None where nobody knows."""
     right, bottom = max(w.right for w in windows), max(w.bottom for w in windows)
-    corners = place.points_of(corners_of([Window(0, 0, bottom, right)]))
+    corners = place.to_coordinates(window_corners([Window(0, 0, bottom, right)]))
     ring = reproject(corners, place.crs, WGS84) if place.crs else None
     if ring is None:
         return None

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from sattrans.errors import OptionError
+from sattrans.raster.tile_formats import FORMATS, TileFormat
 from sattrans.raster.window import Edge
 from sattrans.utils.options import DatasetName, Option, Seed, Workers, check
 
 Scheme = Literal["published", "scene", "block", "random"]
 """What decides a tile's split: the published lists, its scene, its block of neighbouring tiles, or chance."""
 
-TileFormat = Literal["tif", "png", "jpg"]
 Layout = Literal["tiles", "pairs"]
 
 Direction = Literal["AtoB", "BtoA"]
@@ -169,8 +169,9 @@ class TileOptions:
         check(self)
         if self.workers is not None and self.scheduler is not None:
             raise OptionError("--workers and --scheduler exclude each other: give one")
-        if self.layout == "pairs" and self.format == "tif":
-            raise OptionError("--layout pairs needs --format png or jpg: two images side by side have no georeference")
+        if self.layout == "pairs" and not FORMATS[self.tile_format].is_picture:
+            pictures = " or ".join(name for name, spec in FORMATS.items() if spec.is_picture)
+            raise OptionError(f"--layout pairs needs --format {pictures}: two images side by side have no georeference")
         if self.fractions is not None:
             _check_fractions(self.fractions)
 

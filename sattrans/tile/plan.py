@@ -8,8 +8,8 @@ from pathlib import Path
 from sattrans.data.dataset import SPLITS, Dataset, Scene, Split, TileSplit
 from sattrans.errors import OptionError, UsageError
 from sattrans.raster.aoi import Area
-from sattrans.raster.georeference import corners_of
-from sattrans.raster.window import Cell, Window, settle, tile_cells
+from sattrans.raster.georeference import window_corners
+from sattrans.raster.window import Cell, Window, apply_edge_rule, tile_cells
 from sattrans.tile.cut import Cutting, Row
 from sattrans.tile.leakage import keep_apart
 from sattrans.tile.options import Scheme, TileOptions
@@ -132,9 +132,9 @@ def _cells(source: Source, choice: Choice) -> list[Cell]:
     if record.map is None and not choice.options.unpaired:
         return []
     grid = tile_cells(record.height, record.width, choice.size, choice.options.overlap)
-    cells = list(settle(grid, record.height, record.width, choice.options.edge, choice.options.overlap))
+    cells = list(apply_edge_rule(grid, record.height, record.width, choice.options.edge, choice.options.overlap))
     for area in choice.areas:
-        held = area.holds([cell.window for cell in cells], record.georeference, record.image)
+        held = area.contains([cell.window for cell in cells], record.georeference, record.image)
         cells = [cell for cell, inside in zip(cells, held, strict=True) if inside]
     return cells
 
@@ -204,7 +204,7 @@ FAR = 0.1
 def _why_none(choice: Choice, dropped: Mapping[str, int], sources: Sequence[Source]) -> str:
     if choice.areas:
         record = sources[0].record
-        corners = record.georeference.points_of(corners_of([Window(0, 0, record.height, record.width)]))
+        corners = record.georeference.to_coordinates(window_corners([Window(0, 0, record.height, record.width)]))
         (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
         return (
             f"none lies wholly within {' and '.join(area.name for area in choice.areas)} "

@@ -13,9 +13,10 @@ from sattrans.plugins import open_dataset
 from sattrans.raster.aoi import Area, parse_bounds, read_aoi
 from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale, parse_scale
+from sattrans.raster.tile_formats import TileFormat
 from sattrans.raster.window import tile_step
 from sattrans.tile.inputs import Input, now_at
-from sattrans.tile.options import DEFAULT_SIZE, Scheme, TileFormat, TileOptions
+from sattrans.tile.options import DEFAULT_SIZE, Scheme, TileOptions
 from sattrans.tile.plan import Choice, Plan, make_plan
 from sattrans.tile.scene import Source, look_at
 from sattrans.utils.console import bar, counted, log

@@ -16,7 +16,7 @@ from sattrans.data.tileset import Tile, Tileset
 from sattrans.raster.class_map import class_map
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import RGB, UNKNOWN
-from sattrans.raster.rgb_map import picture_map
+from sattrans.raster.rgb_map import rgb_map
 from sattrans.utils.console import counted
 
 SIDE = 192
@@ -157,7 +157,7 @@ class _Reader:
             return (image,)
         with open_raster(tile.map_path(folder)) as raster:
             if self.tileset.palette is None:
-                return image, _fitted(picture_map(raster).read(), averaged)
+                return image, _fitted(rgb_map(raster).read(), averaged)
             indices = class_map(raster, self.tileset.palette).read()
         nothing = indices == UNKNOWN
         colors = self.tileset.palette.to_rgb(indices)

@@ -9,13 +9,20 @@ from pathlib import Path
 from sattrans.data.dataset import Scene
 from sattrans.data.tileset import SceneRecord
 from sattrans.errors import AlignmentError, OptionError, RasterError
-from sattrans.raster.alignment import Grid, Kernel, check_aligned, kernel_of, on_grid, target_grid
-from sattrans.raster.bands import image_bands
+from sattrans.raster.alignment import (
+    Grid,
+    ResamplingMethod,
+    check_aligned,
+    choose_resampling,
+    target_grid,
+    warp_to_grid,
+)
+from sattrans.raster.bands import rgb_bands
 from sattrans.raster.class_map import ClassMap, Coding, class_map
-from sattrans.raster.georeference import Georeference, corners_of
+from sattrans.raster.georeference import Georeference, window_corners
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import Palette
-from sattrans.raster.rgb_map import PictureMap, picture_map
+from sattrans.raster.rgb_map import RGBMap, rgb_map
 from sattrans.raster.window import Window
 from sattrans.tile.inputs import name_of
 from sattrans.tile.options import Direction, TileOptions
@@ -36,8 +43,8 @@ class Source:
     width: int
     place: Georeference
     bands: Bands
-    image_kernel: Kernel | None
-    map_kernel: Kernel | None
+    image_kernel: ResamplingMethod | None
+    map_kernel: ResamplingMethod | None
     coding: Coding | None
     halves: Direction | None
 
@@ -57,7 +64,7 @@ class Opened:
     """A source's image and map on one grid."""
 
     image: Raster
-    map: ClassMap | PictureMap | None = None
+    map: ClassMap | RGBMap | None = None
 
 
 def look_at(scene: Scene, palette: Palette | None, options: TileOptions) -> tuple[Source, list[str]]:
@@ -96,8 +103,8 @@ def look_at(scene: Scene, palette: Palette | None, options: TileOptions) -> tupl
             image.height,
             image.width,
             image.georeference,
-            image_bands(image, options.bidx, options.scale is not None),
-            kernel_of(image, grid, is_map=False),
+            rgb_bands(image, options.bidx, options.scale is not None),
+            choose_resampling(image, grid, is_map=False),
             _map_kernel(map_, coding, grid, options) if map_ else None,
             coding,
             halves,
@@ -108,10 +115,10 @@ def look_at(scene: Scene, palette: Palette | None, options: TileOptions) -> tupl
     return source, notices
 
 
-def _map_kernel(map_: Raster, coding: Coding | None, grid: Grid, options: TileOptions) -> Kernel | None:
+def _map_kernel(map_: Raster, coding: Coding | None, grid: Grid, options: TileOptions) -> ResamplingMethod | None:
     if not options.align and options.res is None:
         return None  # a hundredth of a pixel is no reason to touch a map
-    kernel = kernel_of(map_, grid, is_map=coding is not None or map_.colormap() is not None)
+    kernel = choose_resampling(map_, grid, is_map=coding is not None or map_.colormap() is not None)
     # Bands are warped one by one, and the commonest red, green and blue together may be no class's colour.
     return "nearest" if kernel == "mode" and coding == "colors" else kernel
 
@@ -142,7 +149,7 @@ def _halves(both: Raster, direction: Direction) -> tuple[Raster, Raster]:
     if both.width % 2:
         raise RasterError(f"{both.path} is {both.width} wide: two halves side by side have an even width")
     half = both.width // 2
-    a, b = (both.cropped(Window(0, left, both.height, half)) for left in (0, half))
+    a, b = (both.crop(Window(0, left, both.height, half)) for left in (0, half))
     # One place for both: they show the same ground, and the file's own transform fits neither.
     b = replace(b, georeference=a.georeference)
     return (b, a) if direction == "AtoB" else (a, b)
@@ -151,8 +158,10 @@ def _halves(both: Raster, direction: Direction) -> tuple[Raster, Raster]:
 def _check_overlap(image: Raster, map_: Raster) -> None:
     from shapely import Polygon
 
-    own = corners_of([image.window])
-    there = image.georeference.pixels_of(map_.georeference.points_of(corners_of([map_.window])), map_.georeference.crs)
+    own = window_corners([image.window])
+    there = image.georeference.to_pixels(
+        map_.georeference.to_coordinates(window_corners([map_.window])), map_.georeference.crs
+    )
     if there is None or not Polygon(own).intersects(Polygon(there)):
         raise AlignmentError(f"{map_.path} does not lie where {image.path} does: is it the right mask?")
 
@@ -182,7 +191,7 @@ def open_source(source: Source, palette: Palette | None) -> Iterator[Opened]:
             yield Opened(image, _read_as(half, palette, source.coding))
             return
         image = replace(image, georeference=source.place)
-        on_image = stack.enter_context(on_grid(image, source.grid, source.image_kernel, image.nodata))
+        on_image = stack.enter_context(warp_to_grid(image, source.grid, source.image_kernel, image.nodata))
         if source.record.map is None:
             yield Opened(on_image)
             return
@@ -190,12 +199,12 @@ def open_source(source: Source, palette: Palette | None) -> Iterator[Opened]:
         _, map_ = _placed_alike(image, map_)
         # How its classes are coded is told by the file itself: warping may drop its colour table.
         whole = _read_as(map_, palette, source.coding)
-        warped = stack.enter_context(on_grid(map_, source.grid, source.map_kernel, whole.empty))
+        warped = stack.enter_context(warp_to_grid(map_, source.grid, source.map_kernel, whole.nodata))
         yield Opened(on_image, replace(whole, raster=warped))
 
 
-def _read_as(map_: Raster, palette: Palette | None, coding: Coding | None) -> ClassMap | PictureMap:
-    return class_map(map_, palette, coding) if palette else picture_map(map_)
+def _read_as(map_: Raster, palette: Palette | None, coding: Coding | None) -> ClassMap | RGBMap:
+    return class_map(map_, palette, coding) if palette else rgb_map(map_)
 
 
 class _Held(threading.local):

@@ -156,9 +156,9 @@ def cut_by_parts(scenes, folder, watch):
                 [np.count_nonzero(part == index) for index in range(len(PALETTE))]
                 values = PALETTE.to_values(part)
             with watch("encode image, GeoTIFF"):
-                files = [FORMATS["tif"].image(pixels, at)]
+                files = [FORMATS["tif"].encode_image(pixels, at)]
             with watch("encode map, GeoTIFF"):
-                files.append(FORMATS["tif"].class_map(values, at, PALETTE, False))
+                files.append(FORMATS["tif"].encode_class_map(values, at, PALETTE, False))
             with watch("write both files"):
                 for number, data in enumerate(files):
                     (folder / f"{tiles}_{number}.tif").write_bytes(data)
@@ -166,9 +166,9 @@ def cut_by_parts(scenes, folder, watch):
                 for data in files:
                     hashlib.sha256(data).hexdigest()
             with watch("instead: encode image, JPEG 95"):
-                FORMATS["jpg"].image(mixed[:, :, left : left + SIZE], at)
+                FORMATS["jpg"].encode_image(mixed[:, :, left : left + SIZE], at)
             with watch("instead: encode map, PNG"):
-                FORMATS["jpg"].class_map(values, at, PALETTE, False)
+                FORMATS["jpg"].encode_class_map(values, at, PALETTE, False)
             tiles += 1
     with watch("flush to the disk"):
         os.sync()

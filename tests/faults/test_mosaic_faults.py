@@ -163,7 +163,7 @@ mount -o remount,size=256m "$disk"
 cp "$out" "$disk/../copy.tif"
 """
 
-NO_LOOK = "import sattrans.mosaic.api as m; m.check_room = lambda *_: None; from sattrans.cli import app; app()"
+NO_LOOK = "import sattrans.mosaic.api as m; m.check_disk_space = lambda *_: None; from sattrans.cli import app; app()"
 """The command without a look at the disk: as when another fills it in between."""
 
 

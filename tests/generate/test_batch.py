@@ -67,7 +67,7 @@ def test_a_bad_map_is_told_at_the_end_and_the_others_are_made(run, maps, tmp_pat
     assert error_line(result.stderr) == "error: 2 of 5 maps failed: bad.tif, damaged.tif"
     failed = [line for line in result.stderr.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 2
-    assert f"failed: {maps}/bad.tif holds values 99" in failed[0]
+    assert f"failed: {maps}/bad.tif contains value 99" in failed[0]
     assert f"failed: {maps}/damaged.tif" in failed[1] and "cut short" in failed[1]
     assert names(tmp_path / "out") == ["drawn.tif", "place0.tif", "place1.tif"]
     write_map(maps / "bad.tif")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sattrans.generate.blending import RAMPS, RollingRows, axis_weights, blur, cell_means, cell_size, upsample
 from sattrans.raster.bands import to_uint8
-from sattrans.raster.window import cover_starts
+from sattrans.raster.window import window_starts
 
 every_ramp = pytest.mark.parametrize("ramp", [ramp for ramps in RAMPS.values() for ramp in ramps])
 
@@ -42,7 +42,7 @@ def test_the_cells_grow_with_the_overlap(overlap, cell):
 @given(length=st.integers(1, 200), size=st.integers(4, 40), part=st.floats(0, 0.75))
 def test_weights_sum_to_1_at_every_pixel(ramp, length, size, part):
     overlap = int(size * part)
-    starts = cover_starts(length, size, overlap)
+    starts = window_starts(length, size, overlap)
     total = np.zeros(starts[-1] + size)
     for start, weights in zip(starts, axis_weights(starts, size, overlap, ramp), strict=True):
         total[start : start + size] += weights
@@ -52,7 +52,7 @@ def test_weights_sum_to_1_at_every_pixel(ramp, length, size, part):
 @given(length=st.integers(1, 200), size=st.integers(4, 40), part=st.floats(0, 0.75))
 def test_without_blending_each_pixel_comes_from_one_window(length, size, part):
     overlap = int(size * part)
-    starts = cover_starts(length, size, overlap)
+    starts = window_starts(length, size, overlap)
     assert set(np.unique(axis_weights(starts, size, overlap, RAMPS["none"][0]))) <= {0.0, 1.0}
 
 

@@ -78,7 +78,7 @@ def test_what_is_refused_then_is_refused_now(run, refused, tmp_path, monkeypatch
 @needs_proc
 def test_a_folder_that_takes_no_files_is_named_before_any_work(run, refused, tmp_path, monkeypatch):
     map_ = write_map(tmp_path / "map.tif")
-    monkeypatch.setattr("sattrans.maps.raster_map.PixelMap.check", stopped)
+    monkeypatch.setattr("sattrans.maps.raster_map.RasterMap.check", stopped)
     told = "cannot write to /proc (No such file or directory); choose another output"
     for output in (CLOSED / "o.tif", CLOSED / "a" / "o.tif", CLOSED / "parts"):
         assert refused(map_, "-o", output) == f"error: {told}"

@@ -82,7 +82,7 @@ def test_values_are_told_their_classes(run, tmp_path):
     made(run, theirs, "-o", tmp_path / "b.tif", "--map", "1=10", "--map", tmp_path / "classes.toml")
     assert np.array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
     assert "classes: 1 10, 2 30, 3 50 there" in refused(run, 2, theirs, "-o", tmp_path / "b.tif", "--map", "1=30")
-    assert "1 is told twice" in refused(run, 2, theirs, "-o", tmp_path / "c.tif", "--map", "1=10", "--map", "1=30")
+    assert "--map maps 1 twice" in refused(run, 2, theirs, "-o", tmp_path / "c.tif", "--map", "1=10", "--map", "1=30")
 
 
 def test_a_run_for_other_bands_says_what_it_needs(run, pictures, tmp_path):
@@ -91,19 +91,19 @@ def test_a_run_for_other_bands_says_what_it_needs(run, pictures, tmp_path):
     photo = write_raster(tmp_path / "photo.tif", make_picture(make_indices(70, 80, 3)), "EPSG:32652", PLACE)
     two = write_raster(tmp_path / "two.tif", make_picture(make_indices(70, 80, 3))[:2], "EPSG:32652", PLACE)
     output = tmp_path / "sat.tif"
-    assert "has 1 band and no colour table: where maps are pictures" in refused(pictures, 1, classes, "-o", output)
+    assert "has 1 band and no colour table, but a map that is a picture" in refused(pictures, 1, classes, "-o", output)
     assert "holds colours #" in refused(run, 1, picture, "-o", output)
     assert "it is a picture" in refused(run, 1, photo, "-o", output)
     for one in (run, pictures):
         assert "has 2 bands" in refused(one, 1, two, "-o", output)
-    assert "they have no classes" in refused(pictures, 2, picture, "-o", output, "--map", "1=2")
-    assert "the run was trained on pictures" in refused(pictures, 2, wood(tmp_path), "-o", output, "--rules", "osm")
+    assert "which have no classes" in refused(pictures, 2, picture, "-o", output, "--map", "1=2")
+    assert "the run needs pictures" in refused(pictures, 2, wood(tmp_path), "-o", output, "--rules", "osm")
     assert not output.exists()
 
 
 def test_without_georeference_it_works_and_says_so(run, tmp_path):
     map_ = write_raster(tmp_path / "map.tif", VALUES[make_indices(40, 50, 3)], None, None)
-    assert made(run, map_, "-o", tmp_path / "sat.tif") == [f"{map_} has no georeference: the image has none either"]
+    assert made(run, map_, "-o", tmp_path / "sat.tif") == [f"{map_} has no georeference, so the image has none"]
     assert read(tmp_path / "sat.tif").shape == (3, 40, 50)
 
 
@@ -125,7 +125,7 @@ def wood(tmp_path):
 def test_a_vector_map_becomes_the_image_of_the_map_it_draws(run, tmp_path):
     (tmp_path / "rules.toml").write_text(RULES)
     notes = made(run, wood(tmp_path), "-o", tmp_path / "sat.tif", "--rules", tmp_path / "rules.toml")
-    assert notes == [f"{tmp_path}/wood.gpkg: drawn at 10 m in WGS 84 / UTM zone 33N"]
+    assert notes == [f"{tmp_path}/wood.gpkg: rasterized at 10 m in WGS 84 / UTM zone 33N"]
     drawn = np.full((60, 70), 30, np.uint8)
     drawn[10:25, 10:30] = 50
     place = Affine(10, 0, 500_000, 0, -10, 5_500_000)
@@ -137,4 +137,4 @@ def test_a_vector_map_becomes_the_image_of_the_map_it_draws(run, tmp_path):
     again = generate(run, wood(tmp_path), "-o", tmp_path / "sat.tif", "--rules", tmp_path / "rules.toml")
     assert "nothing to do" in again.stdout  # the file was written anew, with the same in it
     told = refused(run, 1, wood(tmp_path), "-o", tmp_path / "b.tif", "--rules", "osm")
-    assert "the run has none of these classes but 10 class10" in told
+    assert "none of which is a class of the run, which has 10 class10" in told

@@ -221,7 +221,7 @@ def test_an_image_that_was_cut_short_is_called_so_and_overwrite_makes_it_anew(ru
     assert image.read_bytes() == whole
     # What was overwritten within is noticed where it is read.
     image.write_bytes(whole[:-3000] + bytes(3000))
-    with pytest.raises(RasterError, match="cannot be read, the file is damaged .* with --overwrite"):
+    with pytest.raises(RasterError, match="the file is damaged .* with --overwrite"):
         generate(map_, image, run.folder, preview=tmp_path / "look.png")
     values = read(map_)
     values[:, :9, :9] = 50

@@ -6,7 +6,7 @@ from makers import make_indices, make_picture, write_raster
 from mapped import PALETTE, opened
 
 from sattrans.errors import ClassesError, OptionError
-from sattrans.maps.class_mapping import parse_classes
+from sattrans.maps.class_mapping import parse_class_mapping
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def test_values_that_are_not_told_keep_their_meaning(tmp_path):
 
 
 def test_what_lacks_a_class_is_refused_with_the_option_that_helps(corine):
-    with pytest.raises(ClassesError, match=r"values 111, 112.* or say which class each value is, such as --map 111=0"):
+    with pytest.raises(ClassesError, match=r"values 111, 112.* or give the class of each value, such as --map 111=0"):
         opened(corine)
-    with pytest.raises(ClassesError, match=r"values 115 that are .*--map 115=0"):
+    with pytest.raises(ClassesError, match=r"value 115, which is not .*--map 115=0"):
         opened(corine, classes={k: v for k, v in ALL.items() if k != "115"})
 
 
@@ -53,12 +53,12 @@ def test_a_value_that_is_declared_nodata_may_be_told_a_class(tmp_path):
     path = write_raster(tmp_path / "map.tif", np.array([[0, 255, 1]], np.uint8), nodata=255)
     assert opened(path)[0].tolist() == [[0, 255, 1]]
     pixels, map_ = opened(path, classes={"255": "water"})
-    assert pixels.tolist() == [[0, 3, 1]] and not map_.partial
+    assert pixels.tolist() == [[0, 3, 1]] and not map_.has_nodata
 
 
 def test_colours_have_no_values_to_tell(tmp_path):
     path = write_raster(tmp_path / "map.tif", PALETTE.to_rgb(make_indices(60, 80, 5)))
-    with pytest.raises(ClassesError, match="holds colours: --map"):
+    with pytest.raises(ClassesError, match="contains colours, but --map"):
         opened(path, classes={"5": "2"})
     picture = write_raster(tmp_path / "picture.tif", make_picture(make_indices(60, 80, 5)))
     with pytest.raises(OptionError, match="trained on maps that are pictures"):
@@ -68,12 +68,12 @@ def test_colours_have_no_values_to_tell(tmp_path):
 @pytest.mark.parametrize(
     ("told", "why"),
     [
-        ({"256": "2"}, "--map 256=2: 256 is no value of a map"),
-        ({"-1": "2"}, "--map -1=2: -1 is no value of a map"),
-        ({"forest": "2"}, "--map forest=2: forest is no value of a map"),
+        ({"256": "2"}, "--map 256=2: a map has values 0 to 255, got 256"),
+        ({"-1": "2"}, "--map -1=2: a map has values 0 to 255, got -1"),
+        ({"forest": "2"}, "--map forest=2: a map has values 0 to 255, got forest"),
         ({"5": "9"}, "--map 5=9: the run has no class '9', it has 0 background, 1 building"),
         ({"5": "forest"}, "--map 5=forest: the run has no class 'forest'"),
-        ({"5": "1", "05": "2"}, "5 is told twice, as building and 2"),
+        ({"5": "1", "05": "2"}, "--map maps 5 twice, to building and to 2"),
     ],
 )
 def test_what_cannot_be_told_is_refused_in_a_line(corine, told, why):
@@ -85,22 +85,27 @@ def test_what_cannot_be_told_is_refused_in_a_line(corine, told, why):
 def test_pairs_and_files_are_read_together(tmp_path):
     file = tmp_path / "classes.toml"
     file.write_text('5 = 2\n6 = "woodland"\n"7" = "inland water"\n')
-    assert parse_classes(["1=building", str(file)]) == {"1": "building", "5": "2", "6": "woodland", "7": "inland water"}
-    assert parse_classes(["5=2", str(file)])["5"] == "2"
-    assert parse_classes([]) == {}
+    assert parse_class_mapping(["1=building", str(file)]) == {
+        "1": "building",
+        "5": "2",
+        "6": "woodland",
+        "7": "inland water",
+    }
+    assert parse_class_mapping(["5=2", str(file)])["5"] == "2"
+    assert parse_class_mapping([]) == {}
 
 
 @pytest.mark.parametrize(
     ("texts", "why"),
     [
-        (["5=2", "5=3"], "5 is told twice, as 2 and as 3"),
-        (["5=3", "FILE"], "5 is told twice, as 3 and as 2"),
-        (["=3"], "write a value of the map and a class of the run"),
-        (["5="], "write a value of the map and a class of the run"),
-        (["5"], "no such file; for one value write it with a class, such as 5=2"),
-        (["BAD"], "is no TOML"),
-        (["TABLE"], "is no class; write lines such as 5 = 2"),
-        (["FOLDER"], "cannot be read"),
+        (["5=2", "5=3"], "--map maps 5 twice, to 2 and to 3"),
+        (["5=3", "FILE"], "--map maps 5 twice, to 3 and to 2"),
+        (["=3"], "give a value of the map and a class of the run"),
+        (["5="], "give a value of the map and a class of the run"),
+        (["5"], "no such file; for a single value, give its class, such as 5=2"),
+        (["BAD"], "is not valid TOML"),
+        (["TABLE"], "is not a class; write lines such as 5 = 2"),
+        (["FOLDER"], "cannot read --map"),
     ],
 )
 def test_pairs_that_are_none_are_refused(tmp_path, texts, why):
@@ -110,5 +115,5 @@ def test_pairs_that_are_none_are_refused(tmp_path, texts, why):
     names["TABLE"].write_text("5 = 2.5\n")
     names["FOLDER"].mkdir()
     with pytest.raises(OptionError, match=why) as refused:
-        parse_classes([str(names.get(text, text)) for text in texts])
+        parse_class_mapping([str(names.get(text, text)) for text in texts])
     assert "\n" not in str(refused.value)

@@ -53,7 +53,7 @@ def test_bounds_on_edges_of_pixels_cut_exactly_these(path, indices):
     pixels, map_ = opened(path, bounds=bounds(13, 7, 50, 91))
     assert np.array_equal(pixels, indices[7:91, 13:50])
     assert map_.georeference.affine.almost_equals(HERE @ Affine.translation(13, 7))
-    assert not map_.partial
+    assert not map_.has_nodata
 
 
 def test_bounds_leave_the_pixels_that_lie_wholly_inside(path, indices):
@@ -82,7 +82,7 @@ def test_bounds_of_a_rotated_map_stand_upright_and_are_transparent_around(tmp_pa
     rows, cols = np.mgrid[: map_.height, : map_.width]
     xs, ys = map_.georeference.affine @ (cols + 0.5, rows + 0.5)
     inside = (np.abs(xs - x) < 8) & (np.abs(ys - y) < 5)
-    assert map_.partial and np.array_equal(map_.valid, inside)
+    assert map_.has_nodata and np.array_equal(map_.valid, inside)
     assert (pixels[~inside] == UNKNOWN).all() and inside[:3].any() and inside[:, -3:].any()
 
 
@@ -90,7 +90,7 @@ def test_outside_of_a_polygon_there_is_nothing(tmp_path, path, indices):
     shape = shapely.Point(80, 60).buffer(40).difference(shapely.box(70, 50, 90, 70))
     pixels, map_ = opened(path, aoi=aoi(tmp_path, shape))
     assert map_.georeference.affine.almost_equals(HERE @ Affine.translation(40, 20), 1e-3)
-    assert map_.partial
+    assert map_.has_nodata
     whole_map = np.full_like(indices, UNKNOWN)
     whole_map[20 : 20 + map_.height, 40 : 40 + map_.width] = pixels
     rows, cols = np.mgrid[:HEIGHT, :WIDTH] + 0.5
@@ -105,10 +105,10 @@ def test_outside_of_a_polygon_there_is_nothing(tmp_path, path, indices):
 def test_bounds_and_a_polygon_both_hold(tmp_path, path, indices):
     pixels, _ = opened(path, aoi=aoi(tmp_path, shapely.box(20, 10, 60, 50)), bounds=bounds(40, 30, 100, 100))
     assert np.array_equal(pixels, indices[30:50, 40:60])
-    with pytest.raises(UsageError, match=r"not a whole pixel|share nothing|misses"):
+    with pytest.raises(UsageError, match=r"a complete pixel|in common|is outside"):
         opened(path, aoi=aoi(tmp_path, shapely.box(20, 10, 30, 20)), bounds=bounds(40, 30, 100, 100))
     two = shapely.union_all([shapely.box(0, 0, 10, 10), shapely.box(90, 90, 99, 99)])
-    with pytest.raises(UsageError, match="share nothing"):
+    with pytest.raises(UsageError, match="in common"):
         opened(path, aoi=aoi(tmp_path, two), bounds=bounds(40, 30, 60, 50))
 
 
@@ -131,7 +131,7 @@ def test_only_what_is_asked_for_has_to_be_right(tmp_path, indices):
     indices[:10, :10] = 77
     path = write_raster(tmp_path / "map.tif", indices)
     for run in (None, (1.0, 1.0)):
-        with pytest.raises(ClassesError, match="values 77"):
+        with pytest.raises(ClassesError, match="value 77"):
             opened(path, run)
         opened(path, run, bounds=bounds(20, 20, 100, 100))
 
@@ -151,35 +151,35 @@ def test_windows_of_a_cut_map_are_parts_of_the_whole(tmp_path, path):
 
 def test_an_area_that_misses_the_map_is_said_in_a_line(tmp_path, path):
     far = aoi(tmp_path, shapely.box(5000, 5000, 6000, 6000))
-    lies = r"misses .*map\.tif, which lies in"
+    lies = r"is outside .*map\.tif, which covers"
     degrees = r"19\.\d+,53\.\d+,19\.\d+,53\.\d+ \(longitude and latitude\)"
     with pytest.raises(UsageError, match=rf"--aoi .*area\.geojson {lies} {degrees}$"):
         opened(path, aoi=far)
     with pytest.raises(UsageError, match=rf"--bounds 0,0,1,1 {lies} 500000,599970,500040,600000$"):
         opened(path, bounds="0,0,1,1")
-    with pytest.raises(UsageError, match="holds not a whole pixel"):
+    with pytest.raises(UsageError, match="does not contain a complete pixel"):
         opened(path, bounds=bounds(10.2, 10.2, 10.8, 10.8))
 
 
 def test_how_much_lies_beyond_the_map_is_said(tmp_path, path):
     def told(**options):
         _, map_ = opened(path, **options)
-        return [notice for notice in map_.notices if "lies beyond" in notice]
+        return [notice for notice in map_.notices if "is outside" in notice]
 
     (note,) = told(bounds=bounds(-40, 0, 40, HEIGHT))
-    assert note.startswith("50.0% of --bounds ") and note.endswith("500000,599970,500040,600000: it is left out")
+    assert note.startswith("50.0% of --bounds ") and note.endswith("500000,599970,500040,600000, and is left out")
     (note,) = told(aoi=aoi(tmp_path, shapely.box(WIDTH - 10, 0, WIDTH + 30, 100)))
-    assert note.startswith("75.0% of --aoi ") and note.endswith("(longitude and latitude): it is left out")
+    assert note.startswith("75.0% of --aoi ") and note.endswith("(longitude and latitude), and is left out")
     assert not told(bounds=bounds(0, 0, WIDTH, HEIGHT))
     assert not told(aoi=aoi(tmp_path, shapely.box(0, 0, WIDTH, HEIGHT)))
 
 
 def test_bounds_that_are_none_and_a_map_that_lies_nowhere(tmp_path, path, indices):
-    with pytest.raises(UsageError, match="--bounds 1,2,3: four numbers"):
+    with pytest.raises(UsageError, match="--bounds 1,2,3: give four numbers"):
         opened(path, bounds="1,2,3")
     bare = write_raster(tmp_path / "bare.tif", indices, None, None)
     for options in ({"bounds": "0,0,5,5"}, {"aoi": aoi(tmp_path, shapely.box(0, 0, 5, 5))}):
-        with pytest.raises(UsageError, match=r"cannot be laid over .*bare\.tif, which has no georeference"):
+        with pytest.raises(UsageError, match=r"cannot compare .* with .*bare\.tif, which has no georeference"):
             opened(bare, **options)
 
 

@@ -11,7 +11,7 @@ from sattrans.errors import OptionError
 from sattrans.maps.open import open_map
 from sattrans.maps.options import MapOptions
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.gsd import ground_pixel
+from sattrans.raster.gsd import measure_gsd
 from sattrans.raster.window import Window
 
 QUARTER = (0.25, 0.25)
@@ -26,7 +26,7 @@ def test_a_finer_map_takes_the_commonest_class_and_stays_in_its_place(tmp_path):
     pixels, map_ = opened(path, (1.0, 1.0))
     assert (pixels == coarse).mean() > 0.99
     assert map_.georeference == Georeference.of(CRS.from_user_input(POLAND), HERE @ Affine.scale(4))
-    assert not map_.partial
+    assert not map_.has_nodata
     (notice,) = map_.notices
     assert "pixels of 0.25 m, the run was trained at 1 m: resampled to 60 wide × 40 high" in notice
     assert map_.identity["res"] == 1.0
@@ -37,7 +37,7 @@ def test_a_coarser_map_takes_the_nearest_class(tmp_path):
     path = write_raster(tmp_path / "map.tif", indices)
     pixels, map_ = opened(path, (0.05, 0.05))
     assert np.array_equal(pixels, indices.repeat(5, 0).repeat(5, 1))
-    assert (map_.height, map_.width, map_.partial) == (150, 250, False)
+    assert (map_.height, map_.width, map_.has_nodata) == (150, 250, False)
 
 
 @pytest.mark.parametrize("run", [QUARTER, (0.2, 0.5), (0.245, 0.245), None])
@@ -67,17 +67,19 @@ def test_res_overrides_the_run_and_native_keeps_pixels(tmp_path):
 @pytest.mark.parametrize("res", ["0", "-1", "nan", "inf", "fine", ""])
 def test_a_resolution_that_is_none_is_refused(tmp_path, res):
     path = write_raster(tmp_path / "map.tif", make_indices(40, 60, 5))
-    with pytest.raises(OptionError, match=f"--res {res}: a resolution in metres above 0 is needed, or native"):
+    with pytest.raises(OptionError, match=f"--res {res}: give a resolution in metres above 0, or native"):
         opened(path, None, res=res)
 
 
 def test_a_resolution_a_hundred_times_off_is_refused_in_a_line_and_native_takes_it(tmp_path):
     path = write_raster(tmp_path / "map.tif", make_indices(40, 60, 5))
     for run in ((25.0, 25.0), (0.0025, 0.0025)):
-        with pytest.raises(OptionError, match=r"map\.tif has pixels of 0\.25 m, the run .* 100 times apart.*native"):
+        with pytest.raises(
+            OptionError, match=r"map\.tif has pixels of 0\.25 m, the run .* by a factor of 100; .*native"
+        ):
             opened(path, run)
         assert opened(path, run, res="native")[0].shape == (40, 60)
-    with pytest.raises(OptionError, match="--res 25, 100 times apart"):
+    with pytest.raises(OptionError, match="--res 25, which differ by a factor of 100"):
         opened(path, QUARTER, res="25")
 
 
@@ -86,12 +88,12 @@ def test_a_map_that_does_not_tell_its_resolution(tmp_path):
     bare = write_raster(tmp_path / "bare.tif", indices, None, None)
     pixels, map_ = opened(bare, (1.0, 1.0))
     assert np.array_equal(pixels, indices)
-    assert map_.notices == [f"{bare} has no georeference: the image has none either"]
+    assert map_.notices == [f"{bare} has no georeference, so the image has none"]
     local = write_raster(tmp_path / "local.tif", indices, None)
     (notice,) = opened(local, (1.0, 1.0))[1].notices
-    assert notice == f"{local} does not tell its ground resolution: taken pixel by pixel"
+    assert notice == f"the ground resolution of {local} is unknown, so it is not resampled"
     assert opened(local, None)[1].notices == []
-    with pytest.raises(OptionError, match=r"--res 2: .*bare\.tif does not tell its ground resolution"):
+    with pytest.raises(OptionError, match=r"--res 2: the ground resolution of .*bare\.tif is unknown"):
         opened(bare, None, res="2")
 
 
@@ -100,7 +102,7 @@ def test_a_map_that_does_not_tell_its_resolution(tmp_path):
 def test_the_smallest_maps_keep_at_least_a_pixel(tmp_path, height, width, run):
     pixels, map_ = opened(write_raster(tmp_path / "map.tif", np.full((height, width), 3, np.uint8)), run)
     assert (pixels == 3).all() and pixels.size >= 1
-    assert not map_.partial
+    assert not map_.has_nodata
 
 
 def test_nodata_and_a_class_of_its_value_are_told_apart_when_resampled(tmp_path):
@@ -109,11 +111,11 @@ def test_nodata_and_a_class_of_its_value_are_told_apart_when_resampled(tmp_path)
     holes[:40, :40] = 255
     path = write_raster(tmp_path / "map.tif", holes, nodata=255)
     pixels, map_ = opened(path, (1.0, 1.0))
-    assert map_.partial and (pixels[:10, :10] == 255).all()
+    assert map_.has_nodata and (pixels[:10, :10] == 255).all()
     assert np.array_equal(pixels[10:], indices[2::4, 2::4][10:])
     as_class = write_raster(tmp_path / "class.tif", indices, nodata=0)  # 0 is the run's background
     pixels, map_ = opened(as_class, (1.0, 1.0))
-    assert not map_.partial and np.array_equal(pixels, indices[2::4, 2::4])
+    assert not map_.has_nodata and np.array_equal(pixels, indices[2::4, 2::4])
 
 
 @pytest.mark.parametrize("coding", ["table", "colors"])
@@ -133,7 +135,7 @@ def test_pictures_are_averaged_on_the_way_down_and_interpolated_on_the_way_up(tm
     half, map_ = opened(path, (0.5, 0.5), palette=None)
     means = picture.reshape(3, 40, 2, 60, 2).mean(axis=(2, 4))
     assert np.abs(half - means).max() <= 1
-    assert not map_.partial
+    assert not map_.has_nodata
     double, _ = opened(path, (0.125, 0.125), palette=None)
     assert double.shape == (3, 160, 240)
     assert np.abs(double[:, ::2, ::2].astype(int) - picture).mean() < 5
@@ -144,7 +146,7 @@ def test_a_map_in_degrees_gets_pixels_that_are_square_on_the_ground(tmp_path):
     path = write_raster(tmp_path / "map.tif", make_indices(200, 200, 5), crs, there)
     _, map_ = opened(path, (1.1141, 1.1141))
     assert (map_.height, map_.width) == (200, 100)
-    assert ground_pixel(map_.georeference, map_.height, map_.width) == pytest.approx((1.1141, 1.1141), rel=1e-3)
+    assert measure_gsd(map_.georeference, map_.height, map_.width) == pytest.approx((1.1141, 1.1141), rel=1e-3)
 
 
 def test_a_rotated_map_stays_rotated(tmp_path):

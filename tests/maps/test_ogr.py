@@ -37,16 +37,16 @@ def refused(error, path, run=HALF_METRE, palette=PALETTE, **options):
 
 
 def test_a_vector_map_needs_rules_and_a_run_of_classes(tmp_path, map_):
-    assert "--rules says which feature makes which class" in refused(OptionError, map_)
-    assert "the run was trained on pictures" in refused(OptionError, map_, palette=None, rules="osm")
+    assert "needs --rules, which give each feature a class" in refused(OptionError, map_)
+    assert "the run needs pictures" in refused(OptionError, map_, palette=None, rules="osm")
     raster = write_raster(tmp_path / "map.tif", make_indices(20, 20, 5))
-    assert "map.tif is no vector map, it needs no rules" in refused(OptionError, raster, rules="osm")
+    assert "map.tif is a raster" in refused(OptionError, raster, rules="osm")
 
 
 def test_a_vector_map_needs_metres(tmp_path, map_):
     file = rules(tmp_path)
-    assert "a vector map has no pixels, give metres" in refused(OptionError, map_, rules=file, res="native")
-    assert "--res is needed for a vector map" in refused(OptionError, map_, None, rules=file)
+    assert "a vector map has no pixels; give metres" in refused(OptionError, map_, rules=file, res="native")
+    assert "a vector map needs --res" in refused(OptionError, map_, None, rules=file)
     assert opened(map_, None, rules=file, res="1")[0].shape == (10, 20)
 
 
@@ -54,7 +54,7 @@ def test_a_map_of_two_million_pixels_is_refused_and_bounds_make_it_possible(tmp_
     path = write_layer(tmp_path / "map.gpkg", [box(0, 0, 5, 5), box(499_995, 0, 5, 5)], kind=["house"] * 2)
     file = rules(tmp_path)
     told = refused(OptionError, path, (0.25, 0.25), rules=file)
-    assert "would be 2000000 wide × 20 high at 0.25 m" in told and "--bounds, or take a coarser --res" in told
+    assert "would be 2000000 wide × 20 high at 0.25 m" in told and "--bounds, or use a coarser --res" in told
     (left, top), (right, bottom) = at(0, 0), at(10, 5)
     pixels, _ = opened(path, (0.25, 0.25), rules=file, bounds=f"{left},{bottom},{right},{top}")
     assert pixels.shape == (20, 40) and (pixels[:, :20] == 1).all()
@@ -65,22 +65,22 @@ def test_a_layer_or_attribute_that_is_not_there_is_named_with_what_is(tmp_path, 
     assert "rule 2 (road): " in (told := refused(OptionError, map_, rules=rules(tmp_path, HOUSES + text)))
     assert "has no layer roads, it has map" in told
     told = refused(OptionError, map_, rules=rules(tmp_path, HOUSES.replace("kind", "sort")))
-    assert "has no attribute sort; there is map (kind)" in told
+    assert "has no attribute sort, it has map (kind)" in told
     optional = 'background = "background"\noptional = true\n'
     assert opened(map_, HALF_METRE, rules=rules(tmp_path, HOUSES + text, optional))[0].any()
     told = refused(OptionError, map_, rules="osm")
-    assert "no rule fits" in told and "map (kind)" in told
+    assert "no rule applies" in told and "map (kind)" in told
 
 
 def test_an_empty_result_is_no_map(tmp_path, map_):
     told = refused(ClassesError, map_, rules=rules(tmp_path, HOUSES.replace("house", "castle")))
-    assert "rules.toml mean no feature of it (layers map)" in told
+    assert "rules.toml select no feature (layers map)" in told
     empty = write_layer(tmp_path / "empty.gpkg", [], geometry_type="Polygon", kind=[])
-    assert "holds no feature with a geometry" in refused(RasterError, empty, rules=rules(tmp_path))
+    assert "has no feature with a geometry" in refused(RasterError, empty, rules=rules(tmp_path))
     # Within bounds, too: a corner that holds nothing that a rule means.
     two = write_layer(tmp_path / "two.gpkg", [box(0, 0, 5, 5), box(50, 0, 5, 5)], kind=["house", "field"])
     (left, top), (right, bottom) = at(40, 0), at(60, 5)
-    assert "mean no feature" in refused(
+    assert "select no feature" in refused(
         ClassesError, two, rules=rules(tmp_path), bounds=f"{left},{bottom},{right},{top}"
     )
 
@@ -92,12 +92,12 @@ def test_features_without_geometry_are_left_out_and_counted(tmp_path):
     assert (pixels == 1).all()
     assert f"{path}: 1 feature without geometry left out" in told.notices
     bare = write_layer(tmp_path / "bare.gpkg", [None, None], kind=["house", "house"])
-    assert "holds no feature with a geometry" in refused(RasterError, bare, rules=rules(tmp_path))
+    assert "has no feature with a geometry" in refused(RasterError, bare, rules=rules(tmp_path))
     table = write_layer(tmp_path / "table.gpkg", [None], kind=["house"])
     with closing(sqlite3.connect(table)) as database, database:
         database.execute("UPDATE gpkg_contents SET data_type = 'attributes'")
         database.execute("DELETE FROM gpkg_geometry_columns")
-    assert "there is nothing to draw" in refused(RasterError, table, rules=rules(tmp_path))
+    assert "there is nothing to rasterize" in refused(RasterError, table, rules=rules(tmp_path))
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "geojson", "shp"])
@@ -109,7 +109,7 @@ def test_invalid_geometry_is_mended_and_counted(tmp_path, suffix):
     )
     pixels, told = opened(path, HALF_METRE, rules=rules(tmp_path))
     if suffix != "shp":  # that driver mends it
-        assert f"{path}: 1 feature with invalid geometry mended" in told.notices
+        assert f"{path}: 1 feature with invalid geometry repaired" in told.notices
     assert (pixels == 1).mean() * pixels.size * 0.25 == pytest.approx(200 + 25, rel=0.06)
     assert pixels[20, 4] == pixels[20, 36] == 1 and pixels[2, 20] == 0
 
@@ -123,7 +123,7 @@ def test_a_file_without_a_crs_is_refused(tmp_path):
         geometry_type="Polygon",
         kind=["house"],
     )
-    assert "map.shp has no CRS: give it one" in refused(RasterError, path, rules=rules(tmp_path))
+    assert "map.shp has no CRS; add one" in refused(RasterError, path, rules=rules(tmp_path))
 
 
 @pytest.mark.parametrize("coordinate", [np.inf, 1e300])
@@ -155,7 +155,7 @@ def test_what_only_looks_like_a_map_is_not_opened_by_another_driver(tmp_path):
     """A virtual data source may point anywhere; one in a text that is no GeoJSON is not followed."""
     path = tmp_path / "map.gpkg"
     path.write_text("<OGRVRTDataSource><OGRVRTLayer name='a'><SrcDataSource>/etc/passwd</SrcDataSource></OGRVRTLayer>")
-    assert "is no GeoTIFF, PNG, JPEG or JPEG 2000" in refused(RasterError, path, rules=rules(tmp_path))
+    assert "is not a GeoTIFF, PNG, JPEG or JPEG 2000" in refused(RasterError, path, rules=rules(tmp_path))
 
 
 def test_without_pyogrio_the_line_says_how_to_get_it(tmp_path, map_, monkeypatch):
@@ -172,7 +172,7 @@ def test_a_run_that_has_none_of_the_classes_is_refused(tmp_path):
     path = write_tags(tmp_path / "town.geojson", make_town())
     other = Palette((LandClass(3, "crops", (0, 0, 0)), LandClass(8, "ice", (1, 1, 1))))
     told = refused(ClassesError, path, palette=other, rules="osm")
-    assert "paint building, road, water, woodland, and the run has none of these classes but 3 crops, 8 ice" in told
+    assert "draw building, road, water, woodland, none of which is a class of the run, which has 3 crops, 8 ice" in told
     assert "--map building=8" in told
     told = refused(OptionError, path, palette=other, rules="osm", classes={"forest": "ice"})
     assert "--map forest=ice: the rules have no class 'forest'" in told
@@ -184,21 +184,21 @@ def test_a_run_that_has_none_of_the_classes_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "holds no rule"),
-        ("rule = 5", "holds no rule"),
-        ("[[rule]]\nlayer = 'a'", r"rule 1: class = .* is needed"),
-        ("[[rule]]\nclass = 'a'\n[[rule]]\nclass = 1", r"rule 2: class = .* is needed"),
-        ("[[rule]]\nclass = 'a'\nwith = 3", "rule 1: there is no 'with'; did you mean 'width'"),
-        ("[[rule]]\nclass = 'a'\nwidth = 0", "rule 1: width = 0 is no width"),
-        ("[[rule]]\nclass = 'a'\nwidth = inf", "rule 1: width = inf is no width"),
-        ("[[rule]]\nclass = 'a'\nwidth = true", "rule 1: width = True is no width"),
-        ("[[rule]]\nclass = 'a'\nwhere = 'b'", "rule 1: where is a table"),
-        ("[[rule]]\nclass = 'a'\nwhere = { b = false }", "rule 1: b = False is no test"),
-        ("[[rule]]\nclass = 'a'\nwhere = { b = [] }", "rule 1: b = .* is no test"),
-        ("[[rule]]\nclass = 'a'\nwhere = { b = ['c', true] }", "rule 1: b = .* is no test"),
-        ("[[rules]]\nclass = 'a'", "there is no 'rules'; did you mean 'rule'"),
-        ("optional = 1\n[[rule]]\nclass = 'a'", "optional be true or false"),
-        ("[[rule]\n", "is no TOML"),
+        ("", "contains no rule"),
+        ("rule = 5", "contains no rule"),
+        ("[[rule]]\nlayer = 'a'", r"rule 1: class = .* is missing"),
+        ("[[rule]]\nclass = 'a'\n[[rule]]\nclass = 1", r"rule 2: class = .* is missing"),
+        ("[[rule]]\nclass = 'a'\nwith = 3", "rule 1: unknown key 'with'; did you mean 'width'"),
+        ("[[rule]]\nclass = 'a'\nwidth = 0", "rule 1: width must be in metres above 0, got 0"),
+        ("[[rule]]\nclass = 'a'\nwidth = inf", "rule 1: width must be in metres above 0, got inf"),
+        ("[[rule]]\nclass = 'a'\nwidth = true", "rule 1: width must be in metres above 0, got True"),
+        ("[[rule]]\nclass = 'a'\nwhere = 'b'", "rule 1: where must be a table"),
+        ("[[rule]]\nclass = 'a'\nwhere = { b = false }", "rule 1: b = False is not a test"),
+        ("[[rule]]\nclass = 'a'\nwhere = { b = [] }", "rule 1: b = .* is not a test"),
+        ("[[rule]]\nclass = 'a'\nwhere = { b = ['c', true] }", "rule 1: b = .* is not a test"),
+        ("[[rules]]\nclass = 'a'", "unknown key 'rules'; did you mean 'rule'"),
+        ("optional = 1\n[[rule]]\nclass = 'a'", "optional must be true or false"),
+        ("[[rule]\n", "is not valid TOML"),
     ],
 )
 def test_rule_files_that_are_not_right(tmp_path, text, why):
@@ -209,11 +209,11 @@ def test_rule_files_that_are_not_right(tmp_path, text, why):
 
 
 def test_rules_that_are_not_there_or_name_no_background(tmp_path):
-    with pytest.raises(OptionError, match=r"no such file, nor one of the rules that come along \(osm\)"):
+    with pytest.raises(OptionError, match=r"no such file, nor built-in rules \(osm\)"):
         read_rules("oms")
-    with pytest.raises(OptionError, match="cannot be read"):
+    with pytest.raises(OptionError, match="cannot read --rules"):
         read_rules(tmp_path)
-    with pytest.raises(OptionError, match="has to name a class"):
+    with pytest.raises(OptionError, match="must name a class"):
         read_rules(rules(tmp_path, head=""))
 
 
@@ -224,13 +224,13 @@ def test_the_rules_that_come_along_fit_every_form(tmp_path, name):
     assert made.classes == ("background", "woodland", "water", "road", "building") and made.optional
     town = write_geofabrik(tmp_path / "town", make_town())
     tags = write_tags(tmp_path / "town.geojson", make_town())
-    from sattrans.maps.features import fit
+    from sattrans.maps.features import match_layers
     from sattrans.maps.ogr import layers_of
 
     fits = {
         place
         for path, files in ((town, sorted(town.glob("*.shp"))), (tags, [tags]))
-        for source in fit(made, layers_of(files), str(path))
+        for source in match_layers(made, layers_of(files), str(path))
         for place in source.rules
     }
     assert fits == set(range(len(made.rules)))

@@ -61,8 +61,8 @@ def test_rules_paint_in_their_order_where_things_lie(tmp_path, map_, metres):
     pixels, told = opened(map_, (metres, metres), rules=rules(tmp_path, KINDS))
     assert np.array_equal(pixels, expected(metres))
     assert told.georeference.transform == (metres, 0, 500_000, 0, -metres, 5_500_000)
-    assert not told.partial
-    assert told.notices == [f"{map_}: drawn at {metres:g} m in WGS 84 / UTM zone 33N"]
+    assert not told.has_nodata
+    assert told.notices == [f"{map_}: rasterized at {metres:g} m in WGS 84 / UTM zone 33N"]
 
 
 def test_the_other_order_paints_the_house_under_the_road(tmp_path, map_):
@@ -194,11 +194,11 @@ def test_bounds_and_polygons_cut_what_is_drawn(tmp_path, map_):
     (left, top), (right, bottom) = at(10, 5), at(30, 18)
     file = rules(tmp_path, KINDS)
     pixels, told = opened(map_, HALF_METRE, rules=file, bounds=f"{left},{bottom},{right},{top}")
-    assert np.array_equal(pixels, expected()[10:36, 20:60]) and not told.partial
+    assert np.array_equal(pixels, expected()[10:36, 20:60]) and not told.has_nodata
     area = tmp_path / "area.geojson"
     area.write_text(shapely.to_geojson(in_degrees(shapely.segmentize(box(10, 5, 20, 13), 1))))
     cut, told = opened(map_, HALF_METRE, rules=file, aoi=area)
-    assert told.partial and np.array_equal(cut[told.valid], pixels.ravel())
+    assert told.has_nodata and np.array_equal(cut[told.valid], pixels.ravel())
 
 
 def test_bounds_of_a_map_in_degrees_are_degrees_and_leave_no_transparent_wedge(tmp_path):
@@ -206,7 +206,7 @@ def test_bounds_of_a_map_in_degrees_are_degrees_and_leave_no_transparent_wedge(t
     west, south, east, north = in_degrees(box(20, 20, 60, 40)).bounds
     pixels, told = opened(path, HALF_METRE, rules="osm", bounds=f"{west},{south},{east},{north}")
     all_of_it, _ = opened(path, HALF_METRE, rules="osm")
-    assert not told.partial and np.array_equal(pixels, all_of_it[40:120, 40:160])
+    assert not told.has_nodata and np.array_equal(pixels, all_of_it[40:120, 40:160])
 
 
 def test_the_zone_is_that_of_what_is_asked_for(tmp_path):
@@ -215,7 +215,7 @@ def test_the_zone_is_that_of_what_is_asked_for(tmp_path):
     file = rules(tmp_path, KINDS)
     for x, zone in ((12.0, 33), (23.0, 34)):
         pixels, told = opened(path, HALF_METRE, rules=file, bounds=f"{x},50,{x + 0.001},50.001")
-        assert told.notices == [f"{path}: drawn at 0.5 m in WGS 84 / UTM zone {zone}N"]
+        assert told.notices == [f"{path}: rasterized at 0.5 m in WGS 84 / UTM zone {zone}N"]
         assert (pixels == BUILDING).mean() > 0.9
 
 
@@ -234,10 +234,12 @@ def test_a_run_without_the_background_gets_a_transparent_one(tmp_path):
     path = write_tags(tmp_path / "town.geojson", make_town())
     other = Palette((LandClass(7, "land", (0, 0, 0)), LandClass(9, "building", (1, 1, 1))))
     pixels, told = opened(path, HALF_METRE, other, rules="osm")
-    assert told.partial and set(np.unique(pixels)) == {1, UNKNOWN}
-    assert any("what no rule means is transparent; --map background=7 takes a class for it" in n for n in told.notices)
+    assert told.has_nodata and set(np.unique(pixels)) == {1, UNKNOWN}
+    assert any(
+        "pixels without a feature are transparent; --map background=7 gives them a class" in n for n in told.notices
+    )
     pixels, told = opened(path, HALF_METRE, other, rules="osm", classes={"background": "land"})
-    assert not told.partial and set(np.unique(pixels)) == {0, 1}
+    assert not told.has_nodata and set(np.unique(pixels)) == {0, 1}
 
 
 def test_large_files_are_read_by_box(tmp_path, monkeypatch):

@@ -156,7 +156,7 @@ def test_bounds_cut_the_mosaic_and_may_reach_beyond_it(tmp_path):
     [
         ("0,0,1,1", "contains no tile; the tiles extend over 300000,4097000,304000,4100000"),
         ("1,2,3", "four numbers"),
-        ("300000,4100000,304000,4097000", "left below right and bottom below top"),
+        ("300000,4100000,304000,4097000", "left must be below right and bottom below top"),
         (
             "300000,4097000,99999999,4100000",
             "spans 9970000 wide × 300 high: give coordinates in the unit",
@@ -230,12 +230,12 @@ def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatc
         def left(_, free=free):
             return free
 
-        monkeypatch.setattr(estimate, "room_left", left)
-        monkeypatch.setattr(disk_space, "room_left", left)
+        monkeypatch.setattr(estimate, "disk_space_left", left)
+        monkeypatch.setattr(disk_space, "disk_space_left", left)
         if fits:
             assert mosaic(folder, tmp_path / "m.tif").made
             continue
-        with pytest.raises(RasterError, match="needs about .* while it is written, and its disk has .*: make room"):
+        with pytest.raises(RasterError, match="needs about .* while it is written, but its disk has .*; free"):
             mosaic(folder, tmp_path / "m.tif")
         assert [path.name for path in tmp_path.iterdir()] == ["t"]
 

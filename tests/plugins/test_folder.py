@@ -65,7 +65,7 @@ def test_the_values_of_all_masks_count(tmp_path):
 def test_a_value_that_classes_toml_lacks_is_refused_when_tiling(tmp_path):
     root = make_folder(tmp_path / "d", values=(10, 30))
     write_classes(root, '[water]\nvalue = 10\ncolor = "#00c5ff"\n')
-    with pytest.raises(ClassesError, match=r"masks/place0\.tif holds values 30"):
+    with pytest.raises(ClassesError, match=r"masks/place0\.tif contains value 30"):
         tile(root, tmp_path / "t", options=TileOptions(size=64))
 
 
@@ -77,17 +77,17 @@ def test_masks_in_colours_are_taken_with_classes_toml_and_refused_without(tmp_pa
     tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
     assert set().union(*(t.shares for t in tileset.tiles)) == {"class10", "class30", "class50"}
     (root / "classes.toml").unlink()
-    with pytest.raises(ClassesError, match=r"masks/place0\.tif holds colours.*classes\.toml"):
+    with pytest.raises(ClassesError, match=r"masks/place0\.tif contains colours.*classes\.toml"):
         _ = Folder(root).palette
 
 
 def test_a_mask_of_large_or_fractional_values_is_refused_by_name(tmp_path):
     root = make_folder(tmp_path, scenes=1)
     write_raster(root / "masks" / "place0.tif", np.full((256, 256), 300, np.uint16))
-    with pytest.raises(RasterError, match=r"place0\.tif holds values 300 to 300"):
+    with pytest.raises(RasterError, match=r"place0\.tif contains values 300 to 300"):
         _ = Folder(root).palette
     write_raster(root / "masks" / "place0.tif", np.zeros((256, 256), np.float32))
-    with pytest.raises(RasterError, match=r"place0\.tif holds float32 pixels"):
+    with pytest.raises(RasterError, match=r"place0\.tif has float32 pixels"):
         _ = Folder(root).palette
 
 

@@ -178,22 +178,22 @@ BOWTIE = {"type": "Polygon", "coordinates": [[[19, 52], [20, 53], [20, 52], [19,
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ({"type": "Point", "coordinates": [19, 52]}, "a Point is no area"),
-        ({"type": "LineString", "coordinates": [[19, 52], [20, 53]]}, "a LineString is no area"),
+        ({"type": "Point", "coordinates": [19, 52]}, "a Point has no area"),
+        ({"type": "LineString", "coordinates": [[19, 52], [20, 53]]}, "a LineString has no area"),
         (BOWTIE, "crosses itself"),
         ({"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": BOWTIE}]}, "crosses itself"),
-        ({"type": "FeatureCollection", "features": []}, "holds no polygon"),
-        ({"type": "Polygon", "coordinates": []}, "holds no polygon"),
-        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}, "no GeoJSON of polygons"),
-        ({"type": "Polygon", "coordinates": [[["a", 0], [1, 1], [1, 0], [0, 0]]]}, "no GeoJSON of polygons"),
-        ({"type": "Polygon"}, "no GeoJSON of polygons"),
+        ({"type": "FeatureCollection", "features": []}, "contains no polygon"),
+        ({"type": "Polygon", "coordinates": []}, "contains no polygon"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}, "not a GeoJSON of polygons"),
+        ({"type": "Polygon", "coordinates": [[["a", 0], [1, 1], [1, 0], [0, 0]]]}, "not a GeoJSON of polygons"),
+        ({"type": "Polygon"}, "not a GeoJSON of polygons"),
         ('{"type": "Polygon", "coordinates": [[[NaN, 0], [1, 1], [1, 0], [NaN, 0]]]}', "area.geojson"),
-        ("[]", "no GeoJSON of polygons"),
-        ("{", "no GeoJSON of polygons"),
-        ("", "no GeoJSON of polygons"),
-        ('{"type": "FeatureCollection", "features": null}', "no GeoJSON of polygons"),
-        (mapping(shapely.box(500_000, 599_000, 501_000, 600_000)), "are no degrees"),
-        ({**BOWTIE, "crs": {"type": "name", "properties": {"name": "/etc/passwd"}}}, "is no CRS that is known"),
+        ("[]", "not a GeoJSON of polygons"),
+        ("{", "not a GeoJSON of polygons"),
+        ("", "not a GeoJSON of polygons"),
+        ('{"type": "FeatureCollection", "features": null}', "not a GeoJSON of polygons"),
+        (mapping(shapely.box(500_000, 599_000, 501_000, 600_000)), "are not degrees"),
+        ({**BOWTIE, "crs": {"type": "name", "properties": {"name": "/etc/passwd"}}}, "unknown CRS"),
     ],
 )
 def test_what_is_no_area_is_refused_in_a_line(root, tmp_path, value, told):
@@ -208,7 +208,7 @@ def test_a_file_that_is_not_there_or_no_text_is_said(root, tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         ids(root, tmp_path / "t", aoi=tmp_path / "none.geojson")
     (tmp_path / "b").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="no GeoJSON of polygons"):
+    with pytest.raises(UsageError, match="not a GeoJSON of polygons"):
         ids(root, tmp_path / "t", aoi=tmp_path / "b")
 
 

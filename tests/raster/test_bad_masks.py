@@ -43,13 +43,17 @@ def jpeg(path, pixels, quality=90):
 def test_an_antialiased_mask_is_told_as_smoothed(tmp_path):
     mask = smooth(PLACES * 255).astype(np.uint8)
     text = refused(write_raster(tmp_path / "m.tif", mask))
-    assert "values between the classes' (15, 31, 47" in text
-    assert "smoothed or compressed with loss (JPEG?); make it again by nearest neighbour, or threshold it first" in text
+    assert "values between those of the classes (15, 31, 47" in text
+    assert (
+        "smoothed or compressed with loss (JPEG?); create it again by nearest neighbour, or threshold it first" in text
+    )
 
 
 def test_a_mask_that_is_nothing_but_edges_is_told_as_smoothed(tmp_path):
     mask = np.arange(256, dtype=np.uint8).reshape(1, -1).repeat(8, axis=0)
-    assert "holds 254 values between the classes' (1, 2, 3" in refused(write_raster(tmp_path / "m.tif", mask))
+    assert "contains 254 values between those of the classes (1, 2, 3" in refused(
+        write_raster(tmp_path / "m.tif", mask)
+    )
 
 
 def test_what_jpeg_left_in_another_file_is_told_as_smoothed(tmp_path):
@@ -62,20 +66,20 @@ def test_another_land_covers_map_is_told_as_such(tmp_path):
     # ESA WorldCover's values lie between these classes' too, but nearly everywhere.
     values = np.array([20, 40, 60, 11, 12, 13, 14, 15, 16], np.uint8)[make_indices(120, 150, 9, patch=17)]
     text = refused(write_raster(tmp_path / "m.tif", values), COVER)
-    assert "holds values 11, 12, 13" in text and "none of the classes expected: 10 a, 30 b, 50 c, 70 d" in text
+    assert "contains values 11, 12, 13" in text and "not among the classes 10 a, 30 b, 50 c, 70 d" in text
 
 
 def test_a_single_wrong_value_stays_a_wrong_value(tmp_path):
     mask = PLACES * np.uint8(255)
     mask[3, 4] = 9
     text = refused(write_raster(tmp_path / "m.tif", mask))
-    assert "holds values 9 that are none of the classes expected: 0 ground, 255 building; give a map of these" in text
+    assert "contains value 9, which is not one of the classes 0 ground, 255 building; use a map of these" in text
 
 
 @pytest.mark.parametrize("quality", [60, 95])
 def test_a_jpeg_mask_is_told_as_compressed_with_loss(tmp_path, quality):
     text = refused(jpeg(tmp_path / "m.jpg", PLACES * np.uint8(255), quality))
-    assert "is compressed with loss (JPEG), which made values" in text and "make it again without loss" in text
+    assert "is compressed with loss (JPEG), which added values" in text and "create it again without loss" in text
 
 
 def test_a_tiff_with_jpeg_inside_is_told_as_compressed_with_loss(tmp_path):
@@ -86,7 +90,7 @@ def test_a_tiff_with_jpeg_inside_is_told_as_compressed_with_loss(tmp_path):
 def test_colours_between_the_classes_are_told_as_smoothed(tmp_path):
     rgb = np.stack([smooth(band) for band in COVER.to_rgb(make_indices(120, 150, 4, patch=30))]).astype(np.uint8)
     text = refused(write_raster(tmp_path / "m.tif", rgb), COVER)
-    assert "colours beside the classes'" in text
+    assert "colours besides those of the classes" in text
     assert "smoothed or compressed with loss (JPEG?); draw it without smoothing" in text
     assert "#0000ff a" in text
 
@@ -98,12 +102,14 @@ def test_a_photo_for_a_map_is_told_as_a_picture(tmp_path):
 
 def test_a_jpeg_of_colours_is_told_as_compressed_with_loss(tmp_path):
     text = refused(jpeg(tmp_path / "m.jpg", COVER.to_rgb(make_indices(120, 150, 4))), COVER)
-    assert "is compressed with loss (JPEG), which made colours" in text and "#0000ff a" in text
+    assert "is compressed with loss (JPEG), which added colours" in text and "#0000ff a" in text
 
 
 def test_too_many_values_are_no_classes_where_nobody_told_them(tmp_path):
     ramp = np.arange(250, dtype=np.uint8).reshape(1, -1).repeat(4, axis=0)
-    with pytest.raises(ClassesError, match=r"m\.tif holds 250 different values, too many to be classes.*classes\.toml"):
+    with pytest.raises(
+        ClassesError, match=r"m\.tif contains 250 different values, too many to be classes.*classes\.toml"
+    ):
         inspect_mask(write_raster(tmp_path / "m.tif", ramp))
     few = inspect_mask(write_raster(tmp_path / "few.tif", ramp[:, :64]))
     assert len(few.values) == 64
@@ -111,7 +117,7 @@ def test_too_many_values_are_no_classes_where_nobody_told_them(tmp_path):
 
 def test_too_many_values_in_all_masks_together_are_no_classes(tmp_path):
     facts = [MaskFacts(tuple(range(50)), None), MaskFacts(tuple(range(40, 90)), None)]
-    with pytest.raises(ClassesError, match="place holds 90 different values"):
+    with pytest.raises(ClassesError, match="place contains 90 different values"):
         MaskFacts.merged(tmp_path / "place", facts)
 
 
@@ -123,7 +129,9 @@ def test_the_colours_of_all_tables_count_and_the_first_goes_before(tmp_path):
 
 @pytest.mark.parametrize("quality", [60, 95])
 def test_a_jpeg_mask_of_unknown_classes_is_refused_however_few_its_values(tmp_path, quality):
-    with pytest.raises(ClassesError, match=r"m\.jpg is compressed with loss \(JPEG\), and its \d+ values lie so close"):
+    with pytest.raises(
+        ClassesError, match=r"m\.jpg is compressed with loss \(JPEG\), and some of its \d+ values are so close"
+    ):
         inspect_mask(jpeg(tmp_path / "m.jpg", PLACES * np.uint8(255), quality))
 
 
@@ -135,7 +143,7 @@ def test_a_jpeg_mask_that_came_through_whole_is_taken(tmp_path):
 def test_a_folder_of_smoothed_masks_is_refused_by_name(tmp_path):
     root = make_folder(tmp_path / "d", scenes=2)
     write_raster(root / "masks" / "place1.tif", smooth(make_indices(256, 256, 2) * 255, 100).astype(np.uint8))
-    with pytest.raises(ClassesError, match=r"place1\.tif holds \d+ different values.*smoothed"):
+    with pytest.raises(ClassesError, match=r"place1\.tif contains \d+ different values.*smoothed"):
         _ = Folder(root).palette
 
 
@@ -143,13 +151,13 @@ def test_a_folder_of_smoothed_masks_is_refused_by_name(tmp_path):
 def test_whole_numbers_stored_with_fractions_say_how_to_write_them(tmp_path, dtype):
     path = write_raster(tmp_path / "m.tif", PLACES.astype(dtype))
     assert "gdal_translate -ot Byte" in refused(path, error=RasterError)
-    with pytest.raises(RasterError, match=rf"holds {np.dtype(dtype)} pixels.*gdal_translate -ot Byte"):
+    with pytest.raises(RasterError, match=rf"has {np.dtype(dtype)} pixels.*gdal_translate -ot Byte"):
         inspect_mask(path)
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128", "complex_int16"])
 def test_complex_numbers_are_refused(tmp_path, dtype):
     path = write_raster(tmp_path / "m.tif", PLACES.astype(np.complex64), dtype=dtype)
-    assert f"holds {dtype} pixels: neither an image nor a map" in refused(path, error=RasterError)
-    with pytest.raises(RasterError, match="complex numbers"):
+    assert f"has {dtype} pixels, but images and maps have real numbers" in refused(path, error=RasterError)
+    with pytest.raises(RasterError, match="real numbers"):
         inspect_mask(path)

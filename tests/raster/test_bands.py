@@ -6,7 +6,7 @@ from rasterio.crs import CRS
 
 from sattrans.errors import AlignmentError, OptionError, RasterError
 from sattrans.raster.alignment import TOLERANCE, check_aligned
-from sattrans.raster.bands import image_bands, read_image, read_valid
+from sattrans.raster.bands import read_image, read_valid_mask, rgb_bands
 from sattrans.raster.open import open_raster
 from sattrans.raster.window import Window
 
@@ -76,12 +76,12 @@ def test_a_shift_under_the_tolerance_passes(align):
 
 
 def test_pixels_of_another_size_are_refused_though_the_corner_is_the_same(align):
-    with pytest.raises(AlignmentError, match="lie on different grids"):
+    with pytest.raises(AlignmentError, match="have different grids"):
         align(mask_transform=HERE @ Affine.scale(1.001))
 
 
 def test_a_mask_upside_down_is_refused(align):
-    with pytest.raises(AlignmentError, match="lie on different grids"):
+    with pytest.raises(AlignmentError, match="have different grids"):
         align(mask_transform=shifted(0, 60) @ Affine.scale(1, -1))
 
 
@@ -93,7 +93,7 @@ def test_two_south_up_rasters_on_one_grid_pass(align):
 @pytest.mark.parametrize("shape", [(60, 81), (59, 80), (80, 60)])
 def test_another_size_is_refused_and_both_are_told(align, shape):
     height, width = shape
-    with pytest.raises(AlignmentError, match=f"80 wide × 60 high against {width} × {height}"):
+    with pytest.raises(AlignmentError, match=f"80 wide × 60 high and {width} × {height}"):
         align(mask=np.zeros(shape, np.uint8))
 
 
@@ -120,7 +120,7 @@ def test_a_mask_without_georeference_takes_the_images(align):
 
 def test_a_mask_with_a_place_but_no_crs_must_still_lie_on_the_images_grid(align):
     align(mask_crs=None)
-    with pytest.raises(AlignmentError, match="lie on different grids"):
+    with pytest.raises(AlignmentError, match="have different grids"):
         align(mask_crs=None, mask_transform=shifted(3, 0))
 
 
@@ -133,8 +133,8 @@ def test_both_files_are_named(align, tmp_path):
 
 def test_the_first_three_bands_are_red_green_blue_unless_others_are_chosen(opened):
     image = opened(np.concatenate([PICTURE, PICTURE[:1]]), photometric="MINISBLACK")
-    assert image_bands(image, None) == (1, 2, 3)
-    assert image_bands(image, (4, 2, 1)) == (4, 2, 1)
+    assert rgb_bands(image, None) == (1, 2, 3)
+    assert rgb_bands(image, (4, 2, 1)) == (4, 2, 1)
 
 
 def test_chosen_bands_are_read_in_their_order(opened):
@@ -144,39 +144,39 @@ def test_chosen_bands_are_read_in_their_order(opened):
 
 def test_one_band_stands_for_three(opened):
     image = opened(PICTURE[0])
-    assert image_bands(image, None) == (1, 1, 1)
+    assert rgb_bands(image, None) == (1, 1, 1)
     assert (read_image(image, image.window, (1, 1, 1))[0] == np.stack([PICTURE[0]] * 3)).all()
 
 
 def test_a_grey_image_with_alpha_is_grey(opened):
     image = opened(PICTURE[:2], alpha="YES")
     assert image.alpha_band == 2
-    assert image_bands(image, None) == (1, 1, 1)
+    assert rgb_bands(image, None) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(
     ("chosen", "told"),
-    [((1, 2), "names 2 bands: three are needed"), ((1, 2, 4), "has bands 1 to 3"), ((0, 1, 2), "has bands 1 to 3")],
+    [((1, 2), "names 2 bands; give three"), ((1, 2, 4), "has bands 1 to 3"), ((0, 1, 2), "has bands 1 to 3")],
 )
 def test_bands_that_are_not_there_are_refused(opened, chosen, told):
     with pytest.raises(OptionError, match=told):
-        image_bands(opened(PICTURE), chosen)
+        rgb_bands(opened(PICTURE), chosen)
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 def test_an_image_that_is_not_8_bit_is_refused_and_told_how_to_scale(opened, dtype):
-    with pytest.raises(RasterError, match=f"{dtype} pixels, 8-bit ones are needed.*--scale 0,3000"):
-        image_bands(opened(PICTURE.astype(dtype)), None)
+    with pytest.raises(RasterError, match=f"{dtype} pixels, not 8-bit ones.*--scale 0,3000"):
+        rgb_bands(opened(PICTURE.astype(dtype)), None)
 
 
 def test_an_image_that_is_numbers_of_a_color_table_is_refused_not_taken_for_grey(opened):
     with pytest.raises(RasterError, match="colour table.*-expand rgb"):
-        image_bands(opened(INDICES, colormap={0: (9, 9, 9), 1: (200, 0, 0)}), None)
+        rgb_bands(opened(INDICES, colormap={0: (9, 9, 9), 1: (200, 0, 0)}), None)
 
 
 def test_nothing_says_what_is_empty_without_nodata_and_alpha(opened):
     image = opened(PICTURE)
-    assert read_valid(image, image.window, PICTURE) is None
+    assert read_valid_mask(image, image.window, PICTURE) is None
 
 
 def test_a_pixel_is_empty_where_every_band_has_the_nodata_value(opened):
@@ -184,7 +184,7 @@ def test_a_pixel_is_empty_where_every_band_has_the_nodata_value(opened):
     pixels[:, 0, 0] = 0
     pixels[0, 1, 1] = 0  # black in one band only is a colour
     image = opened(pixels, nodata=0)
-    valid = read_valid(image, image.window, pixels)
+    valid = read_valid_mask(image, image.window, pixels)
     assert not valid[0, 0] and valid.sum() == valid.size - 1
 
 
@@ -195,5 +195,5 @@ def test_a_pixel_is_empty_where_alpha_is_0_and_real_black_is_not(opened):
     pixels = np.concatenate([np.zeros_like(PICTURE), alpha])
     image = opened(pixels, photometric="RGB", alpha="YES", nodata=0)
     window = Window(2, 0, 20, 20)
-    valid = read_valid(image, window, pixels[:3, *window.slices])
+    valid = read_valid_mask(image, window, pixels[:3, *window.slices])
     assert sorted(zip(*np.nonzero(~valid), strict=True)) == [(0, 3), (1, 3)]

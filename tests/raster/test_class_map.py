@@ -46,7 +46,7 @@ def refused(tmp_path):
 
 def test_values_are_taken_by_value(tmp_path):
     with opened(tmp_path, VALUES) as map_:
-        assert (map_.coding, map_.notice, map_.empty) == ("values", "", None)
+        assert (map_.coding, map_.notice, map_.nodata) == ("values", "", None)
         assert (map_.read() == INDICES).all()
         assert (map_.read(Window(5, 7, 11, 13)) == INDICES[5:16, 7:20]).all()
         assert map_.read().dtype == np.uint8
@@ -68,7 +68,7 @@ def test_the_palettes_colors_at_other_values_are_taken_by_color_and_said_so(tmp_
     table = {5: (0, 0, 0), 6: (0, 0, 255), 7: (38, 115, 0)}
     with opened(tmp_path, INDICES + np.uint8(5), colormap=table) as map_:
         assert map_.coding == "table"
-        assert "by the colours of its colour table" in map_.notice
+        assert "from the colours of its colour table" in map_.notice
         assert (map_.read() == INDICES).all()
 
 
@@ -84,7 +84,7 @@ def test_a_map_by_its_color_table_may_have_nodata(tmp_path):
     values[3, 4] = 255
     table = {5: (0, 0, 0), 6: (0, 0, 255), 7: (38, 115, 0)}
     with opened(tmp_path, values, colormap=table, nodata=255) as map_:
-        assert (map_.coding, map_.empty) == ("table", 255)
+        assert (map_.coding, map_.nodata) == ("table", 255)
         assert map_.read()[3, 4] == UNKNOWN
         assert (np.delete(map_.read(), 3, axis=0) == np.delete(INDICES, 3, axis=0)).all()
 
@@ -95,7 +95,7 @@ def test_one_value_outside_the_color_table_is_seen_however_large_the_map_is(tmp_
     palette, table = Palette(PALETTE.classes[1:]), {6: (0, 0, 255), 7: (38, 115, 0)}
     with (
         opened(tmp_path, values, palette, colormap=table, compress="deflate") as map_,
-        pytest.raises(ClassesError, match="holds values 6 that"),
+        pytest.raises(ClassesError, match="contains value 6,"),
     ):
         map_.check()
 
@@ -122,7 +122,7 @@ def test_alpha_beside_values_is_not_a_value(tmp_path):
 def test_three_equal_bands_are_values_and_said_so(tmp_path):
     with opened(tmp_path, np.stack([VALUES] * 3)) as map_:
         assert map_.coding == "values"
-        assert "three equal bands" in map_.notice
+        assert "three bands are equal" in map_.notice
         assert (map_.read() == INDICES).all()
 
 
@@ -144,14 +144,14 @@ def test_16_bit_values_are_taken_by_value(tmp_path):
 def test_values_beyond_a_byte_are_listed_as_they_are_and_never_wrap(refused):
     values = VALUES.astype(np.int16)
     values[0, :4] = (-9999, -1, 256, 10 + 256)
-    assert "holds values -9999, -1, 256, 266 that are none of the classes" in refused(values)
+    assert "contains values -9999, -1, 256, 266, which are not among the classes" in refused(values)
 
 
 def test_negative_nodata_is_empty(tmp_path):
     values = VALUES.astype(np.int16)
     values[7, 8] = -9999
     with opened(tmp_path, values, nodata=-9999) as map_:
-        assert map_.empty == -9999
+        assert map_.nodata == -9999
         indices = map_.read()
         assert indices[7, 8] == UNKNOWN
         assert (indices == UNKNOWN).sum() == 1
@@ -159,7 +159,7 @@ def test_negative_nodata_is_empty(tmp_path):
 
 def test_nodata_that_is_a_class_is_that_class(tmp_path):
     with opened(tmp_path, VALUES, nodata=0) as map_:
-        assert map_.empty is None
+        assert map_.nodata is None
         assert (map_.read() == INDICES).all()
 
 
@@ -169,14 +169,14 @@ def test_a_nodata_value_that_no_pixel_can_have_is_none(tmp_path):
     with rasterio.open(path) as src:
         assert src.nodata == 2.5
     with open_raster(path) as raster:
-        assert class_map(raster, PALETTE).empty is None
+        assert class_map(raster, PALETTE).nodata is None
 
 
 def test_unknown_values_are_listed_with_what_is_expected(refused):
     values = VALUES.copy()
     values[0, :3] = (7, 9, 7)
     text = refused(values)
-    assert "holds values 7, 9 that are none of the classes expected: 0 background, 10 water, 38 woodland" in text
+    assert "contains values 7, 9, which are not among the classes 0 background, 10 water, 38 woodland" in text
 
 
 def test_many_unknown_values_are_listed_in_part(refused):
@@ -189,16 +189,16 @@ def test_unknown_colors_are_listed_with_what_is_expected(refused):
     rgb = RGB.copy()
     rgb[:, 0, 0] = (255, 128, 1)
     text = refused(rgb)
-    assert "holds colours #ff8001 that are none of those expected" in text
+    assert "contains colours #ff8001, which are not among the expected" in text
     assert "#267300 woodland" in text and "without smoothing" in text
 
 
 def test_colors_of_16_bits_are_refused(refused):
-    assert "8-bit ones are needed" in refused(RGB.astype(np.uint16), error=RasterError)
+    assert "convert them to 8 bits" in refused(RGB.astype(np.uint16), error=RasterError)
 
 
 def test_pixels_that_are_not_whole_numbers_are_refused(refused):
-    assert "holds float32 pixels" in refused(VALUES.astype(np.float32), error=RasterError)
+    assert "has float32 pixels" in refused(VALUES.astype(np.float32), error=RasterError)
 
 
 def test_two_bands_are_refused(refused):
@@ -210,7 +210,7 @@ def test_check_reads_all_of_a_map(tmp_path):
     with opened(tmp_path, values) as map_:
         map_.check()
     values[-1, -1] = 99
-    with opened(tmp_path, values) as map_, pytest.raises(ClassesError, match="holds values 99"):
+    with opened(tmp_path, values) as map_, pytest.raises(ClassesError, match="contains value 99"):
         map_.check()
 
 
@@ -241,7 +241,7 @@ def test_a_table_that_draws_two_values_alike_gives_no_colors(tmp_path):
 @pytest.mark.parametrize("value", [-1, 256])
 def test_inspecting_a_mask_of_other_values_than_a_byte_holds_is_refused(tmp_path, value):
     path = write_raster(tmp_path / "a.tif", np.array([[0, value]], np.int16))
-    with pytest.raises(RasterError, match="a mask holds 0 to 255"):
+    with pytest.raises(RasterError, match="a mask has 0 to 255"):
         inspect_mask(path)
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from sattrans.cli import app
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.gsd import ground_pixel
+from sattrans.raster.gsd import measure_gsd
 from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
@@ -59,7 +59,7 @@ def place(crs, *transform):
     ],
 )
 def test_a_pixel_is_told_in_metres_on_the_ground(where, expected):
-    assert ground_pixel(where, 0, 0) == pytest.approx(expected, rel=1e-3)
+    assert measure_gsd(where, 0, 0) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_a_pixel_is_told_in_metres_on_the_ground(where, expected):
     ],
 )
 def test_what_tells_no_metres_is_not_guessed(where):
-    assert ground_pixel(where, 0, 0) is None
+    assert measure_gsd(where, 0, 0) is None
 
 
 def test_degrees_are_converted_at_the_middle_of_the_map():
     # From the equator to 60° north: at 30° a degree of longitude is cos(30°) of one at the equator.
     degrees = place("EPSG:4326", 0.5, 0, 20, 0, -0.5, 60)
-    across, _ = ground_pixel(degrees, 120, 10)
+    across, _ = measure_gsd(degrees, 120, 10)
     assert across == pytest.approx(0.5 * 111_320 * np.cos(np.radians(30)), rel=2e-3)
 
 

@@ -69,7 +69,7 @@ def test_a_color_one_level_off_is_unknown():
         ([(1, "a", (0, 0, 0)), (1, "b", (1, 1, 1))], "'a' and 'b' share the value 1"),
         ([(1, "a", (0, 0, 0)), (2, "a", (1, 1, 1))], "share the name a"),
         ([(1, "a", (9, 9, 9)), (2, "b", (9, 9, 9))], r"'a' and 'b' share the color \(9, 9, 9\)"),
-        ([], "1 to 255 classes, this one 0"),
+        ([], "1 to 255 classes, got 0"),
     ],
 )
 def test_classes_that_cannot_be_told_apart_are_refused(classes, told):
@@ -80,7 +80,7 @@ def test_classes_that_cannot_be_told_apart_are_refused(classes, told):
 def test_256_classes_are_refused_since_one_index_means_unknown():
     classes = [LandClass(v, str(v), (v, 0, 0)) for v in range(256)]
     assert len(Palette(tuple(classes[:255]))) == 255
-    with pytest.raises(ClassesError, match="this one 256"):
+    with pytest.raises(ClassesError, match="got 256"):
         Palette(tuple(classes))
 
 

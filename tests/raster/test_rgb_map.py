@@ -8,7 +8,7 @@ from PIL import Image
 
 from sattrans.errors import RasterError
 from sattrans.raster.open import open_raster
-from sattrans.raster.rgb_map import picture_map
+from sattrans.raster.rgb_map import rgb_map
 from sattrans.raster.window import Window
 
 INDICES = make_indices(40, 50, 4, patch=10)
@@ -17,9 +17,9 @@ COLORS = draw_map(INDICES)
 
 def read(path, window=None):
     with open_raster(path) as raster:
-        map_ = picture_map(raster)
+        map_ = rgb_map(raster)
         map_.check()
-        return map_.read(window), map_.valid(window), map_.partial
+        return map_.read(window), map_.valid(window), map_.has_nodata
 
 
 def test_three_bands_are_the_colours_as_they_are(tmp_path):
@@ -37,7 +37,7 @@ def test_a_colour_table_is_expanded(tmp_path, driver):
     assert valid.all()
     assert not partial
     with open_raster(path) as raster:
-        assert "colour table" in picture_map(raster).notice
+        assert "colour table" in rgb_map(raster).notice
 
 
 def test_a_window_is_that_part(tmp_path):
@@ -94,17 +94,17 @@ def test_more_bands_than_three_are_left_out(tmp_path):
     [
         (INDICES, r"m\.tif has 1 band and no colour table.*draw it in colours"),
         (COLORS[:2], r"m\.tif has 2 bands and no colour table"),
-        (COLORS.astype(np.uint16), r"m\.tif holds uint16 pixels, 8-bit colours are needed"),
+        (COLORS.astype(np.uint16), r"m\.tif has uint16 pixels, not 8-bit colours"),
     ],
 )
 def test_what_is_no_picture_is_refused_in_words(tmp_path, pixels, message):
     path = write_raster(tmp_path / "m.tif", pixels)
     with open_raster(path) as raster, pytest.raises(RasterError, match=message):
-        picture_map(raster)
+        rgb_map(raster)
 
 
 def test_a_damaged_picture_is_found_before_it_is_used(tmp_path):
     path = write_raster(tmp_path / "m.tif", COLORS, compress="deflate")
     path.write_bytes(path.read_bytes()[:-200])
     with open_raster(path) as raster, pytest.raises(RasterError, match="damaged or cut short"):
-        picture_map(raster).check()
+        rgb_map(raster).check()

@@ -144,7 +144,7 @@ def test_a_side_file_that_is_damaged_is_named(tmp_path, name, text):
 def test_a_transform_onto_a_line_is_refused(tmp_path):
     bare(tmp_path / "a.tif")
     (tmp_path / "a.tfw").write_text("0\n0\n0\n0\n5\n5\n")
-    with pytest.raises(RasterError, match=r"a\.tif has a geotransform that maps all of it to one line or point"):
+    with pytest.raises(RasterError, match=r"a\.tif has a geotransform that maps all pixels to a line or point"):
         georeference(tmp_path / "a.tif")
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sattrans.errors import OptionError
-from sattrans.raster.window import Window, cover_starts, tile_cells, tile_step
+from sattrans.raster.window import Window, tile_cells, tile_step, window_starts
 
 windows = st.builds(Window, st.integers(-5, 9), st.integers(-5, 9), st.integers(1, 8), st.integers(1, 8))
 
@@ -61,7 +61,7 @@ def test_cells_cover_every_pixel_and_only_whole_ones_lie_inside(tiling):
 @given(st.integers(1, 500), st.integers(1, 60), st.data())
 def test_cover_starts_cover_the_length_with_none_too_many(length, size, data):
     overlap = data.draw(st.integers(0, size - 1))
-    starts = cover_starts(length, size, overlap)
+    starts = window_starts(length, size, overlap)
     assert starts[0] == 0 and starts[-1] + size >= length
     assert all(after - before == size - overlap for before, after in pairwise(starts))
     if len(starts) > 1:

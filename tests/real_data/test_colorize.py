@@ -57,7 +57,7 @@ def test_a_crs_without_a_name_stays_and_none_stays_none(copies):
         with opened(copy) as out, opened(MASKS / copy.name) as src:
             assert (out.crs, out.transform) == (src.crs, src.transform)
             assert (out.crs is None) == (copy.name == THREE_BANDS)
-    assert [THREE_BANDS in notice and "three equal bands" in notice for notice in copies.notices] == [True]
+    assert [THREE_BANDS in notice and "three bands are equal" in notice for notice in copies.notices] == [True]
 
 
 def test_the_legend_has_a_row_a_class(copies):

@@ -101,4 +101,4 @@ def test_three_equal_bands_without_a_crs_are_taken_with_a_notice(run, tmp_path):
     options = GenerateOptions(overlap="0", batch_size=16)
     result = generate(mask, tmp_path / "sat.tif", run.folder, options)
     assert (result.width, result.height) == (4230, 4672)
-    assert any("three equal bands" in notice for notice in result.notices)
+    assert any("three bands are equal" in notice for notice in result.notices)

@@ -19,8 +19,8 @@ from sattrans.data.tileset import (
     write_tileset_manifest,
 )
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.geotiff import write_geotiff
 from sattrans.raster.palette import Palette
-from sattrans.raster.tile_formats import write_tile
 from sattrans.raster.window import Window
 from sattrans.utils.hashing import sha256
 
@@ -69,7 +69,7 @@ def make_tileset(
         map_ = np.asarray(palette.values, np.uint8)[indices] if palette else draw_map(indices)
         image[:, size - hole :] = 0
         map_[..., size - hole :, :] = nodata if palette else 0
-        write_tile(folder / "images" / f"{name}.tif", image, here)
+        write_geotiff(folder / "images" / f"{name}.tif", image, here)
         path = folder / "maps" / f"{name}.tif"
         window, image_file = Window(0, number * size, size, size), f"images/{name}.tif"
         if split == "unpaired":
@@ -78,7 +78,7 @@ def make_tileset(
         if palette:
             write_raster(path, map_, None, None, colormap=palette.colormap, nodata=nodata)
         else:
-            write_tile(path, map_, here)
+            write_geotiff(path, map_, here)
         shares = dict.fromkeys(palette.names, 1 / classes) if palette else {}
         map_file = f"maps/{name}.tif"
         tiles.append(

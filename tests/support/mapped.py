@@ -39,7 +39,7 @@ class Seen:
     width: int
     georeference: Georeference
     identity: Mapping[str, Any]
-    partial: bool
+    has_nodata: bool
     notices: list[str]
     valid: NDArray[np.bool_]
 
@@ -53,6 +53,6 @@ def opened(
         pixels = whole(map_)
         valid = map_.valid(Window(0, 0, map_.height, map_.width))
         assert valid.shape == pixels.shape[-2:] == (map_.height, map_.width)
-        assert map_.partial or valid.all()
-        told = map_.height, map_.width, map_.georeference, map_.identity, map_.partial, list(map_.notices)
+        assert map_.has_nodata or valid.all()
+        told = map_.height, map_.width, map_.georeference, map_.identity, map_.has_nodata, list(map_.notices)
         return pixels, Seen(*told, valid)

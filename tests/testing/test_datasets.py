@@ -240,7 +240,7 @@ def test_a_pair_of_photo_and_classes_in_one_file_passes(tmp_path):
         (Neither, "neither image nor map"),
         (DictPalette, "a Palette, or None"),
         (OtherPaletteNextTime, "palette of a second instance"),
-        (TooFewClasses, "cannot be tiled: .* holds values 50"),
+        (TooFewClasses, "cannot be tiled: .* contains value 50"),
         (TwoFilesSideBySide, "is side_by_side, and image .* are not one file"),
         (PicturesOfOneBand, "cannot be tiled: .* has 1 band and no colour table"),
         (NoSize, "published_size is 0"),

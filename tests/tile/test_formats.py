@@ -13,7 +13,7 @@ from sattrans.errors import OptionError, UsageError
 from sattrans.raster.class_map import class_map
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import UNKNOWN
-from sattrans.raster.window import settle, tile_cells
+from sattrans.raster.window import apply_edge_rule, tile_cells
 from sattrans.tile import TileOptions, tile
 from sattrans.tile.options import parse_fractions
 
@@ -140,9 +140,9 @@ def test_padded_and_shifted_tiles_hold_every_pixel_and_none_twice_for_nothing(ti
     height, width, size, overlap = tiling
     grid = list(tile_cells(height, width, size, overlap))
     whole = [cell for cell in grid if cell.whole]
-    assert list(settle(iter(grid), height, width, "drop", overlap)) == whole
+    assert list(apply_edge_rule(iter(grid), height, width, "drop", overlap)) == whole
     for edge in ("pad", "shift"):
-        cells = list(settle(iter(grid), height, width, edge, overlap))
+        cells = list(apply_edge_rule(iter(grid), height, width, edge, overlap))
         assert [cell for cell in cells if cell.whole] == whole
         covered = np.zeros((height, width), int)
         for cell in cells:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from sattrans.cli import app
 from sattrans.data.dataset import SPLITS
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.window import Window, settle, tile_cells
+from sattrans.raster.window import Window, apply_edge_rule, tile_cells
 from sattrans.tile import TileOptions, tile
 from sattrans.tile.leakage import Leakage, find_leaks, keep_apart
 from sattrans.tile.splits import by_block
@@ -167,7 +167,11 @@ def test_scenes_without_a_crs_lie_nowhere_and_are_compared_with_themselves_alone
 @given(st.integers(20, 90), st.integers(0, 6), st.integers(0, 5), st.floats(0.2, 1), st.sampled_from(["drop", "shift"]))
 def test_blocks_share_no_pixel_also_where_an_area_leaves_holes(side, overlap, seed, part, edge):
     rng = np.random.default_rng(seed)
-    cells = [c for c in settle(tile_cells(side, side, TILE, overlap), side, side, edge, overlap) if rng.random() < part]
+    cells = [
+        c
+        for c in apply_edge_rule(tile_cells(side, side, TILE, overlap), side, side, edge, overlap)
+        if rng.random() < part
+    ]
     pixels = np.zeros((side, side), np.uint8)
     for cell, split in zip(cells, by_block(cells, seed), strict=True):
         if split is not None:

@@ -1,1 +1,1 @@
-"""Large cloud-optimised GeoTIFFs, written in parts so that a killed process loses few of them."""
+"""Large cloud-optimised GeoTIFFs, written in chunks so that an interrupted process can be resumed."""

@@ -1,4 +1,4 @@
-"""Encoded pieces of a large raster as files, each with a checksum: one that did not reach the disk whole is noticed."""
+"""Encoded chunks of a large raster as files with a checksum, which reveals a file that was not written completely."""
 
 import struct
 import zlib
@@ -12,99 +12,105 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from sattrans.errors import RasterError
-from sattrans.raster.cog.overviews import BLOCK, Piece
-from sattrans.raster.open import quiet
-from sattrans.raster.tile_formats import encode
+from sattrans.raster.cog.overviews import BLOCK, Chunk
+from sattrans.raster.georeference import suppress_warnings
+from sattrans.raster.geotiff import encode_geotiff
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import put
 
-SEAL = struct.Struct("<8sI")
-MARK = b"sattrans"
+TRAILER = struct.Struct("<8sI")
+MAGIC = b"sattrans"
+"""What follows the GeoTIFF in a file: this, and the CRC-32 of the GeoTIFF."""
 
 
-class Pieces:
-    """The pieces in a folder. Nobody waits until they are on the disk: their checksums say whether they are."""
+class ChunkFiles:
+    """The chunk files in a folder. Writing does not wait for the disk, since checksums reveal what did not reach it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def path(self, piece: Piece) -> Path:
-        """Where a piece lies."""
-        return self.folder / piece.name
+    def path(self, chunk: Chunk) -> Path:
+        """Return the path of a chunk's file."""
+        return self.folder / chunk.name
 
-    def has(self, piece: Piece) -> bool:
-        """Say whether it is there."""
-        return self.path(piece).exists()
+    def has(self, chunk: Chunk) -> bool:
+        """Return whether a chunk's file exists."""
+        return self.path(chunk).exists()
 
-    def put(self, piece: Piece, data: bytes) -> None:
-        """Write a piece, a small GeoTIFF, whole or not at all."""
-        put(self.path(piece), data + SEAL.pack(MARK, zlib.crc32(data)))
+    def put(self, chunk: Chunk, data: bytes) -> None:
+        """Write a chunk, encoded as a small GeoTIFF, atomically."""
+        put(self.path(chunk), data + TRAILER.pack(MAGIC, zlib.crc32(data)))
 
-    def get(self, piece: Piece) -> memoryview:
-        """Return a piece. Raises `RasterError` where it is damaged, or not there."""
+    def get(self, chunk: Chunk) -> memoryview:
+        """Return the GeoTIFF of a chunk. Raises `RasterError` if its file is damaged or missing."""
         try:
-            whole = memoryview(self.path(piece).read_bytes())
+            content = memoryview(self.path(chunk).read_bytes())
         except FileNotFoundError:
-            raise RasterError(f"{self.path(piece)} is missing") from None
-        data, seal = whole[: -SEAL.size], whole[-SEAL.size :]
-        if len(seal) < SEAL.size or SEAL.unpack(seal) != (MARK, zlib.crc32(data)):
-            raise RasterError(f"{self.path(piece)} is damaged")
+            raise RasterError(f"{self.path(chunk)} is missing") from None
+        data, trailer = content[: -TRAILER.size], content[-TRAILER.size :]
+        if len(trailer) < TRAILER.size or TRAILER.unpack(trailer) != (MAGIC, zlib.crc32(data)):
+            raise RasterError(f"{self.path(chunk)} is damaged")
         return data
 
-    def keep_whole(self, pieces: list[Piece], parts: dict[Piece, list[Piece]]) -> None:
-        """Remove what is damaged, and what was made from something that is not there; `parts` come first."""
-        for piece in pieces:
-            if not self.has(piece):
+    def drop_damaged(self, chunks: list[Chunk], children: dict[Chunk, list[Chunk]]) -> None:
+        """Remove damaged files, and those of chunks with a missing child; in `chunks`, children precede parents."""
+        for chunk in chunks:
+            if not self.has(chunk):
                 continue
             try:
-                self.get(piece)
-                whole = all(self.has(part) for part in parts.get(piece, []))
+                self.get(chunk)
+                is_complete = all(self.has(child) for child in children.get(chunk, []))
             except RasterError:
-                whole = False
-            if not whole:
-                self.path(piece).unlink(missing_ok=True)
+                is_complete = False
+            if not is_complete:
+                self.path(chunk).unlink(missing_ok=True)
 
 
 STRIP = 16
-"""Rows whose differences are taken at a time: they stay in the processor's cache."""
+"""Rows whose differences are taken at a time, so that they stay in the processor's cache."""
 
 
 def encode_blocks(pixels: NDArray[np.uint8], profile: Mapping[str, Any]) -> bytes:
-    """Return a GeoTIFF whose blocks are those of one of `pixels` (bands, H, W), encoded as `profile` says.
+    """Return a GeoTIFF with the blocks that GDAL would write for these pixels, interleaved by pixel.
 
-    It is told as one band, and its predictor applied already: so GDAL takes three quarters of the time.
+    It is written as one band with the predictor already applied, which saves GDAL a quarter of the time.
+
+    Args:
+        pixels: (bands, H, W).
+        profile: The compression, as rasterio's creation options.
     """
     bands, height, width = pixels.shape
     blocks = np.zeros((-(-height // BLOCK) * BLOCK, -(-width // BLOCK), BLOCK * bands), np.uint8)
     by_pixel = blocks.reshape(len(blocks), -1, bands)
     for number, band in enumerate(pixels):
         by_pixel[:height, :width, number] = band
-    if _predicted(profile):
+    if _has_predictor(profile):
         for top in range(0, height, STRIP):
             rows = blocks[top : top + STRIP]
             rows[..., bands:] -= rows[..., :-bands].copy()
-    plain = {name: value for name, value in profile.items() if name != "predictor"}
-    return encode(blocks.reshape(1, len(blocks), -1), tiled=True, blockxsize=BLOCK * bands, blockysize=BLOCK, **plain)
+    compression = {name: value for name, value in profile.items() if name != "predictor"}
+    side = {"blockxsize": BLOCK * bands, "blockysize": BLOCK}
+    return encode_geotiff(blocks.reshape(1, len(blocks), -1), tiled=True, **side, **compression)
 
 
 def decode_blocks(data: bytes | memoryview, window: Window, profile: Mapping[str, Any]) -> NDArray[np.uint8]:
-    """Return the pixels (bands, H, W) of what was encoded, of a piece in this window."""
+    """Return the pixels (bands, H, W) that `encode_blocks` encoded, of a chunk in this window."""
     try:
         with MemoryFile(bytes(data)) as memory:
-            with quiet():
+            with suppress_warnings():
                 src = memory.open()
             with src:
                 blocks = src.read()
     except RasterioError as error:
-        raise RasterError(f"a piece cannot be read ({error})") from error
-    rows, across = blocks.shape[1], -(-window.width // BLOCK)
-    by_pixel = blocks.reshape(rows, across, BLOCK, -1)
-    if _predicted(profile):
+        raise RasterError(f"cannot read a chunk ({error})") from error
+    rows, columns_of_blocks = blocks.shape[1], -(-window.width // BLOCK)
+    by_pixel = blocks.reshape(rows, columns_of_blocks, BLOCK, -1)
+    if _has_predictor(profile):
         by_pixel.cumsum(axis=2, dtype=np.uint8, out=by_pixel)
-    whole = by_pixel.reshape(rows, across * BLOCK, -1)[: window.height, : window.width]
-    return np.ascontiguousarray(whole.transpose(2, 0, 1))
+    pixels = by_pixel.reshape(rows, columns_of_blocks * BLOCK, -1)[: window.height, : window.width]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def _predicted(profile: Mapping[str, Any]) -> bool:
-    """Say whether pixels are kept as differences from those before them in their block's row."""
+def _has_predictor(profile: Mapping[str, Any]) -> bool:
+    """Return whether pixels are stored as differences from the pixel to the left in their block."""
     return bool(profile.get("predictor", 1) == 2)

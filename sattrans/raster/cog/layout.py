@@ -1,7 +1,7 @@
-"""A cloud-optimised GeoTIFF put together from encoded blocks, none of which is decoded or encoded again.
+"""Assembling a cloud-optimised GeoTIFF from encoded blocks, without decoding or encoding them again.
 
-Directories first, then the blocks of the smallest overview, of the next, and of the whole at last, as
-https://gdal.org/en/stable/drivers/raster/cog.html#file-format describes it, each block with its size before it.
+Directories come first, then the blocks of the smallest overview, of the next one, and so on up to those of the full
+resolution, each with its size before it: https://gdal.org/en/stable/drivers/raster/cog.html#file-format
 """
 
 import struct
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from sattrans.raster.cog.tiff import (
     HEIGHT,
-    LITTLE,
+    LITTLE_ENDIAN,
     LONG,
     STRIP_OFFSETS,
     STRIP_SIZES,
@@ -22,121 +22,126 @@ from sattrans.raster.cog.tiff import (
     TILE_SIZES,
     WIDTH,
     Directory,
-    Form,
     Tag,
+    TiffVariant,
     read_directories,
     read_directory,
 )
 
-PROMISES = (
+STRUCTURAL_METADATA = (
     b"LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n"
     b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n "
 )
-GHOST = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(PROMISES) + PROMISES
-"""What GDAL reads between header and directory: readers over a network need fewer requests."""
+GHOST_AREA = b"GDAL_STRUCTURAL_METADATA_SIZE=%06d bytes\n" % len(STRUCTURAL_METADATA) + STRUCTURAL_METADATA
+"""GDAL's name for what it reads between header and directory, which saves requests over a network."""
 
-PLACED = (33550, 33922, 34264, 34735, 34736, 34737, 42112)
-"""Tags that say where the whole lies, and its metadata: overviews have none."""
+BLOCK_TRAILER = b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED"
 
-TRAILER = b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED"
+BLOCK_MARGIN = 4
+"""Bytes before a block, which hold its size, and after it, which repeat its last ones."""
 
-AROUND = 4
-"""Bytes before a block, its size, and after it, its last ones once more."""
+FULL_RESOLUTION_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112)
+"""Georeference and metadata, which overviews do not have."""
 
-MOST_CLASSIC = 4_000_000_000
-"""A larger file needs BigTIFF's offsets."""
+MAX_CLASSIC_BYTES = 4_000_000_000
+"""A larger file needs the offsets of BigTIFF."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """The whole, or an overview: its size in pixels, and the sizes in bytes of its blocks, row by row."""
+    """The full resolution or an overview: its size in pixels, and the sizes in bytes of its blocks, row by row."""
 
     height: int
     width: int
-    sizes: Sequence[int]
+    block_sizes: Sequence[int]
 
     @property
     def length(self) -> int:
-        """How many bytes its blocks take in the file."""
-        return sum(self.sizes) + 2 * AROUND * len(self.sizes)
+        """The bytes that its blocks take in the file."""
+        return sum(self.block_sizes) + 2 * BLOCK_MARGIN * len(self.block_sizes)
 
 
-def blocks_of(piece: bytes | memoryview) -> Iterator[memoryview]:
+def blocks_of(geotiff: bytes | memoryview) -> Iterator[memoryview]:
     """Yield the encoded blocks of a tiled GeoTIFF, row by row."""
-    tags, view = read_directory(piece), memoryview(piece)
+    tags, view = read_directory(geotiff), memoryview(geotiff)
     for offset, size in zip(tags[TILE_OFFSETS].values, tags[TILE_SIZES].values, strict=True):
         yield view[offset : offset + size]
 
 
-def block_sizes(piece: bytes | memoryview) -> list[int]:
-    """Return how many bytes each block of a tiled GeoTIFF takes."""
-    return read_directory(piece)[TILE_SIZES].values
+def block_sizes(geotiff: bytes | memoryview) -> list[int]:
+    """Return the size in bytes of each block of a tiled GeoTIFF."""
+    return read_directory(geotiff)[TILE_SIZES].values
 
 
-def needs_big(levels: Sequence[Level]) -> bool:
-    """Say whether the file is too large for 32-bit offsets."""
-    return sum(level.length + 16 * len(level.sizes) for level in levels) > MOST_CLASSIC
+def needs_bigtiff(levels: Sequence[Level]) -> bool:
+    """Return whether the file is too large for 32-bit offsets."""
+    return sum(level.length + 16 * len(level.block_sizes) for level in levels) > MAX_CLASSIC_BYTES
 
 
-def write_head(file: BinaryIO, template: bytes, levels: Sequence[Level], big: bool) -> None:
-    """Write all that stands before the blocks; `levels` begin with the whole, each is smaller than the one before.
+def write_header(file: BinaryIO, template: bytes, levels: Sequence[Level], big: bool) -> None:
+    """Write all that precedes the blocks, which then follow by `write_block`, those of the last level first.
 
-    `template` is a GeoTIFF, without blocks, whose tags the whole takes over. The blocks follow by `write_block`, those
-    of the last level first.
+    Args:
+        file: The file, empty.
+        template: A GeoTIFF without blocks, whose tags the file gets.
+        levels: The full resolution, then overviews, each smaller than the one before.
+        big: Whether the file is a BigTIFF.
     """
-    form = Form(big)
+    variant = TiffVariant(big)
     tags = read_directory(template)
-    directories = [_directory(tags, level, form, overview=number > 0) for number, level in enumerate(levels)]
-    first = form.header + len(GHOST) + len(GHOST) % 2
-    places = [first]
+    directories = [_directory(tags, level, variant, is_overview=number > 0) for number, level in enumerate(levels)]
+    first = variant.header + len(GHOST_AREA) + len(GHOST_AREA) % 2
+    starts = [first]
     for directory in directories:
-        places.append(places[-1] + form.length(directory))
-    at = places[-1]
+        starts.append(starts[-1] + variant.length(directory))
+    position = starts[-1]
     for number in reversed(range(len(levels))):
         offsets = []
-        for size in levels[number].sizes:
-            offsets.append(at + AROUND)
-            at += size + 2 * AROUND
-        directories[number][TILE_OFFSETS] = Tag.of(form.offsets, offsets)
-    file.write((form.start(first) + GHOST).ljust(first, b"\0"))
+        for size in levels[number].block_sizes:
+            offsets.append(position + BLOCK_MARGIN)
+            position += size + 2 * BLOCK_MARGIN
+        directories[number][TILE_OFFSETS] = Tag.of(variant.offset_type, offsets)
+    file.write((variant.start(first) + GHOST_AREA).ljust(first, b"\0"))
     for number, directory in enumerate(directories):
-        following = places[number + 1] if number + 1 < len(directories) else 0
-        file.write(form.directory(directory, places[number], following))
+        following = starts[number + 1] if number + 1 < len(directories) else 0
+        file.write(variant.directory(directory, starts[number], following))
 
 
 def write_block(file: BinaryIO, block: bytes | memoryview) -> None:
-    """Write one encoded block, its size before it and its last bytes behind it once more."""
+    """Write an encoded block, preceded by its size and followed by a copy of its last bytes."""
     file.write(struct.pack("<I", len(block)))
     file.write(block)
-    file.write(bytes(block[-AROUND:]).rjust(AROUND, b"\0"))
+    file.write(bytes(block[-BLOCK_MARGIN:]).rjust(BLOCK_MARGIN, b"\0"))
 
 
-def is_whole(path: Path) -> bool:
-    """Say whether a GeoTIFF is as long as its directories say: nothing was cut from its end.
+def is_complete(path: Path) -> bool:
+    """Return whether a GeoTIFF is as long as its directories say, so that nothing is missing at its end.
 
-    No block is read. What was overwritten within the file, or came as zeros of the right length from a copy that
-    failed, is not noticed here, but where pixels are decoded.
+    Blocks are not read. Bytes that were overwritten, or that a failed copy left as zeros, are only noticed when pixels
+    are decoded.
     """
     with path.open("rb") as file:
         try:
             with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-                around = AROUND if TRAILER in data[: len(GHOST) + 16] else 0
-                return data[:2] != LITTLE or all(_end_of(tags) + around <= len(data) for tags in read_directories(data))
+                if data[:2] != LITTLE_ENDIAN:
+                    return True
+                margin = BLOCK_MARGIN if BLOCK_TRAILER in data[: len(GHOST_AREA) + 16] else 0
+                return all(_end_of_blocks(tags) + margin <= len(data) for tags in read_directories(data))
         except (ValueError, KeyError, struct.error):  # empty, or cut within a directory
             return False
 
 
-def _end_of(tags: Directory) -> int:
-    """Return where the last block of a directory ends."""
+def _end_of_blocks(tags: Directory) -> int:
     offsets, sizes = (STRIP_OFFSETS, STRIP_SIZES) if STRIP_OFFSETS in tags else (TILE_OFFSETS, TILE_SIZES)
     return max(map(sum, zip(tags[offsets].values, tags[sizes].values, strict=True)))
 
 
-def _directory(tags: Directory, level: Level, form: Form, overview: bool) -> dict[int, Tag]:
-    own = {number: tag for number, tag in tags.items() if not (overview and number in PLACED)}
-    own[WIDTH], own[HEIGHT] = Tag.of(LONG, [level.width]), Tag.of(LONG, [level.height])
-    own[TILE_SIZES] = Tag.of(LONG, level.sizes)
-    own[TILE_OFFSETS] = Tag.of(form.offsets, [0] * len(level.sizes))  # until it is known how long all of it is
-    if overview:
-        own[SUBFILE_TYPE] = Tag.of(LONG, [1])
-    return own
+def _directory(tags: Directory, level: Level, variant: TiffVariant, is_overview: bool) -> dict[int, Tag]:
+    directory = {number: tag for number, tag in tags.items() if not (is_overview and number in FULL_RESOLUTION_TAGS)}
+    directory[WIDTH], directory[HEIGHT] = Tag.of(LONG, [level.width]), Tag.of(LONG, [level.height])
+    directory[TILE_SIZES] = Tag.of(LONG, level.block_sizes)
+    # Offsets depend on the lengths of all directories, so that they are only known later.
+    directory[TILE_OFFSETS] = Tag.of(variant.offset_type, [0] * len(level.block_sizes))
+    if is_overview:
+        directory[SUBFILE_TYPE] = Tag.of(LONG, [1])
+    return directory

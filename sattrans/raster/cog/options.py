@@ -1,4 +1,4 @@
-"""Creation options: how a large GeoTIFF is encoded, as GDAL's COG driver names it."""
+"""Creation options (`--co`): how a large GeoTIFF is encoded, in the names of GDAL's COG driver."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sattrans.errors import OptionError, did_you_mean
-from sattrans.raster.cog.overviews import HALVES, Overviews
+from sattrans.raster.cog.overviews import DOWNSAMPLERS, OverviewMethod
 
 LOSSLESS = ("ZSTD", "DEFLATE", "LZW", "LZMA", "NONE")
-"""What the pieces can be encoded in as the whole is, so that nothing is encoded twice."""
+"""Compressions of chunks that the complete file can take over, so that nothing is encoded twice."""
 
 YES_NO = "YES|NO"
 NUMBER = r"\d+"
@@ -35,34 +35,40 @@ KNOWN = {
     "SPARSE_OK": YES_NO,
     "STATISTICS": f"{YES_NO}|AUTO",
 }
-"""The options of https://gdal.org/en/stable/drivers/raster/cog.html that leave the grid alone, and their values."""
+"""Patterns of values of the options of https://gdal.org/en/stable/drivers/raster/cog.html that keep the grid."""
 
 LEVELS = {"ZSTD": ("zstd_level", 1, 22), "DEFLATE": ("zlevel", 1, 12), "LZMA": ("lzma_preset", 0, 9)}
-"""Of each compression that has levels: GDAL's name for them in a GeoTIFF, the lowest and the highest."""
+"""Of each compression with levels: the name of GDAL's option in a GeoTIFF, the lowest and the highest level."""
 
 
 @dataclass(frozen=True)
-class Creation:
-    """What a user said of the encoding, by name, in capitals; nothing is ZSTD at level 1."""
+class CreationOptions:
+    """How a large GeoTIFF is encoded.
 
-    asked: Mapping[str, str] = field(default_factory=dict)
+    Attributes:
+        values: The values of options by name, both in capitals. The default is ZSTD at level 1.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def compression(self) -> str:
         """The name of the compression."""
-        return self.asked.get("COMPRESS", "ZSTD")
+        return self.values.get("COMPRESS", "ZSTD")
 
     @property
     def by_gdal(self) -> bool:
-        """Whether GDAL's COG driver has to encode it all anew at the end."""
-        own = {"COMPRESS", "LEVEL", "PREDICTOR", "BIGTIFF", "OVERVIEW_RESAMPLING"}
-        resampling = self.asked.get("OVERVIEW_RESAMPLING", "AVERAGE").lower()
-        return bool(set(self.asked) - own) or self.compression not in LOSSLESS or resampling not in HALVES
+        """Whether GDAL's COG driver has to encode the complete file again at the end."""
+        without_gdal = {"COMPRESS", "LEVEL", "PREDICTOR", "BIGTIFF", "OVERVIEW_RESAMPLING"}
+        resampling = self.values.get("OVERVIEW_RESAMPLING", "AVERAGE").lower()
+        return (
+            bool(set(self.values) - without_gdal) or self.compression not in LOSSLESS or resampling not in DOWNSAMPLERS
+        )
 
-    def overviews(self, otherwise: Overviews) -> Overviews:
-        """Return how overviews are made."""
-        asked = self.asked.get("OVERVIEW_RESAMPLING", "").lower()
-        return next((how for how in HALVES if how == asked), otherwise)
+    def overviews(self, default: OverviewMethod) -> OverviewMethod:
+        """Return the method that makes overviews."""
+        value = self.values.get("OVERVIEW_RESAMPLING", "").lower()
+        return next((method for method in DOWNSAMPLERS if method == value), default)
 
     def profile(self, photo: bool) -> dict[str, Any]:
         """Return how the pieces are encoded, as rasterio wants it; the predictor helps with a `photo`'s pixels."""
@@ -73,62 +79,62 @@ class Creation:
         if name in LEVELS:
             option, lowest, _ = LEVELS[name]
             default = {"ZSTD": 1, "DEFLATE": 6}.get(name, 6)
-            profile[option] = max(lowest, int(self.asked.get("LEVEL", default)))
-        asked = self.asked.get("PREDICTOR", "YES" if photo else "NO")
+            profile[option] = max(lowest, int(self.values.get("LEVEL", default)))
+        predictor = self.values.get("PREDICTOR", "YES" if photo else "NO")
         if name in ("ZSTD", "DEFLATE", "LZW"):
-            profile["predictor"] = 1 if asked == "NO" else 2
+            profile["predictor"] = 1 if predictor == "NO" else 2
         return profile
 
     def big(self, needed: bool) -> bool:
-        """Say whether the file is a BigTIFF. Raises `OptionError` where it has to be and must not."""
-        asked = self.asked.get("BIGTIFF") if not self.by_gdal else None
-        if asked == "NO" and needed:
-            raise OptionError("--co BIGTIFF=NO: over 4 GB need BIGTIFF=YES, or another COMPRESS")
-        return needed or asked == "YES"
+        """Return whether the file is a BigTIFF. Raises `OptionError` if it has to be one and must not."""
+        bigtiff = self.values.get("BIGTIFF") if not self.by_gdal else None
+        if bigtiff == "NO" and needed:
+            raise OptionError("--co BIGTIFF=NO: the file is over 4 GB; use BIGTIFF=YES, or another COMPRESS")
+        return needed or bigtiff == "YES"
 
     @property
     def for_gdal(self) -> dict[str, str]:
-        """The options for GDAL's COG driver."""
-        default = {} if "COMPRESS" in self.asked else {"COMPRESS": "ZSTD", "LEVEL": "1", "PREDICTOR": "YES"}
-        return {**default, **self.asked}
+        """All options for GDAL's COG driver."""
+        default = {} if "COMPRESS" in self.values else {"COMPRESS": "ZSTD", "LEVEL": "1", "PREDICTOR": "YES"}
+        return {**default, **self.values}
 
     def added_to(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options that decide an output's bytes, these among them."""
-        return {**options, "co": dict(self.asked)} if self.asked else dict(options)
+        """Return the options that decide an output's bytes, with these added."""
+        return {**options, "co": dict(self.values)} if self.values else dict(options)
 
 
-def parse_creation(texts: Sequence[str]) -> Creation:
-    """Read `NAME=VALUE` as `--co` takes it, in small letters or capitals. Raises `OptionError`."""
-    asked: dict[str, str] = {}
+def parse_creation_options(texts: Sequence[str]) -> CreationOptions:
+    """Parse `NAME=VALUE` texts, the arguments of `--co`, in small letters or capitals. Raises `OptionError`."""
+    values: dict[str, str] = {}
     for text in texts:
         name, equals, value = (part.strip().upper() for part in text.partition("="))
         if not equals or not value:
-            raise OptionError(f"--co {text}: NAME=VALUE is needed, such as COMPRESS=DEFLATE")
+            raise OptionError(f"--co {text}: give NAME=VALUE, such as COMPRESS=DEFLATE")
         if name not in KNOWN:
-            raise OptionError(f"--co {text}: a COG has no option {name} here{did_you_mean(name, KNOWN)}")
+            raise OptionError(f"--co {text}: unknown option {name} of a COG{did_you_mean(name, KNOWN)}")
         if not re.fullmatch(KNOWN[name], value):
-            raise OptionError(f"--co {text}: {name} is {_said(KNOWN[name])}")
-        if asked.get(name, value) != value:
-            raise OptionError(f"--co {name} is given twice: {asked[name]} and {value}")
-        asked[name] = value
-    _check(asked)
-    return Creation(asked)
+            raise OptionError(f"--co {text}: {name} must be {_describe(KNOWN[name])}")
+        if values.get(name, value) != value:
+            raise OptionError(f"--co {name} is given twice: {values[name]} and {value}")
+        values[name] = value
+    _check(values)
+    return CreationOptions(values)
 
 
-def _check(asked: Mapping[str, str]) -> None:
-    compression = asked.get("COMPRESS", "ZSTD")
-    if "LEVEL" in asked and compression in LEVELS:
+def _check(values: Mapping[str, str]) -> None:
+    compression = values.get("COMPRESS", "ZSTD")
+    if "LEVEL" in values and compression in LEVELS:
         _, lowest, highest = LEVELS[compression]
-        if not lowest <= int(asked["LEVEL"]) <= highest:
-            raise OptionError(f"--co LEVEL={asked['LEVEL']}: {compression} has levels {lowest} to {highest}")
-    if not 1 <= int(asked.get("QUALITY", 75)) <= 100:
-        raise OptionError(f"--co QUALITY={asked['QUALITY']}: 1 to 100 is needed")
-    side = int(asked.get("BLOCKSIZE", 512))
+        if not lowest <= int(values["LEVEL"]) <= highest:
+            raise OptionError(f"--co LEVEL={values['LEVEL']}: {compression} has levels {lowest} to {highest}")
+    if not 1 <= int(values.get("QUALITY", 75)) <= 100:
+        raise OptionError(f"--co QUALITY={values['QUALITY']}: give 1 to 100")
+    side = int(values.get("BLOCKSIZE", 512))
     if side % 16 or not 64 <= side <= 4096:
-        raise OptionError(f"--co BLOCKSIZE={side}: a multiple of 16, from 64 to 4096, is needed")
+        raise OptionError(f"--co BLOCKSIZE={side}: give a multiple of 16 from 64 to 4096")
 
 
-def _said(pattern: str) -> str:
+def _describe(pattern: str) -> str:
     if pattern.startswith(r"\d"):
         return "a number"
     return "one of " + ", ".join(pattern.replace("\\", "").split("|"))

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sattrans.errors import OutputExists, RasterError, SattransError
-from sattrans.raster.cog.layout import is_whole
-from sattrans.raster.cog.options import Creation
+from sattrans.raster.cog.layout import is_complete
+from sattrans.raster.cog.options import CreationOptions
 from sattrans.raster.open import open_raster
 from sattrans.utils.atomic import part_of, remove, sync
 from sattrans.utils.console import log
@@ -48,11 +48,11 @@ class GeoTiffOutput(Output):
         path: Path,
         options: Mapping[str, Any],
         *,
-        creation: Creation | None = None,
+        creation: CreationOptions | None = None,
         overwrite: bool = False,
         reasons: Mapping[str, str] | None = None,
     ) -> None:
-        self.creation = creation or Creation()
+        self.creation = creation or CreationOptions()
         super().__init__(path, self.creation.added_to(options), overwrite=overwrite, reasons=reasons)
 
     @property
@@ -69,7 +69,7 @@ class GeoTiffOutput(Output):
         if not self.path.exists():
             return None
         recorded = options_of(self.path)
-        cut_short = self.path.is_file() and not is_whole(self.path)
+        cut_short = self.path.is_file() and not is_complete(self.path)
         if recorded is None and cut_short:
             raise OutputExists(f"{self.path} exists and is damaged, or was not made by sattrans; {REPLACE}")
         if recorded is None:

@@ -21,22 +21,32 @@ from rasterio.errors import RasterioError
 from rasterio.shutil import copy as raster_copy
 
 from sattrans.errors import RasterError
-from sattrans.raster.cog.chunks import Pieces, decode_blocks, encode_blocks
-from sattrans.raster.cog.layout import Level, block_sizes, blocks_of, needs_big, write_block, write_head
-from sattrans.raster.cog.options import Creation
+from sattrans.raster.cog.chunks import ChunkFiles, decode_blocks, encode_blocks
+from sattrans.raster.cog.layout import Level, block_sizes, blocks_of, needs_bigtiff, write_block, write_header
+from sattrans.raster.cog.options import CreationOptions
 from sattrans.raster.cog.output import OPTIONS_TAG, GeoTiffOutput
-from sattrans.raster.cog.overviews import BLOCK, PANEL, Overviews, Piece, Pyramid, halve, pieces_of
+from sattrans.raster.cog.overviews import (
+    BLOCK,
+    CHUNK_WIDTH,
+    Chunk,
+    OverviewMethod,
+    Pyramid,
+    chunk_windows,
+    default_method,
+    downsample,
+    merge_children,
+)
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.geotiff import encode_geotiff
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import RGB
-from sattrans.raster.tile_formats import encode
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import naming, sync
 from sattrans.utils.output import RESUME
 
 __all__ = [
     "BLOCK",
-    "PANEL",
+    "CHUNK_WIDTH",
     "Layout",
     "RowWriter",
     "row_writer",
@@ -61,7 +71,7 @@ class Layout:
     colormap: Mapping[int, RGB] | None = None
     nodata: float | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    overviews: Overviews | None = None
+    overviews: OverviewMethod | None = None
 
     @property
     def rows(self) -> list[Window]:
@@ -70,8 +80,8 @@ class Layout:
 
     @property
     def pieces(self) -> list[Window]:
-        """What is written at a time: whole blocks, one high and up to `PANEL` px wide, row by row from the top left."""
-        return pieces_of(self.height, self.width)
+        """What is written at a time: whole blocks, one high and up to `CHUNK_WIDTH` px wide, row by row."""
+        return chunk_windows(self.height, self.width)
 
     @property
     def bands(self) -> int:
@@ -87,40 +97,39 @@ class RowWriter:
     """Takes the pieces of a raster, in any order and from any thread, and knows which it has."""
 
     def __init__(
-        self, folder: Path, layout: Layout, options: Mapping[str, Any], creation: Creation | None = None
+        self, folder: Path, layout: Layout, options: Mapping[str, Any], creation: CreationOptions | None = None
     ) -> None:
         self.layout = layout
         self._pyramid = Pyramid(layout.height, layout.width)
-        self._pieces = Pieces(folder)
-        self._creation = creation or Creation()
+        self._pieces = ChunkFiles(folder)
+        self._creation = creation or CreationOptions()
         self.beside: dict[str, Path] = {}
         self.tags = {**layout.tags, OPTIONS_TAG: json.dumps(dict(options))}
-        otherwise = layout.overviews or ("nearest" if layout.colormap else "average")
-        self._how = self._creation.overviews(otherwise)
+        self._how = self._creation.overviews(layout.overviews or default_method(bool(layout.colormap)))
         self._profile = self._creation.profile(photo=layout.colormap is None)
         self._turn = Lock()
-        self._halves: dict[Piece, NDArray[np.uint8]] = {}
-        self._decoded: dict[Piece, NDArray[np.uint8]] = {}
-        self._sizes: dict[Piece, list[int]] = {}
+        self._halves: dict[Chunk, NDArray[np.uint8]] = {}
+        self._decoded: dict[Chunk, NDArray[np.uint8]] = {}
+        self._sizes: dict[Chunk, list[int]] = {}
 
     def resume(self) -> None:
         """Check the chunks of an earlier run; one that is damaged, by a loss of power, is deleted."""
         overviews = list(self._pyramid.overviews())
-        below = {piece: self._pyramid.below(piece) for piece in overviews}
-        self._pieces.keep_whole([*self._pyramid.pieces(0), *overviews], below)
+        below = {piece: self._pyramid.children(piece) for piece in overviews}
+        self._pieces.drop_damaged([*self._pyramid.chunks(0), *overviews], below)
 
     def missing(self) -> list[Window]:
         """Return the pieces not written yet."""
-        return [piece.window for piece in self._pyramid.pieces(0) if not self._pieces.has(piece)]
+        return [piece.window for piece in self._pyramid.chunks(0) if not self._pieces.has(piece)]
 
     def write(self, piece: Window, pixels: NDArray[np.uint8]) -> None:
         """Write one piece: `pixels` is (bands, piece height, piece width)."""
-        self._write(Piece(0, piece), pixels)
+        self._write(Chunk(0, piece), pixels)
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Return a part of what was written, (bands, H, W). What was read last is kept: read from the top."""
         pixels = np.empty((self.layout.bands, window.height, window.width), np.uint8)
-        for piece in self._pyramid.pieces(0):
+        for piece in self._pyramid.chunks(0):
             part = piece.window.intersection(window)
             if part is None:
                 continue
@@ -128,20 +137,20 @@ class RowWriter:
             self._decoded[piece] = self._decode(piece) if decoded is None else decoded
             if len(self._decoded) > MOST_DECODED:
                 del self._decoded[next(iter(self._decoded))]
-            inside = part.moved(-piece.window.row, -piece.window.col)
-            place = part.moved(-window.row, -window.col)
+            inside = part.shifted(-piece.window.row, -piece.window.col)
+            place = part.shifted(-window.row, -window.col)
             pixels[:, *place.slices] = self._decoded[piece][:, *inside.slices]
         return pixels
 
-    def _write(self, piece: Piece, pixels: NDArray[np.uint8]) -> None:
+    def _write(self, piece: Chunk, pixels: NDArray[np.uint8]) -> None:
         data = encode_blocks(pixels, self._profile)
         self._pieces.put(piece, data)
         self._sizes[piece] = block_sizes(data)
-        above = self._pyramid.above(piece)
+        above = self._pyramid.parent(piece)
         if above is None:
             return
         half = self._halve(pixels)
-        below = self._pyramid.below(above)
+        below = self._pyramid.children(above)
         with self._turn:
             self._halves[piece] = half
             if not all(part in self._halves for part in below):
@@ -149,21 +158,13 @@ class RowWriter:
                     del self._halves[next(iter(self._halves))]
                 return
             halves = {part: self._halves.pop(part) for part in below}
-        self._write(above, self._joined(above, halves))
+        self._write(above, merge_children(above, halves))
 
-    def _decode(self, piece: Piece) -> NDArray[np.uint8]:
+    def _decode(self, piece: Chunk) -> NDArray[np.uint8]:
         return decode_blocks(self._pieces.get(piece), piece.window, self._profile)
 
     def _halve(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return halve(pixels, self._how, self.layout.nodata, self.layout.alpha)
-
-    def _joined(self, piece: Piece, halves: Mapping[Piece, NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        window = piece.window
-        pixels = np.empty((self.layout.bands, window.height, window.width), np.uint8)
-        for part, half in halves.items():
-            top, left = part.window.row // 2 - window.row, part.window.col // 2 - window.col
-            pixels[:, top : top + half.shape[1], left : left + half.shape[2]] = half
-        return pixels
+        return downsample(pixels, self._how, self.layout.nodata, self.layout.alpha)
 
     def assemble(self, path: Path) -> Path:
         """Assemble the cloud-optimised GeoTIFF, with overviews, in the folder of chunks, and return its path there.
@@ -194,20 +195,20 @@ class RowWriter:
         """Make those that a writer before, or a full memory, left out."""
         for piece in self._pyramid.overviews():
             if not self._pieces.has(piece):
-                below = self._pyramid.below(piece)
+                below = self._pyramid.children(piece)
                 halves = {part: self._halves.pop(part, None) for part in below}
                 made = {
                     part: self._halve(self._decode(part)) if half is None else half for part, half in halves.items()
                 }
-                self._write(piece, self._joined(piece, made))
+                self._write(piece, merge_children(piece, made))
 
     def _put_together(self, file: Any) -> None:
         layout = self.layout
         levels = []
         for number, (height, width) in enumerate(self._pyramid.sizes):
-            sizes = (self._sizes.get(p) or block_sizes(self._pieces.get(p)) for p in self._pyramid.pieces(number))
+            sizes = (self._sizes.get(p) or block_sizes(self._pieces.get(p)) for p in self._pyramid.chunks(number))
             levels.append(Level(height, width, [size for of_piece in sizes for size in of_piece]))
-        template = encode(
+        template = encode_geotiff(
             (layout.bands, layout.height, layout.width),
             layout.colormap,
             self.tags,
@@ -222,9 +223,9 @@ class RowWriter:
             SPARSE_OK="TRUE",
             **self._profile,
         )
-        write_head(file, template, levels, self._creation.big(needs_big(levels)))
+        write_header(file, template, levels, self._creation.big(needs_bigtiff(levels)))
         for number in reversed(range(len(levels))):
-            for piece in self._pyramid.pieces(number):
+            for piece in self._pyramid.chunks(number):
                 for block in blocks_of(self._pieces.get(piece)):
                     write_block(file, block)
 

@@ -8,7 +8,7 @@ from rasterio.crs import CRS
 from rio_cogeo import cog_validate
 
 from sattrans.errors import OptionError, OutputExists, RasterError
-from sattrans.raster.cog.options import KNOWN, parse_creation
+from sattrans.raster.cog.options import KNOWN, parse_creation_options
 from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.georeference import Georeference
@@ -23,7 +23,7 @@ def output_of(path, creation, overwrite=False):
 
 
 def write(output, *texts, overwrite=False):
-    with row_writer(output_of(output, parse_creation(texts), overwrite), LAYOUT) as writer:
+    with row_writer(output_of(output, parse_creation_options(texts), overwrite), LAYOUT) as writer:
         for piece in writer.missing():
             writer.write(piece, PICTURE[:, *piece.slices])
     valid, errors, warnings = cog_validate(output, quiet=True)
@@ -70,7 +70,7 @@ def test_a_lossy_encoding_is_small_and_near(tmp_path, compression):
 @pytest.mark.parametrize("texts", [(), ("BIGTIFF=YES",), ("COMPRESS=NONE",), ("COMPRESS=JPEG",), ("BLOCKSIZE=256",)])
 @pytest.mark.parametrize("layout", [LAYOUT, replace(LAYOUT, alpha=True)])
 def test_an_output_that_lacks_its_last_byte_is_not_finished(tmp_path, texts, layout):
-    creation = parse_creation(texts)
+    creation = parse_creation_options(texts)
     pixels = np.concatenate([PICTURE, PICTURE[:1]])[: layout.bands]
     with row_writer(output_of(tmp_path / "out.tif", creation), layout) as writer:
         for piece in writer.missing():
@@ -101,31 +101,31 @@ def test_overviews_are_made_as_asked(tmp_path):
 
 def test_the_encoding_is_a_part_of_what_made_an_output(tmp_path):
     output = write(tmp_path / "out.tif", "COMPRESS=DEFLATE")
-    assert output_of(output, parse_creation(["compress=deflate"])).is_finished()
+    assert output_of(output, parse_creation_options(["compress=deflate"])).is_finished()
     for other in ((), ("COMPRESS=LZW",)):
         with pytest.raises(OutputExists, match="co: "):
-            output_of(output, parse_creation(other)).is_finished()
+            output_of(output, parse_creation_options(other)).is_finished()
 
 
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["COMPRESS"], "NAME=VALUE is needed"),
-        (["COMPRESS="], "NAME=VALUE is needed"),
-        (["COMPRES=ZSTD"], "no option COMPRES here; did you mean 'COMPRESS'"),
-        (["COMPRESS=ZIP"], "COMPRESS is one of ZSTD, DEFLATE"),
-        (["LEVEL=fast"], "LEVEL is a number"),
+        (["COMPRESS"], "give NAME=VALUE"),
+        (["COMPRESS="], "give NAME=VALUE"),
+        (["COMPRES=ZSTD"], "unknown option COMPRES of a COG; did you mean 'COMPRESS'"),
+        (["COMPRESS=ZIP"], "COMPRESS must be one of ZSTD, DEFLATE"),
+        (["LEVEL=fast"], "LEVEL must be a number"),
         (["LEVEL=23"], "ZSTD has levels 1 to 22"),
         (["COMPRESS=DEFLATE", "LEVEL=22"], "DEFLATE has levels 1 to 12"),
-        (["COMPRESS=JPEG", "QUALITY=101"], "QUALITY=101: 1 to 100"),
-        (["BLOCKSIZE=500"], "BLOCKSIZE=500: a multiple of 16"),
+        (["COMPRESS=JPEG", "QUALITY=101"], "QUALITY=101: give 1 to 100"),
+        (["BLOCKSIZE=500"], "BLOCKSIZE=500: give a multiple of 16"),
         (["COMPRESS=LZW", "COMPRESS=ZSTD"], "given twice: LZW and ZSTD"),
-        (["TARGET_SRS=EPSG:3857"], "no option TARGET_SRS"),
+        (["TARGET_SRS=EPSG:3857"], "unknown option TARGET_SRS"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused_in_words(texts, message):
     with pytest.raises(OptionError, match=message):
-        parse_creation(texts)
+        parse_creation_options(texts)
 
 
 def test_every_option_that_is_known_is_known_to_gdal(tmp_path, caplog):

@@ -21,10 +21,10 @@ from sattrans.errors import LockedError, OutputExists, RasterError
 from sattrans.raster.cog.chunks import decode_blocks, encode_blocks
 from sattrans.raster.cog.layout import blocks_of
 from sattrans.raster.cog.output import OPTIONS_TAG, GeoTiffOutput
-from sattrans.raster.cog.writer import BLOCK, PANEL, Layout, row_writer
+from sattrans.raster.cog.writer import BLOCK, CHUNK_WIDTH, Layout, row_writer
 from sattrans.raster.georeference import Georeference
+from sattrans.raster.geotiff import encode_geotiff
 from sattrans.raster.open import open_raster
-from sattrans.raster.tile_formats import encode
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import part_of
 
@@ -164,19 +164,19 @@ def test_the_blocks_of_a_piece_are_those_that_gdal_makes_of_its_pixels(shape, pr
     pixels = np.random.default_rng(0).integers(0, 9, shape, np.uint8)
     profile = {"compress": compress, "predictor": predictor}
     made = encode_blocks(pixels, profile)
-    by_gdal = encode(pixels, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, **profile)
+    by_gdal = encode_geotiff(pixels, tiled=True, blockxsize=BLOCK, blockysize=BLOCK, **profile)
     assert [bytes(block) for block in blocks_of(made)] == [bytes(block) for block in blocks_of(by_gdal)]
     assert np.array_equal(decode_blocks(made, Window(512, 1024, *shape[1:]), profile), pixels)
 
 
 @settings(max_examples=50)
-@given(st.integers(1, 3 * PANEL), st.integers(1, 2 * BLOCK + 1))
+@given(st.integers(1, 3 * CHUNK_WIDTH), st.integers(1, 2 * BLOCK + 1))
 def test_pieces_are_whole_blocks_and_cover_each_pixel_once(width, height):
     pieces = Layout(height, width, 3, PLACE).pieces
     covered = np.zeros((height, -(-width // BLOCK)), int)
     for piece in pieces:
-        assert piece.row % BLOCK == piece.col % PANEL == 0
-        assert piece.width <= PANEL and (piece.width == PANEL or piece.right == width)
+        assert piece.row % BLOCK == piece.col % CHUNK_WIDTH == 0
+        assert piece.width <= CHUNK_WIDTH and (piece.width == CHUNK_WIDTH or piece.right == width)
         assert piece.height == BLOCK or piece.bottom == height
         covered[piece.row : piece.bottom, piece.col // BLOCK : -(-piece.right // BLOCK)] += 1
     assert (covered == 1).all()
@@ -184,7 +184,7 @@ def test_pieces_are_whole_blocks_and_cover_each_pixel_once(width, height):
 
 
 def test_a_wide_raster_is_written_in_panels_from_many_threads(tmp_path):
-    width = 2 * PANEL + 300
+    width = 2 * CHUNK_WIDTH + 300
     pixels = np.random.default_rng(0).integers(0, 256, (1, 700, width), np.uint8)
     layout = Layout(700, width, 1, PLACE)
     with row_writer(output_of(tmp_path / "out.tif"), layout) as writer:
@@ -281,11 +281,11 @@ if kind == "before the last step":
     Path.replace, replace = (lambda self, to: die() if to == output else replace(self, to)), Path.replace
 if kind.isdecimal():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    write_head = rows.write_head
+    write_header = rows.write_header
     def limited(*args):
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(kind), int(kind)))
-        write_head(*args)
-    rows.write_head = limited
+        write_header(*args)
+    rows.write_header = limited
 with rows.row_writer(t.output_of(output), t.LAYOUT) as writer:
     for piece in writer.missing():
         if kind == "between rows" and piece.row == 1024:
