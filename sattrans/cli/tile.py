@@ -8,7 +8,7 @@ import typer
 from sattrans.cli.console import notify, say, show_table
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.tile.options import TileOptions
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 if TYPE_CHECKING:
     from sattrans.tile import TilePlan, TileResult
@@ -58,8 +58,8 @@ def _show_plan(plan: "TilePlan") -> None:
     rows.append(["all", "", *(str(plan.splits[split]) for split in splits)])
     show_table(["scene", "pixels", *splits], rows, numeric=True)
     say(
-        f"{plan.folder}: {counted(sum(plan.splits.values()), 'tile')} of {plan.size} px from "
-        f"{counted(len(plan.scenes), 'scene')}, about {_bytes(plan.bytes)}; {_leaks(plan.leakage)}; nothing written"
+        f"{plan.folder}: {pluralize(sum(plan.splits.values()), 'tile')} of {plan.size} px from "
+        f"{pluralize(len(plan.scenes), 'scene')}, about {_bytes(plan.bytes)}; {_leaks(plan.leakage)}; nothing written"
     )
 
 
@@ -79,13 +79,13 @@ def _bytes(count: int) -> str:
 def _leaks(leakage: "Leakage") -> str:
     """Return the leakage report as a line."""
     if not leakage.tiles:
-        return "no tile touches one of another split"
+        return "tiles of different splits do not touch"
     kinds = ", ".join(f"{kind} {count}" for kind, count in leakage.by_splits.items())
     between = f", {leakage.between_scenes} of them between scenes" if leakage.between_scenes else ""
     one, many = "pair of tiles of different splits touches", "pairs of tiles of different splits touch"
     return (
-        f"{counted(leakage.touching, one, many)}, {counted(leakage.overlapping, 'overlaps', 'overlap')}{between} "
-        f"({kinds}; {counted(leakage.tiles, 'tile')})"
+        f"{pluralize(leakage.touching, one, many)}, {pluralize(leakage.overlapping, 'overlaps', 'overlap')}{between} "
+        f"({kinds}; {pluralize(leakage.tiles, 'tile')})"
     )
 
 
@@ -109,6 +109,6 @@ def _summarise(result: "TileResult") -> None:
     dropped = "".join(f", {count} {WHY.get(reason, reason)} left out" for reason, count in result.dropped.items())
     done = "" if result.made else " (nothing to do: it was there)"
     say(
-        f"{tileset.folder}: {counted(len(tileset.tiles), 'tile')} of {tileset.size} px from "
-        f"{counted(len(tileset.scenes), 'scene')}{dropped}; {_leaks(result.leakage)}{done}"
+        f"{tileset.folder}: {pluralize(len(tileset.tiles), 'tile')} of {tileset.size} px from "
+        f"{pluralize(len(tileset.scenes), 'scene')}{dropped}; {_leaks(result.leakage)}{done}"
     )

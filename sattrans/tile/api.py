@@ -14,18 +14,18 @@ from sattrans.errors import OptionError, UsageError
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale
-from sattrans.tile.cut import Cutting, tile_bytes
+from sattrans.tile.cut import CutSettings, tile_bytes
 from sattrans.tile.leakage import Leakage, find_leaks
 from sattrans.tile.options import TileOptions
 from sattrans.tile.plan import absent_splits
 from sattrans.tile.prepare import Prepared, prepare
 from sattrans.tile.preview import write_preview
-from sattrans.tile.scene import let_go
+from sattrans.tile.scene import close_cached_scene
 from sattrans.tile.stretch import find_scale
 from sattrans.tile.up_to_date import finished
 from sattrans.tile.writing import Begun, claimed, cut_rows, known_inputs, recover, settle_down, tidy
 from sattrans.utils.atomic import write_bytes
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 from sattrans.utils.executor import executor
 from sattrans.utils.lock import lock
 from sattrans.utils.manifest import check_free
@@ -53,7 +53,7 @@ class SceneRow:
 class TilePlan:
     """What `tile` would write: cells by scene and split, and about how many bytes.
 
-    Cells that hold too little (nodata, `drop_empty`, `min_share`) are still counted: only their pixels tell.
+    Cells with too little data (nodata, `drop_empty`, `min_share`) are still counted, because only their pixels tell.
     """
 
     folder: Path
@@ -134,7 +134,7 @@ def tile(
                 try:
                     _fill(job, begun, pool)
                 finally:
-                    let_go()
+                    close_cached_scene()
         tileset = done or Tileset.open(job.folder)
         if options.preview and not (job.folder / PREVIEW).is_file():
             write_preview(tileset, job.folder / PREVIEW)
@@ -161,12 +161,12 @@ def _plan(job: Prepared) -> TileResult:
 def _estimate(job: Prepared) -> int:
     """Return about how many bytes all cells would take as tiles, by a few rows of them."""
     scale = _near_scale(job, job.scale) if isinstance(job.scale, Percentiles) else job.scale
-    rows = list(job.plan.rows(job.sources, _cutting(job, scale), job.folder))
+    rows = list(job.plan.rows(job.sources, _cut_settings(job, scale), job.folder))
     sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
     try:
         sizes = [size for row in sample for size in tile_bytes(row)]
     finally:
-        let_go()
+        close_cached_scene()
     return round(sum(sizes) / len(sizes) * len(job.plan.cells)) if sizes else 0
 
 
@@ -179,9 +179,9 @@ def _near_scale(job: Prepared, asked: Percentiles) -> Scale:
             return find_scale(job.sources, job.palette, asked, pool)
 
 
-def _cutting(job: Prepared, scale: Scale | None) -> Cutting:
+def _cut_settings(job: Prepared, scale: Scale | None) -> CutSettings:
     options = job.options
-    return Cutting(
+    return CutSettings(
         job.palette, scale, options.drop_empty, options.min_share, options.min_valid, job.format, options.layout
     )
 
@@ -189,11 +189,11 @@ def _cutting(job: Prepared, scale: Scale | None) -> Cutting:
 def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
     hashed, differing = known_inputs(begun, job.inputs)
     stale = {source.record.id for source in job.sources if set(source.files) & set(differing)}
-    again = counted(len(stale), "scene has changed and is cut again", "scenes have changed and are cut again")
+    again = pluralize(len(stale), "scene has changed and is cut again", "scenes have changed and are cut again")
     notices = [*job.notices, *([again] if stale else [])]
     begun.note(job.inputs)
     scale = _scale(job, begun, pool, stale)
-    cutting = _cutting(job, scale)
+    cutting = _cut_settings(job, scale)
     rows = list(job.plan.rows(job.sources, cutting, job.folder))
     tiles, dropped, inputs = cut_rows(begun, rows, job.inputs, hashed, stale, pool)
     dropped = Counter(job.plan.dropped) + dropped
@@ -238,19 +238,19 @@ def _gaps(
     counts = Counter(tile.split for tile in tiles)
     without = absent_splits(counts, job.plan.scheme, job.choice)
     if without:
-        yield f"no tile is left for {' and '.join(without)}: there are too few; try smaller tiles"
+        yield f"there is no tile for {' and '.join(without)}, because there are too few tiles; try smaller ones"
     names = job.palette.names if job.palette else ()
     if job.options.drop_empty and not dropped["empty"]:
-        yield f"--drop-empty left out nothing: no tile holds {names[0]}, the first class, alone"
+        yield f"--drop-empty dropped no tile: no tile has only {names[0]}, the first class"
     if len({t.scene for t in tiles if not places[t.scene].crs}) > 1:
-        yield "scenes without a CRS are not compared with each other: whether their tiles overlap is not known"
+        yield "scenes without a CRS cannot be compared with each other: their tiles may overlap"
     held = {split: {name for t in tiles if t.split == split for name in t.shares} for split in SPLITS if counts[split]}
     for name in names:
         lacking = [split for split in held if name not in held[split]]
         if len(lacking) == len(held):
             yield f"class {name} is in no tile"
         elif lacking:
-            yield f"class {name} is absent from {' and '.join(lacking)}: scores there say nothing of it"
+            yield f"class {name} is absent from {' and '.join(lacking)}: scores there do not cover it"
 
 
 def _write_csv(path: Path, head: Sequence[str], rows: Iterator[Sequence[str]]) -> None:

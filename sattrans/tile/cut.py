@@ -1,4 +1,4 @@
-"""Cut one row of tiles of one scene: the piece of work that tile hands to its workers."""
+"""Cut one row of tiles of one scene: the unit of work of a thread."""
 
 import hashlib
 from collections import Counter
@@ -19,7 +19,7 @@ from sattrans.raster.scale import Scale
 from sattrans.raster.tile_formats import FORMATS, TileFormat
 from sattrans.raster.window import Cell, Window
 from sattrans.tile.options import Layout
-from sattrans.tile.scene import Source, hold_open
+from sattrans.tile.scene import SceneSource, cached_scene
 from sattrans.utils.atomic import put
 from sattrans.utils.hashing import sha256
 
@@ -27,7 +27,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Cutting:
+class CutSettings:
     """What decides the bytes of tiles, the same for every scene. Picklable.
 
     `min_valid` is the least part of a tile's pixels in the scene that must hold something; `min_share` the least
@@ -44,14 +44,14 @@ class Cutting:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A row of tiles of one scene: a piece of work. Picklable; `known` is what a killed run made of it."""
+class TileRow:
+    """A row of tiles of one scene, the unit of work. Picklable; `known` is its result in an interrupted run."""
 
-    source: Source
+    source: SceneSource
     cells: tuple[tuple[Cell, TileSplit], ...]
-    cutting: Cutting
+    cutting: CutSettings
     folder: Path
-    known: "CutRow | None" = None
+    known: "CutResult | None" = None
 
     @property
     def key(self) -> str:
@@ -63,15 +63,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class CutRow:
-    """What became of a row: its tiles, and how many cells were dropped, by reason."""
+class CutResult:
+    """The result of cutting a row: its tiles, and the number of dropped cells by reason."""
 
     tiles: tuple[Tile, ...]
     dropped: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TilePixels:
     """The pixels of one tile: red, green, blue (3, S, S); a map as class indices (S, S), or as a picture (3, S, S).
 
     `valid` says which pixels hold something, None where all do; elsewhere the image is black and indices are
@@ -86,34 +86,34 @@ class Piece:
     inside: int
 
 
-def cut_row(row: Row) -> CutRow:
+def cut_row(row: TileRow) -> CutResult:
     """Read a row's pixels once, write its tiles, and return them; a row whose tiles are there is left as it is."""
-    if row.known and all(_stands(tile, row.folder) for tile in row.known.tiles):
+    if row.known and all(_is_complete(tile, row.folder) for tile in row.known.tiles):
         return row.known
     tiles: list[Tile] = []
     dropped: Counter[str] = Counter()
     with gdal_session():
-        for piece in read_pieces(row):
-            shares = _shares(piece, row.cutting)
-            reason = _reason_to_drop(piece, shares, row.cutting)
+        for pixels in read_tiles(row):
+            shares = _shares(pixels, row.cutting)
+            reason = _reason_to_drop(pixels, shares, row.cutting)
             if reason:
                 dropped[reason] += 1
             else:
-                tiles.append(_write(piece, shares, row))
-    return CutRow(tuple(tiles), dict(dropped))
+                tiles.append(_write(pixels, shares, row))
+    return CutResult(tuple(tiles), dict(dropped))
 
 
-def tile_bytes(row: Row) -> Iterator[int]:
+def tile_bytes(row: TileRow) -> Iterator[int]:
     """Yield how many bytes each tile of a row would take, without writing any."""
     place = row.source.record.georeference
-    for piece in read_pieces(row):
-        files = _files("", piece, place.at(piece.cell.window), row.cutting)
+    for pixels in read_tiles(row):
+        files = _files("", pixels, place.at(pixels.cell.window), row.cutting)
         yield sum(len(data) for _, data in files)
 
 
-def read_pieces(row: Row) -> Iterator[Piece]:
+def read_tiles(row: TileRow) -> Iterator[TilePixels]:
     """Yield the pixels of a row's tiles. Raises `RasterError` or `ClassesError` for what is wrong with them."""
-    opened = hold_open(row.source, row.cutting.palette)
+    opened = cached_scene(row.source, row.cutting.palette)
     windows = [cell.window for cell, _ in row.cells]
     left, right = min(w.col for w in windows), max(w.right for w in windows)
     band = Window(windows[0].row, left, windows[0].height, right - left)
@@ -128,7 +128,7 @@ def read_pieces(row: Row) -> Iterator[Piece]:
         part = inside.intersection(cell.window)
         assert part
         across = slice(part.col - left, part.right - left)
-        yield _piece(
+        yield _tile_pixels(
             cell,
             split,
             rgb[:, :, across],
@@ -137,7 +137,9 @@ def read_pieces(row: Row) -> Iterator[Piece]:
         )
 
 
-def _piece(cell: Cell, split: TileSplit, rgb: Pixels, map_: Pixels | None, valid: NDArray[np.bool_] | None) -> Piece:
+def _tile_pixels(
+    cell: Cell, split: TileSplit, rgb: Pixels, map_: Pixels | None, valid: NDArray[np.bool_] | None
+) -> TilePixels:
     height, width = rgb.shape[1:]
     missing = (0, cell.window.height - height), (0, cell.window.width - width)
     if valid is not None and valid.all():
@@ -151,23 +153,23 @@ def _piece(cell: Cell, split: TileSplit, rgb: Pixels, map_: Pixels | None, valid
         rgb = np.where(valid, rgb, 0).astype(np.uint8)
         if map_ is not None:
             map_ = np.where(valid, map_, UNKNOWN if map_.ndim == 2 else 0).astype(np.uint8)
-    return Piece(cell, split, rgb, map_, valid, height * width)
+    return TilePixels(cell, split, rgb, map_, valid, height * width)
 
 
-def _shares(piece: Piece, cutting: Cutting) -> dict[str, float]:
+def _shares(pixels: TilePixels, cutting: CutSettings) -> dict[str, float]:
     """Return the part of the tile that each class covers, of those that are there."""
-    if cutting.palette is None or piece.map is None:
+    if cutting.palette is None or pixels.map is None:
         return {}
-    # One look a class: for as many classes as maps have, that is several times as fast as a histogram.
-    counts = (np.count_nonzero(piece.map == index) for index in range(len(cutting.palette)))
-    return {name: count / piece.map.size for name, count in zip(cutting.palette.names, counts, strict=True) if count}
+    # One count per class: for the number of classes that maps have, this is several times faster than a histogram.
+    counts = (np.count_nonzero(pixels.map == index) for index in range(len(cutting.palette)))
+    return {name: count / pixels.map.size for name, count in zip(cutting.palette.names, counts, strict=True) if count}
 
 
-def _reason_to_drop(piece: Piece, shares: Mapping[str, float], cutting: Cutting) -> str:
-    valid = piece.inside if piece.valid is None else int(piece.valid.sum())
-    if valid < cutting.min_valid * piece.inside or not valid:
+def _reason_to_drop(pixels: TilePixels, shares: Mapping[str, float], cutting: CutSettings) -> str:
+    valid = pixels.inside if pixels.valid is None else int(pixels.valid.sum())
+    if valid < cutting.min_valid * pixels.inside or not valid:
         return "nodata"
-    if piece.map is None or cutting.palette is None:
+    if pixels.map is None or cutting.palette is None:
         return ""
     if cutting.drop_empty and set(shares) <= {cutting.palette.names[0]}:
         return "empty"
@@ -175,23 +177,23 @@ def _reason_to_drop(piece: Piece, shares: Mapping[str, float], cutting: Cutting)
     return f"with too little {few[0]}" if few else ""
 
 
-def _write(piece: Piece, shares: Mapping[str, float], row: Row) -> Tile:
+def _write(pixels: TilePixels, shares: Mapping[str, float], row: TileRow) -> Tile:
     scene, cutting = row.source.record, row.cutting
-    name = f"{scene.id}_{piece.cell.k}"
-    files = dict(_files(name, piece, scene.georeference.at(piece.cell.window), cutting))
+    name = f"{scene.id}_{pixels.cell.k}"
+    files = dict(_files(name, pixels, scene.georeference.at(pixels.cell.window), cutting))
     hashes = {}
     for path, data in files.items():
         hashes[path] = hashlib.sha256(data).hexdigest()
         put(row.folder / path, data)
     image, *others = files
     map_ = others[0] if others else image if cutting.layout == "pairs" else None
-    valid = 1.0 if piece.valid is None else float(piece.valid.mean())
+    valid = 1.0 if pixels.valid is None else float(pixels.valid.mean())
     rounded = {name: round(share, 6) for name, share in shares.items()}
     return Tile(
         name,
         scene.id,
-        piece.split,
-        piece.cell.window,
+        pixels.split,
+        pixels.cell.window,
         rounded,
         image,
         hashes[image],
@@ -201,34 +203,34 @@ def _write(piece: Piece, shares: Mapping[str, float], row: Row) -> Tile:
     )
 
 
-def _files(name: str, piece: Piece, place: Georeference, cutting: Cutting) -> Iterator[tuple[str, bytes]]:
+def _files(name: str, pixels: TilePixels, place: Georeference, cutting: CutSettings) -> Iterator[tuple[str, bytes]]:
     """Yield the tile's files: path within the tileset, and bytes. The image comes first."""
     kind = FORMATS[cutting.format]
     if cutting.layout == "pairs":
-        both = np.concatenate([_drawn(piece, cutting.palette), piece.rgb], axis=2)
-        yield f"{piece.split}/{name}{kind.image_suffix}", kind.encode_image(both, place)
+        both = np.concatenate([_map_in_colors(pixels, cutting.palette), pixels.rgb], axis=2)
+        yield f"{pixels.split}/{name}{kind.image_suffix}", kind.encode_image(both, place)
         return
-    yield f"images/{name}{kind.image_suffix}", kind.encode_image(piece.rgb, place)
-    if piece.map is None:
+    yield f"images/{name}{kind.image_suffix}", kind.encode_image(pixels.rgb, place)
+    if pixels.map is None:
         return
     path = f"maps/{name}{kind.map_suffix}"
     if cutting.palette is None:
-        yield path, kind.encode_picture(piece.map, place)
+        yield path, kind.encode_picture(pixels.map, place)
         return
-    values = cutting.palette.to_values(piece.map)
-    yield path, kind.encode_class_map(values, place, cutting.palette, piece.valid is not None)
+    values = cutting.palette.to_values(pixels.map)
+    yield path, kind.encode_class_map(values, place, cutting.palette, pixels.valid is not None)
 
 
-def _drawn(piece: Piece, palette: Palette | None) -> Pixels:
+def _map_in_colors(pixels: TilePixels, palette: Palette | None) -> Pixels:
     """Return the tile's map in colours, (3, S, S); black where it holds nothing."""
-    assert piece.map is not None
+    assert pixels.map is not None
     if palette is None:
-        return piece.map
-    return palette.to_rgb(piece.map)
+        return pixels.map
+    return palette.to_rgb(pixels.map)
 
 
-def _stands(tile: Tile, folder: Path) -> bool:
-    """Say whether a tile's files are there, and whole."""
+def _is_complete(tile: Tile, folder: Path) -> bool:
+    """Return whether a tile's files exist and have the recorded hashes."""
     recorded = {tile.image: tile.image_sha256, tile.map: tile.map_sha256}
     try:
         return all(sha256(folder / path) == hash_ for path, hash_ in recorded.items() if path)

@@ -51,7 +51,7 @@ class Input:
         return self.time == before.time or (before.sha256 is not None and sha256(Path(self.path)) == before.sha256)
 
 
-def now_at(paths: Iterable[Path]) -> list[Input]:
+def current_inputs(paths: Iterable[Path]) -> list[Input]:
     """Take files as they are now, each once, unread."""
     return [Input.of(path) for path in dict.fromkeys(paths)]
 

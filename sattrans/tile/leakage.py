@@ -14,17 +14,17 @@ from sattrans.raster.georeference import WGS84, Georeference, reproject, window_
 from sattrans.raster.window import Window
 
 SLACK = 0.01
-"""What counts as touching between scenes, in pixels: a reprojection rounds."""
+"""Distance, in pixels, at which tiles of two scenes still touch: reprojection rounds."""
 
-GIVES_WAY: tuple[TileSplit, ...] = ("val", "train", "unpaired")
-"""Which tile is left out where two are too near: a val tile for a test tile, then a train tile for either."""
+DROP_ORDER: tuple[TileSplit, ...] = ("val", "train", "unpaired")
+"""Which of two tiles is dropped if they are too close: first val tiles close to test tiles, then train tiles."""
 
 
 ORDER: tuple[TileSplit, ...] = ("unpaired", "train", "val", "test")
 
 
-class Placed(Protocol):
-    """What has a place: a tile, or one that is planned."""
+class TileWindow(Protocol):
+    """A window of a scene with a split: a tile, or a planned tile."""
 
     @property
     def scene(self) -> str:
@@ -39,17 +39,17 @@ class Placed(Protocol):
         """Its pixels in the scene."""
 
 
-class Near(NamedTuple):
-    """Two tiles, by their places in the sequence, and the pixels they share (of the first's scene)."""
+class TilePair(NamedTuple):
+    """Two tiles, by their indices in the sequence, and the pixels they share, counted in the scene of the first."""
 
-    one: int
-    other: int
-    shared: float
+    first: int
+    second: int
+    shared_pixels: float
 
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """What the pairs of tiles of different splits come to: how many touch, how many overlap, how many tiles."""
+    """Numbers of pairs of tiles of different splits that touch or overlap, and of the tiles in these pairs."""
 
     touching: int
     overlapping: int
@@ -73,9 +73,9 @@ class Leakage:
         return cls(**value)
 
     @classmethod
-    def of(cls, tiles: Sequence[Placed], leaks: Sequence[Near]) -> "Leakage":
+    def of(cls, tiles: Sequence[TileWindow], leaks: Sequence[TilePair]) -> "Leakage":
         """Sum up the leaks of a set of tiles."""
-        overlapping = sum(leak.shared >= 1 for leak in leaks)
+        overlapping = sum(leak.shared_pixels >= 1 for leak in leaks)
         kinds = Counter("–".join(sorted((tiles[a].split, tiles[b].split), key=ORDER.index)) for a, b, _ in leaks)
         return cls(
             touching=len(leaks) - overlapping,
@@ -86,28 +86,30 @@ class Leakage:
         )
 
 
-def find_leaks(tiles: Sequence[Placed], places: Mapping[str, Georeference]) -> list[Near]:
+def find_leaks(tiles: Sequence[TileWindow], places: Mapping[str, Georeference]) -> list[TilePair]:
     """Return the pairs of tiles of different splits that touch or overlap; `places` are the scenes' by id.
 
-    Images without maps leak into val and test, not into train.
+    Unpaired tiles close to val and test tiles are leaks, those close to train tiles are not.
     """
-    return [near for near in neighbours(tiles, places, 0.0) if _unlike(tiles[near.one], tiles[near.other])]
+    return [pair for pair in close_pairs(tiles, places, 0.0) if _may_leak(tiles[pair.first], tiles[pair.second])]
 
 
-def keep_apart(tiles: Sequence[Placed], places: Mapping[str, Georeference], buffer: int) -> set[int]:
-    """Return which tiles to leave out so that `buffer` pixels lie between any two of different splits.
+def tiles_to_drop(tiles: Sequence[TileWindow], places: Mapping[str, Georeference], buffer: int) -> set[int]:
+    """Return the indices of tiles to drop so that tiles of different splits are at least `buffer` pixels apart.
 
-    Between scenes of unlike resolution these are pixels of the coarser one.
+    Between scenes of different resolutions, the pixels are those of the coarser scene.
     """
-    pairs = [near for near in neighbours(tiles, places, buffer - SLACK) if _unlike(tiles[near.one], tiles[near.other])]
+    pairs = [
+        pair for pair in close_pairs(tiles, places, buffer - SLACK) if _may_leak(tiles[pair.first], tiles[pair.second])
+    ]
     left_out: set[int] = set()
-    for split in GIVES_WAY:
-        # One split after the other: a train tile has nothing to fear from a val tile that is gone.
+    for split in DROP_ORDER:
+        # One split after the other: a val tile that is dropped does not cause a train tile to be dropped.
         going = set()
-        for one, other, _ in pairs:
-            if one in left_out or other in left_out:
+        for first, second, _ in pairs:
+            if first in left_out or second in left_out:
                 continue
-            for own, its in ((one, other), (other, one)):
+            for own, its in ((first, second), (second, first)):
                 if tiles[own].split == split and _stays(tiles[its].split, split):
                     going.add(own)
         left_out |= going
@@ -115,19 +117,19 @@ def keep_apart(tiles: Sequence[Placed], places: Mapping[str, Georeference], buff
 
 
 def _stays(other: TileSplit, split: TileSplit) -> bool:
-    return other not in GIVES_WAY or GIVES_WAY.index(other) < GIVES_WAY.index(split)
+    return other not in DROP_ORDER or DROP_ORDER.index(other) < DROP_ORDER.index(split)
 
 
-def _unlike(one: Placed, other: Placed) -> bool:
-    return one.split != other.split and {one.split, other.split} != {"train", "unpaired"}
+def _may_leak(first: TileWindow, second: TileWindow) -> bool:
+    return first.split != second.split and {first.split, second.split} != {"train", "unpaired"}
 
 
-def neighbours(tiles: Sequence[Placed], places: Mapping[str, Georeference], distance: float) -> Iterator[Near]:
+def close_pairs(tiles: Sequence[TileWindow], places: Mapping[str, Georeference], distance: float) -> Iterator[TilePair]:
     """Yield each two tiles at most `distance` pixels apart (0: they touch or overlap), once."""
     members: dict[str, list[int]] = defaultdict(list)
     for number, tile in enumerate(tiles):
         members[tile.scene].append(number)
-    for scene, other in _near_scenes(tiles, members, places, distance):
+    for scene, other in _close_scenes(tiles, members, places, distance):
         own = members[scene]
         boxes = _boxes(window_corners([tiles[n].window for n in own]))
         if scene == other:
@@ -144,7 +146,7 @@ def neighbours(tiles: Sequence[Placed], places: Mapping[str, Georeference], dist
 
 def _pairs(
     own: Sequence[int], boxes: NDArray[Any], others: Sequence[int], other_boxes: NDArray[Any], distance: float
-) -> Iterator[Near]:
+) -> Iterator[TilePair]:
     ones, twos = shapely.STRtree(other_boxes).query(boxes, predicate="dwithin", distance=distance)
     if own is others:
         once = ones < twos
@@ -152,15 +154,15 @@ def _pairs(
     shared = shapely.area(shapely.intersection(boxes[ones], other_boxes[twos]))
     order = np.lexsort((twos, ones))
     for place in order:
-        yield Near(own[ones[place]], others[twos[place]], float(shared[place]))
+        yield TilePair(own[ones[place]], others[twos[place]], float(shared[place]))
 
 
 def _boxes(corners: NDArray[np.float64]) -> NDArray[Any]:
     return np.asarray(shapely.polygons(corners.reshape(-1, 4, 2)))
 
 
-def _near_scenes(
-    tiles: Sequence[Placed],
+def _close_scenes(
+    tiles: Sequence[TileWindow],
     members: Mapping[str, Sequence[int]],
     places: Mapping[str, Georeference],
     distance: float,

@@ -10,10 +10,10 @@ from sattrans.errors import OptionError, UsageError
 from sattrans.raster.aoi import Area
 from sattrans.raster.georeference import window_corners
 from sattrans.raster.window import Cell, Window, apply_edge_rule, tile_cells
-from sattrans.tile.cut import Cutting, Row
-from sattrans.tile.leakage import keep_apart
+from sattrans.tile.cut import CutSettings, TileRow
+from sattrans.tile.leakage import tiles_to_drop
 from sattrans.tile.options import Scheme, TileOptions
-from sattrans.tile.scene import Source
+from sattrans.tile.scene import SceneSource
 from sattrans.tile.splits import (
     FEW_SCENES,
     FRACTIONS,
@@ -23,12 +23,12 @@ from sattrans.tile.splits import (
     has_published,
 )
 
-MOST_BAND_PIXELS = 16 << 20
+MAX_BAND_PIXELS = 16 << 20
 """A row of tiles is read at once up to so many pixels, about 64 MB with its map; a wider one in parts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TileSelection:
     """What decides which cells become tiles, and of which split: `areas` all hold, `size` is in pixels."""
 
     options: TileOptions
@@ -37,7 +37,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedTile:
     """A cell that is to become a tile: its place among the sources, and its split."""
 
     number: int
@@ -52,28 +52,30 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CellPlan:
     """The cells that are to become tiles, in the order of scenes, rows and columns.
 
     `dropped` counts those left out, by reason; `notices` is what a user should know, a line each.
     """
 
     scheme: Scheme
-    cells: tuple[Planned, ...]
+    cells: tuple[PlannedTile, ...]
     dropped: Mapping[str, int]
     notices: tuple[str, ...]
 
-    def rows(self, sources: Sequence[Source], cutting: Cutting, folder: Path) -> Iterator[Row]:
+    def rows(self, sources: Sequence[SceneSource], cutting: CutSettings, folder: Path) -> Iterator[TileRow]:
         """Yield the pieces of work: a row of tiles each, or a part of a very wide one."""
         rows: dict[tuple[int, int], list[tuple[Cell, TileSplit]]] = {}
         for planned in self.cells:
             rows.setdefault((planned.number, planned.window.row), []).append((planned.cell, planned.split))
         for (number, _), cells in rows.items():
             for part in _parts(cells):
-                yield Row(sources[number], tuple(part), cutting, folder)
+                yield TileRow(sources[number], tuple(part), cutting, folder)
 
 
-def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Source], choice: Choice) -> Plan:
+def plan_tiles(
+    dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[SceneSource], choice: TileSelection
+) -> CellPlan:
     """Choose the cells and their splits.
 
     Raises `OptionError` for a split that is not there, `UsageError` where no cell is left.
@@ -84,7 +86,7 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
     scheme, notices = _scheme(dataset, [scenes[n] for n in paired], [sources[n] for n in paired], choice)
     of_scene = by_scene([scenes[n] for n in paired], choice.options.seed, choice.options.fractions or FRACTIONS)
     order = {number: place for place, number in enumerate(paired)}
-    planned: list[Planned] = []
+    planned: list[PlannedTile] = []
     dropped: Counter[str] = Counter()
     for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
         cells = cells_of[number]
@@ -103,22 +105,22 @@ def make_plan(dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Sourc
             splits = SPLITTERS[scheme](grid)
         for cell, split in zip(cells, splits, strict=True):
             if split is None:
-                dropped[NO_SPLIT[scheme]] += cell.whole
+                dropped[REASON_WITHOUT_SPLIT[scheme]] += cell.whole
             else:
                 merged = "train" if choice.options.merge_val and split == "val" else split
-                planned.append(Planned(number, scene.id, cell, merged))
+                planned.append(PlannedTile(number, scene.id, cell, merged))
     if choice.options.buffer:
         places = {source.record.id: source.record.georeference for source in sources}
-        near = keep_apart(planned, places, choice.options.buffer)
+        near = tiles_to_drop(planned, places, choice.options.buffer)
         dropped["too near another split"] = len(near)
         planned = [item for n, item in enumerate(planned) if n not in near]
     if not planned:
-        raise UsageError(f"no tile of {dataset.root} is left: {_why_none(choice, dropped, sources)}")
-    notices += _far_from_asked(planned, scheme, choice)
-    return Plan(scheme, tuple(planned), {k: n for k, n in dropped.items() if n}, tuple(notices))
+        raise UsageError(f"no tile of {dataset.root} is left: {_reasons(choice, dropped, sources)}")
+    notices += _uneven_split_notices(planned, scheme, choice)
+    return CellPlan(scheme, tuple(planned), {k: n for k, n in dropped.items() if n}, tuple(notices))
 
 
-NO_SPLIT: dict[Scheme, str] = {
+REASON_WITHOUT_SPLIT: dict[Scheme, str] = {
     "published": "in no split",
     "scene": "in no split",
     "block": "on blocks of two splits",
@@ -127,7 +129,7 @@ NO_SPLIT: dict[Scheme, str] = {
 """Why a cell is left out that the publishers do not list, or that lies in two splits, by scheme."""
 
 
-def _cells(source: Source, choice: Choice) -> list[Cell]:
+def _cells(source: SceneSource, choice: TileSelection) -> list[Cell]:
     record = source.record
     if record.map is None and not choice.options.unpaired:
         return []
@@ -139,7 +141,7 @@ def _cells(source: Source, choice: Choice) -> list[Cell]:
     return cells
 
 
-def _as_published(cell: Cell, source: Source) -> Cell:
+def _as_published(cell: Cell, source: SceneSource) -> Cell:
     """Return a cell in pixels of the scene's own image: a published split knows no other."""
     record, w = source.record, cell.window
     if (record.height, record.width) == (source.height, source.width):
@@ -152,7 +154,7 @@ def _as_published(cell: Cell, source: Source) -> Cell:
 
 
 def _scheme(
-    dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[Source], choice: Choice
+    dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[SceneSource], choice: TileSelection
 ) -> tuple[Scheme, list[str]]:
     asked = choice.options.split
     heights, widths = [s.height for s in sources], [s.width for s in sources]
@@ -177,12 +179,12 @@ def _scheme(
 def _parts(cells: Sequence[tuple[Cell, TileSplit]]) -> Iterator[Sequence[tuple[Cell, TileSplit]]]:
     """Cut a row of cells where it would hold more pixels than are to be in memory at once."""
     size = cells[0][0].window.height
-    most = max(1, MOST_BAND_PIXELS // (size * size))
+    most = max(1, MAX_BAND_PIXELS // (size * size))
     for start in range(0, len(cells), most):
         yield cells[start : start + most]
 
 
-def _far_from_asked(planned: Sequence[Planned], scheme: Scheme, choice: Choice) -> list[str]:
+def _uneven_split_notices(planned: Sequence[PlannedTile], scheme: Scheme, choice: TileSelection) -> list[str]:
     """Say where the splits' shares come out far from those asked for: a few blocks or scenes cannot be dealt finely."""
     counts = Counter(item.split for item in planned if item.split != "unpaired")
     total = sum(counts.values())
@@ -190,18 +192,18 @@ def _far_from_asked(planned: Sequence[Planned], scheme: Scheme, choice: Choice) 
     if scheme == "published" or choice.options.merge_val or not total:
         return []
     came = [counts[split] / total for split in SPLITS]
-    if max(abs(one - other) for one, other in zip(came, asked, strict=True)) < FAR:
+    if max(abs(one - other) for one, other in zip(came, asked, strict=True)) < MAX_SHARE_ERROR:
         return []
     one, other = ("/".join(f"{100 * share:.0f}" for share in shares) for shares in (came, asked))
     few = "tiles" if scheme == "random" else f"{scheme}s"
     return [f"tiles come out as {one} (train/val/test) where {other} was asked for: there are few {few} to deal out"]
 
 
-FAR = 0.1
+MAX_SHARE_ERROR = 0.1
 """How far a split's share may be from what was asked before a note says so."""
 
 
-def _why_none(choice: Choice, dropped: Mapping[str, int], sources: Sequence[Source]) -> str:
+def _reasons(choice: TileSelection, dropped: Mapping[str, int], sources: Sequence[SceneSource]) -> str:
     if choice.areas:
         record = sources[0].record
         corners = record.georeference.to_coordinates(window_corners([Window(0, 0, record.height, record.width)]))
@@ -214,7 +216,7 @@ def _why_none(choice: Choice, dropped: Mapping[str, int], sources: Sequence[Sour
     return left_out or "nothing to train on"
 
 
-def absent_splits(splits: Mapping[TileSplit, int], scheme: Scheme, choice: Choice) -> list[Split]:
+def absent_splits(splits: Mapping[TileSplit, int], scheme: Scheme, choice: TileSelection) -> list[Split]:
     """Return the splits that should have tiles and have none."""
     if scheme == "published":
         return []

@@ -15,17 +15,17 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale, parse_scale
 from sattrans.raster.tile_formats import TileFormat
 from sattrans.raster.window import tile_step
-from sattrans.tile.inputs import Input, now_at
+from sattrans.tile.inputs import Input, current_inputs
 from sattrans.tile.options import DEFAULT_SIZE, Scheme, TileOptions
-from sattrans.tile.plan import Choice, Plan, make_plan
-from sattrans.tile.scene import Source, look_at
-from sattrans.utils.console import bar, counted, log
+from sattrans.tile.plan import CellPlan, TileSelection, plan_tiles
+from sattrans.tile.scene import SceneSource, inspect_scene
+from sattrans.utils.console import log, pluralize, progress_bar
 from sattrans.utils.hashing import sha256
 from sattrans.utils.manifest import check_writable_folder
 from sattrans.utils.options import recorded
 
 MOST_ALIKE = 3
-"""Notices about scenes, of one kind, that are shown; the others are counted."""
+"""Notices about scenes, of one kind, that are printed; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Prepared:
     folder: Path
     size: int
     options: TileOptions
-    choice: Choice
-    sources: tuple[Source, ...]
-    plan: Plan
+    choice: TileSelection
+    sources: tuple[SceneSource, ...]
+    plan: CellPlan
     scale: Scale | Percentiles | None
     format: TileFormat
     told: Mapping[str, Any]
@@ -69,13 +69,13 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     if not scenes:
         raise DatasetNotFound(f"{root} has no scene with {'an image' if unpaired else 'both an image and a map'}")
     _check_apart(folder, root, scenes)
-    count = counted(len(scenes), "scene")
+    count = pluralize(len(scenes), "scene")
     log.info("dataset %s in %s: %s, tiles of %d px into %s", found.name, root, count, size, folder)
-    inputs = now_at(path for scene in scenes for path in (scene.image, scene.map) if path)
-    sources, notices = _look(scenes, palette, options)
+    inputs = current_inputs(path for scene in scenes for path in (scene.image, scene.map) if path)
+    sources, notices = _inspect_scenes(scenes, palette, options)
     _check_size(sources, size, options)
-    choice = Choice(options, size, areas)
-    plan = make_plan(found, scenes, sources, choice)
+    choice = TileSelection(options, size, areas)
+    plan = plan_tiles(found, scenes, sources, choice)
     told = _resolved_options(found, root, options, size, plan.scheme)
     all_notices = (*found.notices(), *_few(notices), *_small(sources, size, options), *plan.notices)
     return Prepared(
@@ -122,20 +122,20 @@ def _resolved(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _look(
+def _inspect_scenes(
     scenes: Sequence[Scene], palette: Palette | None, options: TileOptions
-) -> tuple[list[Source], list[tuple[SceneRecord, str]]]:
+) -> tuple[list[SceneSource], list[tuple[SceneRecord, str]]]:
     sources, notices = [], []
-    with bar(len(scenes), "look", "scene") as progress:
+    with progress_bar(len(scenes), "inspect", "scene") as progress:
         for scene in scenes:
-            source, told = look_at(scene, palette, options)
+            source, told = inspect_scene(scene, palette, options)
             sources.append(source)
             notices += [(source.record, notice) for notice in told]
             progress.update()
     return sources, notices
 
 
-def _check_size(sources: Sequence[Source], size: int, options: TileOptions) -> None:
+def _check_size(sources: Sequence[SceneSource], size: int, options: TileOptions) -> None:
     records = [source.record for source in sources]
     if options.edge != "pad" and all(r.height < size or r.width < size for r in records):
         largest = max(records, key=lambda r: r.height * r.width)
@@ -146,11 +146,11 @@ def _check_size(sources: Sequence[Source], size: int, options: TileOptions) -> N
         )
 
 
-def _small(sources: Sequence[Source], size: int, options: TileOptions) -> Iterable[str]:
+def _small(sources: Sequence[SceneSource], size: int, options: TileOptions) -> Iterable[str]:
     small = [s.record.id for s in sources if s.record.height < size or s.record.width < size]
     if small and options.edge != "pad":
         one, many = "scene is smaller than a tile and gives none", "scenes are smaller than a tile and give none"
-        yield f"{counted(len(small), one, many)}: {', '.join(small[:5])}"
+        yield f"{pluralize(len(small), one, many)}: {', '.join(small[:5])}"
 
 
 def _few(notices: Sequence[tuple[SceneRecord, str]]) -> Iterable[str]:
@@ -162,7 +162,7 @@ def _few(notices: Sequence[tuple[SceneRecord, str]]) -> Iterable[str]:
     for told in kinds.values():
         yield from (notice for _, notice in told[:MOST_ALIKE])
         if len(told) > MOST_ALIKE:
-            yield f"and {counted(len(told) - MOST_ALIKE, 'more scene')} like {told[MOST_ALIKE - 1][0].id}"
+            yield f"and {pluralize(len(told) - MOST_ALIKE, 'more scene')} like {told[MOST_ALIKE - 1][0].id}"
 
 
 def _resolved_options(dataset: Dataset, root: Path, options: TileOptions, size: int, scheme: Scheme) -> dict[str, Any]:

@@ -17,15 +17,15 @@ from sattrans.raster.class_map import class_map
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import RGB, UNKNOWN
 from sattrans.raster.rgb_map import rgb_map
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 SIDE = 192
 """Longest side of a tile on the sheet, in pixels; smaller tiles are enlarged by a whole factor."""
 
-SHOWN = 4
+EXAMPLES = 4
 """Tiles that a row shows at most."""
 
-ALONE = 2 * SHOWN - 1
+ALONE = 2 * EXAMPLES - 1
 """Images that a row shows where they have no map beside them: there are more gaps then."""
 
 EDGE, GAP, SEAM = 20, 14, 2
@@ -38,7 +38,7 @@ NOTHING = (225, 225, 225)
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _Example:
     """A tile as it is shown: its image, and beside it its map; `caption` stands below."""
 
     pictures: tuple[Image.Image, ...]
@@ -53,7 +53,7 @@ class _Row:
     about: str
     color: RGB | None
     balance: tuple[tuple[str, float | None], ...]
-    pairs: tuple[_Pair, ...]
+    pairs: tuple[_Example, ...]
 
 
 def write_preview(tileset: Tileset, path: Path) -> None:
@@ -68,7 +68,7 @@ def write_preview(tileset: Tileset, path: Path) -> None:
     unpaired = tileset.split("unpaired")
     if unpaired:
         shown = tuple(reader.pair(tile, tile.id) for tile in _spaced(unpaired, ALONE))
-        rows.append(_Row("unpaired", f"{counted(len(unpaired), 'image')} without a map", None, (), shown))
+        rows.append(_Row("unpaired", f"{pluralize(len(unpaired), 'image')} without a map", None, (), shown))
     write_picture(path, _draw(tileset, rows))
 
 
@@ -82,7 +82,7 @@ def _class_rows(tileset: Tileset, reader: "_Reader") -> list[_Row]:
     of_split = {split: _shares([tile for tile in paired if tile.split == split]) for split in SPLITS}
     rows = []
     for item in tileset.palette.classes:
-        chosen = _showing(paired, item.name)
+        chosen = _most_of_class(paired, item.name)
         pairs = tuple(
             reader.pair(tile, f"{percent(tile.shares[item.name])}, {tile.split}, {tile.id}") for tile in chosen
         )
@@ -96,8 +96,8 @@ def _split_rows(tileset: Tileset, reader: "_Reader") -> list[_Row]:
     rows = []
     for split in SPLITS:
         tiles = tileset.split(split)
-        pairs = tuple(reader.pair(tile, tile.id) for tile in _spaced(tiles, SHOWN))
-        rows.append(_Row(split, counted(len(tiles), "tile"), None, (), pairs))
+        pairs = tuple(reader.pair(tile, tile.id) for tile in _spaced(tiles, EXAMPLES))
+        rows.append(_Row(split, pluralize(len(tiles), "tile"), None, (), pairs))
     return rows
 
 
@@ -111,12 +111,12 @@ def _shares(tiles: Sequence[Tile]) -> dict[str, float]:
     return {name: count / total for name, count in pixels.items()} if total else {}
 
 
-def _showing(tiles: Sequence[Tile], name: str) -> list[Tile]:
+def _most_of_class(tiles: Sequence[Tile], name: str) -> list[Tile]:
     """Return the tiles that show most of a class; one of a scene that was taken before counts for less."""
     left = [tile for tile in tiles if tile.shares.get(name, 0) > 0]
     taken: Counter[str] = Counter()
     chosen: list[Tile] = []
-    while left and len(chosen) < SHOWN:
+    while left and len(chosen) < EXAMPLES:
         best = min(left, key=lambda tile: (-tile.shares[name] / (1 + taken[tile.scene]), tile.id))
         chosen.append(best)
         left.remove(best)
@@ -137,11 +137,11 @@ class _Reader:
         self.tileset = tileset
         self._read: dict[str, tuple[Image.Image, ...]] = {}
 
-    def pair(self, tile: Tile, caption: str) -> _Pair:
+    def pair(self, tile: Tile, caption: str) -> _Example:
         """Return a tile's image, and its map if it has one, as they are shown."""
         if tile.id not in self._read:
             self._read[tile.id] = self._pictures(tile)
-        return _Pair(self._read[tile.id], caption)
+        return _Example(self._read[tile.id], caption)
 
     def _pictures(self, tile: Tile) -> tuple[Image.Image, ...]:
         folder = self.tileset.folder
@@ -190,7 +190,7 @@ def _draw(tileset: Tileset, rows: Sequence[_Row]) -> Image.Image:
     wide = max((picture.width for picture in pictures), default=SIDE)
     high = max((picture.height for picture in pictures), default=SIDE)
     step = max(high + LINE, 6 * LINE) + GAP
-    width = 2 * EDGE + LABEL + SHOWN * (2 * wide + SEAM + GAP)
+    width = 2 * EDGE + LABEL + EXAMPLES * (2 * wide + SEAM + GAP)
     sheet = Image.new("RGB", (width, HEAD + len(rows) * step + EDGE), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((EDGE, EDGE), shortened(tileset.name, TITLE, width - 2 * EDGE), fill=INK, font=font(TITLE))
@@ -229,7 +229,7 @@ def _draw_label(draw: ImageDraw.ImageDraw, row: _Row, top: int, most: float) -> 
         draw.text((bar + longest + 60, middle), told, fill=INK, font=font(SMALL), anchor="rm")
 
 
-def _draw_pair(sheet: Image.Image, draw: ImageDraw.ImageDraw, pair: _Pair, left: int, top: int, wide: int) -> None:
+def _draw_pair(sheet: Image.Image, draw: ImageDraw.ImageDraw, pair: _Example, left: int, top: int, wide: int) -> None:
     for number, picture in enumerate(pair.pictures):
         sheet.paste(picture, (left + number * (wide + SEAM), top))
     room = len(pair.pictures) * (wide + SEAM) - SEAM
@@ -243,8 +243,8 @@ def _about(tileset: Tileset) -> str:
     told = [f"{counts[split]} {split}" for split in SPLITS]
     told += [f"{counts['unpaired']} unpaired"] if counts["unpaired"] else []
     return (
-        f"{counted(len(tileset.tiles), 'tile')} ({', '.join(told)}) of {tileset.size} x {tileset.size} px, "
-        f"{_resolution(tileset)}, from {counted(len(tileset.scenes), 'scene')}"
+        f"{pluralize(len(tileset.tiles), 'tile')} ({', '.join(told)}) of {tileset.size} x {tileset.size} px, "
+        f"{_resolution(tileset)}, from {pluralize(len(tileset.scenes), 'scene')}"
     )
 
 

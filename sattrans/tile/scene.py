@@ -31,8 +31,8 @@ Bands = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A scene as it was found. Picklable; `open_source` opens it.
+class SceneSource:
+    """A scene as it was found. Picklable; `open_scene` opens it.
 
     `record` has the grid that tiles are cut from; `height`, `width` and `place` are the image's own. `bands` are
     the image's; `coding` is how a map codes classes. `halves` says which half of a file that holds both is the map.
@@ -60,14 +60,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A source's image and map on one grid."""
+class OpenScene:
+    """The image and map of a scene, opened on one grid."""
 
     image: Raster
     map: ClassMap | RGBMap | None = None
 
 
-def look_at(scene: Scene, palette: Palette | None, options: TileOptions) -> tuple[Source, list[str]]:
+def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -> tuple[SceneSource, list[str]]:
     """Open a scene and find out how it is to be cut; return notices with it, a line each.
 
     Raises `RasterError`, `AlignmentError`, `ClassesError` or `OptionError` for what is not right.
@@ -86,7 +86,7 @@ def look_at(scene: Scene, palette: Palette | None, options: TileOptions) -> tupl
         if map_ and not options.align:
             check_aligned(image, map_)
         if map_:
-            image, map_ = _placed_alike(image, map_)
+            image, map_ = _share_georeference(image, map_)
         grid = target_grid(image, options.res)
         record = SceneRecord(
             scene.id,
@@ -98,7 +98,7 @@ def look_at(scene: Scene, palette: Palette | None, options: TileOptions) -> tupl
             grid.georeference,
         )
         coding = class_map(map_, palette).coding if map_ and palette else None
-        source = Source(
+        source = SceneSource(
             record,
             image.height,
             image.width,
@@ -123,7 +123,7 @@ def _map_kernel(map_: Raster, coding: Coding | None, grid: Grid, options: TileOp
     return "nearest" if kernel == "mode" and coding == "colors" else kernel
 
 
-def _placed_alike(image: Raster, map_: Raster) -> tuple[Raster, Raster]:
+def _share_georeference(image: Raster, map_: Raster) -> tuple[Raster, Raster]:
     """Return image and map, the one that lies nowhere, or has no CRS, with what the other has.
 
     Raises `AlignmentError` where they differ in size, so that the other's place does not fit.
@@ -167,7 +167,7 @@ def _check_overlap(image: Raster, map_: Raster) -> None:
 
 
 def _notices(
-    image: Raster, map_: Raster | None, palette: Palette | None, source: Source, options: TileOptions
+    image: Raster, map_: Raster | None, palette: Palette | None, source: SceneSource, options: TileOptions
 ) -> Iterator[str]:
     place = source.record.georeference
     wide, high = place.resolution
@@ -182,57 +182,57 @@ def _notices(
 
 
 @contextmanager
-def open_source(source: Source, palette: Palette | None) -> Iterator[Opened]:
+def open_scene(source: SceneSource, palette: Palette | None) -> Iterator[OpenScene]:
     """Open a source's rasters on its grid."""
     with ExitStack() as stack:
         image = stack.enter_context(open_raster(Path(source.record.image)))
         if source.halves:
             image, half = _halves(image, source.halves)
-            yield Opened(image, _read_as(half, palette, source.coding))
+            yield OpenScene(image, _read_as(half, palette, source.coding))
             return
         image = replace(image, georeference=source.place)
         on_image = stack.enter_context(warp_to_grid(image, source.grid, source.image_kernel, image.nodata))
         if source.record.map is None:
-            yield Opened(on_image)
+            yield OpenScene(on_image)
             return
         map_ = stack.enter_context(open_raster(Path(source.record.map)))
-        _, map_ = _placed_alike(image, map_)
+        _, map_ = _share_georeference(image, map_)
         # How its classes are coded is told by the file itself: warping may drop its colour table.
         whole = _read_as(map_, palette, source.coding)
         warped = stack.enter_context(warp_to_grid(map_, source.grid, source.map_kernel, whole.nodata))
-        yield Opened(on_image, replace(whole, raster=warped))
+        yield OpenScene(on_image, replace(whole, raster=warped))
 
 
 def _read_as(map_: Raster, palette: Palette | None, coding: Coding | None) -> ClassMap | RGBMap:
     return class_map(map_, palette, coding) if palette else rgb_map(map_)
 
 
-class _Held(threading.local):
-    """The source that this thread opened last: the next row of tiles is of the same scene, most often."""
+class _CachedScene(threading.local):
+    """The scene that this thread opened last: usually, the next row of tiles is of the same scene."""
 
-    source: Source | None = None
-    opened: Opened | None = None
+    source: SceneSource | None = None
+    opened: OpenScene | None = None
     stack: ExitStack | None = None
 
 
-_held = _Held()
+_cached = _CachedScene()
 
 
-def hold_open(source: Source, palette: Palette | None) -> Opened:
-    """Return a source's rasters, left open until this thread asks for another source, or lets go.
+def cached_scene(source: SceneSource, palette: Palette | None) -> OpenScene:
+    """Return the rasters of a scene, which stay open until this thread requests another scene, or closes them.
 
     A PNG or JPEG is decoded from its top: opening it anew for each row of tiles would decode it once a row.
     """
-    if _held.opened is None or _held.source != source:
-        let_go()
+    if _cached.opened is None or _cached.source != source:
+        close_cached_scene()
         stack = ExitStack()
-        _held.opened = stack.enter_context(open_source(source, palette))
-        _held.stack, _held.source = stack, source
-    return _held.opened
+        _cached.opened = stack.enter_context(open_scene(source, palette))
+        _cached.stack, _cached.source = stack, source
+    return _cached.opened
 
 
-def let_go() -> None:
-    """Close what this thread holds open."""
-    if _held.stack is not None:
-        _held.stack.close()
-    _held.stack = _held.opened = _held.source = None
+def close_cached_scene() -> None:
+    """Close the scene that this thread has open."""
+    if _cached.stack is not None:
+        _cached.stack.close()
+    _cached.stack = _cached.opened = _cached.source = None

@@ -6,9 +6,9 @@ from pathlib import Path
 from sattrans.data.tileset import MANIFEST, Tileset
 from sattrans.errors import OutputExists
 from sattrans.tile.inputs import Input, changed
-from sattrans.tile.plan import NO_SPLIT
+from sattrans.tile.plan import REASON_WITHOUT_SPLIT
 from sattrans.tile.prepare import Prepared
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 from sattrans.utils.manifest import check_same_options
 
 
@@ -60,7 +60,12 @@ def _changed_since(done: Tileset, job: Prepared) -> str:
     for tile in done.tiles:
         if tile.split != splits.get(tile.id):
             return f"tile {tile.id} is {tile.split} before, {splits.get(tile.id, 'in no split')} now"
-    listed = [dropped.get(NO_SPLIT[job.plan.scheme], 0) for dropped in (done.manifest["dropped"], job.plan.dropped)]
+    listed = [
+        dropped.get(REASON_WITHOUT_SPLIT[job.plan.scheme], 0)
+        for dropped in (done.manifest["dropped"], job.plan.dropped)
+    ]
     if listed[0] == listed[1]:
         return ""
-    return f"{counted(listed[0], 'cell was', 'cells were')} in no split before, {counted(listed[1], 'is', 'are')} now"
+    return (
+        f"{pluralize(listed[0], 'cell was', 'cells were')} in no split before, {pluralize(listed[1], 'is', 'are')} now"
+    )

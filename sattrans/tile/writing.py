@@ -21,10 +21,10 @@ from sattrans.data.tileset import (
     write_tileset_manifest,
 )
 from sattrans.errors import SattransError
-from sattrans.tile.cut import CutRow, Row, cut_row
+from sattrans.tile.cut import CutResult, TileRow, cut_row
 from sattrans.tile.inputs import Input, changed
 from sattrans.utils.atomic import naming, now, remove, sync, sync_all, write_bytes
-from sattrans.utils.console import bar, counted, log
+from sattrans.utils.console import log, pluralize, progress_bar
 from sattrans.utils.executor import as_done
 from sattrans.utils.manifest import as_json, begun_of, check_free, check_same_options
 
@@ -128,7 +128,7 @@ def claimed(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[
         else:
             kept = sum(len(entry.get("tiles", ())) for entry in journal.read())
             if kept:
-                tiles = counted(kept, "tile is", "tiles are")
+                tiles = pluralize(kept, "tile is", "tiles are")
                 log.info("%s kept in %s: the same command goes on from there", tiles, folder)
             else:
                 _discard(folder)
@@ -182,7 +182,7 @@ def known_inputs(begun: Begun, inputs: Sequence[Input]) -> tuple[dict[str, Input
 
 def cut_rows(
     begun: Begun,
-    rows: Sequence[Row],
+    rows: Sequence[TileRow],
     inputs: Sequence[Input],
     hashed: dict[str, Input],
     stale: set[str],
@@ -204,11 +204,11 @@ def cut_rows(
     kept = [{"row": key, **_cut_to_json(row.known)} for row, key in zip(rows, keys, strict=True) if row.known]
     kept += [{"input": item.to_json()} for item in hashed.values()]
     before = {item.path: item for item in inputs}
-    results: dict[str, CutRow] = {}
+    results: dict[str, CutResult] = {}
     rows_left = Counter(row.source.record.id for row in rows)
     with (
         Journal(begun_of(begun.folder / INDEX)).appending(kept) as add,
-        bar(total, "tile", "tile", total - left) as progress,
+        progress_bar(total, "tile", "tile", total - left) as progress,
         ThreadPoolExecutor(1) as disk,  # takes up a scene's tiles while the next are cut
     ):
         work = list(_work(rows, keys, [item.path for item in inputs if item.path not in hashed]))
@@ -240,7 +240,7 @@ def _check_same(before: Input, after: Input) -> None:
         raise SattransError(f"{before.path} changed while it was being cut: the same command cuts it again")
 
 
-def _work(rows: Sequence[Row], keys: Sequence[str], to_hash: Sequence[str]) -> Iterator["partial[Any]"]:
+def _work(rows: Sequence[TileRow], keys: Sequence[str], to_hash: Sequence[str]) -> Iterator["partial[Any]"]:
     """Yield the pieces of work: a scene's files are hashed just before they are cut, while they are in memory."""
     waiting = dict.fromkeys(to_hash)
     for row, key in zip(rows, keys, strict=True):
@@ -253,16 +253,16 @@ def _work(rows: Sequence[Row], keys: Sequence[str], to_hash: Sequence[str]) -> I
         yield partial(Input.hashed, path)
 
 
-def _cut(row: Row, key: str) -> CutRow:
+def _cut(row: TileRow, key: str) -> CutResult:
     """Cut a row; its key is for who gets the result."""
     return cut_row(row)
 
 
-def _known(entry: Mapping[str, Any] | None) -> CutRow | None:
-    return CutRow(tuple(map(tile_from_json, entry["tiles"])), entry["dropped"]) if entry else None
+def _known(entry: Mapping[str, Any] | None) -> CutResult | None:
+    return CutResult(tuple(map(tile_from_json, entry["tiles"])), entry["dropped"]) if entry else None
 
 
-def _cut_to_json(result: CutRow) -> dict[str, Any]:
+def _cut_to_json(result: CutResult) -> dict[str, Any]:
     return {"tiles": [tile_to_json(tile) for tile in result.tiles], "dropped": dict(result.dropped)}
 
 

@@ -140,7 +140,7 @@ def test_scenes_of_one_block_are_split_by_scene_and_an_empty_split_is_told(tmp_p
     result = tile(root, tmp_path / "t", options=TileOptions(size=64))
     assert [len(result.tileset.split(split)) for split in ("train", "val", "test")] == [1, 1, 1]
     lone = tile(make_folder(tmp_path / "g", scenes=1, size=64), tmp_path / "u", options=TileOptions(size=64))
-    assert any("no tile is left for val and test" in notice for notice in lone.notices)
+    assert any("there is no tile for val and test" in notice for notice in lone.notices)
 
 
 def test_drop_empty_leaves_out_only_tiles_of_pure_background(tmp_path):
@@ -244,7 +244,7 @@ def test_a_scene_outside_the_area_is_not_dealt_out(tmp_path):
 def test_drop_empty_says_which_class_it_took_where_it_found_nothing(tmp_path):
     root = make_folder(tmp_path / "f", classes_toml=True)
     notices = tile(root, tmp_path / "t", options=TileOptions(size=64, drop_empty=True)).notices
-    assert "--drop-empty left out nothing: no tile holds class10, the first class, alone" in notices
+    assert "--drop-empty dropped no tile: no tile has only class10, the first class" in notices
 
 
 # Bad input: one line that says what and where, nothing left behind, nothing lost.

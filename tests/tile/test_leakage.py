@@ -21,14 +21,14 @@ from sattrans.data.dataset import SPLITS
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.window import Window, apply_edge_rule, tile_cells
 from sattrans.tile import TileOptions, tile
-from sattrans.tile.leakage import Leakage, find_leaks, keep_apart
+from sattrans.tile.leakage import Leakage, find_leaks, tiles_to_drop
 from sattrans.tile.splits import by_block
 
 TILE = 8
 
 
 @dataclass(frozen=True)
-class Placed:
+class TileWindow:
     scene: str
     split: str
     window: Window
@@ -37,9 +37,9 @@ class Placed:
 def placed(scenes=("a",)):
     windows = st.builds(Window, st.integers(0, 60), st.integers(0, 60), st.just(TILE), st.just(TILE))
     splits = st.sampled_from([*SPLITS, "unpaired"])
-    one = st.builds(Placed, st.sampled_from(scenes), splits, windows)
+    one = st.builds(TileWindow, st.sampled_from(scenes), splits, windows)
     # The first is at the top left, so that each scene lies where it is said to lie.
-    first = [Placed(scene, "train", Window(0, 0, TILE, TILE)) for scene in scenes]
+    first = [TileWindow(scene, "train", Window(0, 0, TILE, TILE)) for scene in scenes]
     return st.lists(one, min_size=2, max_size=20).map(lambda drawn: first + drawn)
 
 
@@ -75,7 +75,7 @@ def by_hand(tiles, offsets=None):
 
 
 def found(tiles, places):
-    return {tuple(sorted(near[:2])): near.shared for near in find_leaks(tiles, places)}
+    return {tuple(sorted(pair[:2])): pair.shared_pixels for pair in find_leaks(tiles, places)}
 
 
 @given(placed())
@@ -94,7 +94,7 @@ def test_in_scenes_that_overlap_by_whole_pixels_or_parts_of_them_too(tiles, offs
 @given(placed(("a", "b")), st.integers(1, 12), st.sampled_from([(24, 8, 1), (30.4, -11.7, 1), (3, 5, 2), (3, 5, 0.5)]))
 def test_a_buffer_leaves_so_many_pixels_and_takes_the_tile_that_gives_way(tiles, buffer, offset):
     offsets = {"b": offset}
-    out = keep_apart(tiles, {"a": at(0, 0), "b": at(*offset)}, buffer)
+    out = tiles_to_drop(tiles, {"a": at(0, 0), "b": at(*offset)}, buffer)
     kept = [tile for n, tile in enumerate(tiles) if n not in out]
 
     def coarser(one, other):
@@ -114,9 +114,9 @@ def test_a_buffer_leaves_so_many_pixels_and_takes_the_tile_that_gives_way(tiles,
 
 
 def test_a_tile_is_kept_where_the_one_it_would_give_way_to_is_gone_itself():
-    row = [Placed("a", split, Window(0, 10 * n, TILE, TILE)) for n, split in enumerate(("train", "val", "test"))]
-    assert keep_apart(row, {"a": at(0, 0)}, 4) == {1}
-    assert keep_apart(row, {"a": at(0, 0)}, 2) == set()
+    row = [TileWindow("a", split, Window(0, 10 * n, TILE, TILE)) for n, split in enumerate(("train", "val", "test"))]
+    assert tiles_to_drop(row, {"a": at(0, 0)}, 4) == {1}
+    assert tiles_to_drop(row, {"a": at(0, 0)}, 2) == set()
 
 
 def test_scenes_in_different_crss_are_compared_on_the_ground():
@@ -128,7 +128,7 @@ def test_scenes_in_different_crss_are_compared_on_the_ground():
     }
     rng = np.random.default_rng(4)
     tiles = [
-        Placed("ab"[n % 2], SPLITS[rng.integers(3)], Window(*rng.integers(0, 57, 2).tolist(), TILE, TILE))
+        TileWindow("ab"[n % 2], SPLITS[rng.integers(3)], Window(*rng.integers(0, 57, 2).tolist(), TILE, TILE))
         for n in range(120)
     ]
     shapes = []
@@ -158,9 +158,9 @@ def test_scenes_in_different_crss_are_compared_on_the_ground():
 def test_scenes_without_a_crs_lie_nowhere_and_are_compared_with_themselves_alone(place):
     places = {"a": Georeference.of(None, place), "b": Georeference.of(None, place), "c": at(0, 0)}
     window = Window(0, 0, TILE, TILE)
-    tiles = [Placed("a", "train", window), Placed("b", "test", window), Placed("c", "val", window)]
+    tiles = [TileWindow("a", "train", window), TileWindow("b", "test", window), TileWindow("c", "val", window)]
     assert found(tiles, places) == {}
-    tiles += [Placed("a", "test", Window(0, TILE, TILE, TILE))]
+    tiles += [TileWindow("a", "test", Window(0, TILE, TILE, TILE))]
     assert found(tiles, places) == {(0, 3): 0}
 
 
@@ -182,7 +182,9 @@ def test_blocks_share_no_pixel_also_where_an_area_leaves_holes(side, overlap, se
 
 
 def test_the_summary_counts_pairs_and_tiles():
-    row = [Placed("a", split, Window(0, col, TILE, TILE)) for col, split in ((0, "train"), (8, "val"), (12, "test"))]
+    row = [
+        TileWindow("a", split, Window(0, col, TILE, TILE)) for col, split in ((0, "train"), (8, "val"), (12, "test"))
+    ]
     places = {"a": at(0, 0)}
     summary = Leakage.of(row, find_leaks(row, places))
     assert (summary.touching, summary.overlapping, summary.between_scenes, summary.tiles) == (1, 1, 0, 3)
@@ -238,7 +240,7 @@ def test_merged_val_trains_and_needs_no_buffer_towards_train(tmp_path):
     assert {t.id for t in merged.tileset.split("train")} == {t.id for s in ("train", "val") for t in plain.split(s)}
     assert {t.id for t in merged.tileset.split("test")} == {t.id for t in plain.split("test")}
     assert merged.tileset.split("val") == [] and set(merged.leakage.by_splits) == {"train–test"}
-    assert not any("no tile is left for val" in notice for notice in merged.notices)
+    assert not any("there is no tile for val" in notice for notice in merged.notices)
     buffered = tile(root, tmp_path / "c", options=TileOptions(size=256, merge_val=True, buffer=1))
     too_near = {
         t.id

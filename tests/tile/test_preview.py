@@ -12,7 +12,7 @@ from sattrans.data.tileset import MANIFEST, Tileset, write_index
 from sattrans.errors import RasterError
 from sattrans.raster.open import open_raster
 from sattrans.tile import TileOptions, tile
-from sattrans.tile.preview import EDGE, GAP, HEAD, LABEL, LINE, SEAM, SHOWN, SIDE, write_preview
+from sattrans.tile.preview import EDGE, EXAMPLES, GAP, HEAD, LABEL, LINE, SEAM, SIDE, write_preview
 
 STEP = SIDE + LINE + GAP
 """From one row to the next, where tiles are as high as the sheet shows them."""
@@ -57,7 +57,7 @@ def best(tileset, name):
 def test_a_row_a_class_shows_most_of_it_first_in_the_tilesets_colours(tmp_path):
     tileset = cut(tmp_path)
     sheet = drawn(tileset, tmp_path)
-    assert sheet.shape == (HEAD + 3 * STEP + EDGE, 2 * EDGE + LABEL + SHOWN * (2 * SIDE + SEAM + GAP), 3)
+    assert sheet.shape == (HEAD + 3 * STEP + EDGE, 2 * EDGE + LABEL + EXAMPLES * (2 * SIDE + SEAM + GAP), 3)
     for row, item in enumerate(tileset.palette.classes):
         first = best(tileset, item.name)
         image = pixels(first.image_path(tileset.folder)).repeat(3, 0).repeat(3, 1)
@@ -74,8 +74,8 @@ def test_tiles_of_a_class_come_from_several_scenes(tmp_path):
     sheet = drawn(tileset, tmp_path)
     images = {item.id: pixels(item.image_path(tileset.folder)).repeat(3, 0).repeat(3, 1) for item in tileset.tiles}
     for row in range(3):
-        ids = [next(k for k, v in images.items() if (v == sheet[place(row, c)]).all()) for c in range(SHOWN)]
-        assert len(set(ids)) == SHOWN
+        ids = [next(k for k, v in images.items() if (v == sheet[place(row, c)]).all()) for c in range(EXAMPLES)]
+        assert len(set(ids)) == EXAMPLES
         assert {k.rsplit("_", 1)[0] for k in ids} == {"place0", "place1", "place2"}
 
 
@@ -112,7 +112,7 @@ def test_only_tiles_that_are_shown_are_read_and_a_damaged_one_is_named(tmp_path)
     whole = drawn(tileset, tmp_path)
     shown = best(tileset, tileset.palette.names[0])
     for item in tileset.tiles:
-        if not any(np.array_equal(whole[place(r, c)], big(item, tileset)) for r in range(3) for c in range(SHOWN)):
+        if not any(np.array_equal(whole[place(r, c)], big(item, tileset)) for r in range(3) for c in range(EXAMPLES)):
             item.image_path(tileset.folder).unlink()
     assert np.array_equal(drawn(tileset, tmp_path), whole)
     shown.image_path(tileset.folder).write_bytes(b"II*\0")
