@@ -1,39 +1,34 @@
 """sattrans train."""
 
 import os
-from enum import StrEnum
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from sattrans.cli.console import guarded, listen, notify, say
-from sattrans.cli.params import Device
+from sattrans.cli.console import listen, notify, say
+from sattrans.cli.options import DryRun, Overwrite, command
+from sattrans.errors import OptionError
+from sattrans.train.options import TrainOptions, read_recipe
 from sattrans.utils.console import counted
+from sattrans.utils.options import option_fields
 
+LENGTHS = ("epochs", "steps")
+"""Options that exclude each other: one on the command line replaces either in a file."""
 
-class PrecisionName(StrEnum):
-    """The numbers the networks compute in."""
-
-    full = "32"
-    bf16 = "bf16"
+NOT_IN_A_FILE = ("settings", "device", "devices")
+"""Options that a table [train] may not set: the model's own stand above it, and devices are the machine's."""
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("train", rich_help_panel="The path from map to image")(guarded(train))
+    app.command("train", rich_help_panel="The path from map to image")(command(train))
 
 
 def train(
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="The model's name (sattrans models). [dim]Default: the one that sattrans models marks.[/dim]",
-        ),
-    ] = None,
+    ctx: typer.Context,
     data: Annotated[
         Path | None, typer.Option("--data", "-d", help="A tileset. [dim]Default: the newest under tiles/.[/dim]")
     ] = None,
@@ -41,106 +36,81 @@ def train(
         Path | None,
         typer.Option("--output", "-o", help="The run's folder. [dim]Default: runs/<model>-<tileset>-<n>.[/dim]"),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A model's option, name=value; repeatable (sattrans models show NAME)."),
-    ] = None,
-    options: Annotated[
+    file: Annotated[
         Path | None,
-        typer.Option("--options", help="A TOML file of the model's options; in a table \\[train], of these here."),
+        typer.Option(
+            "--options", help="A TOML file of the model's options; its table \\[train] holds options of this command."
+        ),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Times each tile is seen. [dim]Default: the model's.[/dim]")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps, instead of epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Tiles in a step. [dim]Default: the model's.[/dim]")] = None,
-    precision: Annotated[
-        PrecisionName | None, typer.Option(help="32, or bf16 where the processor is quick at it.")
-    ] = None,
-    ema: Annotated[
-        float | None,
-        typer.Option(help="Decay of the generator's moving average, 0 for none. [dim]Default: 0.999.[/dim]"),
-    ] = None,
-    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better value.")] = None,
-    monitor: Annotated[str | None, typer.Option(help="The validation loss that chooses the best checkpoint.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Same seed, same weights (on the CPU). [dim]Default: 0.[/dim]")
-    ] = None,
-    device: Device = "auto",
-    devices: Annotated[
-        int, typer.Option(help="Processes that train together, each on a device of its own (CUDA), with its own batch.")
-    ] = 1,
-    compile_: Annotated[
-        bool, typer.Option("--compile", help="Have PyTorch compile the networks: slow to begin, then faster.")
-    ] = False,
-    init: Annotated[Path | None, typer.Option(help="A run to begin from: its last weights.")] = None,
     resume: Annotated[
         str | None,
-        typer.Option(help="Go on with a run: its folder, or 'last'. Takes no other option but --device and --devices."),
+        typer.Option(
+            help="Resume a run with its own options: its folder, or 'last'. Takes only --device and --devices."
+        ),
     ] = None,
+    options: TrainOptions = TrainOptions(),
+    *,
+    dry_run: DryRun = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a model on a tileset.
 
     Example: sattrans train --model resse
     """
-    arguments = locals()
-    if devices != 1 and "WORLD_SIZE" not in os.environ:
+    given = [name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    if resume is not None:
+        others = [name for name in given if name not in ("resume", "device", "devices")]
+        if others:
+            flag = {"settings": "set", "file": "options"}.get(others[0], others[0]).replace("_", "-")
+            raise OptionError(f"--resume takes the run's own options; leave out --{flag}")
+    elif file is not None:
+        options = _with_file(file, options, given)
+    work = partial(_train, data, output, options, resume, overwrite, dry_run)
+    if options.devices == 1 or "WORLD_SIZE" in os.environ or dry_run:
+        work()
+    else:
         from sattrans.train.launcher import launch
 
-        launch(devices, partial(_train_in_process, arguments))
-        return
-    from dataclasses import fields
+        launch(options.devices, partial(_train_in_process, work))
 
-    from sattrans.errors import OptionError
-    from sattrans.runs.model_options import parse_settings, read_options
-    from sattrans.train import TrainOptions
-    from sattrans.train import resume as go_on
+
+def _with_file(file: Path, options: TrainOptions, given: list[str]) -> TrainOptions:
+    """Return the options of a file, replaced by those given on the command line."""
+    from sattrans.utils.options import from_mapping
+
+    own, shared = read_recipe(file)
+    if set(LENGTHS) & set(given):
+        shared = {name: value for name, value in shared.items() if name not in LENGTHS}
+    where = f"--options {file}: [train]"
+    from_file = from_mapping(TrainOptions, shared, where, without=NOT_IN_A_FILE)
+    replaced = {one.name: getattr(options, one.name) for one in option_fields(TrainOptions) if one.name in given}
+    return replace(from_file, **{**replaced, "settings": {**own, **options.settings}})
+
+
+def _train(
+    data: Path | None,
+    output: Path | None,
+    options: TrainOptions,
+    resume: str | None,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
+    from sattrans.train import resume as resume_run
     from sattrans.train import train as run
-    from sattrans.train.api import train_options
 
-    told: dict[str, Any] = {
-        "epochs": epochs,
-        "steps": steps,
-        "batch_size": batch_size,
-        "seed": seed,
-        "ema": ema,
-        "precision": precision.value if precision else None,
-        "patience": patience,
-        "monitor": monitor,
-        "init": init,
-        "compile": compile_ or None,
-    }
-    given = {name: value for name, value in told.items() if value is not None}
     if resume is not None:
-        others = [
-            *given,
-            *(
-                n
-                for n, v in (
-                    ("model", model),
-                    ("data", data),
-                    ("output", output),
-                    ("set", settings),
-                    ("options", options),
-                )
-                if v
-            ),
-        ]
-        if others:
-            raise OptionError(f"--resume goes on with the run's own options: leave out --{others[0].replace('_', '-')}")
-        result = go_on(resume, device)
+        result = resume_run(resume, options.device)
     else:
-        names = ["model", *(field.name for field in fields(TrainOptions))]
-        own, shared = read_options(options, names) if options else ({}, {})
-        if {"epochs", "steps"} & given.keys():  # the one told replaces whichever the file has
-            shared = {name: value for name, value in shared.items() if name not in ("epochs", "steps")}
-        model = model or shared.pop("model", None)
-        shared.pop("model", None)
-        own |= parse_settings(settings or [])
-        result = run(data, model, own, train_options({**shared, **given}), device, output)
-    if not result.run.finished:  # one of several processes; the first tells
-        return
+        result = run(data, output, options, overwrite=overwrite, dry_run=dry_run)
     notify(result.notices)
+    if plan := result.plan:
+        say(
+            f"{plan.folder}: {plan.model} would train on {counted(plan.tiles, 'tile')} of {plan.size} px for "
+            f"{counted(plan.steps, 'step')} of {plan.batch_size} on {plan.device}; nothing written"
+        )
+        return
+    if not result.run.finished:  # one of several processes; the first prints the result
+        return
     summary = result.run.manifest["summary"]
     length = f"{counted(summary['steps'], 'step')} in {counted(summary['epochs'], 'epoch')}"
     early = ", stopped early" if summary["stopped_early"] else ""
@@ -150,6 +120,6 @@ def train(
     )
 
 
-def _train_in_process(arguments: dict[str, Any]) -> None:
+def _train_in_process(work: "partial[None]") -> None:
     listen()
-    train(**arguments)
+    work()

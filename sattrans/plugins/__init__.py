@@ -1,4 +1,4 @@
-"""The plugin manager: finds datasets and models by their entry points, and loads each on first use."""
+"""The plugin manager: finds datasets and models by their entry points, and loads one when it is asked for."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ BASES: dict[Kind, str] = {"dataset": "sattrans.data.dataset.Dataset", "model": "
 PUBLIC_BASES: dict[Kind, str] = {"dataset": "sattrans.Dataset", "model": "sattrans.model.Model"}
 HOOKS: dict[Kind, str] = {"dataset": "register_datasets", "model": "register_models"}
 
-MAX_REASON = 300
-"""Characters of a plugin's error that its row shows, on one line."""
+MOST_REASON = 300
+"""Characters of an error that a plugin's row repeats, on one line."""
 
 
 @dataclass(frozen=True)
 class PluginRow:
-    """A row of `sattrans plugins`; `error` is empty if the plugin loaded."""
+    """What `sattrans plugins` says of one plugin; `error` is empty where it loaded."""
 
     kind: Kind
     name: str
@@ -41,7 +41,7 @@ class PluginRow:
 
 
 class PluginManager:
-    """Loads plugins one by one, so that an error of one does not affect the others."""
+    """Loads plugins one by one: what fails is that plugin's trouble and nobody else's."""
 
     def __init__(self) -> None:
         self._loaded: dict[tuple[Kind, str], type[Any]] = {}
@@ -57,7 +57,7 @@ class PluginManager:
         return list({(point.value, point.dist.name if point.dist else ""): point for point in points}.values())
 
     def get(self, kind: Kind, name: str) -> type[Any]:
-        """Return the class registered as `name`; raise `PluginError` if there is none or it does not load."""
+        """Return the class registered as `name`; raise `PluginError` where there is none or it does not load."""
         key = (kind, name)
         if key not in self._loaded and key not in self._failed:
             try:
@@ -77,20 +77,20 @@ class PluginManager:
             raise PluginError(f"{kind} '{name}' is brought by {both}: uninstall one")
         found: list[type[Any]] = []
         try:
-            # Each plugin has a manager of its own, because pluggy's call stops at the first hook that raises, and
-            # check_pending() would reject every plugin for a misspelt hook of one.
+            # Each plugin in a manager of its own: pluggy's call stops at the first hook that raises, and
+            # check_pending() would blame every plugin for one's misspelt hook.
             manager = pluggy.PluginManager("sattrans")
             manager.add_hookspecs(hookspecs)
             manager.register(points[0].load(), name=name)
             manager.check_pending()
             getattr(manager.hook, HOOKS[kind])(register=found.append)
         except (Exception, SystemExit) as error:
-            reason = shorten(f"{type(error).__name__}: {error}", MAX_REASON, placeholder=" …")
+            reason = shorten(f"{type(error).__name__}: {error}", MOST_REASON, placeholder=" …")
             raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) failed to load: {reason}") from error
         for candidate in found:
             if getattr(candidate, "name", None) == name:
-                if problem := _problem(kind, candidate):
-                    raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) {problem}")
+                if trouble := _trouble(kind, candidate):
+                    raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) {trouble}")
                 return candidate
         brought = ", ".join(str(getattr(item, "name", item)) for item in found) or "nothing"
         raise PluginError(
@@ -107,7 +107,7 @@ class PluginManager:
                 continue
 
     def row(self, kind: Kind, name: str) -> PluginRow:
-        """Return the row of one plugin, broken or not. Raises `PluginError` if there is none of that name."""
+        """Return the row of one plugin, broken or not. Raises `PluginError` where there is none of that name."""
         points = self._points(kind, name)
         error = ""
         try:
@@ -126,9 +126,9 @@ class PluginManager:
                 yield self.row(kind, name)
 
 
-def _problem(kind: Kind, candidate: Any) -> str:
-    """Return why a registered class cannot be used, or an empty text."""
-    # By name, because importing the base class of models would load torch for commands on datasets alone.
+def _trouble(kind: Kind, candidate: Any) -> str:
+    """Say why what a plugin registers cannot be used, or return an empty text."""
+    # By name: importing the base class of a model would load torch for whoever only looks at datasets.
     bases = {f"{base.__module__}.{base.__name__}" for base in getattr(candidate, "__mro__", ())}
     if BASES[kind] not in bases:
         return f"registers {candidate!r}: a subclass of {PUBLIC_BASES[kind]} is needed"
@@ -157,7 +157,7 @@ def model_class(name: str) -> type[Model]:
 
 
 def default_model() -> str:
-    """Return the name of the default model, the one with `fallback = True`."""
+    """Return the model taken where none is named: the one that says `fallback = True`."""
     fallbacks = [model.name for model in manager().loadable("model") if model.fallback]
     if len(fallbacks) != 1:
         raise PluginError(f"which model? Name one with --model: {', '.join(manager().names('model'))}")
@@ -167,8 +167,8 @@ def default_model() -> str:
 def open_dataset(root: Path, name: str | None = None) -> Dataset:
     """Return the dataset in a folder: the one named, or the one that recognises it, or a fallback.
 
-    Raises `DatasetNotFound` if the folder does not exist, no dataset recognises it (the message lists what each
-    expects) or several do.
+    Raises `DatasetNotFound` where the folder is not there, where none recognises it (with what each
+    expects) or where several do.
     """
     if not root.is_dir():
         what = "is a file: give the dataset's folder" if root.exists() else "no such folder"
@@ -193,5 +193,5 @@ def open_dataset(root: Path, name: str | None = None) -> Dataset:
 def _safely(recognises: Callable[[Path], bool], root: Path) -> bool:
     try:
         return bool(recognises(root))
-    except Exception:  # a broken plugin must not stop the others
+    except Exception:  # a stranger's plugin must not stop the others from looking
         return False

@@ -22,14 +22,9 @@ SCENE_ID = re.compile(r"[^\s/\\.][^\s/\\]*")
 
 
 def check_dataset(dataset: type[Dataset], root: Path) -> None:
-    """Check that a dataset class behaves as the core expects of every dataset.
+    """Raise `AssertionError` unless a dataset class keeps its promises on a small example of it in `root`.
 
-    Args:
-        dataset: The class to check.
-        root: A small example: a folder with at least one scene, with the published layout and file names.
-
-    Raises:
-        AssertionError: A check failed; the message says which.
+    The example is a folder as a user has it: a scene or more, laid out and named as the publishers do.
     """
     require(issubclass(dataset, Dataset), f"{dataset.__name__} is no subclass of sattrans.Dataset")
     require_name(dataset)

@@ -24,16 +24,9 @@ MOST_STEPS = 250
 
 
 def check_model(model: type[Model], size: int = 64) -> None:
-    """Check that a model class behaves as the core expects of every model, on the CPU. Takes a few seconds.
+    """Raise `AssertionError` unless a model class keeps its promises on tiles of `size` px, on the CPU.
 
-    The model is built with the smallest width that its options allow, for each source encoding that they allow.
-
-    Args:
-        model: The class to check.
-        size: Side in pixels of the tiles to check it on; one of `model.sizes`.
-
-    Raises:
-        AssertionError: A check failed; the message says which.
+    It is built as narrow as its options allow, for each source encoding they allow. Takes a few seconds.
     """
     require(issubclass(model, Model), f"{model.__name__} is no subclass of sattrans.model.Model")
     require_name(model)

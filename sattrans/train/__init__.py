@@ -6,7 +6,10 @@ from sattrans.utils.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sattrans.train.api import TrainOptions, TrainResult, resume, train
+    from sattrans.train.api import TrainPlan, TrainResult, resume, train
+    from sattrans.train.options import TrainOptions
 
-__all__ = ["TrainOptions", "TrainResult", "resume", "train"]
-__getattr__ = lazy_names(__name__, {"api": __all__})
+__all__ = ["TrainOptions", "TrainPlan", "TrainResult", "resume", "train"]
+__getattr__ = lazy_names(
+    __name__, {"api": ("TrainPlan", "TrainResult", "resume", "train"), "options": ("TrainOptions",)}
+)

@@ -1,124 +1,200 @@
 """Train a model on a tileset: a tileset and a model plugin in, a run out."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
 
 from sattrans.data.batches import Batches, TileStore, source_channels
 from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
-from sattrans.errors import Interrupted, OptionError, UsageError, check_seed
-from sattrans.model import Model, Pairing, SourceEncoding, TileSpec
+from sattrans.errors import Interrupted, OutputExists, UsageError
+from sattrans.model import Model, ModelOptions, Pairing, SourceEncoding, TileSpec
 from sattrans.plugins import default_model, model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
-from sattrans.runs.run import DEFAULT_FOLDER, Run, load_checkpoint, under
+from sattrans.runs.run import DEFAULT_FOLDER, MANIFEST, Run, load_checkpoint, under
 from sattrans.train.distributed import SINGLE_PROCESS, Processes, process_group
 from sattrans.train.launcher import record_run
 from sattrans.train.loggers import write_curves
 from sattrans.train.loop import Loop
-from sattrans.train.settings import Precision, Settings
-from sattrans.utils.atomic import now, remove
+from sattrans.train.options import TrainOptions
+from sattrans.train.settings import Settings
+from sattrans.utils.atomic import check_writable, now, remove
 from sattrans.utils.console import counted, log
-from sattrans.utils.lock import lock
+from sattrans.utils.lock import check_unlocked, lock
+from sattrans.utils.manifest import begun_of
+
+
+@dataclass(frozen=True, slots=True)
+class TrainPlan:
+    """What a dry run found that `train` would do.
+
+    Attributes:
+        folder: The folder of the run.
+        model: The name of the model.
+        tileset: The folder of the tileset.
+        tiles: Number of training tiles.
+        unpaired: Number of images without maps that are used too.
+        size: Side of a tile, in pixels.
+        steps: Number of optimisation steps.
+        batch_size: Tiles in a step, of all processes.
+        device: The device of each process.
+    """
+
+    folder: Path
+    model: str
+    tileset: Path
+    tiles: int
+    unpaired: int
+    size: int
+    steps: int
+    batch_size: int
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """A finished run, and what a user should know about how it was trained."""
+    """What `train` made, or would make.
 
-    run: Run
-    notices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TrainOptions:
-    """What `train` may be told; None takes the model's default (`Model.defaults`).
-
-    `epochs` and `steps` exclude each other. `batch_size` is that of each process. `ema` is the decay of the
-    generator's moving average, 0 for none. `init` is a run to begin from: its last weights, not its optimisers.
-    `compile` has PyTorch compile the networks.
+    Attributes:
+        folder: The folder of the run.
+        notices: What a user should know, a sentence each.
+        written: The run; None after a dry run.
+        plan: Of a dry run, what would be trained; else None.
     """
 
-    epochs: int | None = None
-    steps: int | None = None
-    batch_size: int | None = None
-    seed: int = 0
-    precision: Precision = "32"
-    ema: float = 0.999
-    patience: int | None = None
-    monitor: str | None = None
-    init: Path | None = None
-    compile: bool = False
+    folder: Path
+    notices: tuple[str, ...] = ()
+    written: Run | None = None
+    plan: TrainPlan | None = None
 
-    def __post_init__(self) -> None:
-        if self.epochs is not None and self.steps is not None:
-            raise OptionError("--epochs and --steps exclude each other: give one")
-        for name in ("epochs", "steps", "batch_size", "patience"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise OptionError(f"--{name.replace('_', '-')} {value}: at least 1 is needed")
-        if not 0 <= self.ema < 1:
-            raise OptionError(f"--ema {self.ema}: a decay from 0 (no average) to below 1 is needed")
+    @property
+    def run(self) -> Run:
+        """The trained run. Raises `UsageError` after a dry run, which trains none."""
+        if self.written is None:
+            raise UsageError(f"a dry run trained no run in {self.folder}: see the result's plan")
+        return self.written
 
 
-def train_options(values: Mapping[str, Any]) -> TrainOptions:
-    """Return options from names and values as a file or a command line has them. Raises `OptionError`."""
-    try:
-        return TypeAdapter(TrainOptions).validate_python(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        own = first.get("ctx", {}).get("error")  # an error of TrainOptions itself
-        name = ".".join(map(str, first["loc"]))
-        raise OptionError(str(own) if own else f"{name}={first['input']}: {first['msg']}") from error
+@dataclass(frozen=True)
+class _Job:
+    """A training whose options are checked and resolved."""
+
+    tileset: Tileset
+    kind: type[Model]
+    model_options: ModelOptions
+    spec: TileSpec
+    settings: Settings
+    folder: Path
+    init: Path | None
+    device: torch.device
+
+    @property
+    def plan(self) -> TrainPlan:
+        settings, count = self.settings, self.settings.processes
+        return TrainPlan(
+            self.folder,
+            self.kind.name,
+            self.tileset.folder,
+            len(self.tileset.split("train")),
+            len(_unpaired(self.tileset, self.kind.pairing)),
+            self.tileset.size,
+            settings.steps,
+            settings.batch_size * count,
+            str(self.device) if count == 1 else f"{count} × {self.device}",
+        )
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What `run.json` records."""
+        tileset = self.tileset
+        scene = next(iter(tileset.scenes.values()))
+        return {
+            "created": now(),
+            "model": self.kind.name,
+            "plugin": _plugin_version(self.kind),
+            "options": self.model_options.model_dump(),
+            "settings": asdict(self.settings),
+            "spec": asdict(self.spec),
+            "palette": tileset.palette.to_json() if tileset.palette else None,
+            "resolution": list(scene.georeference.resolution),
+            "ground_resolution": tileset.ground_resolution,
+            "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
+            "init": str(self.init.resolve()) if self.init else None,
+        }
 
 
 def train(
     data: Path | None = None,
-    model: str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    options: TrainOptions | None = None,
-    device: str = "auto",
     output: Path | None = None,
+    options: TrainOptions = TrainOptions(),
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
 ) -> TrainResult:
-    """Train `model` on the tileset in `data` (the newest under `tiles/`), into a new run.
+    """Train a model on a tileset, into a new run.
 
-    `settings` are the model's own options. The run is `output`, or `runs/<model>-<tileset>-<n>`. Under `torchrun`
-    every process calls this, and they train one run together. Raises `UsageError` for what does not fit,
-    `TrainingError` if training fails, `Interrupted` after a signal.
+    Under `torchrun` every process calls this, and they train one run together.
+
+    Args:
+        data: The folder of the tileset; None for the newest under `tiles/`.
+        output: The folder of the run; None for `runs/<model>-<tileset>-<n>`.
+        options: What is trained, and how.
+        overwrite: Replace a run in `output`; the old run stays until the new one has trained.
+        dry_run: Check everything, but train and write nothing.
+
+    Returns:
+        The trained run, or the plan of a dry run.
+
+    Raises:
+        UsageError: If tileset, model, options and output do not fit together.
+        TrainingError: If training fails.
+        Interrupted: After a signal; what was trained is saved.
     """
-    check_seed((options or TrainOptions()).seed)
-    chosen = choose_device(device)
-    with process_group(chosen) as processes:
+    device = choose_device(options.device)
+    with process_group(device) as processes:
         if not processes.is_first:
             log.setLevel(logging.WARNING)
             run = Run.open(processes.broadcast_folder(None))
-            return _train(run, _prepare_loop(run, chosen, processes), processes)
-        return _begin(data, model, settings or {}, options or TrainOptions(), chosen, output, processes)
+            return _train(run, _prepare_loop(run, device, processes), processes)
+        job = _prepare(data, output, options, device, processes.count if not dry_run else options.devices, overwrite)
+        plan = job.plan
+        log.info(
+            "model %s on %s (%s%s of %d px), %s of %d on %s, into %s",
+            plan.model,
+            plan.tileset,
+            counted(plan.tiles, "training tile"),
+            f" and {counted(plan.unpaired, 'image')} without {'a map' if plan.unpaired == 1 else 'maps'}"
+            if plan.unpaired
+            else "",
+            plan.size,
+            counted(plan.steps, "step"),
+            plan.batch_size,
+            plan.device,
+            plan.folder,
+        )
+        if dry_run:
+            check_writable(job.folder)
+            check_unlocked(job.folder)
+            return TrainResult(job.folder, plan=plan)
+        return _begin(job, processes)
 
 
-def _begin(
-    data: Path | None,
-    model: str | None,
-    settings: Mapping[str, Any],
-    options: TrainOptions,
-    device: torch.device,
-    output: Path | None,
-    processes: Processes,
-) -> TrainResult:
+def _prepare(
+    data: Path | None, output: Path | None, options: TrainOptions, device: torch.device, processes: int, overwrite: bool
+) -> _Job:
     tileset = Tileset.open(data) if data else Tileset.newest()
-    kind = model_class(model or default_model())
-    model_options = resolve(kind, settings)
+    kind = model_class(options.model or default_model())
+    model_options = resolve(kind, options.settings)
     spec = _spec(tileset, kind, model_options.source)
-    count, unpaired = len(tileset.split("train")), len(_unpaired(tileset, kind.pairing))
-    batch_size = max(1, min(options.batch_size or kind.defaults.batch_size, count // processes.count))
-    per_epoch = max(1, count // (batch_size * processes.count))
-    resolved = Settings(
+    count = len(tileset.split("train"))
+    batch_size = max(1, min(options.batch_size or kind.defaults.batch_size, count // processes))
+    per_epoch = max(1, count // (batch_size * processes))
+    settings = Settings(
         steps=options.steps or (options.epochs or kind.defaults.epochs) * per_epoch,
         batch_size=batch_size,
         seed=options.seed,
@@ -127,56 +203,52 @@ def _begin(
         patience=options.patience or kind.defaults.patience,
         monitor=options.monitor or kind.defaults.monitor,
         schedule=kind.defaults.schedule,
-        processes=processes.count,
+        processes=processes,
         compile=options.compile,
     )
     folder = output or _new_folder(kind.name, tileset.name)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):  # a kill may have left an empty one
-        raise UsageError(f"{folder} exists: choose another name, or resume it with --resume {folder}")
+    _check_free(folder, overwrite)
     if options.init:
         _check_init(options.init)
-    log.info(
-        "model %s on %s (%s%s of %d px), %s of %d on %s, into %s",
-        kind.name,
-        tileset.folder,
-        counted(count, "training tile"),
-        f" and {counted(unpaired, 'image')} without {'a map' if unpaired == 1 else 'maps'}" if unpaired else "",
-        tileset.size,
-        counted(resolved.steps, "step"),
-        batch_size * processes.count,
-        device if processes.count == 1 else f"{processes.count} × {device}",
-        folder,
-    )
+    return _Job(tileset, kind, model_options, spec, settings, folder, options.init, device)
+
+
+def _check_free(folder: Path, overwrite: bool) -> None:
+    """Raise `UsageError` if something is in the way of a new run."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):  # a kill may have left an empty folder
+        return
+    is_run = folder.is_dir() and ((folder / MANIFEST).is_file() or begun_of(folder / MANIFEST).is_file())
+    if not overwrite or not is_run:
+        replace = "replace it with --overwrite, or resume it with " if is_run else ""
+        raise OutputExists(
+            f"{folder} exists; choose another name" + (f", {replace}--resume {folder}" if is_run else "")
+        )
+
+
+def _begin(job: _Job, processes: Processes) -> TrainResult:
+    folder = job.folder
+    replaced = folder.with_name(f".{folder.name}.before")
     with lock(folder):
-        scene = next(iter(tileset.scenes.values()))
+        if folder.exists() and any(folder.iterdir()):
+            remove(replaced)
+            folder.rename(replaced)
         try:
-            run = Run.begin(
-                folder,
-                {
-                    "created": now(),
-                    "model": kind.name,
-                    "plugin": _plugin_version(kind),
-                    "options": model_options.model_dump(),
-                    "settings": asdict(resolved),
-                    "spec": asdict(spec),
-                    "palette": tileset.palette.to_json() if tileset.palette else None,
-                    "resolution": list(scene.georeference.resolution),
-                    "ground_resolution": tileset.ground_resolution,
-                    "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
-                    "init": str(options.init.resolve()) if options.init else None,
-                },
-            )
-            loop = _prepare_loop(run, device, processes)
+            run = Run.begin(folder, job.manifest)
+            loop = _prepare_loop(run, job.device, processes)
             processes.broadcast_folder(folder)
-            return _train(run, loop, processes)
+            result = _train(run, loop, processes)
         except BaseException as error:
             trained = Run(folder, {}).has_trained()
             if not trained:  # nothing is lost, and --resume last must not find it
                 remove(folder)
+                if replaced.exists():
+                    replaced.rename(folder)
             if isinstance(error, KeyboardInterrupt):
                 message = f"stopped; resume with sattrans train --resume {folder}" if trained else "interrupted"
                 raise Interrupted(message, 130) from None
             raise
+        remove(replaced)
+        return result
 
 
 def resume(run: Path | str, device: str = "auto") -> TrainResult:
@@ -240,9 +312,9 @@ def _train(run: Run, loop: Loop, processes: Processes) -> TrainResult:
         notices.append(f"{run.manifest['data']['folder']} has no val tiles: the run is validated on training tiles")
     summary = loop.run()
     if not processes.is_first:
-        return TrainResult(run)
+        return TrainResult(run.folder, written=run)
     write_curves(run)
-    return TrainResult(run.finish(summary), tuple(notices))
+    return TrainResult(run.folder, tuple(notices), run.finish(summary))
 
 
 def build_loop(run: Run, device: torch.device, processes: Processes = SINGLE_PROCESS, resume: bool = False) -> Loop:

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from sattrans.model import Schedule
-
-Precision = Literal["32", "bf16"]
+from sattrans.train.options import Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _helps(command, name="sattrans"):
 
 def test_no_help_loses_what_stands_in_brackets():
     told = list(_helps(typer.main.get_command(app)))
-    assert any("in a table \\[train]" in text for _, text in told)
+    assert any("its table \\[train]" in text for _, text in told)
     for name, text in told:
         styled = re.sub(r"\[/?dim\]", "", text)
         assert Text.from_markup(text).plain == styled.replace("\\[", "["), name

@@ -56,7 +56,7 @@ def test_a_recipe_trains_as_the_report_did(recipe, tiles, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epoch = 3", "unknown option 'epoch' in [train]; did you mean 'epochs'"),
+        ("epoch = 3", "[train]: unknown option 'epoch'; did you mean 'epochs'"),
         ("epochs = 3\nsteps = 4", "--epochs and --steps exclude each other"),
         ('epochs = "many"', "epochs=many: Input should be a valid integer"),
     ],

@@ -27,7 +27,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     root = make_folder(folder / "f", size=128, classes_toml=True)
     tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
-    return train(tileset.folder, "pix2pix", {"width": 4}, TrainOptions(steps=4), output=folder / "r").run
+    return train(tileset.folder, folder / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=4)).run
 
 
 def contents(path):

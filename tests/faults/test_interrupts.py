@@ -23,7 +23,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("place")
     root = make_folder(folder / "f", size=128, classes_toml=True)
     tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
-    train(tileset.folder, "pix2pix", {"width": 1}, TrainOptions(steps=1), output=folder / "run")
+    train(tileset.folder, folder / "run", TrainOptions(model="pix2pix", settings={"width": 1}, steps=1))
     values = np.array([10, 30, 50], np.uint8)[make_indices(2000, 400, 3)]
     write_raster(folder / "map.tif", values)
     return folder

@@ -30,7 +30,8 @@ tiles, run, model, epochs = sys.argv[1:]
 if list(Path(run).glob("run.json*")):
     resume(run)
 else:
-    train(Path(tiles), model, {"width": 8}, TrainOptions(epochs=int(epochs), batch_size=2, seed=5), output=Path(run))
+    options = TrainOptions(model=model, settings={"width": 8}, epochs=int(epochs), batch_size=2, seed=5)
+    train(Path(tiles), Path(run), options)
 """
 
 

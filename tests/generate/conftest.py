@@ -1,5 +1,7 @@
 """The run that tests of generate share."""
 
+from dataclasses import replace
+
 import pytest
 from makers import make_folder
 
@@ -12,7 +14,11 @@ def _train(folder):
     root = make_folder(folder / "f", size=256, classes_toml=True)
     tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
     options = TrainOptions(epochs=8, batch_size=4, ema=0.9)
-    train(tileset.folder, "pix2pix", {"width": 4, "source": "onehot", "lr": 2e-3}, options, output=folder / "r")
+    train(
+        tileset.folder,
+        folder / "r",
+        replace(options, model="pix2pix", settings={"width": 4, "source": "onehot", "lr": 2e-3}),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -157,9 +157,9 @@ def test_mosaic_refuses_dry_what_it_refuses(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(RowWriter, "missing", stopped)
         assert sattrans("mosaic", tiles, "-o", output).exit_code == 130
-    assert "blend: feather before, mean now" in refused("-o", output, "--method", "mean")
+    assert "blend: feather before, mean now" in refused("-o", output, "--blend", "mean")
     assert sattrans("mosaic", tiles, "-o", output).exit_code == 0
-    assert "blend: feather before, mean now" in refused("-o", output, "--method", "mean")
+    assert "blend: feather before, mean now" in refused("-o", output, "--blend", "mean")
     assert "nothing to do" in sattrans("mosaic", tiles, "-o", output, "--dry-run").stdout
     assert "is a file, not a folder" in refused("-o", output / "m.tif")
     with lock(part_of(tmp_path / "n.tif")):

@@ -20,7 +20,9 @@ def pictures(tmp_path_factory) -> Run:
     """A run whose maps are pictures."""
     folder = tmp_path_factory.mktemp("pictures")
     return train(
-        make_tileset(folder / "t").folder, "pix2pix", {"width": 1}, TrainOptions(steps=1), output=folder / "pictures"
+        make_tileset(folder / "t").folder,
+        folder / "pictures",
+        TrainOptions(model="pix2pix", settings={"width": 1}, steps=1),
     ).run
 
 

@@ -8,6 +8,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,9 @@ def test_korea_from_tiles_to_an_image(tmp_path):
     ):
         assert np.array_equal(cut.read(), scene.read([3, 2, 1])[:, *first.window.slices])
     options = TrainOptions(steps=60, batch_size=4, ema=0.9)
-    run = train(tmp_path / "t", "pix2pix", {"width": 8, "source": "onehot"}, options, output=tmp_path / "r").run
+    run = train(
+        tmp_path / "t", tmp_path / "r", replace(options, model="pix2pix", settings={"width": 8, "source": "onehot"})
+    ).run
     mask = DATA / "korea_s2" / "masks" / "202309_patchN_3.tif"
     out = generate(mask, tmp_path / "sat.tif", run.folder).output
     with rasterio.open(out) as image, rasterio.open(mask) as map_:
@@ -60,7 +63,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     root = make_landcover(folder / "landcover", height=1100, width=1100)
     tile(root, folder / "t", options=TileOptions(size=64))
-    return train(folder / "t", "pix2pix", {"width": 2}, TrainOptions(steps=2, batch_size=4), output=folder / "r").run
+    return train(
+        folder / "t", folder / "r", TrainOptions(model="pix2pix", settings={"width": 2}, steps=2, batch_size=4)
+    ).run
 
 
 def test_a_landcoverai_mask_keeps_its_unusual_crs_in_bounded_memory(run, tmp_path):

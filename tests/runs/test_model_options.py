@@ -8,7 +8,7 @@ from pydantic import Field
 from sattrans.errors import OptionError
 from sattrans.model import Model, ModelOptions
 from sattrans.plugins import manager, model_class
-from sattrans.runs.model_options import parse_settings, read_options, resolve
+from sattrans.runs.model_options import resolve
 
 
 class Toy(Model):
@@ -19,59 +19,6 @@ class Toy(Model):
         blend: Literal["add", "mix"] = Field("add", description="how")
         skip: bool = Field(False, description="whether")
         weights: tuple[float, ...] = Field((1.0,), description="weights")
-
-
-def test_settings_are_split_at_the_first_equals_sign():
-    assert parse_settings(["lr=1e-3", " blend = mix ", "name=a=b", "empty="]) == {
-        "lr": "1e-3",
-        "blend": "mix",
-        "name": "a=b",
-        "empty": "",
-    }
-
-
-def test_the_last_of_two_equal_settings_counts():
-    assert parse_settings(["lr=1", "lr=2"]) == {"lr": "2"}
-
-
-def test_a_setting_without_a_value_is_refused():
-    with pytest.raises(OptionError, match="--set lr: write name=value"):
-        parse_settings(["lr"])
-
-
-def test_a_file_of_options_is_toml(tmp_path):
-    path = tmp_path / "o.toml"
-    path.write_text('lr = 0.001\nblend = "mix"\nskip = true\nweights = [1, 2.5]\n')
-    options = resolve(Toy, read_options(path, [])[0])
-    assert (options.lr, options.blend, options.skip, options.weights) == (0.001, "mix", True, (1.0, 2.5))
-
-
-def test_a_recipe_has_a_table_of_what_every_training_shares(tmp_path):
-    path = tmp_path / "o.toml"
-    path.write_text('lr = 0.001\n\n[train]\nmodel = "toy"\nepochs = 3\n')
-    assert read_options(path, ["model", "epochs"]) == ({"lr": 0.001}, {"model": "toy", "epochs": 3})
-    with pytest.raises(OptionError, match=r"o\.toml: unknown option 'epochs' in \[train\]; did you mean 'epoch'"):
-        read_options(path, ["model", "epoch"])
-    path.write_text("train = 3\n")
-    with pytest.raises(OptionError, match=r"\[train\] must be a table"):
-        read_options(path, [])
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(None, "no such file"), (b"lr: 1", "is not valid TOML"), (b"\xff\xfe", "is not valid TOML")],
-)
-def test_a_file_that_cannot_be_read_is_refused_by_name(content, message, tmp_path):
-    path = tmp_path / "o.toml"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(OptionError, match=rf"o\.toml:? {message}"):
-        read_options(path, [])
-
-
-def test_a_folder_of_options_is_refused(tmp_path):
-    with pytest.raises(OptionError, match="is not valid TOML"):
-        read_options(tmp_path, [])
 
 
 def test_text_becomes_what_the_option_is():

@@ -1,5 +1,7 @@
 """Translator: a window's image depends on it alone, and what is done for speed changes nothing beyond rounding."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ def runs(tmp_path_factory):
     tiles = tile(place, folder / "t", options=TileOptions(size=64)).tileset
     options = TrainOptions(steps=12, batch_size=2, ema=0)
     return {
-        model: train(tiles.folder, model, {"width": 8}, options, output=folder / model).run
+        model: train(tiles.folder, folder / model, replace(options, model=model, settings={"width": 8})).run
         for model in ("pix2pix", "resse", "wgan")
     }
 

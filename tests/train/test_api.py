@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def tiles(tmp_path_factory):
 
 def test_training_lowers_the_validation_loss(tiles, tmp_path):
     result = train(
-        tiles.folder, "pix2pix", {"width": 8, "source": "onehot"}, TrainOptions(epochs=8), output=tmp_path / "r"
+        tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 8, "source": "onehot"}, epochs=8)
     )
     values = [line["val"]["l1"] for line in result.run.metrics()]
     assert len(values) == 8
@@ -42,7 +43,7 @@ def test_training_lowers_the_validation_loss(tiles, tmp_path):
 def test_one_seed_gives_the_same_weights_and_another_seed_others(tiles, tmp_path):
     weights = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        run = train(tiles.folder, "resse", SMALL, TrainOptions(steps=3, seed=seed), output=tmp_path / name).run
+        run = train(tiles.folder, tmp_path / name, TrainOptions(model="resse", settings=SMALL, steps=3, seed=seed)).run
         weights.append(load_file(run.checkpoint("best")))
     first, same, other = weights
     assert all(torch.equal(first[name], same[name]) for name in first)
@@ -53,7 +54,7 @@ def test_one_seed_gives_the_same_weights_and_another_seed_others(tiles, tmp_path
 def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path, model):
     own = {**SMALL, **({"warmup": 1} if model == "wgan" else {})}
     options = TrainOptions(epochs=3, batch_size=4, seed=3)
-    whole = train(tiles.folder, model, own, options, output=tmp_path / "whole").run
+    whole = train(tiles.folder, tmp_path / "whole", replace(options, model=model, settings=own)).run
     _kill_after_first_epoch(tiles, tmp_path / "killed", model, own)
     killed = Run.open(tmp_path / "killed")
     assert not killed.finished
@@ -69,8 +70,8 @@ def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path, model):
 def _kill_after_first_epoch(tiles, folder, model, own):
     code = (
         "import sys, json; from pathlib import Path; from sattrans.train import train, TrainOptions;"
-        "train(Path(sys.argv[1]), sys.argv[3], json.loads(sys.argv[4]), TrainOptions(epochs=3, batch_size=4, seed=3),"
-        " output=Path(sys.argv[2]))"
+        "options = dict(model=sys.argv[3], settings=json.loads(sys.argv[4]), epochs=3, batch_size=4, seed=3);"
+        "train(Path(sys.argv[1]), Path(sys.argv[2]), TrainOptions(**options))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, tiles.folder, folder, model, json.dumps(own)])
     deadline = time.monotonic() + 60
@@ -99,13 +100,17 @@ def test_a_signal_saves_within_a_step_and_says_how_to_resume(tiles, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_in_one_line_and_leaves_no_run(tiles, tmp_path):
     with pytest.raises(TrainingError, match=r"step \d+ .*nan.*on tiles place\d_\d+"):
-        train(tiles.folder, "pix2pix", {**SMALL, "lr": 1e30}, TrainOptions(steps=200, ema=0), output=tmp_path / "r")
+        train(
+            tiles.folder,
+            tmp_path / "r",
+            TrainOptions(model="pix2pix", settings={**SMALL, "lr": 1e30}, steps=200, ema=0),
+        )
     assert not (tmp_path / "r").exists()
 
 
 def test_early_stopping_keeps_the_best_and_stops_after_patience(tiles, tmp_path):
     options = TrainOptions(epochs=50, patience=2, monitor="l1", batch_size=8)
-    run = train(tiles.folder, "pix2pix", {**SMALL, "lr": 0.05}, options, output=tmp_path / "r").run
+    run = train(tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings={**SMALL, "lr": 0.05})).run
     summary = run.manifest["summary"]
     values = [line["val"]["l1"] for line in run.metrics()]
     assert summary["stopped_early"]
@@ -115,18 +120,20 @@ def test_early_stopping_keeps_the_best_and_stops_after_patience(tiles, tmp_path)
 
 def test_unknown_monitor_is_refused_with_what_there_is(tiles, tmp_path):
     with pytest.raises(OptionError, match="validates l1, generator"):
-        train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1, monitor="l2"), output=tmp_path / "r")
+        train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1, monitor="l2"))
     assert not (tmp_path / "r").exists()
 
 
 def test_options_that_are_not_given_are_the_models_defaults(tiles, tmp_path):
-    run = train(tiles.folder, "resse", SMALL, TrainOptions(steps=1), output=tmp_path / "r").run
+    run = train(tiles.folder, tmp_path / "r", TrainOptions(model="resse", settings=SMALL, steps=1)).run
     settings = run.manifest["settings"]
     assert (settings["patience"], settings["monitor"], settings["batch_size"]) == (10, "generator", 1)
 
 
 def test_bf16_trains_to_finite_losses(tiles, tmp_path):
-    run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=2, precision="bf16"), output=tmp_path / "r").run
+    run = train(
+        tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=2, precision="bf16")
+    ).run
     assert all(value == value for value in run.metrics()[0]["train"].values())
 
 
@@ -134,14 +141,16 @@ def test_tiles_that_are_not_cached_are_read_ahead_and_train_the_same(tiles, tmp_
     weights = []
     for name, part in (("kept", 0.4), ("read", 0.0)):
         monkeypatch.setattr(batches, "CACHE_SHARE", part)
-        run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(epochs=2, batch_size=2), output=tmp_path / name).run
+        run = train(
+            tiles.folder, tmp_path / name, TrainOptions(model="pix2pix", settings=SMALL, epochs=2, batch_size=2)
+        ).run
         weights.append(load_file(run.checkpoint("last")))
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_a_run_without_val_tiles_is_validated_on_training_tiles_and_says_so(tmp_path):
     tileset = tile(make_folder(tmp_path / "f", scenes=1, size=64), tmp_path / "t", options=TileOptions(size=64)).tileset
-    result = train(tileset.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "r")
+    result = train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
     assert any("no val tiles" in notice for notice in result.notices)
 
 
@@ -152,9 +161,9 @@ def test_wrong_requests_are_refused_before_anything_is_made(tiles, tmp_path, mon
     with pytest.raises(UsageError, match="no tileset"):
         train(tmp_path)
     with pytest.raises(OptionError, match="did you mean 'width'"):
-        train(tiles.folder, "pix2pix", {"widht": 3})
+        train(tiles.folder, options=TrainOptions(model="pix2pix", settings={"widht": 3}))
     with pytest.raises(OptionError, match="width=none"):
-        train(tiles.folder, "pix2pix", {"width": "none"})
+        train(tiles.folder, options=TrainOptions(model="pix2pix", settings={"width": "none"}))
     with pytest.raises(OptionError, match="exclude each other"):
         TrainOptions(steps=1, epochs=1)
     with pytest.raises(NothingToUse, match="no unfinished run"):
@@ -163,9 +172,9 @@ def test_wrong_requests_are_refused_before_anything_is_made(tiles, tmp_path, mon
 
 
 def test_a_run_never_writes_into_another(tiles, tmp_path):
-    train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "r")
+    train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
     with pytest.raises(UsageError, match="exists"):
-        train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "r")
+        train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
     with pytest.raises(UsageError, match="is finished"):
         resume(tmp_path / "r")
 
@@ -175,7 +184,7 @@ def test_a_corrupt_tile_stops_training_with_its_name(tmp_path):
     spoiled = tileset.split("train")[0].image_path(tileset.folder)
     spoiled.write_bytes(spoiled.read_bytes()[:-20])
     with pytest.raises(TrainingError, match=spoiled.name):
-        train(tileset.folder, "pix2pix", SMALL, TrainOptions(epochs=1), output=tmp_path / "r")
+        train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, epochs=1))
 
 
 def test_the_linear_schedule_is_constant_for_half_and_then_falls_to_zero():
@@ -219,7 +228,7 @@ def test_sources_are_colours_or_one_channel_a_class(tiles):
 
 
 def test_the_validated_generator_has_statistics_of_plain_training_tiles(tiles, tmp_path):
-    run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=4, batch_size=4), output=tmp_path / "r").run
+    run = train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=4, batch_size=4)).run
     best = load_file(run.checkpoint("best"))
     counts = {int(value) for name, value in best.items() if name.endswith("num_batches_tracked")}
     assert counts == {len(tiles.split("train")) // 4}

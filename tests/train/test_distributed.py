@@ -108,5 +108,5 @@ def test_a_gan_trains_in_two_processes_and_resumes_with_as_many(tiles, tmp_path,
 
 
 def test_a_single_process_is_recorded_as_one(tiles, tmp_path):
-    run = train(tiles.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=tmp_path / "r").run
+    run = train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1)).run
     assert run.manifest["settings"]["processes"] == 1

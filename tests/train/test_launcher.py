@@ -119,7 +119,7 @@ def test_an_error_that_all_meet_is_reported_once_and_leaves_no_run(tmp_path):
 
 def test_wrong_numbers_of_devices_are_refused(tiles):
     process = start("-d", tiles.folder, "--devices", 0)
-    assert ended(process) == "error: --devices 0: at least 1 is needed"
+    assert ended(process) == "error: --devices must be at least 1, got 0"
     assert process.returncode == 2
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,7 +35,9 @@ def tiles(tmp_path_factory):
 def run(tiles, tmp_path_factory) -> Run:
     """A run that knows what its map's colours look like."""
     options = TrainOptions(epochs=40, batch_size=4, ema=0.9)
-    return train(tiles.folder, "pix2pix", {"width": 8}, options, output=tmp_path_factory.mktemp("run") / "r").run
+    return train(
+        tiles.folder, tmp_path_factory.mktemp("run") / "r", replace(options, model="pix2pix", settings={"width": 8})
+    ).run
 
 
 def write_map(path, height, width, **how):
@@ -101,7 +104,7 @@ def test_training_lowers_the_validation_loss(run):
 
 @pytest.mark.parametrize("model", ["resse", "wgan"])
 def test_every_model_trains_on_pictures(tiles, tmp_path, model):
-    made = train(tiles.folder, model, {"width": 4}, TrainOptions(steps=1), output=tmp_path / "r").run
+    made = train(tiles.folder, tmp_path / "r", TrainOptions(model=model, settings={"width": 4}, steps=1)).run
     assert made.finished
 
 
@@ -113,21 +116,21 @@ def test_samples_show_the_maps_own_colours(run, tiles):
 
 def test_one_channel_a_class_is_refused_before_anything_is_made(tiles, tmp_path):
     with pytest.raises(UsageError, match=r"pictures without classes, source=onehot.*--set source=color"):
-        train(tiles.folder, "pix2pix", {"source": "onehot"}, output=tmp_path / "r")
+        train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"source": "onehot"}))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tileset_for_other_tools_is_refused_before_anything_is_made(tmp_path):
     tileset = make_tileset(tmp_path / "t", options={"layout": "pairs"})
     with pytest.raises(UsageError, match=r"for other tools: tile again without --layout pairs"):
-        train(tileset.folder, "pix2pix", output=tmp_path / "r")
+        train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix"))
     assert not (tmp_path / "r").exists()
 
 
 def test_a_tileset_of_images_without_maps_is_refused_before_anything_is_made(tmp_path):
     tileset = make_tileset(tmp_path / "t", counts={"unpaired": 3, "test": 1})
     with pytest.raises(UsageError, match=r"no training tiles with a map, 3 without one: tile again"):
-        train(tileset.folder, "pix2pix", output=tmp_path / "r")
+        train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix"))
     assert not (tmp_path / "r").exists()
 
 

@@ -1,5 +1,6 @@
 """Trouble in training: gradients that are not finite, memory that runs out, a discriminator that has won."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def tiles(tmp_path_factory):
 @pytest.fixture
 def loop(tiles, tmp_path):
     """A loop at its beginning."""
-    run = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1, batch_size=2), output=tmp_path / "r").run
+    run = train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1, batch_size=2)).run
     return build_loop(run, torch.device("cpu"))
 
 
@@ -45,7 +46,7 @@ def test_a_gradient_that_is_not_finite_is_found_before_it_reaches_a_weight(loop)
 @pytest.mark.parametrize("message", ["CUDA out of memory", "DefaultCPUAllocator: can't allocate memory: you tried"])
 def test_out_of_memory_is_reported_with_a_batch_that_fits(tiles, tmp_path, message):
     options = TrainOptions(steps=1, batch_size=8)
-    run = train(tiles.folder, "pix2pix", SMALL, options, output=tmp_path / "r").run
+    run = train(tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings=SMALL)).run
     loop = build_loop(run, torch.device("cpu"))
 
     def run_out(network, inputs):
@@ -85,27 +86,27 @@ def test_remarks_stand_in_the_metrics(tiles, tmp_path):
     # A generator that stands still is soon told from real images.
     own = {**SMALL, "lr": 5e-3, "l1_weight": 0}
     options = TrainOptions(epochs=6, batch_size=4, ema=0)
-    run = train(tiles.folder, "pix2pix", own, options, output=tmp_path / "r").run
+    run = train(tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings=own)).run
     for line in run.metrics():
         won = line["train"]["d_real"] + line["train"]["d_fake"] < 0.05
         assert won == any("has won" in remark for remark in line.get("remarks", []))
 
 
 def test_a_run_starts_from_another_runs_weights(tiles, tmp_path):
-    first = train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=5, seed=1), output=tmp_path / "a").run
+    first = train(tiles.folder, tmp_path / "a", TrainOptions(model="pix2pix", settings=SMALL, steps=5, seed=1)).run
     options = TrainOptions(steps=1, seed=2, init=tmp_path / "a")
-    second = train(tiles.folder, "pix2pix", {**SMALL, "lr": 1e-12}, options, output=tmp_path / "b").run
+    second = train(tiles.folder, tmp_path / "b", replace(options, model="pix2pix", settings={**SMALL, "lr": 1e-12})).run
     one, two = (load_file(run.checkpoint("last")) for run in (first, second))
     names = [name for name in one if name.startswith("model.") and name.endswith("weight")]
     assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in names)
     assert Run.open(second.folder).manifest["init"] == str(tmp_path / "a")
     with pytest.raises(UsageError, match="weights do not fit"):
-        train(tiles.folder, "pix2pix", {"width": 5}, options, output=tmp_path / "c")
+        train(tiles.folder, tmp_path / "c", replace(options, model="pix2pix", settings={"width": 5}))
 
 
 def test_a_refused_init_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    train(tiles.folder, "pix2pix", SMALL, TrainOptions(steps=1), output=tmp_path / "first")
+    train(tiles.folder, tmp_path / "first", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
     (tmp_path / "damaged" / "checkpoints").mkdir(parents=True)
     (tmp_path / "damaged" / "checkpoints" / "last.safetensors").write_bytes(b"no tensors")
     for name in ("damaged", "unsaved"):
@@ -118,7 +119,9 @@ def test_a_refused_init_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, mon
         ("first", 5, "weights do not fit"),
     ):
         with pytest.raises(SattransError, match=told):
-            train(tiles.folder, "pix2pix", {"width": width}, TrainOptions(steps=1, init=Path(init)))
+            train(
+                tiles.folder, options=TrainOptions(model="pix2pix", settings={"width": width}, steps=1, init=Path(init))
+            )
         with pytest.raises(NothingToUse, match="no unfinished run"):
             resume("last")
 
@@ -152,6 +155,6 @@ def test_a_run_that_fails_before_its_first_checkpoint_is_removed_a_later_one_sta
     options = TrainOptions(epochs=2, batch_size=8)
     for failing, kept in ((1, False), (len(tiles.split("train")) // 8, True)):
         with pytest.raises(TrainingError, match=f"at step {failing} l1 is nan") as caught:
-            train(tiles.folder, "pix2pix", SMALL, options, output=tmp_path / "r")
+            train(tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings=SMALL))
         assert (tmp_path / "r").exists() == kept == ("is untouched" in str(caught.value))
     assert Run.open(tmp_path / "r").checkpoint("last").is_file()

@@ -45,7 +45,7 @@ def test_it_trains_on_images_without_maps_and_says_how_many(tiles, tmp_path, cap
     counts = tiles.manifest["tiles"]
     assert (counts["train"], counts["val"], counts["unpaired"]) == (8, 4, 12)
     with caplog.at_level("INFO", "sattrans"):
-        run = train(tiles.folder, "unaligned", {"width": 4}, TrainOptions(**OPTIONS), output=tmp_path / "r").run
+        run = train(tiles.folder, tmp_path / "r", TrainOptions(model="unaligned", settings={"width": 4}, **OPTIONS)).run
     assert run.finished
     assert [line["step"] for line in run.metrics()] == [4, 8, 12, 16]
     (told,) = [record.getMessage() for record in caplog.records if "model unaligned" in record.getMessage()]
@@ -56,17 +56,19 @@ def test_it_needs_no_images_without_maps(tiles, tmp_path, caplog):
     root = tiles.folder.parent / "inria"
     paired = tile(root, tmp_path / "t", options=TileOptions(size=64, unpaired=False)).tileset
     with caplog.at_level("INFO", "sattrans"):
-        train(paired.folder, "unaligned", {"width": 4}, TrainOptions(steps=2), output=tmp_path / "r")
-        train(tiles.folder, "pix2pix", {"width": 4}, TrainOptions(steps=1), output=tmp_path / "aligned")
+        train(paired.folder, tmp_path / "r", TrainOptions(model="unaligned", settings={"width": 4}, steps=2))
+        train(tiles.folder, tmp_path / "aligned", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
     assert caplog.text.count("(8 training tiles of 64 px)") == 2
 
 
 def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path):
-    whole = train(tiles.folder, "unaligned", {"width": 4}, TrainOptions(**OPTIONS), output=tmp_path / "whole").run
+    whole = train(
+        tiles.folder, tmp_path / "whole", TrainOptions(model="unaligned", settings={"width": 4}, **OPTIONS)
+    ).run
     code = (
         "import sys, json; from pathlib import Path; from sattrans.train import train, TrainOptions;"
-        "train(Path(sys.argv[1]), 'unaligned', {'width': 4}, TrainOptions(**json.loads(sys.argv[3])),"
-        " output=Path(sys.argv[2]))"
+        "options = dict(model='unaligned', settings={'width': 4}, **json.loads(sys.argv[3]));"
+        "train(Path(sys.argv[1]), Path(sys.argv[2]), TrainOptions(**options))"
     )
     killed = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", code, tiles.folder, killed, json.dumps(OPTIONS)])
@@ -86,7 +88,9 @@ def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path):
 def test_a_run_stopped_within_an_epoch_resumes_to_the_same_bytes(tiles, tmp_path, monkeypatch):
     from sattrans.train.loop import Loop
 
-    whole = train(tiles.folder, "unaligned", {"width": 4}, TrainOptions(**OPTIONS), output=tmp_path / "whole").run
+    whole = train(
+        tiles.folder, tmp_path / "whole", TrainOptions(model="unaligned", settings={"width": 4}, **OPTIONS)
+    ).run
     step = Loop.train_step
 
     def stop(loop):
@@ -97,7 +101,7 @@ def test_a_run_stopped_within_an_epoch_resumes_to_the_same_bytes(tiles, tmp_path
 
     monkeypatch.setattr(Loop, "train_step", stop)
     with pytest.raises(Exception, match="stopped"):
-        train(tiles.folder, "unaligned", {"width": 4}, TrainOptions(**OPTIONS), output=tmp_path / "r")
+        train(tiles.folder, tmp_path / "r", TrainOptions(model="unaligned", settings={"width": 4}, **OPTIONS))
     monkeypatch.setattr(Loop, "train_step", step)
     resumed = resume(tmp_path / "r").run
     for which in ("best", "last"):
