@@ -13,7 +13,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = next(device for device in ("cuda", "mps", "cpu") if available[device])
     if name not in available:
-        raise OptionError(f"--device {name}: one of {', '.join(DEVICES)} is needed")
+        raise OptionError(f"--device must be one of {', '.join(DEVICES)}, got {name}")
     if not available[name]:
         raise OptionError(f"--device {name}: PyTorch {torch.__version__} finds no such device on this machine")
     return torch.device(name)
@@ -33,7 +33,7 @@ def choose_devices(name: str, count: int) -> list[torch.device]:
     """Return `count` different devices of a name. Raises `OptionError` if there are fewer."""
     first = choose_device(name)
     if count < 1:
-        raise OptionError(f"--devices {count}: at least 1 is needed")
+        raise OptionError(f"--devices must be at least 1, got {count}")
     if count == 1:
         return [first]
     if first.type != "cuda":

@@ -28,7 +28,7 @@ Stats = Literal["run", "tile"]
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
     """Return "32" or "bf16"; `auto` is "bf16" if the device is fast at it. Raises `OptionError` for another name."""
     if precision not in get_args(Precision):
-        raise OptionError(f"--precision {precision}: one of {', '.join(get_args(Precision))} is needed")
+        raise OptionError(f"--precision must be one of {', '.join(get_args(Precision))}, got {precision}")
     if precision == "auto":
         return "bf16" if fast_at_bf16(device) else "32"
     return precision
@@ -63,7 +63,7 @@ class Translator:
                 f"installed ({str(error).splitlines()[0]}): train again"
             ) from error
         if stats not in get_args(Stats):
-            raise OptionError(f"--stats {stats}: one of {', '.join(get_args(Stats))} is needed")
+            raise OptionError(f"--stats must be one of {', '.join(get_args(Stats))}, got {stats}")
         self.model = model.to(self.device).eval()
         if stats == "tile":
             _use_tile_statistics(model.generator)

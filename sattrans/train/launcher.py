@@ -70,7 +70,7 @@ def launch(count: int, work: Callable[[], None]) -> None:
         Exception: The error of the first process that failed, once for all.
     """
     if count < 1:
-        raise OptionError(f"--devices {count}: at least 1 is needed")
+        raise OptionError(f"--devices must be at least 1, got {count}")
     workers: list[_Worker] = []
     with TemporaryDirectory(prefix="sattrans-") as rendezvous, catch_signals() as received:
         try:

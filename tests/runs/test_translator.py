@@ -87,6 +87,6 @@ def test_drawing_weights_is_as_it_was_afterwards(runs):
 
 
 @pytest.mark.parametrize(("name", "value"), [("precision", "16"), ("stats", "batch")])
-def test_other_words_are_refused(runs, name, value):
-    with pytest.raises(OptionError, match=f"--{name} {value}"):
+def test_a_value_that_is_no_choice_is_refused(runs, name, value):
+    with pytest.raises(OptionError, match=f"--{name} must be one of .*, got {value}"):
         Translator(runs["pix2pix"], **{name: value})
