@@ -9,7 +9,7 @@ import typer
 from sattrans.cli.console import guarded, notify, say, show_table
 from sattrans.cli.params import Device, Seed
 from sattrans.errors import OptionError, UsageError
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 if TYPE_CHECKING:
     from sattrans.evaluate import Evaluation
@@ -118,7 +118,7 @@ def _show(result: "Evaluation") -> None:
     say(LEGEND.format(OF_SEEDS if any(column.spread for column in result.columns) else ""))
     notify(result.notes)
     what = "image" if result.split == "pairs" else f"{result.split} tile"
-    say(f"{result.folder}: {counted(result.images, what)}; look at report.html")
+    say(f"{result.folder}: {pluralize(result.images, what)}; look at report.html")
 
 
 def _seams(images: list[Path]) -> None:

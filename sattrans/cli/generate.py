@@ -9,7 +9,7 @@ import typer
 from sattrans.cli.console import guarded, notify, say
 from sattrans.cli.params import CreationOptions, Device, Overwrite, RunFolder, Seed
 from sattrans.errors import OptionError, SattransError
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 if TYPE_CHECKING:
     from sattrans.generate import GenerateResult
@@ -168,11 +168,11 @@ def generate(
         _show(result)
     if needs := [result.need for result in series.made if result.need]:
         memory, disk = max(need.memory for need in needs), sum(need.disk for need in needs)
-        say(f"{counted(len(needs), 'map')} {_need(memory, disk, output)}")
+        say(f"{pluralize(len(needs), 'map')} {_need(memory, disk, output)}")
     if series.failed:
         notify(series.failed.values(), "failed", "bold red")
         names = ", ".join(path.name for path in series.failed)
-        maps = counted(len(series.failed) + len(series.made), "map")
+        maps = pluralize(len(series.failed) + len(series.made), "map")
         raise SattransError(f"{len(series.failed)} of {maps} failed: {names}")
 
 
@@ -188,10 +188,10 @@ def _need(memory: int, disk: int, output: Path) -> str:
 def _show(result: "GenerateResult") -> None:
     from sattrans.generate.options import is_image
 
-    windows = counted(result.windows, "window")
+    windows = pluralize(result.windows, "window")
     if result.anew is not None:
         windows = f"{windows}, {result.anew} of them anew,"
-    tiles = "" if is_image(result.output) else f", a folder of {counted(result.windows, 'tile')} for sattrans mosaic"
+    tiles = "" if is_image(result.output) else f", a folder of {pluralize(result.windows, 'tile')} for sattrans mosaic"
     done = "" if result.made or result.need else " (nothing to do: it was there)"
     say(
         f"{result.output}: {'would be ' if result.need else ''}{result.width} wide × {result.height} high in {windows} "

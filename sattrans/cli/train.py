@@ -12,7 +12,7 @@ from sattrans.cli.console import listen, notify, say
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.errors import OptionError
 from sattrans.train.options import TrainOptions, read_recipe
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 from sattrans.utils.options import option_fields
 
 LENGTHS = ("epochs", "steps")
@@ -105,14 +105,14 @@ def _train(
     notify(result.notices)
     if plan := result.plan:
         say(
-            f"{plan.folder}: {plan.model} would train on {counted(plan.tiles, 'tile')} of {plan.size} px for "
-            f"{counted(plan.steps, 'step')} of {plan.batch_size} on {plan.device}; nothing written"
+            f"{plan.folder}: {plan.model} would train on {pluralize(plan.tiles, 'tile')} of {plan.size} px for "
+            f"{pluralize(plan.steps, 'step')} of {plan.batch_size} on {plan.device}; nothing written"
         )
         return
     if not result.run.finished:  # one of several processes; the first prints the result
         return
     summary = result.run.manifest["summary"]
-    length = f"{counted(summary['steps'], 'step')} in {counted(summary['epochs'], 'epoch')}"
+    length = f"{pluralize(summary['steps'], 'step')} in {pluralize(summary['epochs'], 'epoch')}"
     early = ", stopped early" if summary["stopped_early"] else ""
     say(
         f"{result.run.folder}: {result.run.model_name}, {length}{early}; best {summary['monitor']} "

@@ -35,7 +35,7 @@ from sattrans.metrics.weights import PublishedWeights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
 from sattrans.utils.atomic import part_of, remove
-from sattrans.utils.console import counted, log
+from sattrans.utils.console import log, pluralize
 from sattrans.utils.lock import lock
 from sattrans.utils.manifest import check_free, check_writable_folder
 
@@ -139,7 +139,7 @@ def evaluate(
     log.info(
         "%s on the %s of %s",
         ", ".join(str(source.folder) for source in sources),
-        counted(len(real_images), f"{split} tile"),
+        pluralize(len(real_images), f"{split} tile"),
         tileset.folder,
     )
     comparison = _Comparison(real_images, _uniquely_named(sources), tileset, train if len(train) else None, split)
@@ -175,7 +175,7 @@ def evaluate_pairs(
     device = choose_device(options.device)
     real_images = RealFolder(real, others)
     sources, duplicates = without_duplicates([FolderImages(other, real_images) for other in others])
-    images = counted(len(real_images), "image")
+    images = pluralize(len(real_images), "image")
     log.info("%s on the %s of %s", ", ".join(str(s.folder) for s in sources), images, real)
     return _evaluate(_Comparison(real_images, _uniquely_named(sources)), options, device, output, duplicates)
 

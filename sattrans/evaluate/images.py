@@ -20,7 +20,7 @@ from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.raster.window import Window
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Translator
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 from sattrans.utils.hashing import hash_of, sha256
 
 
@@ -91,7 +91,7 @@ class RealFolder(RealImages):
                 raise UsageError(f"--pairs {real} {folder}: the folders have no image name in common")
             if unmatched:
                 lacking = folder if unmatched[0] in self.files else real
-                more = f" and {counted(len(unmatched) - 1, 'other')}" if len(unmatched) > 1 else ""
+                more = f" and {pluralize(len(unmatched) - 1, 'other')}" if len(unmatched) > 1 else ""
                 raise UsageError(
                     f"--pairs {real} {folder}: {lacking} has no image named {unmatched[0]}{more}; "
                     "both folders need images of the same names"

@@ -18,7 +18,7 @@ from sattrans.evaluate.training_tiles import ClassColorTable
 from sattrans.metrics.baselines import evenly_spaced, paint, partners
 from sattrans.metrics.bootstrap import Interval, centred, difference_interval, excludes_zero, interval, resample_counts
 from sattrans.utils.atomic import write_bytes
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 from sattrans.utils.hashing import hash_of
 
 
@@ -235,7 +235,7 @@ class Scorer:
         """Measure all pairs in chunks, or load chunks that were measured before an interruption."""
         key = hash_of(key, *self._key)
         count = len(self.real_images)
-        with bar(count, title, "image") as progress, single_threaded_workers() as pool:
+        with progress_bar(count, title, "image") as progress, single_threaded_workers() as pool:
 
             def measure(pair_by_set: tuple[ImagePair, ...]) -> list[list[Statistics]]:
                 measured = [statistics.measure(pair) for statistics, pair in zip(sets, pair_by_set, strict=True)]

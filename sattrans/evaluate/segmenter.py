@@ -18,7 +18,7 @@ from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import SattransError, UsageError
 from sattrans.raster.palette import UNKNOWN
 from sattrans.utils.atomic import write_bytes
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 from sattrans.utils.hashing import sha256
 from sattrans.utils.lock import lock
 
@@ -165,7 +165,7 @@ def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps:
     optimizer = torch.optim.Adam(network.parameters(), RATE)
     weights = _class_weights(palette.names, tiles).to(device)
     loss = torch.zeros(())
-    with bar(steps, "segmenter", "step") as progress:
+    with progress_bar(steps, "segmenter", "step") as progress:
         for step in range(steps):
             numbers = torch.randint(len(tiles), (BATCH,), generator=draw).tolist()
             places = draw_jitter(BATCH, tileset.size, draw)

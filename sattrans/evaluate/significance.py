@@ -9,7 +9,7 @@ from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.base import Metric
 from sattrans.evaluate.scoring import SetScores
 from sattrans.metrics.bootstrap import Interval, difference_interval, excludes_zero
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 
 def cost(metric: Metric, value: float | NDArray[np.float64], real: float | None) -> float | NDArray[np.float64]:
@@ -72,7 +72,7 @@ def comparison_notes(
             column = best[metric.name]
             titles_by_column.setdefault(column.name if column else "", []).append(metric.title)
         for name, titles in sorted(titles_by_column.items(), key=lambda item: (not item[0], -len(item[1]))):
-            by = f"by {len(titles)} of {counted(len(metrics), 'score')}"
+            by = f"by {len(titles)} of {pluralize(len(metrics), 'score')}"
             clear = f"{name} is clearly the best {by} (95 % intervals of the paired differences exclude 0)"
             notes.append(f"{clear if name else f'no column is clearly the best {by}'}: {', '.join(titles)}")
     flat = baselines.get("class_colors")

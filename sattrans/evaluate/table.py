@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.base import Metric
 from sattrans.evaluate.scoring import SetScores
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 ARROWS = {"lower": "↓", "higher": "↑", "real": "→ real"}
 
@@ -72,7 +72,7 @@ def table_rows(
     for metric in metrics:
         title = metric.title
         if images < metric.min_images:
-            title += f" (biased: {counted(images, 'image')})"
+            title += f" (biased: {pluralize(images, 'image')})"
         if metric.name in missing:
             rows.append(TableRow(metric, title, missing=missing[metric.name]))
             continue

@@ -9,7 +9,7 @@ from sattrans.evaluate.images import RealImages
 from sattrans.metrics.baselines import mean_colors
 from sattrans.metrics.color import MOMENTS, class_moments
 from sattrans.metrics.nearest_tile import thumbnail
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 
 ClassColorTable = NDArray[np.uint8]
 """A colour for each class index, (256, 3)."""
@@ -27,7 +27,7 @@ def read_training_tiles(tiles: RealImages) -> TrainingTiles:
     """Read all training tiles once."""
     classes = len(tiles.classes)
     thumbnails, moments = [], np.zeros((classes, MOMENTS))
-    with bar(len(tiles), "training tiles", "image") as progress:
+    with progress_bar(len(tiles), "training tiles", "image") as progress:
         for number in range(len(tiles)):
             image, map_ = tiles.read(number)
             thumbnails.append(thumbnail(image))

@@ -40,7 +40,7 @@ from sattrans.runs.device import choose_devices
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Precision, Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
-from sattrans.utils.console import counted, log
+from sattrans.utils.console import log, pluralize
 from sattrans.utils.lock import check_unlocked
 from sattrans.utils.version import __version__
 
@@ -291,7 +291,7 @@ def _write_image(
         changed, stream.flat = previous.digests != found, previous.flat
         change = ChangedWindows(task.plan, changed, previous.read)
         anew = sum(change.requires(*place) for place in task.plan.indices)
-        windows = counted(changed.size, "window")
+        windows = pluralize(changed.size, "window")
         log.info("%d of %s changed; %d are made anew, with those that overlap them", changed.sum(), windows, anew)
     if dry_run:
         image.check()

@@ -9,7 +9,7 @@ from sattrans.generate.api import GenerateOptions, GenerateResult, generate, ope
 from sattrans.maps.ogr import vector_files
 from sattrans.maps.options import MapOptions
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 
 MAP_SUFFIXES = (*IMAGE_SUFFIXES, ".gpkg", ".geojson", ".shp")
 
@@ -70,7 +70,7 @@ def generate_series(
     opened = open_run(run)
     made: list[GenerateResult] = []
     failed: dict[Path, SattransError] = {}
-    with bar(len(maps), "maps", "map") as progress:
+    with progress_bar(len(maps), "maps", "map") as progress:
         for path in maps:
             target = output / f"{path.stem}.tif"
             try:

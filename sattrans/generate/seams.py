@@ -11,7 +11,7 @@ from sattrans.raster.bands import read_image, rgb_bands
 from sattrans.raster.cog.output import OPTIONS_TAG
 from sattrans.raster.open import open_raster
 from sattrans.raster.window import Window
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 
 CHUNK = 1024
 """Side in pixels of the chunks that are read."""
@@ -50,7 +50,7 @@ def seams_of(path: Path) -> Seams | None:
 
 
 def _with_progress(parts: Sequence[Window], path: Path) -> Iterator[Window]:
-    with bar(len(parts), f"seams of {path.name}", "part") as progress:
+    with progress_bar(len(parts), f"seams of {path.name}", "part") as progress:
         for part in parts:
             yield part
             progress.update()

@@ -19,7 +19,7 @@ from sattrans.maps.open import Map
 from sattrans.raster.bands import to_uint8
 from sattrans.raster.cog.writer import RowWriter
 from sattrans.raster.window import Window
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 
 Translate = Callable[[NDArray[np.uint8], Sequence[tuple[int, int]]], Floats]
 """From the maps of windows and their origins (row, column) in pixels to RGB images; a `Translator` is one."""
@@ -74,7 +74,7 @@ class Stream:
         total = sum(len(list(self._needed_windows(chunks, change))) for chunks in todo)
         with ExitStack() as stack:
             writers = stack.enter_context(_pool(self.workers))
-            progress = stack.enter_context(bar(total, "generate", "window"))
+            progress = stack.enter_context(progress_bar(total, "generate", "window"))
             waiting: deque[Future[None]] = deque()
             for chunks in todo:
                 for chunk, pixels in self._pieces(chunks, change, progress.update):
@@ -88,7 +88,7 @@ class Stream:
         """Estimate the flat field from as many windows as fit in memory; their images are kept for `write`."""
         places = sample_windows(self.plan.indices, self.plan.size)
         estimator, maps = FlatFieldEstimator(), {}
-        with bar(len(places), "estimate flat field", "window") as progress:
+        with progress_bar(len(places), "estimate flat field", "window") as progress:
             for batch, windows, images in self._translated(places):
                 for place, window, image in zip(batch, windows, images, strict=False):
                     self._cache[place], maps[place] = to_uint8(image), window

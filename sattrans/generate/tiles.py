@@ -13,7 +13,7 @@ from sattrans.raster.cog.layout import is_complete
 from sattrans.raster.geotiff import write_geotiff
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import remove
-from sattrans.utils.console import bar, counted, log
+from sattrans.utils.console import log, pluralize, progress_bar
 from sattrans.utils.lock import lock
 from sattrans.utils.manifest import as_json, begun_of, check_free, check_same_options, read_manifest, write_manifest
 
@@ -39,7 +39,7 @@ def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool, plan
     check_same_options(folder, made_with, asked, {"map": of, "run_created": "by another run of that name"})
     lacking = len(_missing(folder, plan, stem)) if manifest == finished else 0
     if lacking:
-        log.info("%s: %s missing or damaged", folder, counted(lacking, "tile is", "tiles are"))
+        log.info("%s: %s missing or damaged", folder, pluralize(lacking, "tile is", "tiles are"))
     return manifest == finished and not lacking
 
 
@@ -60,7 +60,7 @@ def write_tiles(stream: Stream, folder: Path, stem: str) -> None:
     """Write each window as a tile, cut at the map's edge; those that are there already, and whole, are left."""
     map_, plan = stream.map, stream.plan
     missing = _missing(folder, plan, stem)
-    with bar(plan.window_count, "generate", "window", plan.window_count - len(missing)) as progress:
+    with progress_bar(plan.window_count, "generate", "window", plan.window_count - len(missing)) as progress:
         for (row, col), pixels in stream.translated(missing):
             top, left = plan.rows[row], plan.cols[col]
             height, width = min(plan.size, map_.height - top), min(plan.size, map_.width - left)

@@ -22,7 +22,7 @@ from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import part_of
-from sattrans.utils.console import bar
+from sattrans.utils.console import progress_bar
 from sattrans.utils.manifest import as_json, read_manifest, write_manifest
 from sattrans.utils.output import REPLACE, RESUME, difference
 
@@ -42,7 +42,7 @@ def record_path(output: Path) -> Path:
 def digests(map_: Map, plan: WindowPlan) -> Digests:
     """Read the map once, and return the hash of each window's part of it."""
     found = np.zeros((len(plan.rows), len(plan.cols)), np.uint64)
-    with bar(len(plan.rows), "read the map", "row") as progress:
+    with progress_bar(len(plan.rows), "read the map", "row") as progress:
         for row in range(len(plan.rows)):
             band = read_map_row(map_, plan, row, 0, len(plan.cols) - 1)
             for col, left in enumerate(plan.cols):

@@ -13,7 +13,7 @@ from sattrans.maps.rules import Rule, Rules
 from sattrans.raster.alignment import Grid
 from sattrans.raster.georeference import WGS84, reproject
 from sattrans.raster.window import Window
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 Shapes = NDArray[np.object_]
 
@@ -62,7 +62,7 @@ def match_layers(rules: Rules, layers: Sequence[Layer], path: str) -> list[RuleL
 
 def _fields(layers: Sequence[Layer], most: int = 6) -> str:
     texts = [f"{layer.name} ({', '.join(layer.fields[:most]) or 'no attributes'})" for layer in layers[:most]]
-    return ", ".join(texts) + (f" and {counted(len(layers) - most, 'layer')} more" if len(layers) > most else "")
+    return ", ".join(texts) + (f" and {pluralize(len(layers) - most, 'layer')} more" if len(layers) > most else "")
 
 
 @dataclass

@@ -24,7 +24,7 @@ from sattrans.raster.gsd import measure_gsd
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.rasterize import rasterize
 from sattrans.raster.window import Window
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 from sattrans.utils.hashing import fingerprint
 
 MAX_SIDE = 1_000_000
@@ -98,7 +98,7 @@ class VectorMap:
             "with invalid geometry repaired": summary.repaired,
         }
         self._feature_notices = [
-            f"{self.path}: {counted(count, 'feature')} {what}" for what, count in counts.items() if count
+            f"{self.path}: {pluralize(count, 'feature')} {what}" for what, count in counts.items() if count
         ]
 
     def read(self, window: Window) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from sattrans.errors import OptionError, RasterError
 from sattrans.raster.open import Raster
 from sattrans.raster.scale import Scale
 from sattrans.raster.window import Window
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 
 def rgb_bands(image: Raster, bidx: Sequence[int] | None, scaled: bool = False) -> tuple[int, int, int]:
@@ -38,7 +38,7 @@ def rgb_bands(image: Raster, bidx: Sequence[int] | None, scaled: bool = False) -
         data_bands = image.bands - (image.alpha_band is not None)
         return (1, 2, 3) if data_bands >= 3 else (1, 1, 1)
     if len(bidx) != 3:
-        raise OptionError(f"--bidx names {counted(len(bidx), 'band')}; give three, for red, green and blue")
+        raise OptionError(f"--bidx names {pluralize(len(bidx), 'band')}; give three, for red, green and blue")
     if not all(1 <= number <= image.bands for number in bidx):
         raise OptionError(f"--bidx {','.join(map(str, bidx))}: {image.path} has bands 1 to {image.bands}")
     red, green, blue = bidx

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sattrans.errors import RasterError
 from sattrans.raster.open import Raster
 from sattrans.raster.window import Window
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def rgb_map(raster: Raster) -> RGBMap:
     colors = raster.color_table() if bands == 1 else None
     if not colors:
         raise RasterError(
-            f"{raster.path} has {counted(bands, 'band')} and no colour table, but a map that is a picture has three "
+            f"{raster.path} has {pluralize(bands, 'band')} and no colour table, but a map that is a picture has three "
             "bands, red, green and blue; draw it in colours first"
         )
     table = np.full((256, 4), (0, 0, 0, 255), np.uint8)

@@ -15,7 +15,7 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.rgb_map import rgb_map
 from sattrans.raster.window import tile_cells
 from sattrans.testing.require import require, require_name
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 SCENE_ID = re.compile(r"[^\s/\\.][^\s/\\]*")
 """A scene's id begins the names of its tiles' files."""
@@ -66,7 +66,7 @@ def _check_absence(dataset: type[Dataset]) -> None:
                 continue
             except Exception as error:
                 raise AssertionError(f"{what} raises {error!r}: DatasetNotFound is needed") from error
-            raise AssertionError(f"{what} yields {counted(len(found), 'scene')}: DatasetNotFound is needed")
+            raise AssertionError(f"{what} yields {pluralize(len(found), 'scene')}: DatasetNotFound is needed")
 
 
 def _check_scenes(dataset: type[Dataset], root: Path) -> Sequence[Scene]:

@@ -24,7 +24,7 @@ from sattrans.train.loop import Loop
 from sattrans.train.options import TrainOptions
 from sattrans.train.settings import Settings
 from sattrans.utils.atomic import check_writable, now, remove
-from sattrans.utils.console import counted, log
+from sattrans.utils.console import log, pluralize
 from sattrans.utils.lock import check_unlocked, lock
 from sattrans.utils.manifest import begun_of
 
@@ -167,12 +167,12 @@ def train(
             "model %s on %s (%s%s of %d px), %s of %d on %s, into %s",
             plan.model,
             plan.tileset,
-            counted(plan.tiles, "training tile"),
-            f" and {counted(plan.unpaired, 'image')} without {'a map' if plan.unpaired == 1 else 'maps'}"
+            pluralize(plan.tiles, "training tile"),
+            f" and {pluralize(plan.unpaired, 'image')} without {'a map' if plan.unpaired == 1 else 'maps'}"
             if plan.unpaired
             else "",
             plan.size,
-            counted(plan.steps, "step"),
+            pluralize(plan.steps, "step"),
             plan.batch_size,
             plan.device,
             plan.folder,
@@ -261,7 +261,7 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
         recorded = opened.manifest["settings"]["processes"]
         if recorded != processes.count:
             raise UsageError(
-                f"{opened.folder} was trained by {counted(recorded, 'process', 'processes')}, not "
+                f"{opened.folder} was trained by {pluralize(recorded, 'process', 'processes')}, not "
                 f"{processes.count}: resume with --devices {recorded}"
             )
         saved = opened.checkpoint("last").is_file()

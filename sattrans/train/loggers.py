@@ -16,7 +16,7 @@ from tqdm import tqdm
 from sattrans.runs.run import METRICS, Run
 from sattrans.train.settings import Settings
 from sattrans.utils.atomic import write_bytes
-from sattrans.utils.console import bar, log
+from sattrans.utils.console import log, progress_bar
 
 TENSORBOARD = "tensorboard"
 CURVES = "losses.png"
@@ -31,7 +31,7 @@ class TrainingLogger:
 
     def bar(self, done: int, visible: bool) -> "tqdm[Any]":
         """Return a bar with steps, rate and time left; it is hidden for all processes but the first."""
-        progress = bar(self.settings.steps, "train", "step", done)
+        progress = progress_bar(self.settings.steps, "train", "step", done)
         progress.disable = progress.disable or not visible
         return progress
 

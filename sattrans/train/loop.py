@@ -20,7 +20,7 @@ from sattrans.train.oom import fitting_batch, out_of_memory
 from sattrans.train.settings import SCHEDULES, Settings
 from sattrans.train.signals import catch_signals
 from sattrans.train.validation import refresh_batch_norm, use_generator, validate, write_samples
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 
 SAVE_SECONDS = 300
 """Seconds between two checkpoints within a long epoch, so that a kill costs minutes."""
@@ -157,7 +157,7 @@ class Loop:
         size, tile = self.train.batch_size, self.model.spec.size
         fits = fitting_batch(size, self._try_batch)
         what = f"--batch-size {fits} fits" if fits else "--set width=32 or smaller tiles (sattrans tile --size) may fit"
-        tiles = f"{counted(size, 'tile')} of {tile} px"
+        tiles = f"{pluralize(size, 'tile')} of {tile} px"
         raise TrainingError(f"out of memory at step {self.step} with {tiles} a step: {what}")
 
     def _try_batch(self, size: int) -> None:

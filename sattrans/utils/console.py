@@ -23,6 +23,3 @@ def progress_bar(total: int, description: str, unit: str, initial: int = 0) -> "
 def pluralize(count: int, singular: str, plural: str | None = None) -> str:
     """Return a number and a noun, such as "1 window" or "2 windows"; the plural adds an s if it is not given."""
     return f"{count} {singular if count == 1 else plural or singular + 's'}"
-
-
-bar, counted = progress_bar, pluralize

@@ -22,7 +22,7 @@ from sattrans.evaluate.report.page import (
 from sattrans.evaluate.scoring import SetScores
 from sattrans.evaluate.table import ARROWS, TableRow, format_value
 from sattrans.runs.run import Run
-from sattrans.utils.console import counted
+from sattrans.utils.console import pluralize
 from sattrans.utils.version import __version__
 
 SIGNS_NOTE = (
@@ -64,8 +64,8 @@ def build_page(
 
 def _subtitle(images: int, about: Mapping[str, Any]) -> str:
     if "tileset" in about:
-        return f"{counted(images, about['split'] + ' tile')} of {about['tileset']['name']}"
-    return f"{counted(images, 'pair')} of images"
+        return f"{pluralize(images, about['split'] + ' tile')} of {about['tileset']['name']}"
+    return f"{pluralize(images, 'pair')} of images"
 
 
 def _about_column(column: Column) -> str:
