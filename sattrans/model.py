@@ -104,7 +104,7 @@ class ModelOptions(BaseModel):
 
     Users set them by name with `--set name=value`.
 
-    Args:
+    Attributes:
         source: How maps are encoded: "color", 3 channels, or "onehot", one channel per class.
         width: Channels of the first layer, 1 to 1024.
     """
