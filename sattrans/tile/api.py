@@ -36,7 +36,7 @@ LEAKAGE = "leakage.csv"
 PREVIEW = "preview.png"
 
 SAMPLE_ROWS = 12
-"""Rows of tiles that a dry run encodes, to tell how many bytes all would take."""
+"""Number of rows of tiles that a dry run encodes to estimate the size of all tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ class SceneRow:
 
 @dataclass(frozen=True, slots=True)
 class TilePlan:
-    """What `tile` would write: cells by scene and split, and about how many bytes.
+    """What `tile` would write: cells by scene and split, and an estimate of their size in bytes.
 
-    Cells with too little data (nodata, `drop_empty`, `min_share`) are still counted, because only their pixels tell.
+    Cells that hold too little data or class area (`min_valid`, `drop_empty`, `min_share`) are included, because a dry
+    run does not read all pixels.
     """
 
     folder: Path
@@ -74,8 +75,8 @@ class TileResult:
         dropped: How many cells were left out, by reason.
         leakage: The tiles that touch or overlap one of another split.
         notices: What a user should know, a sentence each.
-        made: Whether tiles were written now; False for a tileset that was finished before, and for a dry run.
-        plan: Of a dry run, what would be written; else None.
+        made: Whether tiles were written by this call; False for a tileset that was already finished and for a dry run.
+        plan: What would be written, after a dry run; otherwise None.
         written: The tileset; None after a dry run.
     """
 
@@ -89,7 +90,7 @@ class TileResult:
 
     @property
     def tileset(self) -> Tileset:
-        """The finished tileset. Raises `UsageError` after a dry run, which writes none."""
+        """The finished tileset. Raises `UsageError` after a dry run, which writes no tileset."""
         if self.written is None:
             raise UsageError(f"a dry run wrote no tileset in {self.folder}: see the result's plan")
         return self.written
@@ -105,13 +106,13 @@ def tile(
 ) -> TileResult:
     """Cut a dataset into a tileset.
 
-    A finished tileset with the same options is left as it is; an unfinished one is finished.
+    A finished tileset with the same options is left unchanged; an unfinished one is completed.
 
     Args:
         root: The dataset's folder.
         output: The tileset's folder; None for `tiles/<dataset>-<size>`.
-        options: What is cut, and how.
-        overwrite: Replace a tileset that other options made.
+        options: Which tiles are cut, and how.
+        overwrite: Replace a tileset that was made with other options.
         dry_run: Check everything and plan the tiles, but write nothing; a few tiles are encoded to estimate their size.
 
     Returns:
@@ -120,7 +121,7 @@ def tile(
     Raises:
         UsageError: The dataset, the options and the output do not fit together.
         RasterError: A scene cannot be read, or image and map do not fit together.
-        ClassesError: A map holds values that no class has.
+        ClassesError: A map contains values that belong to no class.
     """
     job = prepare(root, output, options)
     if dry_run:
@@ -142,9 +143,9 @@ def tile(
 
 
 def _plan(job: Prepared) -> TileResult:
-    """Return what would be written; a few tiles are encoded to estimate their size."""
+    """Plan the tiles of a dry run; a few of them are encoded to estimate the size."""
     if finished(job):
-        job = replace(job, notices=(*job.notices, f"{job.folder} is there already: there is nothing to do"))
+        job = replace(job, notices=(*job.notices, f"nothing to do: {job.folder} exists already"))
     check_free(job.folder, MANIFEST)
     counts: dict[str, Counter[TileSplit]] = {source.record.id: Counter() for source in job.sources}
     for cell in job.plan.cells:
@@ -152,14 +153,14 @@ def _plan(job: Prepared) -> TileResult:
     records = [source.record for source in job.sources]
     scenes = tuple(SceneRow(r.id, r.height, r.width, counts[r.id]) for r in records)
     splits = Counter(cell.split for cell in job.plan.cells)
-    places = {record.id: record.georeference for record in records}
-    leakage = Leakage.of(job.plan.cells, find_leaks(job.plan.cells, places))
+    georeferences = {record.id: record.georeference for record in records}
+    leakage = Leakage.of(job.plan.cells, find_leaks(job.plan.cells, georeferences))
     plan = TilePlan(job.folder, job.size, scenes, splits, _estimate(job), leakage, job.notices)
     return TileResult(job.folder, job.plan.dropped, leakage, job.notices, made=False, plan=plan)
 
 
 def _estimate(job: Prepared) -> int:
-    """Return about how many bytes all cells would take as tiles, by a few rows of them."""
+    """Estimate how many bytes all tiles take, from a sample of the rows."""
     scale = _near_scale(job, job.scale) if isinstance(job.scale, Percentiles) else job.scale
     rows = list(job.plan.rows(job.sources, _cut_settings(job, scale), job.folder))
     sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
@@ -170,13 +171,13 @@ def _estimate(job: Prepared) -> int:
     return round(sum(sizes) / len(sizes) * len(job.plan.cells)) if sizes else 0
 
 
-def _near_scale(job: Prepared, asked: Percentiles) -> Scale:
-    """Return about the range that percentiles of all pixels would give, by a part of them."""
+def _near_scale(job: Prepared, percentiles: Percentiles) -> Scale:
+    """Return approximately the range between two percentiles of all pixels, from a sample of the rows."""
     with executor(1) as pool:
         try:
-            return find_scale(job.sources, job.palette, asked, pool, SAMPLE_ROWS)
-        except OptionError:  # nothing there: all of them may hold something
-            return find_scale(job.sources, job.palette, asked, pool)
+            return find_scale(job.sources, job.palette, percentiles, pool, SAMPLE_ROWS)
+        except OptionError:  # the sample holds no data, but other rows may
+            return find_scale(job.sources, job.palette, percentiles, pool)
 
 
 def _cut_settings(job: Prepared, scale: Scale | None) -> CutSettings:
@@ -202,9 +203,9 @@ def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
         raise UsageError(f"no tile of {job.dataset.root} is left ({left_out}): nothing to train on")
     used = {tile.scene for tile in tiles}
     records = [source.record for source in job.sources if source.record.id in used]
-    places = {record.id: record.georeference for record in records}
-    leaks = find_leaks(tiles, places)
-    notices += _gaps(job, tiles, dropped, places)
+    georeferences = {record.id: record.georeference for record in records}
+    leaks = find_leaks(tiles, georeferences)
+    notices += _gaps(job, tiles, dropped, georeferences)
     write_index(job.folder, tiles, {record.id: record for record in records})
     rows_of_leaks = ([tiles[a].id, tiles[a].split, tiles[b].id, tiles[b].split, f"{n:.0f}"] for a, b, n in leaks)
     _write_csv(job.folder / LEAKAGE, ["tile", "split", "other", "other_split", "shared_pixels"], rows_of_leaks)
@@ -221,33 +222,38 @@ def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
 
 
 def _scale(job: Prepared, begun: Begun, pool: Executor, stale: set[str]) -> Scale | None:
-    """Return the range of values that becomes 0 to 255; percentiles are found once, and kept over a kill."""
+    """Return the range of values that becomes 0 to 255.
+
+    Percentiles are found once and recorded, so that a resumed run uses the same range.
+    """
     if not isinstance(job.scale, Percentiles):
         return job.scale
-    kept = begun.extra.get("scale")
+    recorded = begun.extra.get("scale")
     same = not stale and {item["path"] for item in begun.extra.get("inputs", ())} == {i.path for i in job.inputs}
-    scale = Scale(*kept) if kept and same else find_scale(job.sources, job.palette, job.scale, pool)
+    scale = Scale(*recorded) if recorded and same else find_scale(job.sources, job.palette, job.scale, pool)
     begun.note(job.inputs, scale=[scale.low, scale.high])
     return scale
 
 
 def _gaps(
-    job: Prepared, tiles: Sequence[Tile], dropped: Counter[str], places: Mapping[str, Georeference]
+    job: Prepared, tiles: Sequence[Tile], dropped: Counter[str], georeferences: Mapping[str, Georeference]
 ) -> Iterator[str]:
     """Yield what is missing: splits without tiles, classes that a split lacks."""
     counts = Counter(tile.split for tile in tiles)
-    without = absent_splits(counts, job.plan.scheme, job.choice)
-    if without:
-        yield f"there is no tile for {' and '.join(without)}, because there are too few tiles; try smaller ones"
+    absent = absent_splits(counts, job.plan.scheme, job.choice)
+    if absent:
+        yield f"no tiles in split {' and '.join(absent)}, because there are too few tiles; try smaller tiles"
     names = job.palette.names if job.palette else ()
     if job.options.drop_empty and not dropped["empty"]:
         yield f"--drop-empty dropped no tile: no tile has only {names[0]}, the first class"
-    if len({t.scene for t in tiles if not places[t.scene].crs}) > 1:
-        yield "scenes without a CRS cannot be compared with each other: their tiles may overlap"
-    held = {split: {name for t in tiles if t.split == split for name in t.shares} for split in SPLITS if counts[split]}
+    if len({t.scene for t in tiles if not georeferences[t.scene].crs}) > 1:
+        yield "scenes without a CRS cannot be compared with each other, so their tiles may overlap unnoticed"
+    classes_in = {
+        split: {name for t in tiles if t.split == split for name in t.shares} for split in SPLITS if counts[split]
+    }
     for name in names:
-        lacking = [split for split in held if name not in held[split]]
-        if len(lacking) == len(held):
+        lacking = [split for split in classes_in if name not in classes_in[split]]
+        if len(lacking) == len(classes_in):
             yield f"class {name} is in no tile"
         elif lacking:
             yield f"class {name} is absent from {' and '.join(lacking)}: scores there do not cover it"
@@ -262,12 +268,12 @@ def _write_csv(path: Path, head: Sequence[str], rows: Iterator[Sequence[str]]) -
 
 
 def _result(tileset: Tileset, made: bool) -> TileResult:
-    kept = tileset.manifest
-    leakage = Leakage.from_json(kept["leakage"])
-    return TileResult(tileset.folder, kept["dropped"], leakage, tuple(kept["notices"]), made, written=tileset)
+    manifest = tileset.manifest
+    leakage = Leakage.from_json(manifest["leakage"])
+    return TileResult(tileset.folder, manifest["dropped"], leakage, tuple(manifest["notices"]), made, written=tileset)
 
 
 def class_balance(tileset: Tileset, palette: Palette, split: TileSplit) -> list[float]:
-    """Return the part of a split's pixels that each class covers, in the palette's order."""
+    """Return the share of a split's pixels that each class covers, in the palette's order."""
     tiles = tileset.split(split)
     return [sum(t.shares.get(name, 0.0) for t in tiles) / len(tiles) if tiles else 0.0 for name in palette.names]

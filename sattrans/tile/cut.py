@@ -105,9 +105,9 @@ def cut_row(row: TileRow) -> CutResult:
 
 def tile_bytes(row: TileRow) -> Iterator[int]:
     """Yield how many bytes each tile of a row would take, without writing any."""
-    place = row.source.record.georeference
+    georeference = row.source.record.georeference
     for pixels in read_tiles(row):
-        files = _files("", pixels, place.at(pixels.cell.window), row.cutting)
+        files = _files("", pixels, georeference.at(pixels.cell.window), row.cutting)
         yield sum(len(data) for _, data in files)
 
 
@@ -203,22 +203,24 @@ def _write(pixels: TilePixels, shares: Mapping[str, float], row: TileRow) -> Til
     )
 
 
-def _files(name: str, pixels: TilePixels, place: Georeference, cutting: CutSettings) -> Iterator[tuple[str, bytes]]:
+def _files(
+    name: str, pixels: TilePixels, georeference: Georeference, cutting: CutSettings
+) -> Iterator[tuple[str, bytes]]:
     """Yield the tile's files: path within the tileset, and bytes. The image comes first."""
     kind = FORMATS[cutting.format]
     if cutting.layout == "pairs":
         both = np.concatenate([_map_in_colors(pixels, cutting.palette), pixels.rgb], axis=2)
-        yield f"{pixels.split}/{name}{kind.image_suffix}", kind.encode_image(both, place)
+        yield f"{pixels.split}/{name}{kind.image_suffix}", kind.encode_image(both, georeference)
         return
-    yield f"images/{name}{kind.image_suffix}", kind.encode_image(pixels.rgb, place)
+    yield f"images/{name}{kind.image_suffix}", kind.encode_image(pixels.rgb, georeference)
     if pixels.map is None:
         return
     path = f"maps/{name}{kind.map_suffix}"
     if cutting.palette is None:
-        yield path, kind.encode_picture(pixels.map, place)
+        yield path, kind.encode_picture(pixels.map, georeference)
         return
     values = cutting.palette.to_values(pixels.map)
-    yield path, kind.encode_class_map(values, place, cutting.palette, pixels.valid is not None)
+    yield path, kind.encode_class_map(values, georeference, cutting.palette, pixels.valid is not None)
 
 
 def _map_in_colors(pixels: TilePixels, palette: Palette | None) -> Pixels:

@@ -81,26 +81,28 @@ class Leakage:
             touching=len(leaks) - overlapping,
             overlapping=overlapping,
             between_scenes=sum(tiles[a].scene != tiles[b].scene for a, b, _ in leaks),
-            tiles=len({place for leak in leaks for place in leak[:2]}),
+            tiles=len({index for leak in leaks for index in leak[:2]}),
             by_splits=dict(sorted(kinds.items())),
         )
 
 
-def find_leaks(tiles: Sequence[TileWindow], places: Mapping[str, Georeference]) -> list[TilePair]:
-    """Return the pairs of tiles of different splits that touch or overlap; `places` are the scenes' by id.
+def find_leaks(tiles: Sequence[TileWindow], georeferences: Mapping[str, Georeference]) -> list[TilePair]:
+    """Return the pairs of tiles of different splits that touch or overlap; `georeferences` are by scene id.
 
     Unpaired tiles close to val and test tiles are leaks, those close to train tiles are not.
     """
-    return [pair for pair in close_pairs(tiles, places, 0.0) if _may_leak(tiles[pair.first], tiles[pair.second])]
+    return [pair for pair in close_pairs(tiles, georeferences, 0.0) if _may_leak(tiles[pair.first], tiles[pair.second])]
 
 
-def tiles_to_drop(tiles: Sequence[TileWindow], places: Mapping[str, Georeference], buffer: int) -> set[int]:
+def tiles_to_drop(tiles: Sequence[TileWindow], georeferences: Mapping[str, Georeference], buffer: int) -> set[int]:
     """Return the indices of tiles to drop so that tiles of different splits are at least `buffer` pixels apart.
 
     Between scenes of different resolutions, the pixels are those of the coarser scene.
     """
     pairs = [
-        pair for pair in close_pairs(tiles, places, buffer - SLACK) if _may_leak(tiles[pair.first], tiles[pair.second])
+        pair
+        for pair in close_pairs(tiles, georeferences, buffer - SLACK)
+        if _may_leak(tiles[pair.first], tiles[pair.second])
     ]
     left_out: set[int] = set()
     for split in DROP_ORDER:
@@ -124,19 +126,21 @@ def _may_leak(first: TileWindow, second: TileWindow) -> bool:
     return first.split != second.split and {first.split, second.split} != {"train", "unpaired"}
 
 
-def close_pairs(tiles: Sequence[TileWindow], places: Mapping[str, Georeference], distance: float) -> Iterator[TilePair]:
+def close_pairs(
+    tiles: Sequence[TileWindow], georeferences: Mapping[str, Georeference], distance: float
+) -> Iterator[TilePair]:
     """Yield each two tiles at most `distance` pixels apart (0: they touch or overlap), once."""
     members: dict[str, list[int]] = defaultdict(list)
     for number, tile in enumerate(tiles):
         members[tile.scene].append(number)
-    for scene, other in _close_scenes(tiles, members, places, distance):
+    for scene, other in _close_scenes(tiles, members, georeferences, distance):
         own = members[scene]
         boxes = _boxes(window_corners([tiles[n].window for n in own]))
         if scene == other:
             yield from _pairs(own, boxes, own, boxes, distance)
             continue
-        corners = places[other].to_coordinates(window_corners([tiles[n].window for n in members[other]]))
-        there = places[scene].to_pixels(corners, places[other].crs)
+        corners = georeferences[other].to_coordinates(window_corners([tiles[n].window for n in members[other]]))
+        there = georeferences[scene].to_pixels(corners, georeferences[other].crs)
         if there is not None:
             first = tiles[members[other][0]].window
             larger = np.hypot(*(there[2] - there[0])) / np.hypot(first.height, first.width)  # its pixels than these
@@ -147,14 +151,14 @@ def close_pairs(tiles: Sequence[TileWindow], places: Mapping[str, Georeference],
 def _pairs(
     own: Sequence[int], boxes: NDArray[Any], others: Sequence[int], other_boxes: NDArray[Any], distance: float
 ) -> Iterator[TilePair]:
-    ones, twos = shapely.STRtree(other_boxes).query(boxes, predicate="dwithin", distance=distance)
+    firsts, seconds = shapely.STRtree(other_boxes).query(boxes, predicate="dwithin", distance=distance)
     if own is others:
-        once = ones < twos
-        ones, twos = ones[once], twos[once]
-    shared = shapely.area(shapely.intersection(boxes[ones], other_boxes[twos]))
-    order = np.lexsort((twos, ones))
-    for place in order:
-        yield TilePair(own[ones[place]], others[twos[place]], float(shared[place]))
+        once = firsts < seconds
+        firsts, seconds = firsts[once], seconds[once]
+    shared = shapely.area(shapely.intersection(boxes[firsts], other_boxes[seconds]))
+    order = np.lexsort((seconds, firsts))
+    for n in order:
+        yield TilePair(own[firsts[n]], others[seconds[n]], float(shared[n]))
 
 
 def _boxes(corners: NDArray[np.float64]) -> NDArray[Any]:
@@ -164,23 +168,25 @@ def _boxes(corners: NDArray[np.float64]) -> NDArray[Any]:
 def _close_scenes(
     tiles: Sequence[TileWindow],
     members: Mapping[str, Sequence[int]],
-    places: Mapping[str, Georeference],
+    georeferences: Mapping[str, Georeference],
     distance: float,
 ) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of scenes, each with itself too, whose tiles may lie so near to each other."""
+    """Yield the pairs of scenes whose tiles may be closer than `distance`, including each scene paired with itself."""
     scenes = list(members)
-    outlines = np.array([_outline([tiles[n].window for n in members[s]], places[s], distance) for s in scenes], object)
-    ones, twos = shapely.STRtree(outlines).query(outlines, predicate="intersects")
-    near = {(one, other) for one, other in zip(ones.tolist(), twos.tolist(), strict=True) if one < other}
-    for one, other in sorted(near | {(n, n) for n in range(len(scenes))}):
-        yield scenes[one], scenes[other]
+    outlines = np.array(
+        [_outline([tiles[n].window for n in members[s]], georeferences[s], distance) for s in scenes], object
+    )
+    firsts, seconds = shapely.STRtree(outlines).query(outlines, predicate="intersects")
+    near = {(a, b) for a, b in zip(firsts.tolist(), seconds.tolist(), strict=True) if a < b}
+    for a, b in sorted(near | {(n, n) for n in range(len(scenes))}):
+        yield scenes[a], scenes[b]
 
 
-def _outline(windows: Sequence[Window], place: Georeference, distance: float) -> shapely.Geometry | None:
-    """Return what lies around a scene's windows in WGS 84, with room to spare; None where nobody knows."""
+def _outline(windows: Sequence[Window], georeference: Georeference, distance: float) -> shapely.Geometry | None:
+    """Return an outline around a scene's windows in WGS 84, with a margin; None if its location is unknown."""
     right, bottom = max(w.right for w in windows), max(w.bottom for w in windows)
-    corners = place.to_coordinates(window_corners([Window(0, 0, bottom, right)]))
-    ring = reproject(corners, place.crs, WGS84) if place.crs else None
+    corners = georeference.to_coordinates(window_corners([Window(0, 0, bottom, right)]))
+    ring = reproject(corners, georeference.crs, WGS84) if georeference.crs else None
     if ring is None:
         return None
     outline = shapely.Polygon(ring)

@@ -24,12 +24,12 @@ from sattrans.tile.splits import (
 )
 
 MAX_BAND_PIXELS = 16 << 20
-"""A row of tiles is read at once up to so many pixels, about 64 MB with its map; a wider one in parts."""
+"""A row of tiles of up to this many pixels (about 64 MB with its map) is read at once; a wider row is read in parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class TileSelection:
-    """What decides which cells become tiles, and of which split: `areas` all hold, `size` is in pixels."""
+    """What decides which cells become tiles, and in which split. Cells lie in all `areas`; `size` is in pixels."""
 
     options: TileOptions
     size: int
@@ -38,7 +38,7 @@ class TileSelection:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTile:
-    """A cell that is to become a tile: its place among the sources, and its split."""
+    """A cell that is to become a tile; `number` is the index of its scene among the sources."""
 
     number: int
     scene: str
@@ -55,7 +55,7 @@ class PlannedTile:
 class CellPlan:
     """The cells that are to become tiles, in the order of scenes, rows and columns.
 
-    `dropped` counts those left out, by reason; `notices` is what a user should know, a line each.
+    `dropped` counts the cells left out, by reason; `notices` are for the user, one line each.
     """
 
     scheme: Scheme
@@ -64,7 +64,7 @@ class CellPlan:
     notices: tuple[str, ...]
 
     def rows(self, sources: Sequence[SceneSource], cutting: CutSettings, folder: Path) -> Iterator[TileRow]:
-        """Yield the pieces of work: a row of tiles each, or a part of a very wide one."""
+        """Yield the units of work: one row of tiles each, or a part of a very wide row."""
         rows: dict[tuple[int, int], list[tuple[Cell, TileSplit]]] = {}
         for planned in self.cells:
             rows.setdefault((planned.number, planned.window.row), []).append((planned.cell, planned.split))
@@ -74,32 +74,32 @@ class CellPlan:
 
 
 def plan_tiles(
-    dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[SceneSource], choice: TileSelection
+    dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[SceneSource], selection: TileSelection
 ) -> CellPlan:
     """Choose the cells and their splits.
 
-    Raises `OptionError` for a split that is not there, `UsageError` where no cell is left.
+    Raises `OptionError` if the requested split does not exist, `UsageError` if no cell is left.
     """
-    cells_of = [_cells(source, choice) for source in sources]
-    # A scene of which no tile is taken is not to be dealt out.
+    cells_of = [_cells(source, selection) for source in sources]
+    # A scene without tiles must not take up a share of a split.
     paired = [n for n, source in enumerate(sources) if source.record.map and cells_of[n]]
-    scheme, notices = _scheme(dataset, [scenes[n] for n in paired], [sources[n] for n in paired], choice)
-    of_scene = by_scene([scenes[n] for n in paired], choice.options.seed, choice.options.fractions or FRACTIONS)
-    order = {number: place for place, number in enumerate(paired)}
+    scheme, notices = _scheme(dataset, [scenes[n] for n in paired], [sources[n] for n in paired], selection)
+    of_scene = by_scene([scenes[n] for n in paired], selection.options.seed, selection.options.fractions or FRACTIONS)
+    position = {number: n for n, number in enumerate(paired)}
     planned: list[PlannedTile] = []
     dropped: Counter[str] = Counter()
     for number, (scene, source) in enumerate(zip(scenes, sources, strict=True)):
         cells = cells_of[number]
         splits: Sequence[TileSplit | None] = ["unpaired"] * len(cells)
-        if number in order:
+        if number in position:
             grid = SceneGrid(
                 dataset,
                 scene,
                 [_as_published(cell, source) for cell in cells],
                 source.height,
                 source.width,
-                choice.options.seed + order[number],
-                choice.options.fractions or FRACTIONS,
+                selection.options.seed + position[number],
+                selection.options.fractions or FRACTIONS,
                 of_scene[scene.id],
             )
             splits = SPLITTERS[scheme](grid)
@@ -107,16 +107,16 @@ def plan_tiles(
             if split is None:
                 dropped[REASON_WITHOUT_SPLIT[scheme]] += cell.whole
             else:
-                merged = "train" if choice.options.merge_val and split == "val" else split
+                merged = "train" if selection.options.merge_val and split == "val" else split
                 planned.append(PlannedTile(number, scene.id, cell, merged))
-    if choice.options.buffer:
-        places = {source.record.id: source.record.georeference for source in sources}
-        near = tiles_to_drop(planned, places, choice.options.buffer)
+    if selection.options.buffer:
+        georeferences = {source.record.id: source.record.georeference for source in sources}
+        near = tiles_to_drop(planned, georeferences, selection.options.buffer)
         dropped["too near another split"] = len(near)
         planned = [item for n, item in enumerate(planned) if n not in near]
     if not planned:
-        raise UsageError(f"no tile of {dataset.root} is left: {_reasons(choice, dropped, sources)}")
-    notices += _uneven_split_notices(planned, scheme, choice)
+        raise UsageError(f"no tile of {dataset.root} is left: {_reasons(selection, dropped, sources)}")
+    notices += _uneven_split_notices(planned, scheme, selection)
     return CellPlan(scheme, tuple(planned), {k: n for k, n in dropped.items() if n}, tuple(notices))
 
 
@@ -126,27 +126,27 @@ REASON_WITHOUT_SPLIT: dict[Scheme, str] = {
     "block": "on blocks of two splits",
     "random": "in no split",
 }
-"""Why a cell is left out that the publishers do not list, or that lies in two splits, by scheme."""
+"""The reason recorded for a cell that gets no split, by scheme."""
 
 
-def _cells(source: SceneSource, choice: TileSelection) -> list[Cell]:
+def _cells(source: SceneSource, selection: TileSelection) -> list[Cell]:
     record = source.record
-    if record.map is None and not choice.options.unpaired:
+    if record.map is None and not selection.options.unpaired:
         return []
-    grid = tile_cells(record.height, record.width, choice.size, choice.options.overlap)
-    cells = list(apply_edge_rule(grid, record.height, record.width, choice.options.edge, choice.options.overlap))
-    for area in choice.areas:
+    grid = tile_cells(record.height, record.width, selection.size, selection.options.overlap)
+    cells = list(apply_edge_rule(grid, record.height, record.width, selection.options.edge, selection.options.overlap))
+    for area in selection.areas:
         held = area.contains([cell.window for cell in cells], record.georeference, record.image)
         cells = [cell for cell, inside in zip(cells, held, strict=True) if inside]
     return cells
 
 
 def _as_published(cell: Cell, source: SceneSource) -> Cell:
-    """Return a cell in pixels of the scene's own image: a published split knows no other."""
+    """Return a cell in pixels of the scene's original image, to which a published split refers."""
     record, w = source.record, cell.window
     if (record.height, record.width) == (source.height, source.width):
         return cell
-    (wide, high), (own_wide, own_high) = record.georeference.resolution, source.place.resolution
+    (wide, high), (own_wide, own_high) = record.georeference.resolution, source.image_georeference.resolution
     across, down = wide / own_wide, high / own_high
     top, left = round(w.row * down), round(w.col * across)
     window = Window(top, left, max(1, round(w.bottom * down) - top), max(1, round(w.right * across) - left))
@@ -154,72 +154,72 @@ def _as_published(cell: Cell, source: SceneSource) -> Cell:
 
 
 def _scheme(
-    dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[SceneSource], choice: TileSelection
+    dataset: Dataset, scenes: Sequence[Scene], sources: Sequence[SceneSource], selection: TileSelection
 ) -> tuple[Scheme, list[str]]:
-    asked = choice.options.split
+    requested = selection.options.split
     heights, widths = [s.height for s in sources], [s.width for s in sources]
-    wanted = asked == "published" or (asked is None and not choice.options.fractions)
+    wanted = requested == "published" or (requested is None and not selection.options.fractions)
     published = wanted and has_published(dataset, scenes, heights, widths)
-    if asked == "published" and not published:
+    if requested == "published" and not published:
         raise OptionError(
-            f"dataset '{dataset.name}' in {dataset.root} has no published split: --split scene, block or random"
+            f"dataset '{dataset.name}' in {dataset.root} has no published split; use --split scene, block or random"
         )
-    if asked == "published" and choice.options.fractions:
-        raise OptionError("--fractions goes with --split scene, block or random: the published split has its own")
-    if asked or published or not sources:
-        return asked or ("published" if published else "scene"), []
-    # Few scenes, but each so small that it is a single block: then a scene is what a block would be.
-    blocks = any(min(s.record.height, s.record.width) >= 2 * choice.size for s in sources)
+    if requested == "published" and selection.options.fractions:
+        raise OptionError("--fractions needs --split scene, block or random; the published split has its own shares")
+    if requested or published or not sources:
+        return requested or ("published" if published else "scene"), []
+    # If every scene is too small for more than one block, a split by block would be a split by scene.
+    blocks = any(min(s.record.height, s.record.width) >= 2 * selection.size for s in sources)
     scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES or not blocks else "block"
-    shares = "/".join(f"{share * 100:g}" for share in choice.options.fractions or FRACTIONS)
-    why = "" if choice.options.fractions else "no published split: "
-    return scheme, [f"{why}tiles are split by {scheme}, {shares} (--split scene|block|random)"]
+    shares = "/".join(f"{share * 100:g}" for share in selection.options.fractions or FRACTIONS)
+    reason = "" if selection.options.fractions else "no published split: "
+    return scheme, [f"{reason}tiles are split by {scheme}, {shares} (--split scene|block|random)"]
 
 
 def _parts(cells: Sequence[tuple[Cell, TileSplit]]) -> Iterator[Sequence[tuple[Cell, TileSplit]]]:
-    """Cut a row of cells where it would hold more pixels than are to be in memory at once."""
+    """Divide a row of cells if it has more pixels than may be in memory at once."""
     size = cells[0][0].window.height
     most = max(1, MAX_BAND_PIXELS // (size * size))
     for start in range(0, len(cells), most):
         yield cells[start : start + most]
 
 
-def _uneven_split_notices(planned: Sequence[PlannedTile], scheme: Scheme, choice: TileSelection) -> list[str]:
-    """Say where the splits' shares come out far from those asked for: a few blocks or scenes cannot be dealt finely."""
+def _uneven_split_notices(planned: Sequence[PlannedTile], scheme: Scheme, selection: TileSelection) -> list[str]:
+    """Return a notice if the splits' shares are far from the requested ones, as happens with few blocks or scenes."""
     counts = Counter(item.split for item in planned if item.split != "unpaired")
     total = sum(counts.values())
-    asked = choice.options.fractions or FRACTIONS
-    if scheme == "published" or choice.options.merge_val or not total:
+    requested = selection.options.fractions or FRACTIONS
+    if scheme == "published" or selection.options.merge_val or not total:
         return []
-    came = [counts[split] / total for split in SPLITS]
-    if max(abs(one - other) for one, other in zip(came, asked, strict=True)) < MAX_SHARE_ERROR:
+    shares = [counts[split] / total for split in SPLITS]
+    if max(abs(share - wanted) for share, wanted in zip(shares, requested, strict=True)) < MAX_SHARE_ERROR:
         return []
-    one, other = ("/".join(f"{100 * share:.0f}" for share in shares) for shares in (came, asked))
-    few = "tiles" if scheme == "random" else f"{scheme}s"
-    return [f"tiles come out as {one} (train/val/test) where {other} was asked for: there are few {few} to deal out"]
+    actual, wanted = ("/".join(f"{100 * share:.0f}" for share in values) for values in (shares, requested))
+    units = "tiles" if scheme == "random" else f"{scheme}s"
+    return [f"the tiles are split {actual} (train/val/test) instead of {wanted}, because there are too few {units}"]
 
 
 MAX_SHARE_ERROR = 0.1
-"""How far a split's share may be from what was asked before a note says so."""
+"""The largest difference between a split's share and the requested share that needs no notice."""
 
 
-def _reasons(choice: TileSelection, dropped: Mapping[str, int], sources: Sequence[SceneSource]) -> str:
-    if choice.areas:
+def _reasons(selection: TileSelection, dropped: Mapping[str, int], sources: Sequence[SceneSource]) -> str:
+    if selection.areas:
         record = sources[0].record
         corners = record.georeference.to_coordinates(window_corners([Window(0, 0, record.height, record.width)]))
         (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
         return (
-            f"none lies wholly within {' and '.join(area.name for area in choice.areas)} "
+            f"none lies wholly within {' and '.join(area.name for area in selection.areas)} "
             f"(scene {record.id} has {left:.12g},{bottom:.12g},{right:.12g},{top:.12g})"
         )
     left_out = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
     return left_out or "nothing to train on"
 
 
-def absent_splits(splits: Mapping[TileSplit, int], scheme: Scheme, choice: TileSelection) -> list[Split]:
-    """Return the splits that should have tiles and have none."""
+def absent_splits(splits: Mapping[TileSplit, int], scheme: Scheme, selection: TileSelection) -> list[Split]:
+    """Return the splits that should have tiles but have none."""
     if scheme == "published":
         return []
-    fractions = dict(zip(SPLITS, choice.options.fractions or FRACTIONS, strict=True))
-    merged = ("val",) if choice.options.merge_val else ()
+    fractions = dict(zip(SPLITS, selection.options.fractions or FRACTIONS, strict=True))
+    merged = ("val",) if selection.options.merge_val else ()
     return [split for split in SPLITS if fractions[split] and split not in merged and not splits.get(split)]

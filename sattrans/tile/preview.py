@@ -1,4 +1,4 @@
-"""One picture to look at a tileset by: what its classes look like, and how much of each its splits hold."""
+"""The preview of a tileset: a contact sheet of examples of each class, and the class shares of its splits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ SIDE = 192
 """Longest side of a tile on the sheet, in pixels; smaller tiles are enlarged by a whole factor."""
 
 EXAMPLES = 4
-"""Tiles that a row shows at most."""
+"""The largest number of tiles in a row."""
 
 ALONE = 2 * EXAMPLES - 1
-"""Images that a row shows where they have no map beside them: there are more gaps then."""
+"""The largest number of images without maps in a row; one fewer than fits without the additional gaps."""
 
 EDGE, GAP, SEAM = 20, 14, 2
 LABEL = 250
@@ -34,12 +34,12 @@ HEAD = 84
 TITLE, TEXT, SMALL = 24, 15, 13
 LINE = 20
 NOTHING = (225, 225, 225)
-"""How a map is drawn where it holds nothing."""
+"""The colour of nodata in a map."""
 
 
 @dataclass(frozen=True)
 class _Example:
-    """A tile as it is shown: its image, and beside it its map; `caption` stands below."""
+    """A tile on the sheet: its image, its map beside it, and a `caption` below."""
 
     pictures: tuple[Image.Image, ...]
     caption: str
@@ -47,7 +47,7 @@ class _Example:
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of the sheet: what it is about, how much of it the splits hold (None where a split is empty), tiles."""
+    """A row of the sheet: title, subtitle, the share of a class in each split (None for an empty split), examples."""
 
     title: str
     about: str
@@ -57,22 +57,23 @@ class _Row:
 
 
 def write_preview(tileset: Tileset, path: Path) -> None:
-    """Write one PNG to look at a tileset by, atomically; the same tileset gives the same bytes.
+    """Write a contact sheet of a tileset as a PNG, atomically; the same tileset gives the same bytes.
 
-    A row a class: its colour, its share of the pixels of all tiles and of each split's, and up to four tiles that
-    show most of it, of several scenes where there are such, each image beside its map. Without classes: a row a
-    split. Unpaired tiles have a last row. Only the tiles shown are read. Raises `RasterError` where one cannot be.
+    There is one row per class: its colour, its share of the pixels of all tiles and of each split, and up to four
+    tiles with the largest shares, from several scenes if possible, each image beside its map. Without classes there is
+    one row per split. The last row shows unpaired tiles. Only the tiles on the sheet are read. Raises `RasterError` if
+    one of them cannot be read.
     """
     reader = _Reader(tileset)
     rows = _class_rows(tileset, reader) if tileset.palette else _split_rows(tileset, reader)
     unpaired = tileset.split("unpaired")
     if unpaired:
-        shown = tuple(reader.pair(tile, tile.id) for tile in _spaced(unpaired, ALONE))
-        rows.append(_Row("unpaired", f"{pluralize(len(unpaired), 'image')} without a map", None, (), shown))
+        examples = tuple(reader.pair(tile, tile.id) for tile in _spaced(unpaired, ALONE))
+        rows.append(_Row("unpaired", f"{pluralize(len(unpaired), 'image')} without a map", None, (), examples))
     write_picture(path, _draw(tileset, rows))
 
 
-# What is shown
+# Contents of the sheet
 
 
 def _class_rows(tileset: Tileset, reader: "_Reader") -> list[_Row]:
@@ -102,7 +103,7 @@ def _split_rows(tileset: Tileset, reader: "_Reader") -> list[_Row]:
 
 
 def _shares(tiles: Sequence[Tile]) -> dict[str, float]:
-    """Return the share of each class in the pixels that hold any; empty where there are none."""
+    """Return the share of each class in the pixels with a class; empty if there are no such pixels."""
     pixels: dict[str, float] = {}
     for tile in tiles:
         for name, share in tile.shares.items():
@@ -112,7 +113,7 @@ def _shares(tiles: Sequence[Tile]) -> dict[str, float]:
 
 
 def _most_of_class(tiles: Sequence[Tile], name: str) -> list[Tile]:
-    """Return the tiles that show most of a class; one of a scene that was taken before counts for less."""
+    """Return the tiles with the largest shares of a class; scenes already chosen get a lower priority."""
     left = [tile for tile in tiles if tile.shares.get(name, 0) > 0]
     taken: Counter[str] = Counter()
     chosen: list[Tile] = []
@@ -125,9 +126,9 @@ def _most_of_class(tiles: Sequence[Tile], name: str) -> list[Tile]:
 
 
 def _spaced(tiles: Sequence[Tile], count: int) -> list[Tile]:
-    """Return so many tiles at equal steps along the index, which runs from scene to scene."""
+    """Return `count` tiles at equal steps along the index, which is sorted by scene."""
     count = min(count, len(tiles))
-    return [tiles[(2 * place + 1) * len(tiles) // (2 * count)] for place in range(count)]
+    return [tiles[(2 * number + 1) * len(tiles) // (2 * count)] for number in range(count)]
 
 
 class _Reader:
@@ -138,7 +139,7 @@ class _Reader:
         self._read: dict[str, tuple[Image.Image, ...]] = {}
 
     def pair(self, tile: Tile, caption: str) -> _Example:
-        """Return a tile's image, and its map if it has one, as they are shown."""
+        """Return a tile's image, and its map if it has one, scaled for the sheet."""
         if tile.id not in self._read:
             self._read[tile.id] = self._pictures(tile)
         return _Example(self._read[tile.id], caption)
@@ -166,7 +167,7 @@ class _Reader:
 
 
 def _rgb(raster: Raster) -> NDArray[np.uint8]:
-    """Return red, green, blue (3, H, W); a single band stands for all three."""
+    """Return red, green, blue (3, H, W); a single band is used for all three."""
     data_bands = raster.bands - (raster.alpha_band is not None)
     return raster.read(bands=(1, 2, 3) if data_bands >= 3 else (1, 1, 1)).astype(np.uint8, copy=False)
 
@@ -182,7 +183,7 @@ def _fitted(rgb: NDArray[np.uint8], resampling: Image.Resampling) -> Image.Image
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
-# How it is drawn
+# Drawing
 
 
 def _draw(tileset: Tileset, rows: Sequence[_Row]) -> Image.Image:
@@ -210,40 +211,40 @@ def _draw(tileset: Tileset, rows: Sequence[_Row]) -> Image.Image:
 
 
 def _draw_label(draw: ImageDraw.ImageDraw, row: _Row, top: int, most: float) -> None:
-    """Draw what a row is about; its bars are as long as the label where a share is `most`, the largest on the sheet."""
+    """Draw the label of a row, with a bar per split; `most` is the largest share on the sheet, drawn at full length."""
     left = EDGE
     if row.color:
         swatch(draw, left, top + 1, 28, 18, row.color)
         left += 38
-    room = EDGE + LABEL - GAP - left
-    draw.text((left, top + 10), shortened(row.title, TEXT + 2, room), fill=INK, font=font(TEXT + 2), anchor="lm")
+    available = EDGE + LABEL - GAP - left
+    draw.text((left, top + 10), shortened(row.title, TEXT + 2, available), fill=INK, font=font(TEXT + 2), anchor="lm")
     draw.text((EDGE, top + 36), shortened(row.about, SMALL, LABEL - GAP), fill=INK, font=font(SMALL), anchor="lm")
     bar, longest = EDGE + 44, 110
     for number, (name, share) in enumerate(row.balance):
         middle = top + 60 + number * LINE
         draw.text((EDGE, middle), name, fill=FAINT, font=font(SMALL), anchor="lm")
-        told = "no tiles" if share is None else percent(share)
+        text = "no tiles" if share is None else percent(share)
         draw.rectangle((bar, middle - 5, bar + longest, middle + 5), fill="#eeeeee")
         if share:
             draw.rectangle((bar, middle - 5, bar + max(1, round(longest * share / most)), middle + 5), fill="#4a6fa5")
-        draw.text((bar + longest + 60, middle), told, fill=INK, font=font(SMALL), anchor="rm")
+        draw.text((bar + longest + 60, middle), text, fill=INK, font=font(SMALL), anchor="rm")
 
 
 def _draw_pair(sheet: Image.Image, draw: ImageDraw.ImageDraw, pair: _Example, left: int, top: int, wide: int) -> None:
     for number, picture in enumerate(pair.pictures):
         sheet.paste(picture, (left + number * (wide + SEAM), top))
-    room = len(pair.pictures) * (wide + SEAM) - SEAM
+    available = len(pair.pictures) * (wide + SEAM) - SEAM
     below = top + max(picture.height for picture in pair.pictures) + LINE // 2
-    draw.text((left, below), shortened(pair.caption, SMALL, room), fill=FAINT, font=font(SMALL), anchor="lm")
+    draw.text((left, below), shortened(pair.caption, SMALL, available), fill=FAINT, font=font(SMALL), anchor="lm")
 
 
 def _about(tileset: Tileset) -> str:
-    """Return how many tiles there are, how large, and of which resolution."""
+    """Return the number, the size and the resolution of the tiles."""
     counts = Counter(tile.split for tile in tileset.tiles)
-    told = [f"{counts[split]} {split}" for split in SPLITS]
-    told += [f"{counts['unpaired']} unpaired"] if counts["unpaired"] else []
+    parts = [f"{counts[split]} {split}" for split in SPLITS]
+    parts += [f"{counts['unpaired']} unpaired"] if counts["unpaired"] else []
     return (
-        f"{pluralize(len(tileset.tiles), 'tile')} ({', '.join(told)}) of {tileset.size} x {tileset.size} px, "
+        f"{pluralize(len(tileset.tiles), 'tile')} ({', '.join(parts)}) of {tileset.size} x {tileset.size} px, "
         f"{_resolution(tileset)}, from {pluralize(len(tileset.scenes), 'scene')}"
     )
 

@@ -1,4 +1,4 @@
-"""Sources: a scene as it is cut - which bands, how its map codes classes, and how both get onto one grid."""
+"""Scene sources: the bands of a scene, how its map encodes classes, and how image and map get onto one grid."""
 
 import threading
 from collections.abc import Iterator
@@ -32,16 +32,17 @@ Bands = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class SceneSource:
-    """A scene as it was found. Picklable; `open_scene` opens it.
+    """A scene and how it is to be cut. Picklable; `open_scene` opens it.
 
-    `record` has the grid that tiles are cut from; `height`, `width` and `place` are the image's own. `bands` are
-    the image's; `coding` is how a map codes classes. `halves` says which half of a file that holds both is the map.
+    `record` has the grid that tiles are cut from; `height`, `width` and `image_georeference` are those of the image
+    file. `bands` are bands of the image; `coding` is how the map encodes classes. `halves` says which half of a
+    side-by-side file is the map.
     """
 
     record: SceneRecord
     height: int
     width: int
-    place: Georeference
+    image_georeference: Georeference
     bands: Bands
     image_kernel: ResamplingMethod | None
     map_kernel: ResamplingMethod | None
@@ -55,7 +56,7 @@ class SceneSource:
 
     @property
     def files(self) -> list[str]:
-        """The names of its files as inputs."""
+        """The names of its files, as they are recorded among the inputs."""
         return [name_of(path) for path in dict.fromkeys((self.record.image, self.record.map)) if path]
 
 
@@ -68,9 +69,9 @@ class OpenScene:
 
 
 def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -> tuple[SceneSource, list[str]]:
-    """Open a scene and find out how it is to be cut; return notices with it, a line each.
+    """Open a scene and find out how it is to be cut; return it with notices for the user, one line each.
 
-    Raises `RasterError`, `AlignmentError`, `ClassesError` or `OptionError` for what is not right.
+    Raises `RasterError`, `AlignmentError`, `ClassesError` or `OptionError` if the scene cannot be cut.
     """
     assert scene.image
     halves = options.direction if scene.side_by_side else None
@@ -117,22 +118,23 @@ def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -
 
 def _map_kernel(map_: Raster, coding: Coding | None, grid: Grid, options: TileOptions) -> ResamplingMethod | None:
     if not options.align and options.res is None:
-        return None  # a hundredth of a pixel is no reason to touch a map
+        return None  # image and map agree to a hundredth of a pixel, so the map is not resampled
     kernel = choose_resampling(map_, grid, is_map=coding is not None or map_.colormap() is not None)
-    # Bands are warped one by one, and the commonest red, green and blue together may be no class's colour.
+    # Bands are warped separately, and the most frequent red, green and blue may not form the colour of a class.
     return "nearest" if kernel == "mode" and coding == "colors" else kernel
 
 
 def _share_georeference(image: Raster, map_: Raster) -> tuple[Raster, Raster]:
-    """Return image and map, the one that lies nowhere, or has no CRS, with what the other has.
+    """Return image and map; if one of them has no georeference or no CRS, it gets that of the other.
 
-    Raises `AlignmentError` where they differ in size, so that the other's place does not fit.
+    Raises `AlignmentError` if they differ in size, so that the georeference does not fit.
     """
     own, its = image.georeference, map_.georeference
-    for bare, other in ((image, map_), (map_, image)):
-        if bare.georeference.affine.is_identity and (bare.height, bare.width) != (other.height, other.width):
+    for raster, partner in ((image, map_), (map_, image)):
+        same_size = (raster.height, raster.width) == (partner.height, partner.width)
+        if raster.georeference.affine.is_identity and not same_size:
             raise AlignmentError(
-                f"{bare.path} has no georeference, and another size than {other.path}: it cannot be aligned"
+                f"{raster.path} has no georeference and its size differs from {partner.path}, so it cannot be aligned"
             )
     if own.affine.is_identity and (not own.known or not its.affine.is_identity):
         return replace(image, georeference=its), map_
@@ -145,12 +147,14 @@ def _share_georeference(image: Raster, map_: Raster) -> tuple[Raster, Raster]:
 
 
 def _halves(both: Raster, direction: Direction) -> tuple[Raster, Raster]:
-    """Return image and map of a file that holds A on the left and B on the right."""
+    """Return image and map of a side-by-side file, with A on the left and B on the right."""
     if both.width % 2:
-        raise RasterError(f"{both.path} is {both.width} wide: two halves side by side have an even width")
+        raise RasterError(
+            f"{both.path} is {both.width} px wide; a file of two halves side by side must have an even width"
+        )
     half = both.width // 2
     a, b = (both.crop(Window(0, left, both.height, half)) for left in (0, half))
-    # One place for both: they show the same ground, and the file's own transform fits neither.
+    # Both halves show the same area, and the file's transform fits neither, so both get one georeference.
     b = replace(b, georeference=a.georeference)
     return (b, a) if direction == "AtoB" else (a, b)
 
@@ -163,22 +167,22 @@ def _check_overlap(image: Raster, map_: Raster) -> None:
         map_.georeference.to_coordinates(window_corners([map_.window])), map_.georeference.crs
     )
     if there is None or not Polygon(own).intersects(Polygon(there)):
-        raise AlignmentError(f"{map_.path} does not lie where {image.path} does: is it the right mask?")
+        raise AlignmentError(f"{map_.path} does not overlap {image.path}; is it the right mask?")
 
 
 def _notices(
     image: Raster, map_: Raster | None, palette: Palette | None, source: SceneSource, options: TileOptions
 ) -> Iterator[str]:
-    place = source.record.georeference
-    wide, high = place.resolution
-    if options.res is None and place.known and abs(wide - high) > 1e-6 * max(wide, high):
-        yield f"{image.path} has pixels of {wide:g} × {high:g}, not square: --res makes them so"
-    if place.known and not place.north_up:
-        yield f"{image.path} is not north-up: its tiles keep its rows and columns as they are"
+    georeference = source.record.georeference
+    wide, high = georeference.resolution
+    if options.res is None and georeference.known and abs(wide - high) > 1e-6 * max(wide, high):
+        yield f"{image.path} has pixels of {wide:g} × {high:g}; --res makes them square"
+    if georeference.known and not georeference.north_up:
+        yield f"{image.path} is not north-up; its tiles keep its rows and columns"
     if map_ and (notice := _read_as(map_, palette, source.coding).notice):
         yield notice
-    if map_ and not place.crs and not source.halves:
-        yield f"{image.path} has no CRS: its tiles have no footprint in the index"
+    if map_ and not georeference.crs and not source.halves:
+        yield f"{image.path} has no CRS, so its tiles have no footprint in the index"
 
 
 @contextmanager
@@ -190,14 +194,14 @@ def open_scene(source: SceneSource, palette: Palette | None) -> Iterator[OpenSce
             image, half = _halves(image, source.halves)
             yield OpenScene(image, _read_as(half, palette, source.coding))
             return
-        image = replace(image, georeference=source.place)
+        image = replace(image, georeference=source.image_georeference)
         on_image = stack.enter_context(warp_to_grid(image, source.grid, source.image_kernel, image.nodata))
         if source.record.map is None:
             yield OpenScene(on_image)
             return
         map_ = stack.enter_context(open_raster(Path(source.record.map)))
         _, map_ = _share_georeference(image, map_)
-        # How its classes are coded is told by the file itself: warping may drop its colour table.
+        # The coding of the classes is read from the file itself, because warping may drop its colour table.
         whole = _read_as(map_, palette, source.coding)
         warped = stack.enter_context(warp_to_grid(map_, source.grid, source.map_kernel, whole.nodata))
         yield OpenScene(on_image, replace(whole, raster=warped))
@@ -208,7 +212,7 @@ def _read_as(map_: Raster, palette: Palette | None, coding: Coding | None) -> Cl
 
 
 class _CachedScene(threading.local):
-    """The scene that this thread opened last: usually, the next row of tiles is of the same scene."""
+    """The scene that this thread opened last; the next row of tiles usually belongs to the same scene."""
 
     source: SceneSource | None = None
     opened: OpenScene | None = None
@@ -219,9 +223,9 @@ _cached = _CachedScene()
 
 
 def cached_scene(source: SceneSource, palette: Palette | None) -> OpenScene:
-    """Return the rasters of a scene, which stay open until this thread requests another scene, or closes them.
+    """Return the rasters of a scene, which stay open until this thread requests another scene or closes them.
 
-    A PNG or JPEG is decoded from its top: opening it anew for each row of tiles would decode it once a row.
+    A PNG or JPEG is always decoded from its first row, so opening it for each row of tiles would decode it that often.
     """
     if _cached.opened is None or _cached.source != source:
         close_cached_scene()

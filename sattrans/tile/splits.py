@@ -1,4 +1,4 @@
-"""Splits: which tiles train, which validate, which test."""
+"""Splits: which tiles are for training, which for validation, which for testing."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,19 +11,19 @@ from sattrans.raster.window import Cell, Window, tile_cells
 from sattrans.tile.options import Fractions, Scheme
 
 FRACTIONS: Fractions = (0.8, 0.1, 0.1)
-"""Shares of train, val, test where nobody published a split."""
+"""Shares of train, val and test for a dataset without a published split."""
 
 FEW_SCENES = 10
-"""Under so many scenes a split by scene would leave a split to one or two of them, so blocks are cut instead."""
+"""With fewer scenes, val and test would get a scene or two each, so the default is a split by block."""
 
 BLOCKS_A_SCENE = 25
-"""About how many blocks a scene is cut into for a split by block."""
+"""Approximate number of blocks that a scene is divided into for a split by block."""
 
 
 def deal(count: int, seed: int, fractions: Fractions = FRACTIONS) -> list[Split]:
-    """Deal `count` things out by `fractions`, shuffled by `seed`.
+    """Assign `count` items to splits in proportion to `fractions`, in an order shuffled by `seed`.
 
-    From three things on, no split that has a share goes without.
+    With three items or more, every split with a share above 0 gets at least one.
     """
     shares = [share * count for share in fractions]
     numbers = [int(share) for share in shares]
@@ -32,7 +32,7 @@ def deal(count: int, seed: int, fractions: Fractions = FRACTIONS) -> list[Split]
     by_rest = sorted(
         (i for i in range(len(SPLITS)) if shares[i]), key=lambda i: shares[i] - int(shares[i]), reverse=True
     )
-    for turn in range(count):  # hand out what rounding left over, the largest remainder first
+    for turn in range(count):  # distribute the items left over by rounding down, largest remainder first
         if sum(numbers) >= count:
             break
         numbers[by_rest[turn % len(by_rest)]] += 1
@@ -40,7 +40,7 @@ def deal(count: int, seed: int, fractions: Fractions = FRACTIONS) -> list[Split]
         numbers[numbers.index(max(numbers))] -= 1
     dealt = [split for split, number in zip(SPLITS, numbers, strict=True) for _ in range(number)]
     order = np.random.default_rng(seed).permutation(count)
-    return [dealt[place] for place in order]
+    return [dealt[number] for number in order]
 
 
 def by_scene(scenes: Sequence[Scene], seed: int, fractions: Fractions = FRACTIONS) -> dict[str, Split]:
@@ -49,16 +49,16 @@ def by_scene(scenes: Sequence[Scene], seed: int, fractions: Fractions = FRACTION
 
 
 def by_block(cells: Sequence[Cell], seed: int, fractions: Fractions = FRACTIONS) -> list[Split | None]:
-    """Return the split of each of a scene's whole cells: that of the block of cells it is in.
+    """Return the split of each of a scene's cells: that of the block of cells it belongs to.
 
-    Where neighbouring cells overlap, those of unlike split would share pixels: the train cell is then left out
-    (None) for the val or test cell, the val cell for the test cell.
+    If neighbouring cells overlap, cells of different splits could share pixels. To prevent that, a train cell that
+    overlaps a val or test block, and a val cell that overlaps a test block, are left out (None).
     """
     side = max(1, round(math.sqrt(len(cells) / BLOCKS_A_SCENE)))  # of a block, in cells
     down = {row: n // side for n, row in enumerate(sorted({cell.window.row for cell in cells}))}
     across = {col: n // side for n, col in enumerate(sorted({cell.window.col for cell in cells}))}
     keys = [(down[cell.window.row], across[cell.window.col]) for cell in cells]
-    extent: dict[tuple[int, int], Window] = {}  # what the cells of a block cover
+    extent: dict[tuple[int, int], Window] = {}  # the pixels that the cells of a block cover
     for key, cell in zip(keys, cells, strict=True):
         extent[key] = extent.get(key, cell.window).union(cell.window)
     split_of = dict(zip(sorted(extent), deal(len(extent), seed, fractions), strict=True))
@@ -66,8 +66,8 @@ def by_block(cells: Sequence[Cell], seed: int, fractions: Fractions = FRACTIONS)
     for (row, col), cell in zip(keys, cells, strict=True):
         own = split_of[row, col]
         gives_way = any(
-            SPLITS.index(other) > SPLITS.index(own) and extent[key].intersection(cell.window)
-            for key, other in split_of.items()
+            SPLITS.index(split) > SPLITS.index(own) and extent[key].intersection(cell.window)
+            for key, split in split_of.items()
         )
         splits.append(None if gives_way else own)
     return splits
@@ -76,8 +76,8 @@ def by_block(cells: Sequence[Cell], seed: int, fractions: Fractions = FRACTIONS)
 def by_publisher(dataset: Dataset, scene: Scene, cells: Sequence[Cell], height: int, width: int) -> list[Split | None]:
     """Return the published split of each cell of a scene of `height` × `width` pixels.
 
-    A tile inherits the split of the published cell that holds it; one that straddles cells of unlike splits
-    is left out (None), as is one the publishers do not list.
+    A tile inherits the split of the published cell that contains it. A tile that covers cells of different splits
+    is left out (None), and so is a tile that the publishers do not list.
     """
     published = dataset.published_size
     if published is None:
@@ -101,7 +101,7 @@ def _published_cell(row: int, col: int, columns: int, size: int, height: int, wi
 
 
 def has_published(dataset: Dataset, scenes: Sequence[Scene], heights: Sequence[int], widths: Sequence[int]) -> bool:
-    """Say whether the publishers put any cell of these scenes into a split."""
+    """Return whether the publishers assigned any cell of these scenes to a split."""
     for scene, height, width in zip(scenes, heights, widths, strict=True):
         size = dataset.published_size or max(1, min(height, width))
         for cell in tile_cells(height, width, size):
@@ -114,9 +114,9 @@ def has_published(dataset: Dataset, scenes: Sequence[Scene], heights: Sequence[i
 
 @dataclass(frozen=True, slots=True)
 class SceneGrid:
-    """The cells of one scene that are to be split, in pixels of the scene as it was published.
+    """The cells of one scene that are to be split, in pixels of the published scene.
 
-    `scene_split` is the scene's own, for a split by scene.
+    `scene_split` is the split of the whole scene, used by a split by scene.
     """
 
     dataset: Dataset
@@ -130,9 +130,9 @@ class SceneGrid:
 
 
 SPLITTERS: dict[Scheme, Callable[[SceneGrid], Sequence[Split | None]]] = {
-    "published": lambda g: by_publisher(g.dataset, g.scene, g.cells, g.height, g.width),
-    "scene": lambda g: [g.scene_split] * len(g.cells),
-    "block": lambda g: by_block(g.cells, g.seed, g.fractions),
-    "random": lambda g: deal(len(g.cells), g.seed, g.fractions),
+    "published": lambda grid: by_publisher(grid.dataset, grid.scene, grid.cells, grid.height, grid.width),
+    "scene": lambda grid: [grid.scene_split] * len(grid.cells),
+    "block": lambda grid: by_block(grid.cells, grid.seed, grid.fractions),
+    "random": lambda grid: deal(len(grid.cells), grid.seed, grid.fractions),
 }
-"""The split of each cell of a scene, by scheme; None leaves a cell out."""
+"""Functions that return the split of each cell of a scene, by scheme; None leaves a cell out."""

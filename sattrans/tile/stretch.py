@@ -36,12 +36,16 @@ class ImageStrip:
 
 
 def find_scale(
-    sources: Sequence[SceneSource], palette: Palette | None, asked: Percentiles, pool: Executor, most: int | None = None
+    sources: Sequence[SceneSource],
+    palette: Palette | None,
+    percentiles: Percentiles,
+    pool: Executor,
+    most: int | None = None,
 ) -> Scale:
-    """Return the range between two percentiles of the pixels that hold anything; of about `most` parts, where told.
+    """Return the range between two percentiles of the valid pixels; of a sample of about `most` parts, if given.
 
-    Exact for 8-bit and 16-bit pixels; for others to a 65,536th of their range, which takes a second look. Raises
-    `OptionError` where all pixels are equal, or hold nothing.
+    Exact for 8-bit and 16-bit pixels; for others exact to a 65,536th of their range, which takes a second pass. Raises
+    `OptionError` if all pixels are equal or none is valid.
     """
     parts = list(_strips(sources, palette))
     parts = parts[:: max(1, len(parts) // most)] if most else parts
@@ -54,9 +58,11 @@ def find_scale(
     histogram = reduce(add, _with_progress(histograms, len(parts), "percentiles"))
     if not histogram.counts.any():
         raise OptionError(NO_DATA)
-    low, high = histogram.value_at(asked.low), histogram.value_at(asked.high)
+    low, high = histogram.value_at(percentiles.low), histogram.value_at(percentiles.high)
     if not low < high:
-        raise OptionError(f"--scale {asked.low:g}%,{asked.high:g}%: both are {low:g}, there is nothing to scale")
+        raise OptionError(
+            f"--scale {percentiles.low:g}%,{percentiles.high:g}%: both are {low:g}, so there is no range to scale"
+        )
     return Scale(low, high)
 
 

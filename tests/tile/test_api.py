@@ -140,7 +140,7 @@ def test_scenes_of_one_block_are_split_by_scene_and_an_empty_split_is_told(tmp_p
     result = tile(root, tmp_path / "t", options=TileOptions(size=64))
     assert [len(result.tileset.split(split)) for split in ("train", "val", "test")] == [1, 1, 1]
     lone = tile(make_folder(tmp_path / "g", scenes=1, size=64), tmp_path / "u", options=TileOptions(size=64))
-    assert any("there is no tile for val and test" in notice for notice in lone.notices)
+    assert any("no tiles in split val and test" in notice for notice in lone.notices)
 
 
 def test_drop_empty_leaves_out_only_tiles_of_pure_background(tmp_path):
@@ -227,9 +227,9 @@ def test_a_tileset_that_lost_a_tile_is_not_taken_for_whole(tmp_path):
 def test_shares_far_from_what_was_asked_are_said(tmp_path):
     root = make_folder(tmp_path / "f", scenes=2, size=128)
     few = tile(root, tmp_path / "t", options=TileOptions(size=64, split="block"))
-    assert "tiles come out as 50/25/25 (train/val/test) where 80/10/10 was asked for" in " ".join(few.notices)
+    assert "the tiles are split 50/25/25 (train/val/test) instead of 80/10/10" in " ".join(few.notices)
     many = tile(root, tmp_path / "u", options=TileOptions(size=16, split="block"))
-    assert not any("come out as" in notice for notice in many.notices)
+    assert not any("(train/val/test) instead of" in notice for notice in many.notices)
 
 
 def test_a_scene_outside_the_area_is_not_dealt_out(tmp_path):

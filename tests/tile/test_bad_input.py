@@ -111,7 +111,7 @@ def test_both_south_up_keep_their_rows_and_lie_where_they_should(place):
     place.write_image(PICTURE[:, ::-1], transform=SOUTH_UP)
     place.write_mask(MASK[::-1], transform=SOUTH_UP)
     tileset, notes = place.tiled("--overwrite")
-    assert f"{place.image} is not north-up: its tiles keep its rows and columns as they are" in notes
+    assert f"{place.image} is not north-up; its tiles keep its rows and columns" in notes
     check_tiles(tileset, PICTURE[:, ::-1], MASK[::-1])
     # A scene of whole tiles is cut along the same lines from either end.
     for ring in rings(tileset).values():
@@ -132,7 +132,7 @@ def test_pixels_that_are_not_square_are_noted_and_res_makes_them_so(place):
     place.write_image(PICTURE, transform=tall)
     place.write_mask(MASK, transform=tall)
     tileset, notes = place.tiled()
-    assert f"{place.image} has pixels of 10 × 20, not square: --res makes them so" in notes
+    assert f"{place.image} has pixels of 10 × 20; --res makes them square" in notes
     check_tiles(tileset, PICTURE, MASK)
     square, notes = tiled(place.output.with_name("u"), place.folder, "--size", 64, "--res", 10)
     assert not any("square" in note for note in notes)
@@ -156,7 +156,7 @@ def test_no_crs(place):
     place.write_image(PICTURE, crs=None)
     place.write_mask(MASK, crs=None)
     tileset, notes = place.tiled()
-    assert f"{place.image} has no CRS: its tiles have no footprint in the index" in notes
+    assert f"{place.image} has no CRS, so its tiles have no footprint in the index" in notes
     index = json.loads((tileset.folder / "tiles.geojson").read_text())
     assert [feature["geometry"] for feature in index["features"]] == [None] * 6
     assert len(tileset.tiles) == 6

@@ -237,7 +237,7 @@ def test_a_split_without_a_share_gets_nothing_and_is_not_missed(tmp_path, split,
         assert bool(counts[name]) == bool(share)
         if split == "random":
             assert counts[name] == pytest.approx(256 * share, abs=4)
-    assert not any("there is no tile for" in notice for notice in result.notices)
+    assert not any("no tiles in split" in notice for notice in result.notices)
 
 
 @pytest.mark.parametrize("text", ["0.8,0.2", "1,1,1", "-0.1,0.6,0.5", "0,0.5,0.5", "a,b,c", "nan,0.5,0.5", ""])

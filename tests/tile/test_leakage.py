@@ -240,7 +240,7 @@ def test_merged_val_trains_and_needs_no_buffer_towards_train(tmp_path):
     assert {t.id for t in merged.tileset.split("train")} == {t.id for s in ("train", "val") for t in plain.split(s)}
     assert {t.id for t in merged.tileset.split("test")} == {t.id for t in plain.split("test")}
     assert merged.tileset.split("val") == [] and set(merged.leakage.by_splits) == {"train–test"}
-    assert not any("there is no tile for val" in notice for notice in merged.notices)
+    assert not any("no tiles in split val" in notice for notice in merged.notices)
     buffered = tile(root, tmp_path / "c", options=TileOptions(size=256, merge_val=True, buffer=1))
     too_near = {
         t.id
