@@ -1,14 +1,14 @@
 """sattrans evaluate."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.console import guarded, notify, say, show_table
-from sattrans.cli.params import Device, Seed
-from sattrans.errors import OptionError, UsageError
+from sattrans.cli.console import notify, say, show_table
+from sattrans.cli.options import DryRun, Overwrite, command, given_options
+from sattrans.errors import UsageError
+from sattrans.evaluate.options import EvaluateOptions
 from sattrans.utils.console import pluralize
 
 if TYPE_CHECKING:
@@ -23,29 +23,19 @@ LEGEND = (
 OF_SEEDS = " in square brackets: the lowest and the highest seed;"
 
 
-class SplitName(StrEnum):
-    """A split of a tileset."""
-
-    train = "train"
-    val = "val"
-    test = "test"
-
-
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("evaluate", rich_help_panel="The path from map to image")(guarded(evaluate))
+    app.command("evaluate", rich_help_panel="The path from map to image")(command(evaluate))
 
 
 def evaluate(
+    ctx: typer.Context,
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
             help="Runs of one tileset, or generated GeoTIFFs for their seams. "
             "[dim]Default: the newest finished run.[/dim]"
         ),
-    ] = None,
-    split: Annotated[
-        SplitName | None, typer.Option(help="The tiles to score on. [dim]Default: test, else val.[/dim]")
     ] = None,
     output: Annotated[
         Path | None,
@@ -60,64 +50,49 @@ def evaluate(
         bool,
         typer.Option("--pairs", help="Take folders instead of runs: REAL FAKE…, images of the same names in each."),
     ] = False,
-    data: Annotated[Path | None, typer.Option(help="The runs' tileset, where it is no longer where it was.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Tiles translated at once.")] = 8,
-    metrics: Annotated[
-        str | None, typer.Option(help="Names of metrics, as in mae,ssim. [dim]Default: all that can be computed.[/dim]")
-    ] = None,
-    segmenter: Annotated[
-        str | None,
-        typer.Option(help="For mIoU: train, to train one on the real tiles once and keep it; or a kept one's file."),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="vgg19=FILE, inception=FILE: for VGG19, FID, KID. [dim]Else those in $SATTRANS_WEIGHTS.[/dim]"
-        ),
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
+    options: EvaluateOptions = EvaluateOptions(),
+    *,
+    dry_run: DryRun = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Score runs against real tiles, alone or side by side.
 
     Example: sattrans evaluate runs/a runs/b
     """
-    from sattrans.evaluate import EvaluateOptions, evaluate_pairs
-    from sattrans.evaluate import evaluate as score
-
     paths = runs or []
     images = [path for path in paths if path.is_file() or path.suffix.lower() in IMAGES]
     if images:
         if len(images) < len(paths) or pairs:
             raise UsageError(f"{images[0]} is a file: images are scored for their seams, apart from runs and folders")
-        told = {"split": split, "output": output, "data": data, "metrics": metrics, "segmenter": segmenter}
-        given = [name for name, value in {**told, "weights": weights or None}.items() if value is not None]
-        if given:
-            raise UsageError(f"{images[0]} is a file: images are scored for their seams alone, without --{given[0]}")
+        others = [name for name in given_options(ctx) if name != "runs"]
+        if others:
+            flag = others[0].replace("_", "-")
+            raise UsageError(f"{images[0]} is a file: images are scored for their seams alone, without --{flag}")
         _seams(images)
         return
-    options = EvaluateOptions(
-        split.value if split else None,
-        batch_size,
-        device,
-        seed,
-        [name.strip() for name in metrics.split(",")] if metrics is not None else [],
-        segmenter,
-        dict(_named_file(text) for text in weights or ()),
-        data,
-    )
     if pairs and len(paths) < 2:
-        raise UsageError("--pairs takes two folders at least: real images, and those to score")
-    result = evaluate_pairs(paths[0], paths[1:], options, output) if pairs else score(paths, options, output)
+        raise UsageError("--pairs takes at least two folders: real images, and those to score")
+    from sattrans.evaluate import evaluate as score
+    from sattrans.evaluate import evaluate_pairs
+
+    if pairs:
+        result = evaluate_pairs(paths[0], paths[1:], output, options, overwrite=overwrite, dry_run=dry_run)
+    else:
+        result = score(paths, output, options, overwrite=overwrite, dry_run=dry_run)
     _show(result)
 
 
 def _show(result: "Evaluation") -> None:
+    what = "image" if result.split == "pairs" else f"{result.split} tile"
+    if result.plan:
+        notify(result.notes)
+        names = ", ".join(result.plan.names)
+        say(f"{result.folder}: {names} would be scored on {pluralize(result.images, what)}; nothing written")
+        return
     heads, lines = result.table()
     show_table(heads, lines, numeric=True, narrow=result.table("\n")[1])
     say(LEGEND.format(OF_SEEDS if any(column.spread for column in result.columns) else ""))
     notify(result.notes)
-    what = "image" if result.split == "pairs" else f"{result.split} tile"
     say(f"{result.folder}: {pluralize(result.images, what)}; look at report.html")
 
 
@@ -133,10 +108,3 @@ def _seams(images: list[Path]) -> None:
     say(
         "(across the lines where windows meet, and where they overlap, against inside; 1 is seamless, – too few to say)"
     )
-
-
-def _named_file(text: str) -> tuple[str, Path]:
-    name, sign, path = text.partition("=")
-    if not (name and sign and path):
-        raise OptionError(f"--weights {text}: NAME=FILE is needed, as in vgg19=vgg19-dcbb9e9d.pth")
-    return name, Path(path)

@@ -100,3 +100,8 @@ def _value(one: OptionField, texts: list[Any]) -> Any:
 def _escaped(text: str) -> str:
     """Return text in which Rich sees no markup."""
     return text.replace("[", "\\[")
+
+
+def given_options(ctx: typer.Context) -> list[str]:
+    """Return the names of the parameters that the command line gives, in their order."""
+    return [name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"]

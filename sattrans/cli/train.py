@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sattrans.cli.console import listen, notify, say
-from sattrans.cli.options import DryRun, Overwrite, command
+from sattrans.cli.options import DryRun, Overwrite, command, given_options
 from sattrans.errors import OptionError
 from sattrans.train.options import TrainOptions, read_recipe
 from sattrans.utils.console import pluralize
@@ -57,7 +57,7 @@ def train(
 
     Example: sattrans train --model resse
     """
-    given = [name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    given = given_options(ctx)
     if resume is not None:
         others = [name for name in given if name not in ("resume", "device", "devices")]
         if others:

@@ -6,7 +6,11 @@ from sattrans.utils.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sattrans.evaluate.api import EvaluateOptions, Evaluation, evaluate, evaluate_pairs
+    from sattrans.evaluate.api import Evaluation, EvaluationPlan, evaluate, evaluate_pairs
+    from sattrans.evaluate.options import EvaluateOptions
 
-__all__ = ["EvaluateOptions", "Evaluation", "evaluate", "evaluate_pairs"]
-__getattr__ = lazy_names(__name__, {"api": __all__})
+__all__ = ["EvaluateOptions", "Evaluation", "EvaluationPlan", "evaluate", "evaluate_pairs"]
+__getattr__ = lazy_names(
+    __name__,
+    {"api": ("Evaluation", "EvaluationPlan", "evaluate", "evaluate_pairs"), "options": ("EvaluateOptions",)},
+)

@@ -1,18 +1,17 @@
 """Evaluate runs: generate the tiles of a split and compare them with the real ones, for one run or several."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sattrans.data.dataset import Split
 from sattrans.data.tileset import Tileset
-from sattrans.errors import UsageError, check_seed
+from sattrans.errors import UsageError
 from sattrans.evaluate.aggregate import Column, absent_class_notes, comparable_baseline, group_columns
 from sattrans.evaluate.base import MetricContext
-from sattrans.evaluate.files import write_csv, write_json, write_markdown
+from sattrans.evaluate.files import VERSION, write_csv, write_json, write_markdown
 from sattrans.evaluate.images import (
     FolderImages,
     ImageSource,
@@ -22,6 +21,7 @@ from sattrans.evaluate.images import (
     RunImages,
     without_duplicates,
 )
+from sattrans.evaluate.options import EvaluateOptions
 from sattrans.evaluate.registry import METRICS, check_metric_names, choose_split, load_needed_weights, select_families
 from sattrans.evaluate.report.build import build_page
 from sattrans.evaluate.report.examples import choose_tiles, write_contact_sheet
@@ -34,40 +34,32 @@ from sattrans.evaluate.training_tiles import read_training_tiles
 from sattrans.metrics.weights import PublishedWeights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
-from sattrans.utils.atomic import part_of, remove
+from sattrans.utils.atomic import check_writable, part_of, remove
 from sattrans.utils.console import log, pluralize
-from sattrans.utils.lock import lock
-from sattrans.utils.manifest import check_free, check_writable_folder
+from sattrans.utils.lock import check_unlocked, lock
+from sattrans.utils.manifest import as_json, check_free, check_writable_folder, read_manifest
+from sattrans.utils.options import recorded
+from sattrans.utils.output import difference
 
 DEFAULT_FOLDER = Path("evaluations")
 MANIFEST = "scores.json"
 
 
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """How to evaluate.
+@dataclass(frozen=True, slots=True)
+class EvaluationPlan:
+    """What a dry run found that `evaluate` would do.
 
     Attributes:
-        split: The tiles to score on; by default `test`, or `val` if there are no test tiles.
-        batch_size: Tiles translated at once.
-        device: The device to generate on.
-        seed: Determines bootstrap resamples, shuffled pairs, and the noise of models that use any.
-        metrics: Names of the metrics to compute; by default all that are available.
-        segmenter: `train` trains a segmenter on the tileset's real images and saves it in `evaluations/segmenters`;
-            or the path of a saved one.
-        weights: Files of published weights by network, `vgg19` and `inception`; files in the folder `SATTRANS_WEIGHTS`
-            are found, too.
-        data: The tileset, if it has moved since the runs were trained.
+        folder: Where the files would be written.
+        split: The split that would be scored, or `pairs`.
+        images: Number of images.
+        names: Names of the runs or folders that would be scored.
     """
 
-    split: Split | None = None
-    batch_size: int = 8
-    device: str = "auto"
-    seed: int = 0
-    metrics: Sequence[str] = ()
-    segmenter: str | None = None
-    weights: Mapping[str, Path] = field(default_factory=dict)
-    data: Path | None = None
+    folder: Path
+    split: str
+    images: int
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +74,7 @@ class Evaluation:
         baselines: The scores of real images, `real`, and of maps in the mean colours of their classes, `class_colors`.
         rows: The rows of the table.
         notes: Remarks about the scores.
+        plan: Of a dry run, what would be scored; then there are no scores.
     """
 
     folder: Path
@@ -91,6 +84,7 @@ class Evaluation:
     baselines: Mapping[str, SetScores]
     rows: Sequence[TableRow]
     notes: Sequence[str]
+    plan: EvaluationPlan | None = None
 
     def table(self, separator: str = " ") -> tuple[list[str], list[list[str]]]:
         """Return the headings and the rows of the table; `separator` joins a score, its interval and its spread."""
@@ -110,15 +104,20 @@ class _Comparison:
 
 def evaluate(
     runs: Sequence[Path] = (),
-    options: EvaluateOptions = EvaluateOptions(),
     output: Path | None = None,
+    options: EvaluateOptions = EvaluateOptions(),
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
 ) -> Evaluation:
     """Score runs on a split of the tileset that they were trained on.
 
     Args:
         runs: Folders of runs; by default the newest finished one. All must have been trained on the same tileset.
-        options: How to evaluate.
         output: Where to write the files; by default `evaluations/<runs>-<split>`.
+        options: How to evaluate.
+        overwrite: Replace an evaluation that was made with other options.
+        dry_run: Check everything, but score and write nothing.
 
     Returns:
         The scores. Runs that differ in their seed only share a column.
@@ -126,7 +125,7 @@ def evaluate(
     Raises:
         UsageError: If the runs cannot be compared, or a metric that was given by name cannot be computed.
     """
-    _check(options)
+    check_metric_names(options.metrics)
     device = choose_device(options.device)
     opened = [Run.open(path) for path in runs] or [Run.newest(by="as in sattrans evaluate RUN")]
     tileset = _shared_tileset(opened, options.data)
@@ -143,14 +142,17 @@ def evaluate(
         tileset.folder,
     )
     comparison = _Comparison(real_images, _uniquely_named(sources), tileset, train if len(train) else None, split)
-    return _evaluate(comparison, options, device, output, notes)
+    return _evaluate(comparison, options, device, output, notes, overwrite, dry_run)
 
 
 def evaluate_pairs(
     real: Path,
     others: Sequence[Path],
-    options: EvaluateOptions = EvaluateOptions(),
     output: Path | None = None,
+    options: EvaluateOptions = EvaluateOptions(),
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
 ) -> Evaluation:
     """Score the images of folders against real images of the same names.
 
@@ -159,8 +161,10 @@ def evaluate_pairs(
     Args:
         real: The folder of real images.
         others: Folders of images to score.
-        options: How to evaluate; `split`, `data` and `segmenter` do not apply.
         output: Where to write the files; by default `evaluations/<folders>-pairs`.
+        options: How to evaluate; `split`, `data` and `segmenter` do not apply.
+        overwrite: Replace an evaluation that was made with other options.
+        dry_run: Check everything, but score and write nothing.
 
     Returns:
         The scores.
@@ -168,7 +172,7 @@ def evaluate_pairs(
     Raises:
         UsageError: If names or sizes do not match, or an option does not apply.
     """
-    _check(options)
+    check_metric_names(options.metrics)
     for name in ("split", "data", "segmenter"):
         if getattr(options, name) is not None:
             raise UsageError(f"--{name} needs a tileset and cannot be used with --pairs")
@@ -177,7 +181,8 @@ def evaluate_pairs(
     sources, duplicates = without_duplicates([FolderImages(other, real_images) for other in others])
     images = pluralize(len(real_images), "image")
     log.info("%s on the %s of %s", ", ".join(str(s.folder) for s in sources), images, real)
-    return _evaluate(_Comparison(real_images, _uniquely_named(sources)), options, device, output, duplicates)
+    comparison = _Comparison(real_images, _uniquely_named(sources))
+    return _evaluate(comparison, options, device, output, duplicates, overwrite, dry_run)
 
 
 def _evaluate(
@@ -186,13 +191,23 @@ def _evaluate(
     device: torch.device,
     output: Path | None,
     first_notes: Sequence[str],
+    overwrite: bool,
+    dry_run: bool,
 ) -> Evaluation:
-    names = "-vs-".join(source.name for source in comparison.sources)
-    folder = output or DEFAULT_FOLDER / f"{names}-{comparison.split}"
+    names = tuple(source.name for source in comparison.sources)
+    folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(names)}-{comparison.split}"
     check_writable_folder(folder)
     check_free(folder, MANIFEST)
+    made_with = {"images": names, **recorded(options), "split": comparison.split}
+    if not overwrite:
+        _check_same_options(folder, made_with)
     weights = load_needed_weights(options.weights, options.metrics, device)
     real_images = comparison.real_images
+    if dry_run:
+        check_writable(folder / MANIFEST)
+        check_unlocked(folder)
+        plan = EvaluationPlan(folder, comparison.split, len(real_images), names)
+        return Evaluation(folder, comparison.split, len(real_images), (), {}, (), tuple(first_notes), plan)
     with lock(folder):
         train = read_training_tiles(comparison.train) if comparison.train else None
         tools: dict[str, Any] = {**weights, **({"train": train.thumbnails} if train else {})}
@@ -219,7 +234,7 @@ def _evaluate(
         listed = [metric for metric in METRICS if metric in computed or metric.name in missing]
         rows = table_rows(listed, missing, best, columns, baselines, len(real_images))
         result = Evaluation(folder, comparison.split, len(real_images), columns, baselines, rows, notes)
-        about = _about(comparison, options, weights, tools.get("segmenter"))
+        about = {**_about(comparison, options, weights, tools.get("segmenter")), "options": as_json(made_with)}
         # The manifest comes first: it marks the folder as an evaluation that may be replaced.
         write_json(folder / MANIFEST, about, computed, missing, best, columns, baselines, notes)
         write_csv(folder / "scores.csv", computed, columns)
@@ -231,9 +246,13 @@ def _evaluate(
     return result
 
 
-def _check(options: EvaluateOptions) -> None:
-    check_metric_names(options.metrics)
-    check_seed(options.seed)
+def _check_same_options(folder: Path, made_with: Mapping[str, Any]) -> None:
+    """Raise `OutputExists` if the folder has an evaluation of other options; the same options score anew."""
+    if (folder / MANIFEST).is_file():
+        before = read_manifest(folder / MANIFEST, "scores", VERSION).get("options")
+        refusal = difference(folder, before, made_with) if before is not None else None
+        if refusal:
+            raise refusal
 
 
 def _unfinished(runs: Sequence[Run]) -> list[str]:

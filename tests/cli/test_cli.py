@@ -151,7 +151,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("train", "--model", "pix3pix"), 2, "no tileset|did you mean"),
         (("train", "--resume", "last"), 2, "no unfinished run in runs/"),
         (("train", "--resume", "last", "--steps", "3"), 2, "leave out --steps"),
-        (("train", "--set", "width"), 2, "write name=value"),
+        (("train", "--set", "width"), 2, "--set must be name=value, got width"),
         (("train", "--options", "none.toml"), 2, "no such file"),
         (("generate", "text.tif", "-o", "sat.tif"), 2, "no run in runs/: make one with sattrans train"),
         (("generate", "nope.tif", "-o", "sat.tif"), 1, "nope.tif: no such file"),
@@ -160,8 +160,8 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("evaluate",), 2, "no run in runs/"),
         (("colorize", "text.tif"), 1, "no GeoTIFF"),
         (("runs", "show", "x"), 2, "is no run"),
-        (("models", "show", "gan"), 2, "no model 'gan'"),
-        (("datasets", "show", "x"), 2, "no dataset 'x'"),
+        (("models", "show", "gan"), 2, "unknown model 'gan'"),
+        (("datasets", "show", "x"), 2, "unknown dataset 'x'"),
     ]
     for args, code, match in wrong:
         fails(*args, cwd=tmp_path, code=code, match=match)

@@ -83,7 +83,7 @@ def test_samples_sheets_and_images_are_made_of_such_tiles(tiles, tmp_path):
     assert (map_[64 - HOLE :] == 128).all()  # between all colours: nothing is known there
     assert {tuple(color) for color in map_[: 64 - HOLE].reshape(-1, 3)} == set(PALETTE.colors)
     # What is scored is what generate makes of the same map, holes and all.
-    scores = evaluate([run.folder], output=tmp_path / "e").columns[0].scores
+    scores = evaluate([run.folder], tmp_path / "e").columns[0].scores
     tile = tiles.split("test")[0]
     made = generate(tile.map_path(tiles.folder), tmp_path / "sat.tif", run.folder, GenerateOptions(batch_size=8))
     with rasterio.open(made.output) as out, rasterio.open(tile.image_path(tiles.folder)) as real:

@@ -38,7 +38,7 @@ def place(tmp_path_factory):
 
 
 def test_scores_are_those_of_the_generated_tiles(place, tmp_path):
-    result = evaluate([place / "a"], output=tmp_path / "e")
+    result = evaluate([place / "a"], tmp_path / "e")
     tileset = Run.open(place / "a").tileset()
     tiles = tileset.split("test")
     assert set(result.columns[0].scores.images) == {t.id for t in tiles}
@@ -50,7 +50,7 @@ def test_scores_are_those_of_the_generated_tiles(place, tmp_path):
 
 
 def test_files_hold_every_image_and_the_means(place, tmp_path):
-    result = evaluate([place / "a", place / "b"], output=tmp_path / "e")
+    result = evaluate([place / "a", place / "b"], tmp_path / "e")
     rows = list(csv.DictReader((tmp_path / "e" / "scores.csv").open()))
     assert len(rows) == 2 * len(result.columns[0].scores.images)
     scores = json.loads((tmp_path / "e" / "scores.json").read_text())
@@ -63,14 +63,14 @@ def test_files_hold_every_image_and_the_means(place, tmp_path):
 
 
 def test_the_longer_trained_run_scores_better(place, tmp_path):
-    trained, fresh = (c.scores.metrics for c in evaluate([place / "a", place / "b"], output=tmp_path / "e").columns)
+    trained, fresh = (c.scores.metrics for c in evaluate([place / "a", place / "b"], tmp_path / "e").columns)
     assert trained["mae"].value < fresh["mae"].value
     assert trained["psnr"].value > fresh["psnr"].value
 
 
 def test_the_same_inputs_give_the_same_bytes(place, tmp_path):
     for name in ("one", "two"):
-        evaluate([place / "a"], output=tmp_path / name)
+        evaluate([place / "a"], tmp_path / name)
     for file in ("scores.json", "scores.csv", "scores.md", "sheet.png", "report.html"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -81,11 +81,11 @@ def test_without_test_tiles_val_is_scored_with_a_note(place, tmp_path):
     data = (tileset.folder / "tiles.geojson").read_text().replace('"split": "test"', '"split": "val"')
     (tileset.folder / "tiles.geojson").write_text(data)
     train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
-    result = evaluate([tmp_path / "r"], output=tmp_path / "e")
+    result = evaluate([tmp_path / "r"], tmp_path / "e")
     assert result.split == "val"
     assert any("no test tiles" in note for note in result.notes)
     with pytest.raises(UsageError, match="no test tiles"):
-        evaluate([tmp_path / "r"], EvaluateOptions(split="test"), tmp_path / "x")
+        evaluate([tmp_path / "r"], tmp_path / "x", EvaluateOptions(split="test"))
 
 
 def test_runs_that_cannot_be_compared_are_refused(place, tmp_path, monkeypatch):
@@ -104,7 +104,7 @@ def test_runs_that_cannot_be_compared_are_refused(place, tmp_path, monkeypatch):
 
 
 def test_baselines_are_beside_the_scores(place, tmp_path):
-    result = evaluate([place / "a", place / "b"], output=tmp_path / "e")
+    result = evaluate([place / "a", place / "b"], tmp_path / "e")
     told = json.loads((tmp_path / "e" / "scores.json").read_text())
     assert told["floors"]["real"]["mae"] == 0
     assert told["floors"]["real"]["ssim"] == pytest.approx(1)
@@ -123,7 +123,7 @@ def test_baselines_are_beside_the_scores(place, tmp_path):
 
 def test_scores_do_not_depend_on_the_batch_size(place, tmp_path):
     one, other = (
-        evaluate([place / "a"], EvaluateOptions(batch_size=size), tmp_path / str(size)).columns[0].scores.metrics
+        evaluate([place / "a"], tmp_path / str(size), EvaluateOptions(batch_size=size)).columns[0].scores.metrics
         for size in (1, 5)
     )
     for name, score in one.items():
@@ -131,18 +131,18 @@ def test_scores_do_not_depend_on_the_batch_size(place, tmp_path):
 
 
 def test_metrics_by_name(place, tmp_path):
-    result = evaluate([place / "a"], EvaluateOptions(metrics=["ssim", "swd"]), tmp_path / "e")
+    result = evaluate([place / "a"], tmp_path / "e", EvaluateOptions(metrics=["ssim", "swd"]))
     assert set(result.columns[0].scores.metrics) == {"ssim", "swd"}
     with pytest.raises(UsageError, match="did you mean 'ssim'"):
-        evaluate([place / "a"], EvaluateOptions(metrics=["sim"]), tmp_path / "x")
+        evaluate([place / "a"], tmp_path / "x", EvaluateOptions(metrics=["sim"]))
     with pytest.raises(UsageError, match="cannot compute ms_ssim: it needs tiles of 176 px"):
-        evaluate([place / "a"], EvaluateOptions(metrics=["ms_ssim"]), tmp_path / "x")
+        evaluate([place / "a"], tmp_path / "x", EvaluateOptions(metrics=["ms_ssim"]))
     assert not (tmp_path / "x").exists()
 
 
 def test_example_tiles_are_sorted_by_a_selected_metric(place, tmp_path):
     for metric in ("psnr", "mae"):
-        evaluate([place / "a"], EvaluateOptions(metrics=[metric]), tmp_path / metric)
+        evaluate([place / "a"], tmp_path / metric, EvaluateOptions(metrics=[metric]))
     page = (tmp_path / "psnr" / "report.html").read_text()
     assert [f"<bdi>{title}</bdi></h3>" in page for title in ("best", "worst")] == [True, True]
     rows = list(csv.DictReader((tmp_path / "psnr" / "scores.csv").open()))
@@ -169,16 +169,16 @@ def test_a_run_that_is_not_finished_is_scored_with_a_note(place, tmp_path):
     manifest["settings"]["steps"] = 3000
     (run / "run.json").unlink()
     (run / "run.json.begun").write_text(json.dumps(manifest))
-    result = evaluate([run], output=tmp_path / "e")
+    result = evaluate([run], tmp_path / "e")
     (note,) = (note for note in result.notes if "not finished" in note)
     assert note == f"{run} is not finished (it is at step 30 of 3000): sattrans train --resume {run}"
     assert note in (tmp_path / "e" / "report.html").read_text()
-    assert not any("not finished" in note for note in evaluate([place / "a"], output=tmp_path / "f").notes)
+    assert not any("not finished" in note for note in evaluate([place / "a"], tmp_path / "f").notes)
 
 
 @pytest.mark.parametrize(("split", "expected"), [("train", "nothing about new areas"), ("val", "also chose")])
 def test_a_split_that_the_runs_have_seen_is_noted(place, tmp_path, split, expected):
-    result = evaluate([place / "a"], EvaluateOptions(split=split, metrics=["mae"]), tmp_path / "e")
+    result = evaluate([place / "a"], tmp_path / "e", EvaluateOptions(split=split, metrics=["mae"]))
     assert any(expected in note for note in result.notes)
 
 
@@ -248,7 +248,7 @@ def test_pairs_that_do_not_match_are_refused_in_one_line(tmp_path):
     write_raster(tmp_path / "deep" / "0.tif", np.full((3, 64, 64), np.nan, np.float32))
     write_raster(tmp_path / "deep real" / "0.tif", np.zeros((3, 64, 64), np.uint8))
     for folders, expected in (
-        ([real], "two folders at least"),
+        ([real], "at least two folders"),
         ([real, tmp_path / "small" / "fine"], "all images must have the same size"),
         ([real, tmp_path / "few" / "fine"], "has no image named 2; both folders need images of the same names"),
         (
@@ -291,7 +291,7 @@ def test_errors_are_reported_before_anything_is_measured(place, tmp_path):
     for arguments, expected in (
         ([place / "a", "-o", tmp_path / "file"], "is a file: give a folder"),
         ([place / "a", "-o", tmp_path / "mine"], "holds other files"),
-        ([place / "a", "--seed", "-1", "-o", tmp_path / "e"], "0 or more"),
+        ([place / "a", "--seed", "-1", "-o", tmp_path / "e"], "--seed must be at least 0, got -1"),
         ([place / "a", "--metrics", "", "-o", tmp_path / "e"], "--metrics '': give names of metrics"),
         ([place / "a", "--metrics", "mae, ", "-o", tmp_path / "e"], "--metrics 'mae,': give names of metrics"),
         ([place / "a", "--metrics", "MAE", "-o", tmp_path / "e"], "unknown metric 'MAE'; did you mean 'mae'?"),
@@ -343,7 +343,7 @@ def test_seams_of_generated_images(place, tmp_path):
 
 
 def test_a_killed_evaluation_resumes_and_gives_the_same_bytes(place, tmp_path):
-    evaluate([place / "a", place / "b"], output=tmp_path / "whole")
+    evaluate([place / "a", place / "b"], tmp_path / "whole")
     command = [sys.executable, "-m", "sattrans", "evaluate", place / "a", place / "b", "-o", tmp_path / "e"]
     cache = tmp_path / "e.part"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

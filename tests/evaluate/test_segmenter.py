@@ -51,7 +51,7 @@ def test_evaluate_measures_with_it(place, tmp_path):
     folder, tileset = place
     train(tileset.folder, folder / "run", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
     kept = folder / "s" / "kept.safetensors"
-    result = evaluate([folder / "run"], EvaluateOptions(metrics=["miou"], segmenter=str(kept)), tmp_path / "e")
+    result = evaluate([folder / "run"], tmp_path / "e", EvaluateOptions(metrics=["miou"], segmenter=str(kept)))
     assert result.baselines["real"].metrics["miou"].value > 0.8
     assert result.columns[0].scores.metrics["miou"].value < 0.5  # one step of training shows nothing
     told = (tmp_path / "e" / "scores.json").read_text()

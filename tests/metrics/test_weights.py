@@ -117,7 +117,7 @@ def test_evaluate_with_and_without(tmp_path):
     save_file(InceptionV3().state_dict(), tmp_path / "inception.safetensors")
     files = {"vgg19": vgg_file(tmp_path / "vgg.safetensors"), "inception": tmp_path / "inception.safetensors"}
     names = ["vgg_cosine", "vgg_centred", "kid", "fid"]
-    result = evaluate([tmp_path / "r"], EvaluateOptions(metrics=names, weights=files), tmp_path / "e")
+    result = evaluate([tmp_path / "r"], tmp_path / "e", EvaluateOptions(metrics=names, weights=files))
     scores, real = result.columns[0].scores, result.baselines["real"]
     assert set(scores.metrics) == set(names)
     assert scores.metrics["fid"].value > real.metrics["fid"].value > 0

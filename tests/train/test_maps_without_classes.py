@@ -153,7 +153,7 @@ def test_resuming_takes_up_a_run_without_classes(tiles, tmp_path):
 
 
 def test_the_sheet_shows_the_maps_own_colours_and_scores_are_those_of_generate(run, tiles, tmp_path):
-    result = evaluate([run.folder], output=tmp_path / "e")
+    result = evaluate([run.folder], tmp_path / "e")
     shown = tiles.split("test")[0]
     assert np.array_equal(first_picture(tmp_path / "e" / "sheet.png", 64), read(shown.map_path(tiles.folder)))
     options = GenerateOptions(batch_size=8, precision="32")  # as evaluate does
