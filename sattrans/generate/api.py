@@ -14,7 +14,7 @@ from sattrans.generate.estimate import GenerateEstimate, estimate_memory
 from sattrans.generate.options import GenerateOptions, check_asked, is_image
 from sattrans.generate.preview import write_preview
 from sattrans.generate.stream import Stream
-from sattrans.generate.tiles import filling, folder_finished, write_tiles
+from sattrans.generate.tiles import GeneratedTiles, write_tiles
 from sattrans.generate.update import (
     PENDING,
     TAG,
@@ -41,7 +41,6 @@ from sattrans.runs.run import Run
 from sattrans.runs.translator import Precision, Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import log, pluralize
-from sattrans.utils.lock import check_unlocked
 from sattrans.utils.version import __version__
 
 __all__ = ["GenerateOptions", "GenerateResult", "generate", "open_run"]
@@ -181,7 +180,8 @@ def generate(
         if image:
             finished = image.is_finished(dry_run)
         else:
-            finished = folder_finished(output, task.told, overwrite, task.plan, task.stem)
+            tiles = GeneratedTiles(output, task.told, task.plan, task.stem, overwrite=overwrite)
+            finished = tiles.is_finished(dry_run)
         if finished:
             if preview and not dry_run:
                 write_preview(preview, task.map, task.run.palette, output)
@@ -200,7 +200,7 @@ def generate(
         if image:
             result = _write_image(task, stream, image, previous, need, dry_run)
         else:
-            result = _write_tiles(task, stream, output, overwrite, need, dry_run)
+            result = _write_tiles(task, stream, tiles, need, dry_run)
         if preview and result.made:
             write_preview(preview, task.map, task.run.palette, output)
         return result
@@ -263,15 +263,16 @@ def _need(
 
 
 def _write_tiles(
-    task: _Task, stream: Stream, output: Path, overwrite: bool, need: GenerateEstimate, dry_run: bool
+    task: _Task, stream: Stream, tiles: GeneratedTiles, need: GenerateEstimate, dry_run: bool
 ) -> GenerateResult:
     if dry_run:
-        check_unlocked(output)
-        return task.result(output, task.map.notices, made=False, need=need)
-    with filling(output, task.told, overwrite):
+        tiles.check()
+        return task.result(tiles.path, task.map.notices, made=False, need=need)
+    with tiles.claim():
         _look(task, stream)
-        write_tiles(stream, output, task.stem)
-    return task.result(output, task.map.notices, made=True)
+        write_tiles(stream, tiles.path, task.stem)
+        tiles.finish()
+    return task.result(tiles.path, task.map.notices, made=True)
 
 
 def _write_image(

@@ -1,7 +1,6 @@
 """A folder of tiles, each window a GeoTIFF of its own: what `mosaic` joins."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +11,71 @@ from sattrans.raster.bands import to_uint8
 from sattrans.raster.cog.layout import is_complete
 from sattrans.raster.geotiff import write_geotiff
 from sattrans.raster.window import Window
-from sattrans.utils.atomic import remove
 from sattrans.utils.console import log, pluralize, progress_bar
-from sattrans.utils.lock import lock
-from sattrans.utils.manifest import as_json, begun_of, check_free, check_same_options, read_manifest, write_manifest
+from sattrans.utils.folder_output import FolderOutput
+from sattrans.utils.output import difference
 
 MANIFEST = "generated.json"
 VERSION = 1
 
 
-def folder_finished(folder: Path, told: Mapping[str, Any], overwrite: bool, plan: WindowPlan, stem: str) -> bool:
-    """Say whether the tiles are all there, and whole but for what `is_complete` does not notice.
+class GeneratedTiles(FolderOutput):
+    """A folder of generated tiles. If some are missing or cut short, it counts as unfinished."""
 
-    Raises `OutputExists` for other things, and for other options' tiles.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise OutputExists(f"{folder} is a file: give a name that ends in .tif, or a folder")
-    finished = folder / MANIFEST
-    manifest = next((path for path in (finished, begun_of(finished)) if path.is_file()), None)
-    check_free(folder, MANIFEST)
-    if manifest is None or overwrite:
-        return False
-    made_with, asked = read_manifest(manifest, "generated", VERSION)["options"], as_json(told)
-    was, now = made_with["map"][0], asked["map"][0]
-    of = "before the file of the map changed" if was == now else f"of another map, {was}"
-    check_same_options(folder, made_with, asked, {"map": of, "run_created": "by another run of that name"})
-    lacking = len(_missing(folder, plan, stem)) if manifest == finished else 0
-    if lacking:
-        log.info("%s: %s missing or damaged", folder, pluralize(lacking, "tile is", "tiles are"))
-    return manifest == finished and not lacking
+    manifest = MANIFEST
+    kind = "generated"
+    version = VERSION
 
+    def __init__(
+        self, path: Path, options: Mapping[str, Any], plan: WindowPlan, stem: str, *, overwrite: bool = False
+    ) -> None:
+        super().__init__(path, options, overwrite=overwrite)
+        self.plan, self.stem = plan, stem
 
-@contextmanager
-def filling(folder: Path, told: Mapping[str, Any], overwrite: bool) -> Iterator[None]:
-    """Hold a folder as its one writer, its manifest begun; left without an error, it is finished."""
-    with lock(folder):
-        if overwrite:
-            remove(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_manifest(begun_of(folder / MANIFEST), "generated", VERSION, {"options": dict(told)})
-        (folder / MANIFEST).unlink(missing_ok=True)
-        yield
-        begun_of(folder / MANIFEST).replace(folder / MANIFEST)
+    def check_own(self) -> None:
+        """See `FolderOutput`."""
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputExists(f"{self.path} is a file; give a name that ends in .tif, or a folder")
+        super().check_own()
+
+    def read_finished(self) -> Mapping[str, Any] | None:
+        """See `Output`."""
+        recorded = super().read_finished()
+        if recorded is not None and not difference(self.path, recorded, self.options) and self._count_missing():
+            return None
+        return recorded
+
+    def read_unfinished(self) -> Mapping[str, Any] | None:
+        """See `Output`."""
+        recorded = super().read_unfinished()
+        return super().read_finished() if recorded is None and not self.overwrite else recorded
+
+    def reasons_for(self, recorded: Mapping[str, Any]) -> Mapping[str, str]:
+        """See `Output`."""
+        before, now = recorded["map"][0], self.options["map"][0]
+        source = "before the file of the map changed" if before == now else f"from another map, {before}"
+        return {"map": source, "run_created": "by another run of the same name"}
+
+    def is_finished(self, dry_run: bool = False) -> bool:
+        """See `Output`; counts the tiles that are missing."""
+        finished = super().is_finished(dry_run)
+        if not finished and not self.overwrite and self.finished_manifest.is_file():
+            log.info("%s: %s missing or damaged", self.path, pluralize(self._count_missing(), "tile is", "tiles are"))
+        return finished
+
+    def begin(self, resumed: bool) -> None:
+        """Make the folder and write its manifest."""
+        super().begin(resumed)
+        self.write_begun({"options": dict(self.options)})
+        self.finished_manifest.unlink(missing_ok=True)
+
+    def progress(self) -> str:
+        """The tiles that need not be generated again."""
+        count = sum(1 for _ in self.path.glob("*.tif"))
+        return pluralize(count, "tile is", "tiles are") if count else ""
+
+    def _count_missing(self) -> int:
+        return len(_missing(self.path, self.plan, self.stem))
 
 
 def write_tiles(stream: Stream, folder: Path, stem: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sattrans.data.dataset import SPLITS, TileSplit
-from sattrans.data.tileset import MANIFEST, Tile, Tileset, manifest_body, write_index, write_tileset_manifest
+from sattrans.data.tileset import Tile, Tileset, manifest_body, write_index
 from sattrans.errors import OptionError, UsageError
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.palette import Palette
@@ -22,13 +22,11 @@ from sattrans.tile.prepare import Prepared, prepare
 from sattrans.tile.preview import write_preview
 from sattrans.tile.scene import close_cached_scene
 from sattrans.tile.stretch import find_scale
-from sattrans.tile.up_to_date import finished
-from sattrans.tile.writing import Begun, claimed, cut_rows, known_inputs, recover, settle_down, tidy
+from sattrans.tile.up_to_date import TilesetOutput
+from sattrans.tile.writing import cut_rows, known_inputs, tidy
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import pluralize
 from sattrans.utils.executor import executor
-from sattrans.utils.lock import lock
-from sattrans.utils.manifest import check_free
 
 __all__ = ["SceneRow", "TileOptions", "TilePlan", "TileResult", "tile"]
 
@@ -124,29 +122,29 @@ def tile(
         ClassesError: A map contains values that belong to no class.
     """
     job = prepare(root, output, options)
+    folder = TilesetOutput(job, overwrite)
+    made = not folder.is_finished(dry_run)
     if dry_run:
-        return _plan(job)
-    with lock(job.folder):
-        recover(job.folder)
-        done = None if overwrite else finished(job)
-        if not done:
-            pool_of = executor(options.workers, options.scheduler)
-            with claimed(job.folder, job.told, overwrite) as begun, pool_of as pool:
-                try:
-                    _fill(job, begun, pool)
-                finally:
-                    close_cached_scene()
-        tileset = done or Tileset.open(job.folder)
-        if options.preview and not (job.folder / PREVIEW).is_file():
+        return _plan(job, folder, made)
+    if made:
+        with folder.claim(), executor(options.workers, options.scheduler) as pool:
+            try:
+                _fill(job, folder, pool)
+            finally:
+                close_cached_scene()
+    tileset = Tileset.open(job.folder)
+    if options.preview and not (job.folder / PREVIEW).is_file():
+        with folder.locked():
             write_preview(tileset, job.folder / PREVIEW)
-    return _result(tileset, made=not done)
+    return _result(tileset, made)
 
 
-def _plan(job: Prepared) -> TileResult:
+def _plan(job: Prepared, folder: TilesetOutput, missing: bool) -> TileResult:
     """Plan the tiles of a dry run; a few of them are encoded to estimate the size."""
-    if finished(job):
+    if missing:
+        folder.check()
+    else:
         job = replace(job, notices=(*job.notices, f"nothing to do: {job.folder} exists already"))
-    check_free(job.folder, MANIFEST)
     counts: dict[str, Counter[TileSplit]] = {source.record.id: Counter() for source in job.sources}
     for cell in job.plan.cells:
         counts[cell.scene][cell.split] += 1
@@ -187,16 +185,16 @@ def _cut_settings(job: Prepared, scale: Scale | None) -> CutSettings:
     )
 
 
-def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
-    hashed, differing = known_inputs(begun, job.inputs)
+def _fill(job: Prepared, output: TilesetOutput, pool: Executor) -> None:
+    hashed, differing = known_inputs(output, job.inputs)
     stale = {source.record.id for source in job.sources if set(source.files) & set(differing)}
     again = pluralize(len(stale), "scene has changed and is cut again", "scenes have changed and are cut again")
     notices = [*job.notices, *([again] if stale else [])]
-    begun.note(job.inputs)
-    scale = _scale(job, begun, pool, stale)
+    output.write_inputs(job.inputs)
+    scale = _scale(job, output, pool, stale)
     cutting = _cut_settings(job, scale)
     rows = list(job.plan.rows(job.sources, cutting, job.folder))
-    tiles, dropped, inputs = cut_rows(begun, rows, job.inputs, hashed, stale, pool)
+    tiles, dropped, inputs = cut_rows(output, rows, job.inputs, hashed, stale, pool)
     dropped = Counter(job.plan.dropped) + dropped
     if not tiles:
         left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
@@ -210,28 +208,27 @@ def _fill(job: Prepared, begun: Begun, pool: Executor) -> None:
     rows_of_leaks = ([tiles[a].id, tiles[a].split, tiles[b].id, tiles[b].split, f"{n:.0f}"] for a, b, n in leaks)
     _write_csv(job.folder / LEAKAGE, ["tile", "split", "other", "other_split", "shared_pixels"], rows_of_leaks)
     tidy(job.folder, tiles)
-    body = manifest_body(begun.created, job.told, job.size, job.palette, records, tiles, notices)
+    body = manifest_body(output.created, job.told, job.size, job.palette, records, tiles, notices)
     found = {
         "scale": [scale.low, scale.high] if scale else None,
         "dropped": dict(sorted(dropped.items())),
         "leakage": Leakage.of(tiles, leaks).to_json(),
         "inputs": [item.to_json() for item in inputs],
     }
-    write_tileset_manifest(job.folder / MANIFEST, {**body, **found})
-    settle_down(job.folder)
+    output.finish({**body, **found})
 
 
-def _scale(job: Prepared, begun: Begun, pool: Executor, stale: set[str]) -> Scale | None:
+def _scale(job: Prepared, output: TilesetOutput, pool: Executor, stale: set[str]) -> Scale | None:
     """Return the range of values that becomes 0 to 255.
 
     Percentiles are found once and recorded, so that a resumed run uses the same range.
     """
     if not isinstance(job.scale, Percentiles):
         return job.scale
-    recorded = begun.extra.get("scale")
-    same = not stale and {item["path"] for item in begun.extra.get("inputs", ())} == {i.path for i in job.inputs}
+    recorded = output.earlier.get("scale")
+    same = not stale and {item["path"] for item in output.earlier.get("inputs", ())} == {i.path for i in job.inputs}
     scale = Scale(*recorded) if recorded and same else find_scale(job.sources, job.palette, job.scale, pool)
-    begun.note(job.inputs, scale=[scale.low, scale.high])
+    output.write_inputs(job.inputs, scale=[scale.low, scale.high])
     return scale
 
 

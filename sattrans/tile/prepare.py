@@ -21,8 +21,8 @@ from sattrans.tile.plan import CellPlan, TileSelection, plan_tiles
 from sattrans.tile.scene import SceneSource, inspect_scene
 from sattrans.utils.console import log, pluralize, progress_bar
 from sattrans.utils.hashing import sha256
-from sattrans.utils.manifest import check_writable_folder
 from sattrans.utils.options import recorded
+from sattrans.utils.output import check_folder
 
 MOST_ALIKE = 3
 """Notices about scenes, of one kind, that are printed; the others are only counted."""
@@ -61,7 +61,7 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     _check_classes(options, palette)
     areas = _areas(options)
     folder = output or DEFAULT_FOLDER / f"{found.name}-{size}"
-    check_writable_folder(folder)
+    check_folder(folder)
     if folder.is_symlink() or folder.name in ("", ".."):  # the lock of a folder lies beside it, under its own name
         folder = _resolved(folder)
     unpaired = options.unpaired and options.layout != "pairs"

@@ -1,37 +1,80 @@
-"""A finished tileset: whether it is what is asked for, or was made from what has changed since."""
+"""The life of a tileset on disk, and whether a finished one was made from what is there now."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from sattrans.data.tileset import MANIFEST, Tileset
-from sattrans.errors import OutputExists
+from sattrans.data.tileset import INDEX, MANIFEST, VERSION, Tileset
+from sattrans.errors import OutputExists, SattransError
 from sattrans.tile.inputs import Input, changed
+from sattrans.tile.journal import Journal
 from sattrans.tile.plan import REASON_WITHOUT_SPLIT
 from sattrans.tile.prepare import Prepared
+from sattrans.utils.atomic import now
 from sattrans.utils.console import pluralize
-from sattrans.utils.manifest import check_same_options
+from sattrans.utils.folder_output import FolderOutput
+from sattrans.utils.manifest import begun_of, read_manifest
+from sattrans.utils.output import REPLACE
 
 
-def finished(job: Prepared) -> Tileset | None:
-    """Return the tileset where it is there already; None where it is not.
+class TilesetOutput(FolderOutput):
+    """A tileset that `tile` writes. One that is replaced lies in `.NAME.before` until the new one is whole."""
 
-    Raises `OutputExists` where it was made with other options, from files, classes, splits or places that have
-    changed since, or where tiles of it are missing.
-    """
-    if not (job.folder / MANIFEST).is_file():
+    manifest = MANIFEST
+    kind = "tileset"
+    version = VERSION
+    journals = (INDEX,)
+    sets_aside = True
+
+    def __init__(self, job: Prepared, overwrite: bool = False) -> None:
+        super().__init__(job.folder, job.told, overwrite=overwrite)
+        self.job = job
+        self.created = now()
+        self.earlier: Mapping[str, Any] = {}
+        """What an earlier run, which is resumed, wrote in its manifest."""
+        self.entries: tuple[dict[str, Any], ...] = ()
+        """What it wrote in its journal."""
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of the unfinished tileset."""
+        return Journal(begun_of(self.path / INDEX))
+
+    def begin(self, resumed: bool) -> None:
+        """Make the folder, or read what an earlier run left in it; `write_inputs` then writes the manifest."""
+        if resumed:
+            self.earlier = read_manifest(self.begun_manifest, self.kind, self.version)
+            self.created, self.entries = self.earlier["created"], tuple(self.journal.read())
+        super().begin(resumed)
+
+    def write_inputs(self, inputs: Sequence[Input], **found: Any) -> None:
+        """Write the manifest of the unfinished tileset, with the inputs as they are and what was found out so far."""
+        recorded = [item.to_json() for item in inputs]
+        self.write_begun({"created": self.created, "options": self.options, "inputs": recorded, **found})
+
+    def progress(self) -> str:
+        """The tiles that need not be cut again."""
+        count = sum(len(entry.get("tiles", ())) for entry in self.journal.read())
+        return pluralize(count, "tile is", "tiles are") if count else ""
+
+    def compare(self, recorded: Mapping[str, Any]) -> SattransError | None:
+        """See `Output`. Other options count first, then what changed in the inputs, then missing tiles."""
+        refusal = super().compare(recorded)
+        if refusal:
+            return refusal
+        tileset = Tileset.open(self.path)
+        changes = _changed_since(tileset, self.job)
+        if changes:
+            return OutputExists(f"{self.path} was made from other inputs ({changes}); {REPLACE}")
+        files = [path for tile in tileset.tiles for path in (tile.image, tile.map) if path]
+        missing = [path for path in files if not (self.path / path).is_file()]
+        if missing:
+            more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+            return OutputExists(
+                f"{self.path} is incomplete: {missing[0]} is missing{more}; make it again with --overwrite"
+            )
         return None
-    done = Tileset.open(job.folder)
-    check_same_options(job.folder, done.manifest["options"], job.told)
-    what = _changed_since(done, job)
-    if what:
-        raise OutputExists(
-            f"{job.folder} was made from other inputs ({what}); choose another output, or replace it with --overwrite"
-        )
-    missing = [path for t in done.tiles for path in (t.image, t.map) if path and not (job.folder / path).is_file()]
-    if missing:
-        more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise OutputExists(f"{job.folder} is not whole: {missing[0]} is missing{more}; --overwrite makes it again")
-    return done
 
 
 def _as_typed(path: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from sattrans.errors import OutputExists
 from sattrans.utils.atomic import check_writable, part_of, remove, sync
 from sattrans.utils.console import log
+from sattrans.utils.lock import has_lock_file
 from sattrans.utils.manifest import begun_of, read_manifest, write_manifest
 from sattrans.utils.output import RESUME, Output, check_folder
 
@@ -110,7 +111,7 @@ class FolderOutput(Output):
     def needs_recovery(self) -> bool:
         """See `Output`."""
         finished = self.finished_manifest.is_file()
-        if finished and any(path.exists() for path in self._begun_files()):
+        if finished and (has_lock_file(self.path) or any(path.exists() for path in self._begun_files())):
             return True
         return self.sets_aside and self.aside.exists() and (finished or not self.path.exists())
 

@@ -55,8 +55,13 @@ def _lock_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 
 
+def has_lock_file(path: Path) -> bool:
+    """Whether the output is locked, or a killed process left the file of its lock."""
+    return _lock_of(path).exists()
+
+
 def check_unlocked(path: Path) -> None:
     """Raise `LockedError` if another process writes to the output; make nothing."""
-    if _lock_of(path).exists():
+    if has_lock_file(path):
         with lock(path):
             pass

@@ -106,4 +106,4 @@ def check_free(folder: Path, manifest: str) -> None:
     if not folder.is_dir() or any(path.is_file() for path in ours):
         return
     if set(folder.iterdir()) - {part_of(path) for path in ours}:  # a kill may leave the first file's part
-        raise OutputExists(f"{folder} holds other files: choose another output")
+        raise OutputExists(f"{folder} holds other files; choose another output")

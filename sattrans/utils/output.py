@@ -54,9 +54,6 @@ REPLACE = "choose another output, or replace it with --overwrite"
 RESUME = "to resume, repeat the command"
 """What to do about an output that is not finished."""
 
-NOTHING_TO_DO = "nothing to do: it is there already"
-"""What a command says about a finished output."""
-
 
 def not_made_by_sattrans(path: Path) -> OutputExists:
     """Return the error for a file that something else wrote."""
@@ -181,6 +178,10 @@ class Output(ABC):
         """The recorded options of this command while its output is unfinished."""
         return self.options
 
+    def reasons_for(self, recorded: Mapping[str, Any]) -> Mapping[str, str] | None:
+        """Return how to say that options differ from the recorded ones whose values tell nothing; see `difference`."""
+        return self.reasons
+
     @property
     def replaces(self) -> bool:
         """Whether an output of other options makes way."""
@@ -213,12 +214,12 @@ class Output(ABC):
             return Found("damaged", error)
         if recorded is None:
             return Found("absent")
-        refusal = difference(self.unfinished, recorded, self.unfinished_options, self.reasons)
+        refusal = difference(self.unfinished, recorded, self.unfinished_options, self.reasons_for(recorded))
         return Found("other options" if refusal else "unfinished", refusal)
 
     def compare(self, recorded: Mapping[str, Any]) -> SattransError | None:
         """Return the error that says how a finished output differs from that of this command."""
-        return difference(self.path, recorded, self.options, self.reasons)
+        return difference(self.path, recorded, self.options, self.reasons_for(recorded))
 
     def is_finished(self, dry_run: bool = False) -> bool:
         """Whether the output is there, made with these options, so that there is nothing to do.
@@ -263,8 +264,8 @@ class Output(ABC):
             if not self.replaces and self.find_finished().state == "finished":  # since `is_finished` looked
                 raise LockedError(f"{self.path} was finished by another process just now; there is nothing left to do")
             resumed = self._can_resume()
-            self.begin(resumed)
             try:
+                self.begin(resumed)
                 yield resumed
             except BaseException as error:
                 self.abandon(error)

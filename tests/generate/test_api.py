@@ -103,7 +103,7 @@ def test_tiles_that_a_kill_left_unfinished_are_not_joined(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 1500, 200)
     parts = tmp_path / "parts"
     kill_when(parts, "*.tif", "generate", map_, "-o", parts, "--run", run.folder)
-    with pytest.raises(UsageError, match="parts is unfinished.*run the command that makes it again"):
+    with pytest.raises(UsageError, match="parts is unfinished.*repeat the command that makes it"):
         mosaic(parts, tmp_path / "joined.tif")
     assert not list(tmp_path.glob("joined*"))
     assert generate(map_, parts, run.folder).made
@@ -158,7 +158,7 @@ def test_the_map_is_never_the_output_and_overwrite_makes_tiles_anew(run, tmp_pat
     assert read(one).shape[0] == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputExists, match="other files"):
+    with pytest.raises(OutputExists, match="files that sattrans did not make"):
         generate(map_, tmp_path / "mine", run.folder, overwrite=True)
 
 
@@ -175,7 +175,7 @@ def test_transparent_pixels_of_a_drawn_map_are_transparent_in_the_image(run, tmp
 
 def test_a_map_of_other_classes_is_refused_with_both_lists_and_nothing_left(run, tmp_path):
     map_ = write_raster(tmp_path / "map.tif", np.full((70, 70), 4, np.uint8), "EPSG:32652", PLACE)
-    with pytest.raises(ClassesError, match=r"values 4 .*10 class10, 30 class30, 50 class50.*run"):
+    with pytest.raises(ClassesError, match=r"value 4, .*10 class10, 30 class30, 50 class50.*run"):
         generate(map_, tmp_path / "sat.tif", run.folder)
     rgb = np.zeros((3, 70, 70), np.uint8)
     rgb[0] = 200

@@ -62,7 +62,7 @@ def test_what_is_refused_then_is_refused_now(run, refused, tmp_path, monkeypatch
     assert "--workers 0: at least 1" in refused(map_, "-o", tmp_path / "b.tif", "--workers", 0)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    assert "holds other files" in refused(map_, "-o", tmp_path / "mine")
+    assert "holds files that sattrans did not make" in refused(map_, "-o", tmp_path / "mine")
     for name in ("b.tif", "parts"):
         held = part_of(tmp_path / name) if name.endswith(".tif") else tmp_path / name
         with lock(held):
@@ -157,9 +157,9 @@ def test_mosaic_refuses_dry_what_it_refuses(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(RowWriter, "missing", stopped)
         assert sattrans("mosaic", tiles, "-o", output).exit_code == 130
-    assert "blend: feather before, mean now" in refused("-o", output, "--blend", "mean")
+    assert "blend: feather before, mean now" in refused("-o", output, "--method", "mean")
     assert sattrans("mosaic", tiles, "-o", output).exit_code == 0
-    assert "blend: feather before, mean now" in refused("-o", output, "--blend", "mean")
+    assert "blend: feather before, mean now" in refused("-o", output, "--method", "mean")
     assert "nothing to do" in sattrans("mosaic", tiles, "-o", output, "--dry-run").stdout
     assert "is a file, not a folder" in refused("-o", output / "m.tif")
     with lock(part_of(tmp_path / "n.tif")):

@@ -101,7 +101,7 @@ def test_what_is_unfinished_or_in_tiles_says_in_words_that_the_map_changed(run, 
         OutputExists, match=r"sat\.tif\.part was made from another map, or from this map before it changed;"
     ):
         generate(map_, tmp_path / "sat.tif", run.folder)
-    with pytest.raises(OutputExists, match=r"parts was made of another map, map\.tif; choose"):
+    with pytest.raises(OutputExists, match=r"parts was made from another map, map\.tif; choose"):
         generate(write_map(tmp_path / "other.tif", 600, 100), tmp_path / "parts", run.folder)
 
 

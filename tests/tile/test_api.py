@@ -111,7 +111,7 @@ def test_a_changed_input_is_another_tileset(tmp_path):
 def test_a_folder_of_other_things_is_not_touched(landcover, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="holds other files"):
+    with pytest.raises(UsageError, match="holds files that sattrans did not make"):
         tile(landcover, tmp_path / "mine")
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
@@ -130,7 +130,7 @@ def test_the_dataset_is_never_the_output_nor_lost(tmp_path):
 def test_overwrite_replaces_tilesets_only(landcover, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="holds other files"):
+    with pytest.raises(UsageError, match="holds files that sattrans did not make"):
         tile(landcover, tmp_path / "mine", overwrite=True)
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
@@ -219,7 +219,7 @@ def test_a_tileset_that_lost_a_tile_is_not_taken_for_whole(tmp_path):
     tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
     lost = tileset.tiles[3]
     lost.map_path(tileset.folder).unlink()
-    with pytest.raises(OutputExists, match=rf"is not whole: {lost.map} is missing; --overwrite"):
+    with pytest.raises(OutputExists, match=rf"is incomplete: {lost.map} is missing; make it again"):
         tile(root, tmp_path / "t", options=TileOptions(size=64))
     assert tile(root, tmp_path / "t", options=TileOptions(size=64), overwrite=True).made
 

@@ -103,7 +103,7 @@ def test_an_output_that_is_a_link_is_the_folder_it_leads_to(place, tmp_path):
     (tmp_path / "u").symlink_to(tmp_path / "nowhere")
     result = tile(place, "--size", 64, "-o", tmp_path / "u")
     assert result.exit_code == 2
-    assert f"{tmp_path / 'u'} is a link that leads nowhere: give a folder" in error_line(result.stderr)
+    assert f"{tmp_path / 'u'} is a broken link; give a folder" in error_line(result.stderr)
 
 
 @pytest.fixture

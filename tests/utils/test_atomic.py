@@ -262,7 +262,7 @@ def test_a_folder_is_free_where_it_holds_nothing_or_was_begun_by_us(tmp_path, ou
     check_free(tmp_path, "a.json")
     (tmp_path / ours).write_text("")
     check_free(tmp_path, "a.json")
-    with pytest.raises(OutputExists, match="holds other files: choose another output"):
+    with pytest.raises(OutputExists, match="holds other files; choose another output"):
         check_free(tmp_path, "b.json")
     (tmp_path / "more").write_text("")
     if ours.endswith(".part"):  # which alone says nothing of who wrote the rest

@@ -1,0 +1,44 @@
+"""The journal of an unfinished tileset: which rows of tiles are cut, and which inputs are hashed."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sattrans.utils.atomic import naming, write_bytes
+
+
+class Journal:
+    """Lines of JSON in a file that only grows. What a kill cut off at the end is left out when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the entries, in the order they were made."""
+        if not self.path.is_file():
+            return []
+        entries = []
+        for line in self.path.read_bytes().split(b"\n")[:-1]:
+            try:
+                entries.append(json.loads(line))
+            except ValueError:  # torn by a machine that lost its power
+                continue
+        return entries
+
+    @contextmanager
+    def appending(self, entries: list[dict[str, Any]]) -> Iterator[Callable[[dict[str, Any]], object]]:
+        """Begin the file anew with `entries`, and give what adds to it."""
+        write_bytes(self.path, b"".join(_line(entry) for entry in entries))
+        with self.path.open("ab", buffering=0) as file:
+
+            def add(entry: dict[str, Any]) -> None:
+                with naming(self.path):
+                    file.write(_line(entry))
+
+            yield add
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return (json.dumps(entry, separators=(",", ":")) + "\n").encode()
