@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -32,7 +32,7 @@ from sattrans.utils.process import request_large_pages
 TESTS = Path(__file__).parent
 FOLDERS = ("docs", "faults", "real_data")
 PROCESSES = (subprocess, multiprocessing)
-TRAINING = {"train", "resume", "launch", "train_segmenter"}
+TRAINING = {"train", "resume", "launch", "train_segmenter", "check_model", "demo"}
 SLOW = ("faults", "train", "process", "docs")
 
 request_large_pages()  # before torch allocates memory, as a command does
@@ -91,6 +91,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rank = next((place for place, marker in enumerate(SLOW) if item.get_closest_marker(marker)), len(SLOW))
         first[item.path] = min(first.get(item.path, rank), rank)
     items.sort(key=lambda item: first[item.path])  # stable: the tests of a file stay together, in their order
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Have training draw no curves: they take longer than a short training. The tests of the pages do draw them."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("train") and not item.get_closest_marker("docs"):
+            patch.setattr("sattrans.train.api.write_curves", lambda run: None)
+        return (yield)
 
 
 def _costs(item: pytest.Item) -> set[str]:

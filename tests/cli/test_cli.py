@@ -8,7 +8,7 @@ import sys
 import pytest
 import rasterio
 import typer
-from commands import error_line
+from commands import error_line, sattrans
 from makers import make_folder, make_landcover
 from rich.text import Text
 from typer.testing import CliRunner
@@ -31,30 +31,36 @@ COMMANDS = (
 )
 
 
-def sattrans(*args, cwd, check=True):
+def process(*args, cwd):
+    """Run a command that has to succeed, in a process of its own; return what it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "sattrans", *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    if check:
-        assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def runs(*args, cwd):
+    """Run a command that has to succeed in this process."""
+    done = sattrans(*args, cwd=cwd)
+    assert done.exit_code == 0, done.output
     return done
 
 
 def fails(*args, cwd, code, match):
     before = sorted(cwd.rglob("*"))
-    done = sattrans(*args, cwd=cwd, check=False)
-    assert done.returncode == code, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, done.stderr
-    assert re.search(match, errors[0]), errors[0]
+    done = sattrans(*args, cwd=cwd)
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == code, done.output
+    line = error_line(done.stderr)
+    assert re.search(match, line), line
     assert done.stdout == ""
     assert sorted(p for p in cwd.rglob("*") if not p.name.endswith(".lock")) == before
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command, tmp_path):
-    assert "Usage" in sattrans(command, "--help", cwd=tmp_path).stdout
+    assert "Usage" in runs(command, "--help", cwd=tmp_path).stdout
 
 
 def _helps(command, name="sattrans"):
@@ -91,40 +97,40 @@ def test_a_table_that_is_too_wide_is_taken_in_cells_of_several_lines(capsys, col
 
 def test_the_three_lines_of_the_readme(tmp_path):
     # At full width and 30 epochs training takes hours: the line is the README's, its end is cut short.
-    make_landcover(tmp_path / "landcover", scenes=2, height=1100, width=1100)
-    out = sattrans("tile", "landcover/", "--size", "512", cwd=tmp_path).stdout
-    assert "tiles/landcover-512: 8 tiles of 512 px" in out
-    sattrans("train", "--model", "resse", "--steps", "1", "--set", "width=2", cwd=tmp_path)
+    make_landcover(tmp_path / "landcover", scenes=1, height=1100, width=1100)
+    out = process("tile", "landcover/", "--size", "512", cwd=tmp_path)
+    assert "tiles/landcover-512: 4 tiles of 512 px" in out
+    process("train", "--model", "resse", "--steps", "1", "--set", "width=2", cwd=tmp_path)
     (tmp_path / "map.tif").write_bytes(next((tmp_path / "landcover/masks").glob("*.tif")).read_bytes())
-    out = sattrans("generate", "map.tif", "-o", "sat.tif", cwd=tmp_path).stdout
+    out = process("generate", "map.tif", "-o", "sat.tif", cwd=tmp_path)
     assert "sat.tif: 1100 wide × 1100 high" in out
     with rasterio.open(tmp_path / "sat.tif") as sat, rasterio.open(tmp_path / "map.tif") as map_:
         assert (sat.transform, sat.crs) == (map_.transform, map_.crs)
-    out = sattrans("evaluate", cwd=tmp_path).stdout
+    out = process("evaluate", cwd=tmp_path)
     assert "resse-landcover-512-1" in out
     assert "SSIM" in out
-    listed = sattrans("runs", "list", cwd=tmp_path).stdout
+    listed = runs("runs", "list", cwd=tmp_path).stdout
     assert "resse-landcover-512-1" in listed
-    shown = sattrans("runs", "show", "resse-landcover-512-1", cwd=tmp_path).stdout
+    shown = runs("runs", "show", "resse-landcover-512-1", cwd=tmp_path).stdout
     assert re.search(r"options.width +2\b", shown)
-    assert "nothing to do" in sattrans("tile", "landcover/", "--size", "512", cwd=tmp_path).stdout
-    assert "nothing to do" in sattrans("generate", "map.tif", "-o", "sat.tif", cwd=tmp_path).stdout
+    assert "nothing to do" in runs("tile", "landcover/", "--size", "512", cwd=tmp_path).stdout
+    assert "nothing to do" in runs("generate", "map.tif", "-o", "sat.tif", cwd=tmp_path).stdout
 
 
 def test_what_was_taken_by_default_is_said_on_stderr(tmp_path):
     make_folder(tmp_path / "f", size=128)
-    done = sattrans("tile", "f", "--size", "64", cwd=tmp_path)
+    done = runs("tile", "f", "--size", "64", cwd=tmp_path)
     assert "dataset folder in f" in done.stderr
-    done = sattrans("train", "--steps", "1", "--set", "width=2", cwd=tmp_path)
+    done = runs("train", "--steps", "1", "--set", "width=2", cwd=tmp_path)
     assert "model pix2pix on tiles/folder-64" in done.stderr
     assert "runs/pix2pix-folder-64-1" in done.stdout
 
 
 def test_options_files_and_set(tmp_path):
     make_folder(tmp_path / "f", size=128)
-    sattrans("tile", "f", "--size", "64", cwd=tmp_path)
+    runs("tile", "f", "--size", "64", cwd=tmp_path)
     (tmp_path / "o.toml").write_text('width = 3\nsource = "onehot"\n')
-    sattrans("train", "--options", "o.toml", "--set", "width=2", "--steps", "1", "-o", "r", cwd=tmp_path)
+    runs("train", "--options", "o.toml", "--set", "width=2", "--steps", "1", "-o", "r", cwd=tmp_path)
     options = json.loads((tmp_path / "r" / "run.json").read_text())["options"]
     assert (options["width"], options["source"]) == (2, "onehot")
 
@@ -216,8 +222,15 @@ def test_what_is_wrong_with_an_argument_is_said_before_torch_is_loaded(tmp_path)
         assert line.startswith("2 False error: ") and expected in line, (option, value, line)
 
 
-def test_version():
+def test_version(tmp_path):
     from sattrans import __version__
 
-    out = subprocess.check_output([sys.executable, "-m", "sattrans", "--version"], text=True)
-    assert out == f"sattrans {__version__}\n"
+    assert process("--version", cwd=tmp_path) == f"sattrans {__version__}\n"
+
+
+def test_a_refused_command_ends_its_process_with_a_line_and_its_exit_status(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "sattrans", "tile", "nowhere"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no such folder" in error_line(done.stderr) and done.stderr.count("\n") == 1

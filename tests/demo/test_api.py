@@ -18,7 +18,7 @@ from sattrans.errors import OutputExists
 from sattrans.plugins import default_model, open_dataset
 from sattrans.runs.run import Run
 
-TINY = DemoOptions(scenes=1, map_height=96, map_width=160, size=64, steps=2, width=4)
+TINY = DemoOptions(scenes=1, map_height=96, map_width=160, size=128, steps=2, width=2)
 VERBS = ["tile", "train", "generate", "generate", "mosaic", "evaluate"]
 
 

@@ -77,11 +77,16 @@ def driver():
     driver.process.wait()
 
 
+# Each single step takes long; every seventh of them is part of make test.
+EVERY = pytest.mark.parametrize("every", [1, pytest.param(7, marks=pytest.mark.short)])
+
+
 def tree(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_tile_goes_on_after_a_kill_before_any_step(tmp_path, driver):
+@EVERY
+def test_tile_goes_on_after_a_kill_before_any_step(tmp_path, driver, every):
     root = make_folder(tmp_path / "place", scenes=2, size=64)
     tile = ["tile", root, "--size", "64", "--workers", "1", "-o"]
     assert driver.run(*tile, tmp_path / "whole") == 0
@@ -94,12 +99,13 @@ def test_tile_goes_on_after_a_kill_before_any_step(tmp_path, driver):
         assert driver.run(*tile, out / "t") == 0
         assert tree(out / "t") == whole
         assert [path.name for path in out.iterdir()] == ["t"]
-        steps += 1
+        steps += every
     assert steps > 30
 
 
+@EVERY
 @pytest.mark.parametrize("again", ["the same command", "the first command", "the first command, the folder gone"])
-def test_overwrite_leaves_the_old_or_the_new_tileset_after_a_kill_before_any_step(tmp_path, driver, again):
+def test_overwrite_leaves_the_old_or_the_new_tileset_after_a_kill_before_any_step(tmp_path, driver, again, every):
     root = make_folder(tmp_path / "place", scenes=2, size=64)
     first = ["tile", root, "--size", "64", "--workers", "1", "-o"]
     second = ["tile", root, "--size", "64", "--workers", "1", "--bidx", "3,2,1", "--overwrite", "-o"]
@@ -129,12 +135,13 @@ def test_overwrite_leaves_the_old_or_the_new_tileset_after_a_kill_before_any_ste
                 assert driver.run(*second, out / "t") == 0
             assert tree(out / "t") == (new if refused else old)
         assert [path.name for path in out.iterdir()] == ["t"]
-        steps += 1
+        steps += every
     assert tree(out / "t") == new
     assert steps > 30
 
 
-def test_an_error_while_overwriting_puts_the_old_one_back_after_a_kill_before_any_step(tmp_path, driver):
+@EVERY
+def test_an_error_while_overwriting_puts_the_old_one_back_after_a_kill_before_any_step(tmp_path, driver, every):
     root = make_folder(tmp_path / "place", scenes=2, size=64, values=(1, 2, 3), classes_toml=True)
     tile = ["tile", root, "--size", "64", "--workers", "1", "-o"]
     assert driver.run(*tile, tmp_path / "old") == 0
@@ -150,6 +157,6 @@ def test_an_error_while_overwriting_puts_the_old_one_back_after_a_kill_before_an
         assert driver.run(*tile, out / "t", "--overwrite") == 1
         assert tree(out / "t") == old
         assert [path.name for path in out.iterdir()] == ["t"]
-        steps += 1
+        steps += every
     assert tree(out / "t") == old
     assert steps > 20

@@ -15,6 +15,7 @@ from makers import make_folder, make_indices, write_raster
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
 
+SHORT = [pytest.param(name, marks=pytest.mark.short) for name in ("sattrans.cli", "torch", "sattrans.runs.run")]
 LOADED = re.compile(r"import time: .*\| +(\S+)\n")
 
 
@@ -37,7 +38,14 @@ def start(*arguments, options=()):
 
 # From our own first line on; what Python itself does before that cannot be helped.
 @pytest.mark.parametrize(
-    "room", ["typer", "sattrans.cli", "numpy", "torch.nn", "torch", "rasterio", "sattrans.runs.run"]
+    "room",
+    [
+        "typer",
+        "numpy",
+        "torch.nn",
+        "rasterio",
+        *SHORT,
+    ],
 )
 def test_ctrl_c_while_things_are_loaded_is_one_line(place, tmp_path, room):
     command = "generate", place / "map.tif", "-o", tmp_path / "o.tif", "--run", place / "run"
@@ -52,7 +60,7 @@ def test_ctrl_c_while_things_are_loaded_is_one_line(place, tmp_path, room):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1, 1.7, 2.4])
+@pytest.mark.parametrize("seconds", [0.3, pytest.param(1, marks=pytest.mark.short), 1.7, 2.4])
 def test_ctrl_c_at_any_moment_is_one_line(place, tmp_path, seconds):
     process = start("generate", place / "map.tif", "-o", tmp_path / "o.tif", "--run", place / "run")
     time.sleep(seconds)
@@ -66,6 +74,7 @@ def test_ctrl_c_at_any_moment_is_one_line(place, tmp_path, seconds):
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.short
 def test_ctrl_c_before_training_has_kept_anything_says_nothing_of_going_on(place, tmp_path):
     process = start("train", "--data", place / "t", "--steps", 10**6, "--set", "width=1", "-o", tmp_path / "r")
     while not list(tmp_path.glob("r/*.begun")):
@@ -80,6 +89,7 @@ def test_ctrl_c_before_training_has_kept_anything_says_nothing_of_going_on(place
         assert error_line(told) == "error: interrupted"
 
 
+@pytest.mark.short
 def test_a_second_ctrl_c_ends_what_takes_long_to_stop(tmp_path):
     code = (
         "import signal, sys, time; from pathlib import Path; import sattrans.cli\n"

@@ -19,6 +19,7 @@ from makers import make_indices, make_picture
 from makers_tiles import cut_tiles, grid_of
 from rio_cogeo import cog_validate
 
+short = pytest.mark.short
 KILLS = int(os.environ.get("SATTRANS_KILLS", "8"))
 SATTRANS = [sys.executable, "-m", "sattrans"]
 HEIGHT, WIDTH = 2600, 4700
@@ -78,6 +79,7 @@ def test_kills_at_random_moments(tiles, whole, tmp_path):
     assert [path.name for path in output.parent.iterdir()] == ["m.tif"]  # no lock, no pieces
 
 
+@short
 def test_a_piece_that_did_not_reach_the_disk_whole_is_made_again(tiles, whole, tmp_path):
     output = tmp_path / "m.tif"
     process = subprocess.Popen(command(tiles, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -92,6 +94,7 @@ def test_a_piece_that_did_not_reach_the_disk_whole_is_made_again(tiles, whole, t
     assert_same(output, whole)
 
 
+@short
 def test_ctrl_c_is_told_in_a_line_and_the_same_command_goes_on(tiles, whole, tmp_path):
     process = subprocess.Popen(command(tiles, tmp_path / "m.tif"), stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("m.tif.part/piece-*.tif")):
@@ -131,7 +134,7 @@ app()
 """
 
 
-@pytest.mark.parametrize("most", [0, 5_000, 1_000_000, -100])
+@pytest.mark.parametrize("most", [0, pytest.param(5_000, marks=short), 1_000_000, pytest.param(-100, marks=short)])
 def test_a_file_that_may_not_grow(tiles, whole, tmp_path, most):
     """From no byte at all, over a piece, to all but the last of the whole."""
     output = tmp_path / "out" / "m.tif"
@@ -167,7 +170,7 @@ NO_LOOK = "import sattrans.mosaic.api as m; m.check_disk_space = lambda *_: None
 """The command without a look at the disk: as when another fills it in between."""
 
 
-@pytest.mark.parametrize("room", ["16k", "3m", "9m", "20m"])
+@pytest.mark.parametrize("room", ["16k", pytest.param("3m", marks=short), "9m", "20m"])
 def test_a_disk_that_fills_up(tiles, whole, tmp_path, room):
     mounted = tmp_path / "disk"
     mounted.mkdir()
@@ -185,6 +188,7 @@ def test_a_disk_that_fills_up(tiles, whole, tmp_path, room):
     assert_same(tmp_path / "copy.tif", whole)
 
 
+@short
 def test_a_disk_without_room_is_told_before(tiles, tmp_path):
     mounted = tmp_path / "disk"
     mounted.mkdir()
@@ -210,6 +214,7 @@ def stopped(tiles, output):
     process.wait()
 
 
+@short
 def test_tiles_that_changed_since_it_was_killed_are_refused(tiles, tmp_path):
     own = shutil.copytree(tiles, tmp_path / "t")
     stopped(own, tmp_path / "m.tif")
@@ -242,7 +247,7 @@ app()
 @pytest.mark.parametrize(
     ("action", "told"),
     [
-        ("Path({!r}).touch()", "tiles changed while the mosaic was made"),
+        pytest.param("Path({!r}).touch()", "tiles changed while the mosaic was made", marks=short),
         ("Path({!r}).unlink()", "t065.tif"),
         ("Path({!r}).write_bytes(b'II*\\0')", "t"),
     ],

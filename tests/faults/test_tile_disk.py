@@ -10,6 +10,7 @@ import rasterio
 from commands import error_line, tile, tiled
 from makers import make_folder, make_indices, make_picture, write_raster
 
+short = pytest.mark.short
 SATTRANS = [sys.executable, "-m", "sattrans"]
 
 
@@ -38,7 +39,7 @@ def check_same_but_notices(resumed, whole):
 # A damaged input
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=short)])
 def test_a_block_in_the_middle_that_cannot_be_read(place, tmp_path, workers):
     image = place / "images" / "place1.tif"
     indices = make_indices(512, 512, 3, seed=1)
@@ -89,8 +90,7 @@ def run_and_do(output, action, *arguments):
     return run([sys.executable, "-c", WATCHED, output, action, "tile", *map(str, arguments), "-o", output])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize(("which", "workers"), [(0, 1), (0, 2), (1, 1), pytest.param(1, 2, marks=short)])
 def test_an_input_that_changes(place, tmp_path, workers, which):
     image = place / "images" / f"place{which}.tif"
     other = write_raster(
@@ -105,7 +105,7 @@ def test_an_input_that_changes(place, tmp_path, workers, which):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("what", ["images/place1.tif", "masks/place1.tif", "."])
+@pytest.mark.parametrize("what", ["images/place1.tif", pytest.param("masks/place1.tif", marks=short), "."])
 def test_an_input_that_goes(place, tmp_path, workers, what):
     gone, elsewhere = (place / what).resolve(), tmp_path / "elsewhere"
     command = [place, "--size", "64", "--workers", workers]
@@ -138,7 +138,7 @@ app()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("most", [0, 5_000, 20_000, 40_000])
+@pytest.mark.parametrize("most", [0, 5_000, pytest.param(20_000, marks=short), 40_000])
 def test_a_file_that_may_not_grow(place, tmp_path, workers, most):
     """From no byte at all, over a tile, to the journal and the index, which are the largest files."""
     arguments = ["tile", place, "--size", "64", "--workers", workers, "-o"]
@@ -171,7 +171,10 @@ cp -r "$out" "$disk/../copy"
 """
 
 
-@pytest.mark.parametrize(("room", "output"), [("16k", "t"), ("300k", "t"), ("1400k", "t"), ("16k", "."), ("300k", ".")])
+@pytest.mark.parametrize(
+    ("room", "output"),
+    [("16k", "t"), pytest.param("300k", "t", marks=short), ("1400k", "t"), ("16k", "."), ("300k", ".")],
+)
 def test_a_disk_that_is_full(place, tmp_path, room, output):
     """A disk of so much room, in a mount namespace of the test's own; then there is more, and the command goes on."""
     mounted = tmp_path / "disk"
@@ -202,6 +205,7 @@ def powerless():
         assert ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) == 0
 
 
+@short
 @pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
 def test_a_folder_that_may_not_be_written(place, tmp_path):
     closed = tmp_path / "closed"

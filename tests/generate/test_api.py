@@ -8,7 +8,7 @@ import pytest
 import rasterio
 from commands import kill_when
 from generate_command import PLACE, VALUES, read, write_map
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from makers import COLORS, make_indices, write_raster
 from PIL import Image
@@ -197,7 +197,6 @@ def test_wrong_requests(run, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["map.tif"]
 
 
-@settings(max_examples=30)
 @given(st.integers(8, 1024), st.integers(0, 75))
 def test_overlap_in_percent_is_that_part_of_the_tile(size, percent):
     assert parse_overlap(f"{percent}%", size) == pytest.approx(size * percent / 100, abs=0.5)

@@ -98,7 +98,7 @@ def test_every_form_of_a_town_becomes_the_same_map(tmp_path):
     assert abs((pixels[100] == ROAD).sum() * 0.5 - 10) <= 0.5
 
 
-@settings(max_examples=15)
+@settings(max_examples=settings.default.max_examples // 3)  # each draws a map
 @given(st.integers(0, 10_000))
 def test_windows_of_a_drawn_map_are_parts_of_the_whole(tmp_path_factory, seed):
     folder = tmp_path_factory.mktemp("drawn")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from makers import write_raster
 from rio_cogeo import cog_validate
@@ -48,7 +48,6 @@ def test_tiles_cut_from_one_raster_join_to_it_exactly(tmp_path, blend):
     assert cog_validate(result.output)[0]
 
 
-@settings(max_examples=15)
 @given(st.data())
 def test_any_tiles_that_cover_a_raster_join_to_it(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("any")

@@ -268,3 +268,11 @@ def test_a_mosaic_of_an_earlier_version_is_recognised(tmp_path):
     folder = cut_tiles(tmp_path / "t", PICTURE, WINDOWS)
     with rasterio.open(mosaic(folder).output) as src:
         assert any('"blend": "feather"' in value for value in src.tags().values())
+
+
+def test_tiles_in_two_coordinate_reference_systems_are_refused(tmp_path):
+    for name, crs in (("a", "EPSG:32652"), ("b", "EPSG:32653")):
+        write_raster(tmp_path / "t" / f"{name}.tif", PICTURE, crs, PLACE)
+    with pytest.raises(UsageError, match=r"different coordinate reference systems \(EPSG:32653 and EPSG:32652\)"):
+        mosaic(tmp_path / "t", tmp_path / "m.tif")
+    assert not (tmp_path / "m.tif").exists()

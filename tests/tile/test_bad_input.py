@@ -231,11 +231,11 @@ def test_a_file_that_declares_a_size_no_memory_holds(place, what):
     begin = time.monotonic()
     line = place.refused("--size", 1024, "--edge", "pad")
     assert ("damaged or cut short" if what == "both" else "differ in size") in line
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 15
 
 
 def test_a_large_scene_in_blocks_opens_quickly(place):
-    shape = {"height": 60_000, "width": 60_000, "dtype": "uint8", "driver": "GTiff", "tiled": True, "SPARSE_OK": True}
+    shape = {"height": 40_000, "width": 40_000, "dtype": "uint8", "driver": "GTiff", "tiled": True, "SPARSE_OK": True}
     for path, count in ((place.image, 3), (place.mask, 1)):
         with rasterio.open(
             path, "w", **shape, count=count, blockxsize=512, blockysize=512, crs=UTM, transform=PLACE, nodata=0
@@ -244,6 +244,6 @@ def test_a_large_scene_in_blocks_opens_quickly(place):
     begin = time.monotonic()
     result = tile(place.folder, "--size", 512, "--dry-run", "-o", place.output)
     assert result.exit_code == 0, result.output
-    assert "13689 tiles of 512 px from 1 scene," in result.stdout  # 117 × 117
-    assert time.monotonic() - begin < 20  # reading its 14 GB takes minutes
+    assert "6084 tiles of 512 px from 1 scene," in result.stdout  # 78 × 78
+    assert time.monotonic() - begin < 20  # reading its 6 GB takes a minute
     assert not place.output.parent.exists()

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from commands import error_line
+from commands import error_line, sattrans
 from makers import make_folder
 
 from sattrans.errors import Interrupted, ProcessLost, SattransError
@@ -78,7 +78,9 @@ def processes_of(process):
 
 
 @pytest.mark.parametrize(
-    ("number", "send"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)], ids=["Ctrl-C", "kill"]
+    ("number", "send"),
+    [(signal.SIGINT, os.killpg), pytest.param(signal.SIGTERM, os.kill, marks=pytest.mark.faults)],
+    ids=["Ctrl-C", "kill"],
 )
 def test_a_signal_to_all_or_to_the_first_finishes_the_step_and_saves(tiles, tmp_path, number, send):
     process, run = begun(tiles, tmp_path / "r"), tmp_path / "r"
@@ -90,7 +92,7 @@ def test_a_signal_to_all_or_to_the_first_finishes_the_step_and_saves(tiles, tmp_
     assert not Run.open(run).finished
 
 
-@pytest.mark.parametrize("lost", [0, 1])
+@pytest.mark.parametrize("lost", [pytest.param(0, marks=pytest.mark.faults), 1])
 def test_a_process_that_is_killed_is_named_and_the_others_end(tiles, tmp_path, lost):
     process, run = begun(tiles, tmp_path / "r"), tmp_path / "r"
     os.kill(processes_of(process)[lost], signal.SIGKILL)
@@ -118,9 +120,9 @@ def test_an_error_that_all_meet_is_reported_once_and_leaves_no_run(tmp_path):
 
 
 def test_wrong_numbers_of_devices_are_refused(tiles):
-    process = start("-d", tiles.folder, "--devices", 0)
-    assert ended(process) == "error: --devices must be at least 1, got 0"
-    assert process.returncode == 2
+    done = sattrans("train", "-d", tiles.folder, "--devices", 0)
+    assert error_line(done.stderr) == "error: --devices must be at least 1, got 0"
+    assert done.exit_code == 2
 
 
 def work_of_two(number, does):

@@ -1,10 +1,6 @@
 """Maps without classes, from tileset to image: colours in, colours shown, refused where classes are needed."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -34,9 +30,10 @@ def tiles(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(tiles, tmp_path_factory) -> Run:
     """A run that knows what its map's colours look like."""
-    options = TrainOptions(epochs=40, batch_size=4, ema=0.9)
+    options = TrainOptions(epochs=12, batch_size=4, ema=0.9)
+    own = {"width": 4, "lr": 2e-3}
     return train(
-        tiles.folder, tmp_path_factory.mktemp("run") / "r", replace(options, model="pix2pix", settings={"width": 8})
+        tiles.folder, tmp_path_factory.mktemp("run") / "r", replace(options, model="pix2pix", settings=own)
     ).run
 
 
@@ -135,18 +132,15 @@ def test_a_tileset_of_images_without_maps_is_refused_before_anything_is_made(tmp
 
 
 def test_resuming_takes_up_a_run_without_classes(tiles, tmp_path):
-    command = [sys.executable, "-m", "sattrans", "train", "-m", "pix2pix", "--set", "width=4", "-d", tiles.folder]
-    process = subprocess.Popen([*command, "-o", tmp_path / "r", "--epochs", "2000"], stderr=subprocess.PIPE)
-    while not (tmp_path / "r" / "checkpoints" / "last.safetensors").exists():
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    begun = tmp_path / "r" / "run.json.begun"
-    told = json.loads(begun.read_text())
-    told["settings"]["steps"] = len(Run.open(tmp_path / "r").metrics()) * 24 + 24  # one epoch more, not two thousand
-    begun.write_text(json.dumps(told))
-    assert resume(tmp_path / "r").run.finished
+    options = TrainOptions(model="pix2pix", settings={"width": 4}, epochs=1, batch_size=4)
+    begun = train(tiles.folder, tmp_path / "r", options).run
+    told = json.loads((begun.folder / "run.json").read_text())
+    del told["summary"]
+    told["settings"]["steps"] *= 2  # one epoch more
+    (begun.folder / "run.json").unlink()
+    (begun.folder / "run.json.begun").write_text(json.dumps(told))
+    again = resume(begun.folder).run
+    assert again.finished and len(again.metrics()) == 2
 
 
 # Evaluating
@@ -215,6 +209,7 @@ def test_tiles_in_a_folder_are_the_windows(run, tmp_path):
     assert {read(part).shape[0] for part in parts} == {3}
 
 
+@pytest.mark.faults  # for maps of classes it is part of make test
 def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 3000, 200)
     whole = generate(map_, tmp_path / "whole.tif", run.folder).output

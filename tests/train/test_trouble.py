@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from makers import make_folder
+from PIL import Image
 from safetensors.torch import load_file
 
 from sattrans.errors import NothingToUse, SattransError, TrainingError, UsageError
@@ -13,6 +14,7 @@ from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, resume, train
 from sattrans.train.api import build_loop
+from sattrans.train.loggers import write_curves
 from sattrans.train.loop import Loop
 from sattrans.train.oom import fitting_batch, out_of_memory
 
@@ -85,7 +87,7 @@ def test_a_discriminator_that_has_won_is_reported(loop):
 def test_remarks_stand_in_the_metrics(tiles, tmp_path):
     # A generator that stands still is soon told from real images.
     own = {**SMALL, "lr": 5e-3, "l1_weight": 0}
-    options = TrainOptions(epochs=6, batch_size=4, ema=0)
+    options = TrainOptions(epochs=4, batch_size=4, ema=0)
     run = train(tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings=own)).run
     for line in run.metrics():
         won = line["train"]["d_real"] + line["train"]["d_fake"] < 0.05
@@ -127,8 +129,7 @@ def test_a_refused_init_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, mon
 
 
 def test_the_curves_of_a_run_are_a_picture(loop):
-    from PIL import Image
-
+    write_curves(loop.output)
     with Image.open(loop.output.folder / "losses.png") as picture:
         assert picture.format == "PNG" and picture.width > 400
 

@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from makers_report import HOSTILE, made_pairs, make_page
 from parsed import content, parsed
@@ -64,7 +64,6 @@ def fitted(name: str) -> str:
 LETTERS = st.text(st.sampled_from("<>&\"'`{}%#/!=\\-;:() \n\tabx\x00\x0b\u2028\u202e") | st.characters(), min_size=1)
 
 
-@settings(max_examples=25)
 @given(names=st.lists(LETTERS, min_size=4, max_size=8, unique=True))
 def test_any_name_stays_text(names):
     assume(not any(HASH.fullmatch(name) for name in names))  # what looks like one is set as code

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from makers import HERE, POLAND, make_indices, make_picture, write_raster
 from rasterio.crs import CRS
@@ -169,7 +169,6 @@ def test_the_blocks_of_a_piece_are_those_that_gdal_makes_of_its_pixels(shape, pr
     assert np.array_equal(decode_blocks(made, Window(512, 1024, *shape[1:]), profile), pixels)
 
 
-@settings(max_examples=50)
 @given(st.integers(1, 3 * CHUNK_WIDTH), st.integers(1, 2 * BLOCK + 1))
 def test_pieces_are_whole_blocks_and_cover_each_pixel_once(width, height):
     pieces = Layout(height, width, 3, PLACE).pieces

@@ -1,0 +1,13 @@
+"""What tests of demo share."""
+
+import pytest
+
+from sattrans.evaluate.setwise import Texture
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_resamples():
+    """Take few resamples of the SWD: with many tiles they are most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Texture, "resamples", 2)
+        yield

@@ -1,0 +1,12 @@
+"""What tests of evaluate share."""
+
+import pytest
+
+from sattrans.evaluate.setwise import Texture
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch, request):
+    """Take few resamples of the SWD: they are most of the time. A test that compares with another process takes all."""
+    if not request.node.get_closest_marker("process"):
+        monkeypatch.setattr(Texture, "resamples", 20)
