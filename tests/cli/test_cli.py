@@ -164,7 +164,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("generate", "map.tif", "-o", "sat.png"), 2, "sat.png: the image is a GeoTIFF"),
         (("mosaic", "empty", "-o", "m.tif"), 2, "no rasters"),
         (("evaluate",), 2, "no run in runs/"),
-        (("colorize", "text.tif"), 1, "no GeoTIFF"),
+        (("colorize", "text.tif"), 1, "not a GeoTIFF"),
         (("runs", "show", "x"), 2, "is no run"),
         (("models", "show", "gan"), 2, "unknown model 'gan'"),
         (("datasets", "show", "x"), 2, "unknown dataset 'x'"),

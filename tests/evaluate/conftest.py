@@ -2,11 +2,11 @@
 
 import pytest
 
-from sattrans.evaluate.setwise import Texture
+from sattrans.evaluate.setwise import SlicedWasserstein
 
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch, request):
     """Take few resamples of the SWD: they are most of the time. A test that compares with another process takes all."""
     if not request.node.get_closest_marker("process"):
-        monkeypatch.setattr(Texture, "resamples", 20)
+        monkeypatch.setattr(SlicedWasserstein, "resamples", 20)
