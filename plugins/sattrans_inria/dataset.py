@@ -11,16 +11,16 @@ from pathlib import Path
 from sattrans import Cell, Dataset, DatasetNotFound, LandClass, Palette, Scene, Split, paired_scenes, rasters_by_stem
 
 STEM = re.compile(r"([a-z-]+?)(\d+)")
-"""City and number; matched against the whole stem, never the path, which may hold digits of its own."""
+"""City and number. The pattern is matched against the stem, not the path, because folders may have digits, too."""
 
 VALIDATION_NUMBERS = range(1, 6)
-"""Scenes 1 to 5 of each city validate, by the convention of the benchmark's paper."""
+"""Scenes 1 to 5 of each city are for validation, as in the benchmark's paper."""
 
 
 class Inria(Dataset):
     """`AerialImageDataset/train/images` and `train/gt`, named `<city><number>.tif`; masks of 0 and 255.
 
-    The test cities, `test/images`, have no public masks: their images are unpaired, and there is no test split here.
+    The test cities, `test/images`, have no public masks, so their images are unpaired and there is no test split.
     """
 
     name = "inria"
@@ -40,13 +40,13 @@ class Inria(Dataset):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Take a folder with `train/images` and `train/gt`, in `AerialImageDataset/` or right there."""
+        """Return whether there are `train/images` and `train/gt`, in `AerialImageDataset/` or in the folder itself."""
         train = cls._train(root)
         return (train / "images").is_dir() and (train / "gt").is_dir()
 
     @property
     def palette(self) -> Palette:
-        """Not building black, building white: the colours of the published masks."""
+        """The classes in the colours of the published masks: building white, not building black."""
         return Palette((LandClass(0, "not building", (0, 0, 0)), LandClass(255, "building", (255, 255, 255))))
 
     def scenes(self) -> Iterator[Scene]:
@@ -59,20 +59,20 @@ class Inria(Dataset):
             yield Scene(scene.id, scene.image, scene.map, city)
         for stem, image in self._test_images().items():
             if stem in seen:
-                raise DatasetNotFound(f"{image} is named as {seen[stem]} is: which city is it of? Rename it")
+                raise DatasetNotFound(f"{image} has the same name as {seen[stem]}; rename it after its city")
             city, _ = self._city_and_number(Scene(stem, image, None))
             yield Scene(stem, image, None, city)
 
     def published_split(self, scene: Scene, cell: Cell) -> Split:
-        """Scenes 1 to 5 of each city are val, the others train."""
+        """Return val for scenes 1 to 5 of each city, train for the others."""
         _, number = self._city_and_number(scene)
         return "val" if number in VALIDATION_NUMBERS else "train"
 
     def notices(self) -> Iterator[str]:
-        """Say that there is no test split, and what becomes of the test images."""
-        yield "the Inria test cities have no public masks: there is no test split, evaluate on val (--split val)"
+        """Yield that there is no test split, and how the test images are used."""
+        yield "the Inria test cities have no public masks, so there is no test split; evaluate on val (--split val)"
         if count := len(self._test_images()):
-            yield f"the images of the Inria test cities ({count}) are taken as unpaired; --no-unpaired leaves them out"
+            yield f"the images of the Inria test cities ({count}) are used unpaired; --no-unpaired leaves them out"
 
     def _test_images(self) -> dict[str, Path]:
         return rasters_by_stem(self._train(self.root).with_name("test") / "images")
@@ -80,5 +80,5 @@ class Inria(Dataset):
     def _city_and_number(self, scene: Scene) -> tuple[str, int]:
         matched = STEM.fullmatch(scene.id)
         if matched is None:
-            raise DatasetNotFound(f"{scene.image}: no Inria scene is named so, <city><number>.tif is expected")
+            raise DatasetNotFound(f"{scene.image}: an Inria scene must be named <city><number>.tif")
         return matched[1], int(matched[2])

@@ -14,11 +14,11 @@ SPLIT_FILES: tuple[Split, ...] = ("train", "val", "test")
 
 
 class LandCover(Dataset):
-    """`images/` and `masks/` of equal stems, and the lists `train.txt`, `val.txt`, `test.txt` of the archive.
+    """`images/` and `masks/` with the same stems, and the lists `train.txt`, `val.txt`, `test.txt` of the archive.
 
-    Values 0 to 4 are all classes; 0 is background, never nodata. The published split cuts each scene into
-    512 px cells and names them `<scene>_<k>`; k counts every cell, those cut by the edge included, so the
-    published ids have gaps.
+    The values 0 to 4 are classes; 0 is the background, not nodata. The published split divides each scene into
+    512 px cells named `<scene>_<k>`; k counts all cells, including those cut by the edge, so the published ids have
+    gaps.
     """
 
     name = "landcover"
@@ -30,13 +30,13 @@ class LandCover(Dataset):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Take a folder with images, masks, and one of the archive's own split files."""
+        """Return whether there are images, masks and one of the archive's split files."""
         own = [f"{split}.txt" for split in SPLIT_FILES] + ["split.py"]
         return (root / "images").is_dir() and (root / "masks").is_dir() and any((root / name).is_file() for name in own)
 
     @property
     def palette(self) -> Palette:
-        """Background black, and the colours usual for this dataset."""
+        """The classes in the usual colours of this dataset, with a black background."""
         return Palette(
             (
                 LandClass(0, "background", (0, 0, 0)),
@@ -48,7 +48,7 @@ class LandCover(Dataset):
         )
 
     def scenes(self) -> Iterator[Scene]:
-        """Yield a scene for each image and mask of equal stem."""
+        """Yield a scene for each image and mask of the same stem."""
         yield from paired_scenes(self.root / "images", self.root / "masks")
 
     @cached_property
@@ -61,14 +61,16 @@ class LandCover(Dataset):
             try:
                 lines = path.read_text(encoding="utf-8").split()
             except UnicodeDecodeError as error:
-                raise DatasetNotFound(f"{path} is no list of tile ids ({error.reason}): fetch it again") from error
+                raise DatasetNotFound(
+                    f"{path} is not a list of tile ids ({error.reason}); download it again"
+                ) from error
             for line in lines:
                 if listed.setdefault(line, split) != split:
                     raise DatasetNotFound(
-                        f"{path} lists {line}, which {listed[line]}.txt lists too: fetch the dataset's lists again"
+                        f"{path} lists {line}, which is in {listed[line]}.txt, too; download the dataset's lists again"
                     )
         return listed
 
     def published_split(self, scene: Scene, cell: Cell) -> Split | None:
-        """Return the list that holds `<scene>_<k>`; None for cells cut by the edge, which no list holds."""
+        """Return the split whose list contains `<scene>_<k>`; None for cells cut by the edge."""
         return self._split_of_id.get(f"{scene.id}_{cell.k}")

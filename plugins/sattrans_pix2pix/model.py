@@ -13,14 +13,14 @@ from sattrans.networks import bce_against, init_normal
 from sattrans_pix2pix.networks import PatchDiscriminator, UNet, Upsampling
 
 WON = 0.05
-"""Of the discriminator's two losses together, which start at 2·log 2 = 1.39; equal networks stay near that."""
+"""Threshold of the sum of the discriminator's losses; it starts at 2·log 2 = 1.39 and stays there in a balanced GAN."""
 
 
 class Pix2Pix(Model):
     """Conditional GAN with L1 (Isola et al. 2017, equations 1 to 4).
 
     The discriminator minimises BCE(real, 1) + BCE(fake, 0), then the generator BCE(fake, 1) + 100·L1. Dropout
-    stands in the decoder's three innermost stages and is off when translating.
+    is in the decoder's three innermost stages and is disabled when translating.
     """
 
     name = "pix2pix"
@@ -50,23 +50,23 @@ class Pix2Pix(Model):
         self.discriminator = init_normal(self.build_discriminator())
 
     def build_generator(self) -> nn.Module:
-        """Return the generator, weights not drawn yet."""
+        """Return the generator, with weights not yet initialized."""
         spec, options = self.spec, self.options
         return UNet(spec.size, spec.source_channels, spec.target_channels, options.width, options.upsampling)
 
     def build_discriminator(self) -> nn.Module:
-        """Return the discriminator, weights not drawn yet."""
+        """Return the discriminator, with weights not yet initialized."""
         return PatchDiscriminator(self.spec.source_channels + self.spec.target_channels, self.options.width)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        """Adam for both networks, in one pass over the weights: on a CPU three to five times as fast."""
+        """Return Adam for both networks, fused: on a CPU three to five times as fast."""
         return {
             name: Adam(network.parameters(), lr=self.options.lr, betas=(0.5, 0.999), fused=True)
             for name, network in (("discriminator", self.discriminator), ("generator", self.generator))
         }
 
     def training_step(self, batch: Batch) -> Iterator[Update]:
-        """The discriminator first, then the generator against the discriminator just updated."""
+        """Update the discriminator, then the generator against the updated discriminator."""
         source, target = batch.source, batch.target
         fake = self.generator(source)
         yield Update(
@@ -86,16 +86,16 @@ class Pix2Pix(Model):
         }
 
     def remarks(self, means: Mapping[str, float]) -> Iterator[str]:
-        """Say when the discriminator has won: from then on it tells the generator nothing."""
-        together = means.get("d_real", 1.0) + means.get("d_fake", 1.0)
-        if together < WON:
+        """Yield a remark if the discriminator has won, because the generator then learns little from it."""
+        total = means.get("d_real", 1.0) + means.get("d_fake", 1.0)
+        if total < WON:
             yield (
-                f"the discriminator has won (d_real + d_fake is {together:.2g} over the epoch): what it asks of the "
-                "generator says little; more data, a smaller --set lr or a larger --set l1_weight may help"
+                f"the discriminator has won (d_real + d_fake is {total:.2g} over the epoch), so the generator "
+                "learns little from it; more data, a smaller --set lr or a larger --set l1_weight may help"
             )
 
     def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """`l1`, and `generator`: the total the generator minimises."""
+        """Return `l1`, and `generator`: the sum of the losses that the generator minimises."""
         noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
         fake = self.translate(batch.source, noise)
         losses = self.generator_losses(batch.source, fake, batch.target)

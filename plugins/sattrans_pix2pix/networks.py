@@ -10,16 +10,16 @@ from sattrans.networks import Conv2d, ConvTranspose2d, join
 Upsampling = Literal["transposed", "resize"]
 
 DROPOUT_STAGES = 3
-"""Decoder stages with dropout: the innermost three, as the paper (and not its PyTorch port) has it."""
+"""Number of innermost decoder stages with dropout, as in the paper (its PyTorch port differs)."""
 
 
 def stage_widths(size: int, width: int) -> list[int]:
-    """Return the channels of each encoder stage: eight halvings, below 256 px as many as fit.
+    """Return the number of channels of each encoder stage: eight stages, or fewer for tiles below 256 px.
 
-    Raises ValueError where `size` is no power of two of at least 8.
+    Raises `ValueError` if `size` is not a power of two of at least 8.
     """
     if size < 8 or size & (size - 1):
-        raise ValueError(f"a U-Net takes tiles whose side is a power of two from 8 on, not {size}")
+        raise ValueError(f"the tile size of a U-Net must be a power of two of at least 8, got {size}")
     halvings = min(8, size.bit_length() - 1)
     return [width * min(8, 2**stage) for stage in range(halvings)]
 
@@ -31,7 +31,8 @@ class UNet(nn.Module):
     norm everywhere but in the first, the innermost and the last convolution. Biases only in the last, as in
     the PyTorch reference: 54,413,955 parameters for 3 channels in and out at 256 px.
 
-    What a stage activates it overwrites: a skip's features meet a ReLU, which gives the same after a LeakyReLU.
+    Activations are in place: the features of a skip connection go through a ReLU, whose result is the same after the
+    LeakyReLU.
     """
 
     def __init__(
@@ -83,10 +84,10 @@ class UNet(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Judges patches: (N, in_channels, H, W) to one logit a patch, (N, 1, h, w).
+    """Classifies patches as real or generated: (N, in_channels, H, W) to one logit per patch, (N, 1, h, w).
 
-    `layers` stride-2 convolutions see 16, 34, 70, 142, 286 or 574 px for 1 to 6 of them; three are the
-    paper's 70 px patches, with 2,768,705 parameters at 6 channels.
+    With 1 to 6 stride-2 convolutions (`layers`) the patches are 16, 34, 70, 142, 286 or 574 px; three give the
+    paper's 70 px patches, with 2,768,705 parameters for 6 channels.
     """
 
     def __init__(self, in_channels: int, width: int = 64, layers: int = 3, norm: bool = True) -> None:
@@ -107,6 +108,6 @@ class PatchDiscriminator(nn.Module):
         return nn.Sequential(*layers, nn.LeakyReLU(0.2))
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Judge targets (N, 3, H, W) in the light of their sources."""
+        """Return the logits of targets (N, 3, H, W), given their sources."""
         logits: Tensor = self.stages(torch.cat([source, target], dim=1))
         return logits

@@ -11,7 +11,7 @@ class ResSE(Pix2Pix):
     """pix2pix's losses and optimisers on networks with residual SE blocks in encoder, decoder and discriminator.
 
     Trains for 30 epochs at most and stops after 10 without a lower total generator loss on the validation
-    split; the best weights are kept.
+    split; the weights of the best epoch are used.
     """
 
     name = "resse"

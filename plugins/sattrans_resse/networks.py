@@ -7,9 +7,9 @@ from sattrans_pix2pix.networks import PatchDiscriminator, UNet, Upsampling
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales channels by what the whole tile holds: global average, C/16, ReLU, C, sigmoid.
+    """Scales channels by factors computed from the whole tile: global average, C/16, ReLU, C, sigmoid.
 
-    (N, C, H, W) to the same. Without biases, 2·C·C/16 parameters: 8,192 for C = 256; C/16 is 1 at least.
+    (N, C, H, W) to the same shape. Without biases, 2·C·C/16 parameters: 8,192 for C = 256; C/16 is at least 1.
     (Hu, Shen, Sun: Squeeze-and-Excitation Networks, CVPR 2018, https://arxiv.org/abs/1709.01507)
     """
 
@@ -52,18 +52,18 @@ class ResidualSE(nn.Module):
 
 
 class ResSEUNet(UNet):
-    """pix2pix's U-Net with a residual SE block after each stage, the innermost and the last excepted.
+    """pix2pix's U-Net with a residual SE block after each stage, except the innermost and the last.
 
-    At the innermost stage a tile is a single pixel, which batch norm cannot normalise; the last gives colours.
+    At the innermost stage a tile is a single pixel, which batch norm cannot normalise; the last stage outputs colours.
     """
 
     def down(self, entering: int, leaving: int, first: bool, innermost: bool) -> nn.Module:
-        """Return an encoder stage with its residual block: finer features."""
+        """Return an encoder stage with its residual block."""
         stage = super().down(entering, leaving, first, innermost)
         return stage if innermost else nn.Sequential(stage, ResidualSE(leaving))
 
     def up(self, entering: int, leaving: int, outermost: bool, dropout: bool, upsampling: Upsampling) -> nn.Module:
-        """Return a decoder stage with its residual block: finer structure."""
+        """Return a decoder stage with its residual block."""
         stage = super().up(entering, leaving, outermost, dropout, upsampling)
         return stage if outermost else nn.Sequential(stage, ResidualSE(leaving))
 

@@ -16,14 +16,15 @@ from sattrans_resse.networks import ResSEPatchDiscriminator, ResSEUNet
 
 WARMUP_CRITIC_STEPS = 100
 WARMUP_EVERY = 500
-"""Critic steps for one generator step in the warm-up, and again at every 500th (the first WGAN code's habit)."""
+"""Critic steps per generator step during the warm-up and at every 500th step, as in the original WGAN code."""
 
 
 class WGAN(Model):
     """A critic that estimates the Wasserstein distance, kept Lipschitz by clipping or by a gradient penalty.
 
     The critic minimises E[f(fake)] - E[f(real)] on every batch; the generator -E[f(fake)] + 100·L1 on every
-    `critic_steps`-th. The critic has no batch norm: clipping its weight would starve the critic. `grad_ratio`
+    `critic_steps`-th. The critic has no batch norm, because clipping the weights of batch norm would scale its
+    features down. `grad_ratio`
     in the log is the norm of the adversarial gradient at the generated image over that of L1.
     """
 
@@ -69,7 +70,7 @@ class WGAN(Model):
         self._clamp()
 
     def optimizers(self) -> dict[str, Optimizer]:
-        """RMSProp under clip, Adam with betas (0, 0.9) under gp, as their papers."""
+        """Return RMSProp under clip, Adam with betas (0, 0.9) under gp, as in their papers."""
         clip = self.options.constraint == "clip"
         lr = self.options.lr or (5e-5 if clip else 1e-4)
 
@@ -81,14 +82,14 @@ class WGAN(Model):
         return {"critic": optimizer(self.critic), "generator": optimizer(self.generator)}
 
     def critic_steps_now(self) -> int:
-        """Return how many critic steps the next generator step is given."""
+        """Return the number of critic steps before the next generator step."""
         done = int(self.generator_steps)
         if self.options.warmup and (done < self.options.warmup or done % WARMUP_EVERY == 0):
             return max(WARMUP_CRITIC_STEPS, self.options.critic_steps)
         return self.options.critic_steps
 
     def training_step(self, batch: Batch) -> Iterator[Update]:
-        """The critic on every batch (clamped after its step), the generator when the critic had its steps."""
+        """Update the critic on every batch (clamped afterwards), the generator after enough steps of the critic."""
         source, target = batch.source, batch.target
         generator_too = int(self.critic_since) + 1 >= self.critic_steps_now()
         with torch.set_grad_enabled(generator_too):
@@ -123,14 +124,14 @@ class WGAN(Model):
         with torch.autocast(source.device.type, enabled=False):
             mix = torch.rand(len(real), 1, 1, 1, device=real.device)
             between = (mix * real.float() + (1 - mix) * fake.float()).requires_grad_()
-            # The mean over patches: the critic's value of an image, whose gradient is to have norm 1.
+            # The critic's value of an image is the mean over its patches; its gradient should have norm 1.
             values = self.critic(source.float(), between).mean(dim=(1, 2, 3)).sum()
             (gradient,) = torch.autograd.grad(values, between, create_graph=True)
             penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
         return penalty
 
     def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """`l1`, and the critic's estimate of the distance, `wasserstein`: shown, no signal to stop by."""
+        """Return `l1` and the critic's estimate of the distance, `wasserstein`, which is logged only."""
         noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
         fake = self.translate(batch.source, noise)
         distance = self.critic(batch.source, batch.target).mean() - self.critic(batch.source, fake).mean()

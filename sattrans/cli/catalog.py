@@ -1,4 +1,4 @@
-"""sattrans datasets, models, plugins."""
+"""The commands sattrans datasets, sattrans models and sattrans plugins."""
 
 from typing import Annotated
 
@@ -59,7 +59,7 @@ def show_dataset(name: Annotated[str, typer.Argument(help="A dataset's name.")])
 
 
 def list_models(context: typer.Context) -> None:
-    """List the models that are installed; * is taken where none is named."""
+    """List the models that are installed; * marks the default."""
     if context.invoked_subcommand is None:
         from sattrans.plugins import manager
 

@@ -1,4 +1,4 @@
-"""What every command shares: one line an error, notices on stderr, tables on stdout."""
+"""Output of all commands: errors in one line, notices on stderr, tables on stdout."""
 
 import errno
 import functools
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-WIDTH_UNWATCHED = 160
-"""Columns of a table that goes to a file or a pipe."""
+WIDTH_WITHOUT_TERMINAL = 160
+"""Width, in columns, of a table that is written to a file or a pipe."""
 
 UNBOUNDED = 10_000
-"""Columns in which any table fits."""
+"""A width, in columns, in which any table fits."""
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a system says where a disk, a quota or a file has reached its end."""
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a full disk, an exhausted quota or a file that has reached the largest size allowed."""
 
 
 def _console(stderr: bool = False) -> "Console":
     from rich.console import Console
 
-    watched = (sys.stderr if stderr else sys.stdout).isatty()
-    width = None if watched else WIDTH_UNWATCHED
+    is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    width = None if is_terminal else WIDTH_WITHOUT_TERMINAL
     return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, width=width)
 
 
 def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a command: an error of ours becomes one line on stderr and the exit code its class says."""
+    """Wrap a command so that a `SattransError` becomes one line on stderr and the exit code of its class."""
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -51,31 +51,31 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except KeyboardInterrupt:
             _fail(f"stopped; {RESUME}")
             raise typer.Exit(130) from None
-        except BrokenPipeError:  # whoever read us has seen enough
+        except BrokenPipeError:  # the reader of a pipe, such as head, has closed it
             raise typer.Exit(0) from None
         except OSError as error:
             if error.filename is None and error.strerror is None:
                 raise
             where = f"{error.filename}: " if error.filename else ""
-            remedy = "; free some space, then repeat the command" if error.errno in NO_ROOM else ""
+            remedy = "; free some space, then repeat the command" if error.errno in NO_SPACE else ""
             _fail(f"{where}{error.strerror or error}{remedy}")
             raise typer.Exit(1) from None
 
     return wrapper
 
 
-WrongLine = cast(type[Exception], typer.BadParameter.__mro__[1])
-"""What is raised for a command line that cannot be read; Typer names only this one kind of it."""
+WrongCommandLine = cast(type[Exception], typer.BadParameter.__mro__[1])
+"""The base class of errors in the command line; Typer exports only its subclass BadParameter."""
 
 
 class Commands(TyperGroup):
-    """Tells of a command line that cannot be read as of all else that is wrong: in one line."""
+    """A command group that reports errors in the command line as all other errors: in one line."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that is asked for."""
+        """Run the command given on the command line."""
         try:
             return super().invoke(ctx)
-        except WrongLine as error:
+        except WrongCommandLine as error:
             message = str(getattr(error, "format_message", lambda: "")()).replace("Value error, ", "").rstrip(".")
             where = getattr(getattr(error, "ctx", None), "command_path", ctx.command_path)
             if not message or "NoArgsIsHelp" in type(error).__name__:  # the help itself is shown
@@ -88,8 +88,8 @@ def _fail(message: str) -> None:
     _console(stderr=True).print(f"[bold red]error:[/] {_line(message)}")
 
 
-class _Lines(logging.Handler):
-    """Prints what the verbs log, a line each, on stderr."""
+class _LineHandler(logging.Handler):
+    """Prints log messages on stderr, one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
@@ -99,16 +99,16 @@ class _Lines(logging.Handler):
 
 
 def listen() -> None:
-    """Let what the verbs log be seen."""
+    """Print the log messages of sattrans on stderr."""
     log = logging.getLogger("sattrans")
     if not log.handlers:
-        log.addHandler(_Lines())
+        log.addHandler(_LineHandler())
         log.setLevel(logging.INFO)
         log.propagate = False
 
 
 def notify(notices: Iterable[str], head: str = "note", style: str = "yellow") -> None:
-    """Print what a user should know, on stderr, a line each with a `head`."""
+    """Print notices for the user on stderr, one line each, with `head` in front."""
     console = _console(stderr=True)
     for notice in notices:
         console.print(f"[{style}]{head}:[/] {_line(notice)}")
@@ -126,9 +126,9 @@ def show_table(
     numeric: bool = False,
     narrow: Iterable[Sequence[str]] = (),
 ) -> None:
-    """Print a table on stdout; `numeric` aligns all but the first column to the right.
+    """Print a table on stdout; `numeric` aligns all columns but the first to the right.
 
-    `narrow` are the same rows in cells of several lines, for where the others do not fit.
+    `narrow` are the same rows with cells of several lines, used if the table is wider than the terminal.
     """
     from rich.measure import Measurement
 
@@ -160,5 +160,5 @@ def _line(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Return text without what a terminal takes for commands: files may be named so, by chance or with intent."""
+    """Replace the control characters in a text: the name of a file may contain commands to the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,4 +1,4 @@
-"""sattrans runs."""
+"""The command sattrans runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def list_default(context: typer.Context) -> None:
         list_runs()
 
 
-def list_runs(under: Annotated[Path, typer.Argument(help="Where runs lie.")] = Path("runs")) -> None:
+def list_runs(under: Annotated[Path, typer.Argument(help="The folder of the runs.")] = Path("runs")) -> None:
     """List the runs in a folder, oldest first."""
     from sattrans.runs.run import Run
 
@@ -42,13 +42,13 @@ def list_runs(under: Annotated[Path, typer.Argument(help="Where runs lie.")] = P
         epochs = str(summary["epochs"]) if summary else str(len(run.metrics()))
         rows.append([run.name, run.model_name, run.manifest["data"]["name"], epochs, state, _age(run), _options(run)])
     if not rows:
-        say(f"no runs in {under}/: sattrans train makes one")
+        say(f"no runs in {under}/; sattrans train makes one")
         return
     show_table(["run", "model", "tileset", "epochs", "best", "age", "options"], rows)
 
 
 def _age(run: Run) -> str:
-    """Return the time since a run was begun, in its largest whole unit."""
+    """Return the time since a run was started, in its largest whole unit."""
     passed = datetime.now(UTC) - datetime.fromisoformat(run.manifest["created"])
     seconds = max(0, int(passed.total_seconds()))
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
@@ -58,22 +58,22 @@ def _age(run: Run) -> str:
 
 
 def _options(run: Run) -> str:
-    """Return the options that are not the model's defaults; all of them where the model is not installed."""
+    """Return the options that differ from the model's defaults; all options if the model is not installed."""
     from sattrans.errors import SattransError
     from sattrans.plugins import model_class
 
-    told = {**run.manifest["options"], **{name: run.manifest["settings"][name] for name in SHOWN}}
+    options = {**run.manifest["options"], **{name: run.manifest["settings"][name] for name in SETTINGS}}
     try:
         kind = model_class(run.model_name)
     except SattransError:
-        usual = {}
+        defaults = {}
     else:
-        usual = {**kind.Options().model_dump(), **SHOWN, "batch_size": kind.defaults.batch_size}
-    return " ".join(f"{name}={value}" for name, value in told.items() if usual.get(name, ...) != value)
+        defaults = {**kind.Options().model_dump(), **SETTINGS, "batch_size": kind.defaults.batch_size}
+    return " ".join(f"{name}={value}" for name, value in options.items() if defaults.get(name, ...) != value)
 
 
-SHOWN = {"batch_size": 1, "precision": "32", "seed": 0}
-"""Of what every training shares, what tells runs apart, and its defaults; the model's own goes before."""
+SETTINGS = {"batch_size": 1, "precision": "32", "seed": 0}
+"""The settings of a training that the list of runs shows, with their defaults unless the model has its own."""
 
 
 def show(name: Annotated[Path, typer.Argument(help="A run's folder, or its name under runs/.")]) -> None:

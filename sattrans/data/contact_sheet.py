@@ -1,4 +1,4 @@
-"""Contact sheets: pictures side by side on one PNG, for looking."""
+"""Contact sheets: pictures side by side in one PNG."""
 
 import io
 import unicodedata
@@ -34,8 +34,8 @@ def write_sheet(path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], titles:
         draw.text((GAP + column * (width + GAP), 4), title, fill=INK)
     for number, row in enumerate(rows):
         for column, picture in enumerate(row):
-            place = (GAP + column * (width + GAP), HEAD + GAP + number * (height + GAP))
-            sheet.paste(to_picture(picture), place)
+            corner = (GAP + column * (width + GAP), HEAD + GAP + number * (height + GAP))
+            sheet.paste(to_picture(picture), corner)
     write_bytes(path, png(sheet, kind))
 
 
@@ -50,7 +50,7 @@ def write_picture(path: Path, picture: Image.Image) -> None:
 
 
 def png(picture: Image.Image, kind: str = "") -> bytes:
-    """Return a picture as the bytes of a PNG; its text `sattrans` says which `kind` of picture of ours it is."""
+    """Return a picture as the bytes of a PNG; `kind`, such as that of a preview, is stored in its text `sattrans`."""
     about = PngImagePlugin.PngInfo()
     if kind:
         about.add_text("sattrans", kind)
@@ -60,7 +60,7 @@ def png(picture: Image.Image, kind: str = "") -> bytes:
 
 
 def png_kind(path: Path) -> str:
-    """Return which kind of picture of ours a file is; nothing where it is none."""
+    """Return the `kind` that `png` stored in a file; empty for any other file."""
     try:
         with Image.open(path, formats=["PNG"]) as picture:
             return str(picture.info.get("sattrans", ""))
@@ -70,12 +70,12 @@ def png_kind(path: Path) -> str:
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font that Pillow brings: the same letters on every machine."""
+    """Return the font that comes with Pillow, so that sheets look the same on every machine."""
     return ImageFont.load_default(size=size)
 
 
 def legible(text: str) -> str:
-    """Return a text in the letters that the font has, ASCII: accents go, another script becomes "?"."""
+    """Return a text in ASCII, which is what the font contains: accents are removed, other scripts become "?"."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return bare.translate(UNCOMPOSED).encode("ascii", "replace").decode()
 
@@ -83,11 +83,11 @@ def legible(text: str) -> str:
 UNCOMPOSED = str.maketrans(
     {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss", "æ": "ae", "Æ": "AE", "đ": "d", "Đ": "D"}
 )
-"""Letters that Unicode does not take apart into a letter and an accent."""
+"""Letters that Unicode does not decompose into a letter and an accent."""
 
 
 def shortened(text: str, size: int, width: int) -> str:
-    """Return a text that is at most `width` pixels wide, in letters that the font has; its end is cut off for that."""
+    """Return a text in ASCII that is at most `width` pixels wide; a longer text is cut off and ends with "..."."""
     text = legible(text)
     if font(size).getlength(text) <= width:
         return text
@@ -97,10 +97,10 @@ def shortened(text: str, size: int, width: int) -> str:
 
 
 def swatch(draw: ImageDraw.ImageDraw, left: int, top: int, width: int, height: int, color: RGB) -> None:
-    """Draw a field of a class's colour; it has an edge, so that white is seen too."""
+    """Draw a rectangle in a class's colour; its outline makes white visible, too."""
     draw.rectangle((left, top, left + width - 1, top + height - 1), fill=color, outline=FAINT)
 
 
 def percent(share: float) -> str:
-    """Return a share (0 to 1) in per cent; what is there never reads as nothing."""
+    """Return a share (0 to 1) in per cent; a share above 0 is never shown as 0."""
     return "<0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"

@@ -79,8 +79,8 @@ class Tileset:
         """Open a folder that `tile` finished. Raises `UsageError` if it is not a tileset or is unfinished."""
         if not (folder / MANIFEST).is_file():
             if begun_of(folder / MANIFEST).is_file():
-                raise UsageError(f"{folder} is an unfinished tileset: run the same sattrans tile command again")
-            raise UsageError(f"{folder} is no tileset: make one with sattrans tile FOLDER -o {folder}")
+                raise UsageError(f"{folder} is an unfinished tileset; repeat the sattrans tile command to finish it")
+            raise UsageError(f"{folder} is not a tileset; make one with sattrans tile FOLDER -o {folder}")
         return cls(folder, read_manifest(folder / MANIFEST, "tileset", VERSION))
 
     @classmethod
@@ -95,7 +95,7 @@ class Tileset:
                 found.append(cls.open(path.parent))
         found = [tileset for tileset in found if not tileset.side_by_side]
         if not found:
-            raise NothingToUse(f"no tileset in {under}/: make one with sattrans tile FOLDER, or name one with --data")
+            raise NothingToUse(f"no tileset in {under}/; make one with sattrans tile FOLDER, or name one with --data")
         return max(found, key=lambda tileset: str(tileset.manifest["created"]))
 
     @property

@@ -168,7 +168,7 @@ def generate(
     what was killed is taken up by the same call. `update` is an image that was generated from the map before it
     was changed: only what the change touches is made anew. `workers` threads write. `preview` is a PNG of map and
     image. With `dry_run` all is checked as it would be, and nothing is written. Raises `ClassesError` where map and run
-    know different classes, `RasterError` for a map that is no picture where one is needed.
+    know different classes, `RasterError` for a map that is not a picture although the run needs one.
     """
     options = options or GenerateOptions()
     check_asked(map_, output, map_options, workers, update, preview, creation)

@@ -98,7 +98,7 @@ def check_asked(
     if preview:
         check_preview(preview, Path(map_), output)
     if update and not update.is_file():
-        raise UsageError(f"--update {update}: there is no such image")
+        raise UsageError(f"--update {update}: no such image")
 
 
 def is_same_file(one: Path | None, other: Path) -> bool:

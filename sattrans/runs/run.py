@@ -55,13 +55,13 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
-        """Open a run's folder, finished or not. Raises `UsageError` where it is none."""
+        """Open a run's folder, finished or not. Raises `UsageError` if it is not a run."""
         path = folder / MANIFEST
         if path.is_file():
             return cls(folder, read_manifest(path, "run", VERSION))
         if begun_of(path).is_file():
             return cls(folder, read_manifest(begun_of(path), "run", VERSION))
-        raise UsageError(f"{folder} is no run: sattrans train makes one, sattrans runs list shows those in runs/")
+        raise UsageError(f"{folder} is not a run; sattrans runs list shows the runs in runs/, sattrans train makes one")
 
     @classmethod
     def all(cls, under: Path = DEFAULT_FOLDER) -> list["Run"]:
@@ -74,17 +74,17 @@ class Run:
 
     @classmethod
     def newest(cls, under: Path = DEFAULT_FOLDER, finished: bool = True, by: str = "with --run") -> "Run":
-        """Open the run begun last, of those that are finished or of those that are not.
+        """Open the newest run, of the finished or of the unfinished ones.
 
-        Raises `NothingToUse` where there is none, and says `by` what another one is named.
+        Raises `NothingToUse` if there is none; the message says `by` which option another run can be chosen.
         """
         runs = [run for run in cls.all(under) if run.finished == finished]
         if runs:
             return runs[-1]
         if not finished:
-            raise NothingToUse(f"no unfinished run in {under}/ to go on with: sattrans train begins one")
+            raise NothingToUse(f"no unfinished run in {under}/ to resume; sattrans train starts one")
         only = " finished" if cls.all(under) else ""
-        raise NothingToUse(f"no{only} run in {under}/: make one with sattrans train, or name one {by}")
+        raise NothingToUse(f"no{only} run in {under}/; make one with sattrans train, or name one {by}")
 
     @property
     def name(self) -> str:
@@ -93,7 +93,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether training came to its end."""
+        """Whether training has finished."""
         return "summary" in self.manifest
 
     @property
@@ -103,7 +103,7 @@ class Run:
 
     @cached_property
     def palette(self) -> Palette | None:
-        """The classes it was trained on; None where its maps are pictures."""
+        """The classes it was trained on; None if its maps are pictures."""
         classes = self.manifest["palette"]
         return Palette.from_json(classes) if classes is not None else None
 
@@ -114,12 +114,12 @@ class Run:
 
     @property
     def ground_resolution(self) -> tuple[float, float] | None:
-        """The shortest and the longest side of a pixel it was trained on, in metres; None where that is not known."""
-        told = self.manifest.get("ground_resolution")
-        return (float(told[0]), float(told[1])) if told else None
+        """The shortest and the longest side of a pixel it was trained on, in metres; None if unknown."""
+        recorded = self.manifest.get("ground_resolution")
+        return (float(recorded[0]), float(recorded[1])) if recorded else None
 
     def build_model(self) -> Model:
-        """Return the model with fresh weights. Raises `PluginError` where its plugin is not there."""
+        """Return the model with fresh weights. Raises `PluginError` if its plugin is not installed."""
         model = model_class(self.model_name)
         return model(self.spec, resolve(model, self.manifest["options"]))
 
@@ -128,30 +128,30 @@ class Run:
         return self.folder / "checkpoints" / f"{which}.safetensors"
 
     def has_trained(self) -> bool:
-        """Say whether anything stands in the folder beside the manifest that it was begun with."""
+        """Return whether the folder contains anything but the manifest written at the start."""
         return any(path != begun_of(self.folder / MANIFEST) for path in self.folder.glob("*"))
 
     def tileset(self, moved: Path | None = None) -> Tileset:
         """Return the tileset it was trained on, which may have `moved`.
 
-        Raises `UsageError` where it is not there, or is another by now.
+        Raises `UsageError` if it does not exist, or is not the tileset of the training.
         """
         recorded = self.manifest["data"]
         folder = moved or Path(recorded["folder"])
         if not folder.exists() and not moved:
             raise UsageError(
-                f"{folder} is not there, the tileset that {self.folder} was trained on: say where it is now with --data"
+                f"{folder}, the tileset that {self.folder} was trained on, does not exist; give its folder with --data"
             )
         tileset = Tileset.open(folder)
         if tileset.hash != recorded["hash"]:
             raise UsageError(
-                f"{tileset.folder} is not the tileset that {self.folder} was trained on: it "
-                + ("is another" if moved else "was made again since; where the old one was kept, say so with --data")
+                f"{tileset.folder} is not the tileset that {self.folder} was trained on"
+                + ("" if moved else ", because it was made again since; if you have the old one, name it with --data")
             )
         return tileset
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return what `metrics.jsonl` holds: a dict an epoch."""
+        """Return the contents of `metrics.jsonl`: one dict per epoch."""
         path = self.folder / METRICS
         if not path.is_file():
             return []
@@ -165,9 +165,11 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[st
 
 
 def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_checkpoint` wrote. Raises `SattransError` where it is not there or damaged."""
+    """Read what `save_checkpoint` wrote. Raises `SattransError` if it is missing or damaged."""
     if not path.is_file():
-        raise SattransError(f"{path} is not there: the run was stopped before its first checkpoint; train again")
+        raise SattransError(
+            f"{path} does not exist, because the run was stopped before its first checkpoint; train again"
+        )
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             state = json.loads((file.metadata() or {})["state"])

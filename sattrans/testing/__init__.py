@@ -1,4 +1,4 @@
-"""The conformance suite: what every dataset and model plugin promises, asserted for one class at a time.
+"""The conformance suite for plugins: it checks one dataset or model class against the contract of its base class.
 
     from sattrans.testing import check_dataset, check_model
 
@@ -8,7 +8,7 @@
     def test_my_model():
         check_model(MyModel)
 
-It runs under any test runner: a broken promise is an `AssertionError` that says which.
+It runs under any test runner: a violation raises an `AssertionError` that says what is wrong.
 """
 
 from sattrans.testing.datasets import check_dataset

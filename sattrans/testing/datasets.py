@@ -1,4 +1,4 @@
-"""What every dataset plugin promises."""
+"""The conformance checks of dataset plugins."""
 
 import re
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ from sattrans.testing.require import require, require_name
 from sattrans.utils.console import pluralize
 
 SCENE_ID = re.compile(r"[^\s/\\.][^\s/\\]*")
-"""A scene's id begins the names of its tiles' files."""
+"""The pattern of a scene's id, with which the file names of its tiles begin."""
 
 
 def check_dataset(dataset: type[Dataset], root: Path) -> None:
-    """Raise `AssertionError` unless a dataset class keeps its promises on a small example of it in `root`.
+    """Raise `AssertionError` unless a dataset class satisfies the contract of `Dataset` on a small example in `root`.
 
-    The example is a folder as a user has it: a scene or more, laid out and named as the publishers do.
+    The example is a folder as a user has it: one scene or more, with the layout and file names of the publishers.
     """
-    require(issubclass(dataset, Dataset), f"{dataset.__name__} is no subclass of sattrans.Dataset")
+    require(issubclass(dataset, Dataset), f"{dataset.__name__} is not a subclass of sattrans.Dataset")
     require_name(dataset)
-    require(dataset.layout.strip(), f"{dataset.__name__}.layout is empty: it tells users what files are expected")
+    require(dataset.layout.strip(), f"{dataset.__name__}.layout is empty; it must say which files are expected")
     _check_recognition(dataset, root)
-    _check_absence(dataset)
+    _check_missing_files(dataset)
     scenes = _check_scenes(dataset, root)
     palette = _check_palette(dataset, root)
     for scene in scenes:
@@ -47,7 +47,7 @@ def _check_recognition(dataset: type[Dataset], root: Path) -> None:
             (root, True, "its example"),
             (empty, False, "an empty folder"),
             (file, False, "a file"),
-            (Path(folder) / "missing", False, "a path that is not there"),
+            (Path(folder) / "missing", False, "a path that does not exist"),
         ):
             try:
                 recognised = dataset.recognises(path)
@@ -56,38 +56,41 @@ def _check_recognition(dataset: type[Dataset], root: Path) -> None:
             require(recognised is expected, f"{dataset.name}.recognises returns {recognised!r} for {what} ({path})")
 
 
-def _check_absence(dataset: type[Dataset]) -> None:
+def _check_missing_files(dataset: type[Dataset]) -> None:
     with TemporaryDirectory() as folder:
-        for path, what in ((Path(folder), "an empty folder"), (Path(folder) / "missing", "a folder that is not there")):
+        for path, what in (
+            (Path(folder), "an empty folder"),
+            (Path(folder) / "missing", "a folder that does not exist"),
+        ):
             try:
                 found = list(dataset(path).scenes())
             except DatasetNotFound as error:
-                require(str(path) in str(error), f"the error for {what} does not say where it looked: {error}")
+                require(str(path) in str(error), f"the error for {what} does not contain the path {path}: {error}")
                 continue
             except Exception as error:
-                raise AssertionError(f"{what} raises {error!r}: DatasetNotFound is needed") from error
-            raise AssertionError(f"{what} yields {pluralize(len(found), 'scene')}: DatasetNotFound is needed")
+                raise AssertionError(f"{what} raises {error!r} instead of DatasetNotFound") from error
+            raise AssertionError(f"{what} yields {pluralize(len(found), 'scene')} instead of raising DatasetNotFound")
 
 
 def _check_scenes(dataset: type[Dataset], root: Path) -> Sequence[Scene]:
     opened = dataset(root)
     scenes = list(opened.scenes())
     require(scenes, f"{dataset.name} yields no scene from its example {root}")
-    require(list(opened.scenes()) == scenes, f"{dataset.name}.scenes() yields something else the second time")
-    require(list(dataset(root).scenes()) == scenes, f"{dataset.name}.scenes() of a second instance is not the same")
+    require(list(opened.scenes()) == scenes, f"{dataset.name}.scenes() yields other scenes the second time")
+    require(list(dataset(root).scenes()) == scenes, f"{dataset.name}.scenes() of a second instance differs")
     ids = [scene.id for scene in scenes]
-    require(len(set(ids)) == len(ids), f"{dataset.name} yields scenes of equal id: {', '.join(ids)}")
+    require(len(set(ids)) == len(ids), f"{dataset.name} yields several scenes with the same id: {', '.join(ids)}")
     for scene in scenes:
-        require(SCENE_ID.fullmatch(scene.id), f"scene id {scene.id!r} cannot begin a file's name")
+        require(SCENE_ID.fullmatch(scene.id), f"scene id {scene.id!r} cannot be the beginning of a file name")
         require(scene.image or scene.map, f"scene {scene.id} has neither image nor map")
         for path in (scene.image, scene.map):
-            require(path is None or path.is_file(), f"scene {scene.id} names {path}, which is no file")
+            require(path is None or path.is_file(), f"scene {scene.id} names {path}, which is not a file")
         require(
             not scene.side_by_side or scene.image == scene.map,
-            f"scene {scene.id} is side_by_side, and image {scene.image} and map {scene.map} are not one file",
+            f"scene {scene.id} is side_by_side, but its image {scene.image} and map {scene.map} are two files",
         )
     for notice in opened.notices():
-        require(notice and "\n" not in notice, f"a notice is a line of text, not {notice!r}")
+        require(notice and "\n" not in notice, f"a notice must be one line of text, got {notice!r}")
     return scenes
 
 
@@ -95,9 +98,9 @@ def _check_palette(dataset: type[Dataset], root: Path) -> Palette | None:
     palette = dataset(root).palette
     require(
         palette is None or isinstance(palette, Palette),
-        f"{dataset.name}.palette is {palette!r}: a Palette, or None where maps are pictures",
+        f"{dataset.name}.palette must be a Palette, or None if maps are pictures; got {palette!r}",
     )
-    require(dataset(root).palette == palette, f"{dataset.name}.palette of a second instance is not the same")
+    require(dataset(root).palette == palette, f"{dataset.name}.palette of a second instance differs")
     return palette
 
 
@@ -119,16 +122,19 @@ def _check_published_split(dataset: type[Dataset], root: Path, scene: Scene) -> 
     with open_raster(path) as raster:
         height, width = raster.height, raster.width // 2 if scene.side_by_side else raster.width
     size = dataset.published_size
-    require(size is None or size > 0, f"{dataset.name}.published_size is {size}: a number of pixels, or None")
+    require(
+        size is None or size > 0,
+        f"{dataset.name}.published_size must be a positive number of pixels or None, got {size}",
+    )
     cells = list(tile_cells(height, width, size or max(1, min(height, width) // 2)))
-    one, other = dataset(root), dataset(root)
-    splits = [one.published_split(scene, cell) for cell in cells]
+    first, second = dataset(root), dataset(root)
+    splits = [first.published_split(scene, cell) for cell in cells]
     allowed = (*get_args(Split), None)
-    strange = [split for split in splits if split not in allowed]
-    require(not strange, f"{dataset.name}.published_split returns {strange[:1]}: one of {allowed} is needed")
-    again = [other.published_split(scene, cell) for cell in reversed(cells)]
-    require(again[::-1] == splits, f"{dataset.name}.published_split is not the same when asked again")
+    invalid = [split for split in splits if split not in allowed]
+    require(not invalid, f"{dataset.name}.published_split must return one of {allowed}, got {invalid[:1]}")
+    again = [second.published_split(scene, cell) for cell in reversed(cells)]
+    require(again[::-1] == splits, f"{dataset.name}.published_split of a second instance differs")
     require(
         size or len(set(splits)) == 1,
-        f"{dataset.name}.published_split splits scene {scene.id}, and published_size does not say into which tiles",
+        f"{dataset.name}.published_split splits scene {scene.id}, but published_size does not give a tile size",
     )

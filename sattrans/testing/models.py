@@ -1,4 +1,4 @@
-"""What every model plugin promises."""
+"""The conformance checks of model plugins."""
 
 import copy
 import json
@@ -17,21 +17,24 @@ from sattrans.testing.require import require, require_name
 from sattrans.testing.trial import Trial, changed, parameters, require_scalar, state, trials
 
 TOLERANCE = 1e-5
-"""How far apart translations of the same window in batches of unlike size may lie, in [-1, 1]."""
+"""The largest difference, in [-1, 1], between translations of a window in batches of different sizes."""
 
 MOST_STEPS = 250
-"""In so many steps the generator must have moved: some models give their critic a hundred steps first."""
+"""Number of steps in which the generator's weights must change; some models start with 100 steps of the critic."""
 
 
 def check_model(model: type[Model], size: int = 64) -> None:
-    """Raise `AssertionError` unless a model class keeps its promises on tiles of `size` px, on the CPU.
+    """Raise `AssertionError` unless a model class satisfies the contract of `Model` on tiles of `size` px, on the CPU.
 
-    It is built as narrow as its options allow, for each source encoding they allow. Takes a few seconds.
+    The networks are as narrow as the model's options allow, and every source encoding that they allow is checked. Takes
+    a few seconds.
     """
-    require(issubclass(model, Model), f"{model.__name__} is no subclass of sattrans.model.Model")
+    require(issubclass(model, Model), f"{model.__name__} is not a subclass of sattrans.model.Model")
     require_name(model)
     _check_description(model)
-    require(size in model.sizes, f"model '{model.name}' takes {model.sizes} px: give check_model one as `size`")
+    require(
+        size in model.sizes, f"model '{model.name}' takes {model.sizes} px; pass one of them to check_model as `size`"
+    )
     found = trials(model, size)
     require(found, f"model '{model.name}' takes neither source=color nor source=onehot")
     with torch.random.fork_rng(devices=[]):
@@ -42,13 +45,13 @@ def check_model(model: type[Model], size: int = 64) -> None:
             _check_validating(trial, trained)
             _check_saving(trial, trained)
             _check_generator(trial, trained)
-            _check_repeating(trial)
+            _check_reproducible(trial)
             _check_bf16(trial)
 
 
 def _check_description(model: type[Model]) -> None:
     options = model.Options
-    require(issubclass(options, ModelOptions), f"{model.__name__}.Options is no subclass of ModelOptions")
+    require(issubclass(options, ModelOptions), f"{model.__name__}.Options is not a subclass of ModelOptions")
     bare = [name for name, field in options.model_fields.items() if not field.description]
     require(not bare, f"options without a description: {', '.join(bare)}")
     try:
@@ -60,16 +63,16 @@ def _check_description(model: type[Model]) -> None:
     except ValidationError:
         pass
     else:
-        raise AssertionError(f"{model.__name__}.Options takes names it does not know: leave extra='forbid'")
+        raise AssertionError(f"{model.__name__}.Options accepts unknown names; keep extra='forbid'")
     try:
-        kept = options.model_validate(json.loads(json.dumps(defaults.model_dump())))
+        restored = options.model_validate(json.loads(json.dumps(defaults.model_dump())))
     except (TypeError, ValidationError) as error:
         raise AssertionError(f"{model.__name__}.Options do not survive the run's manifest (JSON): {error}") from error
-    require(kept == defaults, f"{model.__name__}.Options are not the same after the run's manifest (JSON): {kept!r}")
-    require(isinstance(model.defaults, TrainDefaults), f"{model.__name__}.defaults is no TrainDefaults")
+    require(restored == defaults, f"{model.__name__}.Options change in the run's manifest (JSON): {restored!r}")
+    require(isinstance(model.defaults, TrainDefaults), f"{model.__name__}.defaults is not a TrainDefaults")
     require(
         model.pairing in get_args(Pairing),
-        f"{model.__name__}.pairing is {model.pairing!r}: one of {', '.join(get_args(Pairing))} is needed",
+        f"{model.__name__}.pairing must be one of {', '.join(get_args(Pairing))}, got {model.pairing!r}",
     )
 
 
@@ -83,15 +86,17 @@ def _check_building(trial: Trial) -> None:
     require(optimizers, f"{trial.what} has no optimizers")
     own = {id(parameter) for parameter in model.parameters()}
     for name, optimizer in optimizers.items():
-        require(isinstance(name, str) and isinstance(optimizer, Optimizer), f"{trial.what}: {name!r} is no optimizer")
+        require(
+            isinstance(name, str) and isinstance(optimizer, Optimizer), f"{trial.what}: {name!r} is not an optimizer"
+        )
         require(
             {id(parameter) for parameter in parameters(optimizer)} <= own,
-            f"optimizer '{name}' of {trial.what} holds what is no parameter of the model: it would not be saved",
+            f"optimizer '{name}' of {trial.what} has a parameter that the model lacks and that would not be saved",
         )
 
 
 def _check_training(trial: Trial) -> Model:
-    """Train until the generator has moved and a few steps more, and return the model."""
+    """Train until the generator's weights have changed, at least three steps, and return the model."""
     model = trial.build()
     optimizers = model.optimizers()
     before = copy.deepcopy(list(model.generator.parameters()))
@@ -108,7 +113,9 @@ def _check_translating(trial: Trial, model: Model) -> None:
     torch.manual_seed(1)
     random = torch.get_rng_state()
     images = trial.translated(model, batch.source)
-    require(torch.equal(random, torch.get_rng_state()), f"{trial.what}.translate draws from torch: draw from `noise`")
+    require(
+        torch.equal(random, torch.get_rng_state()), f"{trial.what}.translate uses torch's random numbers; use `noise`"
+    )
     expected = (3, trial.spec.target_channels, trial.size, trial.size)
     require(tuple(images.shape) == expected, f"{trial.what}.translate returns {tuple(images.shape)}, not {expected}")
     require(images.isfinite().all(), f"{trial.what}.translate returns values that are not finite")
@@ -116,11 +123,14 @@ def _check_translating(trial: Trial, model: Model) -> None:
     require(low >= -1 and high <= 1, f"{trial.what}.translate returns {low} to {high}, outside [-1, 1]")
     torch.manual_seed(2)
     again = trial.translated(model, batch.source)
-    require(torch.equal(again, images), f"{trial.what}.translate is not the same twice: off with dropout in eval mode")
+    require(torch.equal(again, images), f"{trial.what}.translate is not reproducible; disable dropout in eval mode")
     for number in range(3):
         alone = trial.translated(model, batch.source[number : number + 1], trial.noise(1, first=number))
-        far = float((alone - images[number : number + 1]).abs().max())
-        require(far <= TOLERANCE, f"{trial.what}.translate depends on what else is in the batch: {far:.2g} apart")
+        difference = float((alone - images[number : number + 1]).abs().max())
+        require(
+            difference <= TOLERANCE,
+            f"{trial.what}.translate depends on the other images of the batch: difference {difference:.2g}",
+        )
     touched = changed(before, state(model))
     require(not touched, f"{trial.what}.translate changes {', '.join(touched)}")
 
@@ -134,16 +144,16 @@ def _check_validating(trial: Trial, model: Model) -> None:
     model.train()
     for name, value in losses.items():
         require_scalar(value, f"validation loss {name} of {trial.what}")
-        require(torch.equal(value, again[name]), f"validation loss {name} of {trial.what} is not the same twice")
+        require(torch.equal(value, again[name]), f"validation loss {name} of {trial.what} is not reproducible")
     touched = changed(before, state(model))
     require(not touched, f"{trial.what}.validation_losses changes {', '.join(touched)}")
-    require(torch.equal(random, torch.get_rng_state()), f"{trial.what}.validation_losses draws from torch")
+    require(torch.equal(random, torch.get_rng_state()), f"{trial.what}.validation_losses uses torch's random numbers")
     monitor = trial.kind.defaults.monitor
-    require(monitor in losses, f"{trial.what} monitors '{monitor}', and validates {', '.join(losses)}")
+    require(monitor in losses, f"{trial.what} monitors '{monitor}', but its validation losses are {', '.join(losses)}")
 
 
 def _check_generator(trial: Trial, model: Model) -> None:
-    """The generator alone is averaged and kept: so it alone decides what `translate` returns."""
+    """Only the generator is averaged and saved as the best, so it alone must determine what `translate` returns."""
     source = trial.batch(100).source
     images = trial.translated(model, source)
     other = trial.build(seed=1)
@@ -151,7 +161,7 @@ def _check_generator(trial: Trial, model: Model) -> None:
     model.generator = other.generator
     swapped = trial.translated(model, source)
     model.generator = own
-    require(not torch.equal(swapped, images), f"{trial.what}.translate returns the same with another `generator`")
+    require(not torch.equal(swapped, images), f"{trial.what}.translate does not use `generator`")
     other.generator.load_state_dict(own.state_dict())
     require(
         torch.equal(trial.translated(other, source), images),
@@ -168,24 +178,24 @@ def _check_saving(trial: Trial, model: Model) -> None:
     loaded = trial.build(seed=1)
     loaded.load_state_dict(tensors)
     lost = changed(state(model), state(loaded))
-    require(not lost, f"{trial.what} is not the same when saved and loaded: {', '.join(lost)}")
+    require(not lost, f"{trial.what} changes when it is saved and loaded: {', '.join(lost)}")
     require(
         torch.equal(trial.translated(loaded, source), trial.translated(model, source)),
-        f"{trial.what} saved and loaded translates to something else",
+        f"{trial.what} translates differently after it is saved and loaded",
     )
 
 
-def _check_repeating(trial: Trial) -> None:
-    """One seed, one result; and a run that is stopped and resumed ends like one that is not."""
-    straight = _trained(trial, trial.build(), steps=range(4))
+def _check_reproducible(trial: Trial) -> None:
+    """The same seed gives the same weights, also after an interruption."""
+    uninterrupted = _trained(trial, trial.build(), steps=range(4))
     again = _trained(trial, trial.build(), steps=range(4))
-    unlike = changed(straight, again)
-    require(not unlike, f"one seed trains {trial.what} to unlike {', '.join(unlike)}")
+    differing = changed(uninterrupted, again)
+    require(not differing, f"two trainings of {trial.what} with the same seed differ in {', '.join(differing)}")
     resumed = _trained(trial, trial.build(), steps=range(4), stopped_before=2)
-    unlike = changed(straight, resumed)
+    differing = changed(uninterrupted, resumed)
     require(
-        not unlike,
-        f"{trial.what} resumed is unlike in {', '.join(unlike)}: what it remembers between steps must be a buffer",
+        not differing,
+        f"{trial.what}, when resumed, differs in {', '.join(differing)}; state between steps must be in a buffer",
     )
 
 
@@ -194,9 +204,9 @@ def _trained(trial: Trial, model: Model, steps: range, stopped_before: int | Non
     torch.manual_seed(3)
     for number in steps:
         if number == stopped_before:
-            held, random = state(model), torch.get_rng_state()
+            saved_state, random = state(model), torch.get_rng_state()
             model = trial.build(seed=1)
-            model.load_state_dict(held)
+            model.load_state_dict(saved_state)
             saved, optimizers = optimizers, model.optimizers()
             for name, optimizer in optimizers.items():
                 optimizer.load_state_dict(saved[name].state_dict())

@@ -1,4 +1,4 @@
-"""Where work on many tiles runs: threads of this process, or a Dask cluster."""
+"""Executors that process many tiles: threads of this process, or a Dask cluster."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,27 +16,27 @@ T = TypeVar("T")
 
 
 class InlineExecutor(Executor):
-    """Does the work in this process, when its result is asked for: for one worker, where a pool would only cost."""
+    """Computes results lazily in this thread: with a single worker, a pool has costs and no benefit."""
 
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **_: Any) -> Iterator[T]:
-        """Do one after the other."""
+        """Return an iterator that computes each result when it is needed."""
         return map(fn, *iterables)
 
 
 def as_done(pool: Executor, function: Callable[[S], T], items: Sequence[S]) -> Iterator[tuple[int, T]]:
-    """Yield (place, result) of each item as it is done, in whichever order; one after the other in this process.
+    """Yield (index, result) of each item as soon as it is done; an `InlineExecutor` keeps the order of the items.
 
-    Of several that fail, the first in the order of the items is raised: the same each time.
+    If several items fail, the error of the first in the order of the items is raised, so that it is reproducible.
     """
     if isinstance(pool, InlineExecutor):
         yield from enumerate(pool.map(function, items))
         return
-    places = {pool.submit(function, item): place for place, item in enumerate(items)}
-    for future in as_completed(places):
+    indices = {pool.submit(function, item): index for index, item in enumerate(items)}
+    for future in as_completed(indices):
         if future.exception():
-            before = [other for other, place in places.items() if place < places[future] and not other.cancel()]
-            future = next((other for other in before if other.exception()), future)
-        yield places[future], future.result()
+            earlier = [f for f, index in indices.items() if index < indices[future] and not f.cancel()]
+            future = next((f for f in earlier if f.exception()), future)
+        yield indices[future], future.result()
 
 
 def processors() -> int:
@@ -46,15 +46,15 @@ def processors() -> int:
 
 @contextmanager
 def executor(workers: int | None = None, scheduler: str | None = None) -> Iterator[Executor]:
-    """Give an executor: threads of this process, or the Dask cluster of a scheduler.
+    """Provide an executor: threads of this process, or the Dask cluster of a scheduler.
 
-    Reading, encoding, hashing and writing release Python's lock, so threads spread over processors as processes
-    would, without their start and their memory; and none outlives a kill. After an error, what was not begun is not
-    done.
+    Reading, encoding, hashing and writing release Python's global lock, so threads use all processors as processes
+    would, but without the start-up time and memory of processes, and no thread outlives a killed process. After an
+    error, work that has not started is cancelled.
 
     Args:
         workers: Number of threads, 1 or more; None for one per processor.
-        scheduler: Address of a Dask scheduler, such as `tcp://host:8786`, that takes the work instead.
+        scheduler: Address of a Dask scheduler, such as `tcp://host:8786`, whose cluster does the work instead.
 
     Raises:
         OptionError: The number is below 1, no scheduler answers, or Dask is not installed.
@@ -87,7 +87,7 @@ def _cluster(scheduler: str) -> "Client":
     except ImportError:
         raise OptionError("--scheduler needs Dask: pip install 'sattrans[dask]'") from None
     try:
-        get_backend(kind)  # a Client of an unknown kind of address takes a minute to give up
+        get_backend(kind)  # for an unknown kind of address, Client fails only after a minute
         return Client(scheduler, set_as_default=False)
     except (OSError, ValueError) as error:
         raise OptionError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from error

@@ -92,7 +92,7 @@ def test_runs_that_cannot_be_compared_are_refused(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NothingToUse, match="sattrans train, or name one as in sattrans evaluate RUN"):
         evaluate()
-    with pytest.raises(UsageError, match="is no run"):
+    with pytest.raises(UsageError, match="is not a run"):
         evaluate([tmp_path])
     other = tile(make_folder(tmp_path / "f", scenes=2), tmp_path / "t", options=TileOptions(size=64)).tileset
     train(other.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
@@ -314,7 +314,7 @@ def test_a_tileset_that_moved_is_pointed_to(place, tmp_path):
     (tmp_path / "r" / "run.json").write_text(json.dumps(manifest))
     done = sattrans("evaluate", tmp_path / "r", "-o", tmp_path / "e")
     assert done.exit_code == 2
-    assert "say where it is now with --data" in error_line(done.stderr)
+    assert "give its folder with --data" in error_line(done.stderr)
     assert sattrans("evaluate", tmp_path / "r", "--data", place / "t", "-o", tmp_path / "e").exit_code == 0
     other = tile(make_folder(tmp_path / "f", scenes=2), tmp_path / "t", options=TileOptions(size=64)).tileset
     done = sattrans("evaluate", tmp_path / "r", "--data", other.folder, "-o", tmp_path / "e")

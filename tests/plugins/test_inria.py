@@ -61,7 +61,7 @@ def test_a_scene_named_otherwise_is_refused_by_its_path(root):
     train = root / "AerialImageDataset" / "train"
     for folder in ("images", "gt"):
         (train / folder / "austin1.tif").rename(train / folder / "Austin_one.tif")
-    with pytest.raises(DatasetNotFound, match=r"Austin_one\.tif: no Inria scene is named so"):
+    with pytest.raises(DatasetNotFound, match=r"Austin_one\.tif: an Inria scene must be named"):
         list(Inria(root).scenes())
 
 
@@ -84,7 +84,7 @@ def test_a_mask_of_three_bands_of_0_and_255_is_taken(tmp_path):
 def test_a_mask_that_was_smoothed_is_refused_with_the_values_found(tmp_path):
     mask = make_indices(64, 64, 2) * np.uint8(255)
     mask[3, 3] = 128
-    with open_raster(write_raster(tmp_path / "m.tif", mask)) as map_, pytest.raises(ClassesError, match="values 128"):
+    with open_raster(write_raster(tmp_path / "m.tif", mask)) as map_, pytest.raises(ClassesError, match="value 128"):
         class_map(map_, Inria(tmp_path).palette).read()
 
 
@@ -140,8 +140,8 @@ def test_they_become_unpaired_tiles_unless_they_are_left_out(with_test_images, t
     unpaired = result.tileset.split("unpaired")
     assert {t.id for t in unpaired} == {f"{city}_{k}" for city in ("bellingham1", "tyrol-e36") for k in range(4)}
     assert all(t.map is None and not t.shares for t in unpaired)
-    told = "the images of the Inria test cities (2) are taken as unpaired; --no-unpaired leaves them out"
-    assert told in result.notices
+    expected = "the images of the Inria test cities (2) are used unpaired; --no-unpaired leaves them out"
+    assert expected in result.notices
     without = tile(with_test_images, tmp_path / "u", options=TileOptions(size=128, unpaired=False)).tileset
     assert {t.id for t in without.tiles} == {t.id for t in result.tileset.tiles} - {t.id for t in unpaired}
 
@@ -149,5 +149,7 @@ def test_they_become_unpaired_tiles_unless_they_are_left_out(with_test_images, t
 def test_a_test_image_that_is_named_as_a_training_scene_is_refused(with_test_images):
     test = with_test_images / "AerialImageDataset" / "test" / "images"
     (test / "bellingham1.tif").rename(test / "austin1.tif")
-    with pytest.raises(DatasetNotFound, match=r"test/images/austin1\.tif is named as .*train/images/austin1\.tif is"):
+    with pytest.raises(
+        DatasetNotFound, match=r"test/images/austin1\.tif has the same name as .*train/images/austin1\.tif"
+    ):
         list(Inria(with_test_images).scenes())

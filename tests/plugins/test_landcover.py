@@ -100,14 +100,14 @@ def test_blank_lines_and_windows_line_ends_in_the_lists_are_ignored(root):
 def test_an_id_in_two_lists_is_refused_with_both_named(root):
     scene = only_scene(root)
     write_lists(root, train=f"{scene.id}_0", test=f"{scene.id}_0")
-    with pytest.raises(DatasetNotFound, match=rf"test\.txt lists {scene.id}_0, which train\.txt lists too"):
+    with pytest.raises(DatasetNotFound, match=rf"test\.txt lists {scene.id}_0, which is in train\.txt, too"):
         LandCover(root).published_split(scene, next(tile_cells(1100, 1300, 512)))
 
 
 def test_a_list_that_is_no_text_is_refused_by_name(root):
     scene = only_scene(root)
     (root / "val.txt").write_bytes(f"{scene.id}_0".encode("utf-16"))  # what PowerShell's > writes
-    with pytest.raises(DatasetNotFound, match=r"val\.txt is no list"):
+    with pytest.raises(DatasetNotFound, match=r"val\.txt is not a list"):
         LandCover(root).published_split(scene, next(tile_cells(1100, 1300, 512)))
 
 

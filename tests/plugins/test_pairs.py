@@ -70,7 +70,7 @@ def test_white_space_in_a_name_is_no_white_space_in_an_id(root):
     assert "train_1_(2)" in [scene.id for scene in Pairs(root).scenes()]
     check_dataset(Pairs, root)
     picture(root / "train" / "1_(2).png")
-    with pytest.raises(DatasetNotFound, match=r"1 \(2\)\.png and .*1_\(2\)\.png differ in white space only"):
+    with pytest.raises(DatasetNotFound, match=r"1 \(2\)\.png and .*1_\(2\)\.png differ only in white space"):
         list(Pairs(root).scenes())
 
 
@@ -81,7 +81,9 @@ def test_other_layouts_are_not_recognised(tmp_path):
     (tmp_path / "empty" / "train").mkdir(parents=True)
     (tmp_path / "empty" / "train" / ".thumbs.jpg").write_bytes(b"")
     assert not Pairs.recognises(tmp_path / "empty")
-    with pytest.raises(DatasetNotFound, match=r"no pictures in .*empty/train: expected pairs there"):
+    with pytest.raises(
+        DatasetNotFound, match=r"no pictures in .*empty/train; each picture there must have map and image"
+    ):
         list(Pairs(tmp_path / "empty").scenes())
 
 

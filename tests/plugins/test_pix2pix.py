@@ -126,7 +126,7 @@ def test_skips_join_each_encoder_stage_to_the_decoder_stage_of_its_size():
 
 @pytest.mark.parametrize("size", [4, 100, 257])
 def test_a_size_that_cannot_be_halved_is_refused_in_words(size):
-    with pytest.raises(ValueError, match=f"power of two from 8 on, not {size}"):
+    with pytest.raises(ValueError, match=f"power of two of at least 8, got {size}"):
         stage_widths(size, 64)
 
 

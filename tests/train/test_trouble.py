@@ -115,7 +115,7 @@ def test_a_refused_init_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, mon
         (tmp_path / name).mkdir(exist_ok=True)
         (tmp_path / name / "run.json").write_bytes((tmp_path / "first" / "run.json").read_bytes())
     for init, width, told in (
-        ("nope", 4, "--init nope is no run"),
+        ("nope", 4, "--init nope is not a run"),
         ("unsaved", 4, "--init unsaved: it was stopped before its first checkpoint"),
         ("damaged", 4, "is damaged"),
         ("first", 5, "weights do not fit"),
