@@ -200,11 +200,11 @@ def enlarge(pixels: Tensor, size: int) -> Tensor:
     return F.interpolate(pixels.float(), size=(size, size), mode="bilinear", align_corners=False)
 
 
-Crop = tuple[int, int, bool]
+JitterCrop = tuple[int, int, bool]
 """A crop of an enlarged tile: first row, first column, and whether it is flipped left to right."""
 
 
-def draw_jitter(count: int, size: int, generator: torch.Generator) -> list[Crop]:
+def draw_jitter(count: int, size: int, generator: torch.Generator) -> list[JitterCrop]:
     """Draw a crop of each of `count` enlarged tiles, `size` px before and after."""
     margin = round(size * JITTER) - size
     rows, cols = torch.randint(0, margin + 1, (2, count), generator=generator).tolist()
@@ -212,7 +212,7 @@ def draw_jitter(count: int, size: int, generator: torch.Generator) -> list[Crop]
     return list(zip(rows, cols, map(bool, flips), strict=True))
 
 
-def jitter(pixels: Tensor, crops: Sequence[Crop]) -> Tensor:
+def jitter(pixels: Tensor, crops: Sequence[JitterCrop]) -> Tensor:
     """Enlarge tiles by 286/256 and take the crops that `draw_jitter` drew.
 
     Tiles are colours (N, 3, S, S), or class indices (N, S, S); see `enlarge`. Images and maps that belong together
@@ -323,7 +323,7 @@ class Batches:
             return self.store.stack(self.maps_of(step))
         return self.store.images(self.images_of(step)), self.store.maps(self.maps_of(step))
 
-    def _crops(self, step: int, stream: int) -> list[Crop]:
+    def _crops(self, step: int, stream: int) -> list[JitterCrop]:
         return draw_jitter(self._tiles_per_step, self.store.tileset.size, self._generator(step, stream))[self._own]
 
     def plain(self, at_most: int | None = None) -> Iterator[Batch]:

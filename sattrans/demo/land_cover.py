@@ -70,7 +70,7 @@ class House:
 
 
 @dataclass(frozen=True, slots=True)
-class LandCover:
+class SyntheticLandCover:
     """A map of class values, (H, W) uint8, its houses, and the parcel number of each pixel, (H, W)."""
 
     map: NDArray[np.uint8]
@@ -78,7 +78,7 @@ class LandCover:
     parcels: NDArray[np.int64]
 
     @classmethod
-    def generate(cls, height: int, width: int, rng: np.random.Generator) -> "LandCover":
+    def generate(cls, height: int, width: int, rng: np.random.Generator) -> "SyntheticLandCover":
         """Return a random land cover: first the water, then roads, houses, and woods on the remaining area."""
         river_north = bool(rng.random() < 0.5)
         water = _water_mask((height, width), river_north, rng)

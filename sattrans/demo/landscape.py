@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.demo.land_cover import PALETTE, LandCover
+from sattrans.demo.land_cover import PALETTE, SyntheticLandCover
 from sattrans.demo.orthophoto import render_orthophoto
 
 PIXEL = 0.5
@@ -28,5 +28,5 @@ class Landscape:
 def make_landscape(height: int, width: int, seed: int) -> Landscape:
     """Return the landscape of a seed, `height` × `width` pixels; from about 512 px per side it has every class."""
     rng = np.random.default_rng(seed)
-    land_cover = LandCover.generate(height, width, rng)
+    land_cover = SyntheticLandCover.generate(height, width, rng)
     return Landscape(land_cover.map, render_orthophoto(land_cover, rng))

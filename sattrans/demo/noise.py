@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-Layer = NDArray[np.float32]
+FloatImage = NDArray[np.float32]
 """A float image, (H, W), or (3, H, W) with RGB from 0 to 255."""
 
 Mask = NDArray[np.bool_]
@@ -12,7 +12,7 @@ Shape = tuple[int, int]
 Color = tuple[int, int, int]
 
 
-def noise(shape: Shape, cell: int, rng: np.random.Generator) -> Layer:
+def noise(shape: Shape, cell: int, rng: np.random.Generator) -> FloatImage:
     """Return smooth noise (H, W) with mean 0 and a standard deviation near 1, in spots about `cell` px wide."""
     rows, cols = (side // cell + 4 for side in shape)
     grid = Image.fromarray(rng.standard_normal((rows, cols), np.float32))
@@ -20,7 +20,7 @@ def noise(shape: Shape, cell: int, rng: np.random.Generator) -> Layer:
     return large[cell : cell + shape[0], cell : cell + shape[1]]
 
 
-def blurred(mask: Mask, radius: float) -> Layer:
+def blurred(mask: Mask, radius: float) -> FloatImage:
     """Return a mask (H, W) as values from 0 to 1, with edges blurred over about `radius` px."""
     picture = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
@@ -40,12 +40,12 @@ def with_shadow(mask: Mask, reach: int) -> Mask:
     return shadow
 
 
-def solid(shape: Shape, color: Color) -> Layer:
+def solid(shape: Shape, color: Color) -> FloatImage:
     """Return an image of one colour, (3, H, W)."""
     return np.broadcast_to(np.array(color, np.float32)[:, np.newaxis, np.newaxis], (3, *shape))
 
 
-def blend(below: Layer, above: Layer | Color, share: Layer) -> Layer:
+def blend(below: FloatImage, above: FloatImage | Color, share: FloatImage) -> FloatImage:
     """Return `above` blended over `below` (3, H, W) with opacity `share` (H, W), 0 to 1."""
     top = solid((below.shape[1], below.shape[2]), above) if isinstance(above, tuple) else above
     return below + (top - below) * share

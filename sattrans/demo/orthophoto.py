@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from sattrans.demo.land_cover import BUILDING, ROAD, WATER, WOODLAND, House, LandCover
-from sattrans.demo.noise import Layer, Mask, Shape, blend, blurred, noise, solid, with_shadow
+from sattrans.demo.land_cover import BUILDING, ROAD, WATER, WOODLAND, House, SyntheticLandCover
+from sattrans.demo.noise import FloatImage, Mask, Shape, blend, blurred, noise, solid, with_shadow
 
 FIELDS = np.array([(136, 143, 90), (142, 145, 95), (131, 141, 88), (145, 145, 98), (133, 139, 89)], np.float32)
 """Colours of crops; they are similar, because the map does not tell which field has which crop."""
@@ -21,7 +21,7 @@ ROOF_SHADOW, WOOD_SHADOW = 7, 6
 """Lengths of shadows."""
 
 
-def render_orthophoto(land_cover: LandCover, rng: np.random.Generator) -> NDArray[np.uint8]:
+def render_orthophoto(land_cover: SyntheticLandCover, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the orthophoto of a land cover, (3, H, W)."""
     shape = (land_cover.map.shape[0], land_cover.map.shape[1])
     building, road, water, wood = (land_cover.map == value for value in (BUILDING, ROAD, WATER, WOODLAND))
@@ -40,26 +40,26 @@ def render_orthophoto(land_cover: LandCover, rng: np.random.Generator) -> NDArra
     return pixels
 
 
-def _fields(parcels: NDArray[np.int64], rng: np.random.Generator) -> Layer:
+def _fields(parcels: NDArray[np.int64], rng: np.random.Generator) -> FloatImage:
     """Return fields, (3, H, W), with one of a few colours for each parcel."""
     tone = rng.integers(0, len(FIELDS), 4096)[parcels % 4096]
-    colors: Layer = np.moveaxis(FIELDS[tone], -1, 0)
+    colors: FloatImage = np.moveaxis(FIELDS[tone], -1, 0)
     return colors
 
 
-def _surface(road: Mask, rng: np.random.Generator) -> Layer:
+def _surface(road: Mask, rng: np.random.Generator) -> FloatImage:
     """Return the surface of roads, (3, H, W): asphalt on wide roads, sand on narrow ones."""
     wide = np.clip(3 * blurred(road, 6) - 1, 0, 1)
     return blend(solid(road.shape, (176, 164, 134)), (188, 187, 184), wide) * (1 + 0.02 * noise(road.shape, 3, rng))
 
 
-def _depth(water: Mask, rng: np.random.Generator) -> Layer:
+def _depth(water: Mask, rng: np.random.Generator) -> FloatImage:
     """Return water, (3, H, W): greenish near the banks, deep blue farther away."""
     deep = np.clip(2 * blurred(water, 9) - 0.9, 0, 1)
     return blend(solid(water.shape, (66, 98, 112)), (36, 74, 116), deep) * (1 + 0.02 * noise(water.shape, 20, rng))
 
 
-def _crowns(wood: Mask, rng: np.random.Generator) -> Layer:
+def _crowns(wood: Mask, rng: np.random.Generator) -> FloatImage:
     """Return tree crowns, (3, H, W): each is a dark disc, with lighter discs towards the sun."""
     height, width = wood.shape
     picture = Image.new("RGB", (width, height), (34, 54, 30))
@@ -75,7 +75,7 @@ def _crowns(wood: Mask, rng: np.random.Generator) -> Layer:
     return np.moveaxis(np.asarray(picture.filter(ImageFilter.GaussianBlur(0.8)), np.float32), -1, 0)
 
 
-def _roofs(shape: Shape, houses: Sequence[House], rng: np.random.Generator) -> Layer:
+def _roofs(shape: Shape, houses: Sequence[House], rng: np.random.Generator) -> FloatImage:
     """Return roofs, (3, H, W): dwellings red-brown, barns grey; the slope that faces south is lighter."""
     picture = Image.new("RGB", shape[::-1], (140, 90, 75))
     draw = ImageDraw.Draw(picture)

@@ -323,7 +323,7 @@ def _score(task: _Task, writer: RowWriter) -> Seams | None:
     return seams(
         lambda window: writer.read(window)[:3],
         (lambda window: writer.read(window)[3] > 0) if partial else None,
-        sampled_parts(writer.layout.pieces),
+        sampled_parts(writer.layout.chunks),
         (plan.height, plan.width),
         plan.boundaries(),
         plan.overlap,

@@ -122,7 +122,7 @@ def mosaic(
             image.check()
             return result(made=False, needed=needed)
         with row_writer(image, layout) as writer:
-            missing, total = writer.missing(), len(layout.pieces)
+            missing, total = writer.missing(), len(layout.chunks)
             with (
                 executor(workers) as pool,
                 progress_bar(total, "mosaic", "chunk", total - len(missing)) as progress,

@@ -18,7 +18,7 @@ from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.scale import Scale
 from sattrans.raster.tile_formats import FORMATS, TileFormat
 from sattrans.raster.window import Cell, Window
-from sattrans.tile.options import Layout
+from sattrans.tile.options import TilesetLayout
 from sattrans.tile.scene import SceneSource, cached_scene
 from sattrans.utils.atomic import put
 from sattrans.utils.hashing import sha256
@@ -40,7 +40,7 @@ class CutSettings:
     min_share: Mapping[str, float] | None = None
     min_valid: float = 1.0
     format: TileFormat = "tif"
-    layout: Layout = "tiles"
+    layout: TilesetLayout = "tiles"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sattrans.utils.options import DatasetName, Option, Seed, Workers, check
 Scheme = Literal["published", "scene", "block", "random"]
 """What decides a tile's split: the published lists, its scene, its block of neighbouring tiles, or chance."""
 
-Layout = Literal["tiles", "pairs"]
+TilesetLayout = Literal["tiles", "pairs"]
 
 Direction = Literal["AtoB", "BtoA"]
 """Of a file that holds A and B side by side: AtoB, when A (the left half) is the map; BtoA, when B is."""
@@ -149,7 +149,7 @@ class TileOptions:
         Option("How tiles are written; maps are never JPEG.", panel=FILES, default="tif, for pairs png"),
     ] = None
     layout: Annotated[
-        Layout,
+        TilesetLayout,
         Option("pairs: map and image side by side in train/, val/, test/, for other tools.", panel=FILES),
     ] = "tiles"
     preview: Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from sattrans.errors import OptionError
 from sattrans.utils.options import Device, Option, check
 
-Precision = Literal["32", "bf16"]
+TrainPrecision = Literal["32", "bf16"]
 """The numbers that networks compute with: 32-bit floats, or bfloat16 under autocast."""
 
 LENGTH, OPTIMIZATION, RUNNING = "How long", "Optimization", "Running"
@@ -68,7 +68,9 @@ class TrainOptions:
         float,
         Option("Decay of the generator's moving average; 0 for no average.", panel=OPTIMIZATION, minimum=0, below=1),
     ] = 0.999
-    precision: Annotated[Precision, Option("32, or bf16 if the processor is fast at it.", panel=OPTIMIZATION)] = "32"
+    precision: Annotated[TrainPrecision, Option("32, or bf16 if the processor is fast at it.", panel=OPTIMIZATION)] = (
+        "32"
+    )
     init: Annotated[Path | None, Option("A run whose last weights to start from.", panel=OPTIMIZATION)] = None
     seed: Annotated[int, Option("Same seed, same weights (on the CPU).", panel=OPTIMIZATION, minimum=0)] = 0
     compile: Annotated[

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sattrans.model import Schedule
-from sattrans.train.options import Precision
+from sattrans.train.options import TrainPrecision
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Settings:
     steps: int
     batch_size: int
     seed: int
-    precision: Precision
+    precision: TrainPrecision
     ema: float
     patience: int | None
     monitor: str

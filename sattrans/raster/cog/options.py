@@ -71,7 +71,7 @@ class CreationOptions:
         return next((method for method in DOWNSAMPLERS if method == value), default)
 
     def profile(self, photo: bool) -> dict[str, Any]:
-        """Return how the pieces are encoded, as rasterio wants it; the predictor helps with a `photo`'s pixels."""
+        """Return the encoding of the chunks as options of rasterio; the predictor improves it for a `photo`."""
         if self.by_gdal:
             return {"compress": "zstd", "zstd_level": 1, "predictor": 2 if photo else 1}
         name = self.compression

@@ -1,4 +1,4 @@
-"""The life of a large GeoTIFF: chunks in `OUT.tif.part/` until all are there. See `sattrans.utils.output`."""
+"""The life of a large GeoTIFF: chunks in `OUT.tif.part/` until all are complete. See `sattrans.utils.output`."""
 
 import json
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""A large GeoTIFF written in pieces of whole blocks, each an atomic file, so that a kill loses few at most.
+"""A large GeoTIFF, written in chunks of whole blocks, each an atomic file, so that a killed process loses few of them.
 
-A tiled GeoTIFF that is killed while it is written opens cleanly and reads zeros: it cannot tell what it has.
-So the pieces, and those of the overviews, stand in `<output>.part/` until all are there. Then their blocks, as they
-are, are put together to a cloud-optimised GeoTIFF.
+A tiled GeoTIFF whose writer is killed opens without an error and reads as zeros, so it does not show what is missing.
+Therefore the chunks of the raster and of its overviews are written to `<output>.part/`. When all are complete, their
+encoded blocks are assembled, unchanged, into a cloud-optimised GeoTIFF.
 """
 
 import json
@@ -52,8 +52,8 @@ __all__ = [
     "row_writer",
 ]
 
-MOST_HALVES = 16
-"""Halves of pieces, of 1.6 MB each, that wait for their neighbours in memory; of more, some are read at the end."""
+MOST_DOWNSAMPLED = 16
+"""Number of downsampled chunks (1.6 MB each) kept in memory until their neighbours are there; others are read again."""
 
 
 @dataclass(frozen=True)
@@ -79,107 +79,107 @@ class Layout:
         return [Window(top, 0, min(BLOCK, self.height - top), self.width) for top in range(0, self.height, BLOCK)]
 
     @property
-    def pieces(self) -> list[Window]:
-        """What is written at a time: whole blocks, one high and up to `CHUNK_WIDTH` px wide, row by row."""
+    def chunks(self) -> list[Window]:
+        """The windows that are written at a time: one block high and up to `CHUNK_WIDTH` px wide, row by row."""
         return chunk_windows(self.height, self.width)
 
     @property
     def bands(self) -> int:
-        """All bands, the alpha band included."""
+        """The number of bands, including the alpha band."""
         return self.count + self.alpha
 
 
 MOST_DECODED = 5
-"""Decoded pieces that are kept for who reads what was written."""
+"""Number of decoded chunks that are cached for `RowWriter.read`."""
 
 
 class RowWriter:
-    """Takes the pieces of a raster, in any order and from any thread, and knows which it has."""
+    """Writes the chunks of a raster, in any order and from any thread, and keeps track of the missing ones."""
 
     def __init__(
         self, folder: Path, layout: Layout, options: Mapping[str, Any], creation: CreationOptions | None = None
     ) -> None:
         self.layout = layout
         self._pyramid = Pyramid(layout.height, layout.width)
-        self._pieces = ChunkFiles(folder)
+        self._files = ChunkFiles(folder)
         self._creation = creation or CreationOptions()
         self.beside: dict[str, Path] = {}
         self.tags = {**layout.tags, OPTIONS_TAG: json.dumps(dict(options))}
         self._how = self._creation.overviews(layout.overviews or default_method(bool(layout.colormap)))
         self._profile = self._creation.profile(photo=layout.colormap is None)
-        self._turn = Lock()
-        self._halves: dict[Chunk, NDArray[np.uint8]] = {}
+        self._lock = Lock()
+        self._downsampled: dict[Chunk, NDArray[np.uint8]] = {}
         self._decoded: dict[Chunk, NDArray[np.uint8]] = {}
         self._sizes: dict[Chunk, list[int]] = {}
 
     def resume(self) -> None:
-        """Check the chunks of an earlier run; one that is damaged, by a loss of power, is deleted."""
+        """Check the chunks of an earlier run; chunks damaged, for example by a power failure, are deleted."""
         overviews = list(self._pyramid.overviews())
-        below = {piece: self._pyramid.children(piece) for piece in overviews}
-        self._pieces.drop_damaged([*self._pyramid.chunks(0), *overviews], below)
+        below = {chunk: self._pyramid.children(chunk) for chunk in overviews}
+        self._files.drop_damaged([*self._pyramid.chunks(0), *overviews], below)
 
     def missing(self) -> list[Window]:
-        """Return the pieces not written yet."""
-        return [piece.window for piece in self._pyramid.chunks(0) if not self._pieces.has(piece)]
+        """Return the chunks that are not written yet."""
+        return [chunk.window for chunk in self._pyramid.chunks(0) if not self._files.has(chunk)]
 
-    def write(self, piece: Window, pixels: NDArray[np.uint8]) -> None:
-        """Write one piece: `pixels` is (bands, piece height, piece width)."""
-        self._write(Chunk(0, piece), pixels)
+    def write(self, chunk: Window, pixels: NDArray[np.uint8]) -> None:
+        """Write one chunk; `pixels` has the shape (bands, height, width)."""
+        self._write(Chunk(0, chunk), pixels)
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Return a part of what was written, (bands, H, W). What was read last is kept: read from the top."""
+        """Return a window of the written pixels, (bands, H, W). The last chunks are cached, so read row by row."""
         pixels = np.empty((self.layout.bands, window.height, window.width), np.uint8)
-        for piece in self._pyramid.chunks(0):
-            part = piece.window.intersection(window)
+        for chunk in self._pyramid.chunks(0):
+            part = chunk.window.intersection(window)
             if part is None:
                 continue
-            decoded = self._decoded.pop(piece, None)
-            self._decoded[piece] = self._decode(piece) if decoded is None else decoded
+            decoded = self._decoded.pop(chunk, None)
+            self._decoded[chunk] = self._decode(chunk) if decoded is None else decoded
             if len(self._decoded) > MOST_DECODED:
                 del self._decoded[next(iter(self._decoded))]
-            inside = part.shifted(-piece.window.row, -piece.window.col)
-            place = part.shifted(-window.row, -window.col)
-            pixels[:, *place.slices] = self._decoded[piece][:, *inside.slices]
+            inside = part.shifted(-chunk.window.row, -chunk.window.col)
+            target = part.shifted(-window.row, -window.col)
+            pixels[:, *target.slices] = self._decoded[chunk][:, *inside.slices]
         return pixels
 
-    def _write(self, piece: Chunk, pixels: NDArray[np.uint8]) -> None:
+    def _write(self, chunk: Chunk, pixels: NDArray[np.uint8]) -> None:
         data = encode_blocks(pixels, self._profile)
-        self._pieces.put(piece, data)
-        self._sizes[piece] = block_sizes(data)
-        above = self._pyramid.parent(piece)
-        if above is None:
+        self._files.put(chunk, data)
+        self._sizes[chunk] = block_sizes(data)
+        parent = self._pyramid.parent(chunk)
+        if parent is None:
             return
-        half = self._halve(pixels)
-        below = self._pyramid.children(above)
-        with self._turn:
-            self._halves[piece] = half
-            if not all(part in self._halves for part in below):
-                if len(self._halves) > MOST_HALVES:
-                    del self._halves[next(iter(self._halves))]
+        small = self._downsample(pixels)
+        children = self._pyramid.children(parent)
+        with self._lock:
+            self._downsampled[chunk] = small
+            if not all(part in self._downsampled for part in children):
+                if len(self._downsampled) > MOST_DOWNSAMPLED:
+                    del self._downsampled[next(iter(self._downsampled))]
                 return
-            halves = {part: self._halves.pop(part) for part in below}
-        self._write(above, merge_children(above, halves))
+            downsampled = {part: self._downsampled.pop(part) for part in children}
+        self._write(parent, merge_children(parent, downsampled))
 
-    def _decode(self, piece: Chunk) -> NDArray[np.uint8]:
-        return decode_blocks(self._pieces.get(piece), piece.window, self._profile)
+    def _decode(self, chunk: Chunk) -> NDArray[np.uint8]:
+        return decode_blocks(self._files.get(chunk), chunk.window, self._profile)
 
-    def _halve(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _downsample(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return downsample(pixels, self._how, self.layout.nodata, self.layout.alpha)
 
     def assemble(self, path: Path) -> Path:
         """Assemble the cloud-optimised GeoTIFF, with overviews, in the folder of chunks, and return its path there.
 
-        Raises `RasterError` if it cannot be written; `path`, where it is meant to go, is for the message.
+        Raises `RasterError` if it cannot be written; the message names `path`, the final path.
         """
-        folder = self._pieces.folder
+        folder = self._files.folder
         whole, encoded = folder / "cog.tif", folder / "encoded.tif"
         try:
             self._make_overviews()
             with naming(whole), whole.open("wb") as file:
-                self._put_together(file)
+                self._write_cog(file)
                 file.flush()
             if self._creation.by_gdal:
-                self._encode_anew(whole, encoded)
+                self._encode_again(whole, encoded)
                 encoded.replace(whole)
             sync(whole)
         except (OSError, RasterioError, CPLE_BaseError) as error:
@@ -192,22 +192,22 @@ class RowWriter:
         return whole
 
     def _make_overviews(self) -> None:
-        """Make those that a writer before, or a full memory, left out."""
-        for piece in self._pyramid.overviews():
-            if not self._pieces.has(piece):
-                below = self._pyramid.children(piece)
-                halves = {part: self._halves.pop(part, None) for part in below}
+        """Make the overviews that are still missing, after an interruption or because memory was limited."""
+        for chunk in self._pyramid.overviews():
+            if not self._files.has(chunk):
+                downsampled = {part: self._downsampled.pop(part, None) for part in self._pyramid.children(chunk)}
                 made = {
-                    part: self._halve(self._decode(part)) if half is None else half for part, half in halves.items()
+                    part: self._downsample(self._decode(part)) if small is None else small
+                    for part, small in downsampled.items()
                 }
-                self._write(piece, merge_children(piece, made))
+                self._write(chunk, merge_children(chunk, made))
 
-    def _put_together(self, file: Any) -> None:
+    def _write_cog(self, file: Any) -> None:
         layout = self.layout
         levels = []
         for number, (height, width) in enumerate(self._pyramid.sizes):
-            sizes = (self._sizes.get(p) or block_sizes(self._pieces.get(p)) for p in self._pyramid.chunks(number))
-            levels.append(Level(height, width, [size for of_piece in sizes for size in of_piece]))
+            sizes = (self._sizes.get(p) or block_sizes(self._files.get(p)) for p in self._pyramid.chunks(number))
+            levels.append(Level(height, width, [size for chunk_sizes in sizes for size in chunk_sizes]))
         template = encode_geotiff(
             (layout.bands, layout.height, layout.width),
             layout.colormap,
@@ -225,17 +225,17 @@ class RowWriter:
         )
         write_header(file, template, levels, self._creation.big(needs_bigtiff(levels)))
         for number in reversed(range(len(levels))):
-            for piece in self._pyramid.chunks(number):
-                for block in blocks_of(self._pieces.get(piece)):
+            for chunk in self._pyramid.chunks(number):
+                for block in blocks_of(self._files.get(chunk)):
                     write_block(file, block)
 
-    def _encode_anew(self, whole: Path, encoded: Path) -> None:
-        """Let GDAL encode it as the user asked, and read all of it: that the disk was full, it does not say."""
+    def _encode_again(self, whole: Path, encoded: Path) -> None:
+        """Encode the file with GDAL as the user requested, then read it, because GDAL does not report a full disk."""
         with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", GDAL_CACHEMAX=64):
             raster_copy(str(whole), str(encoded), driver="COG", **{"BLOCKSIZE": BLOCK, **self._creation.for_gdal})
         with open_raster(encoded) as made:
-            for piece in self.layout.pieces:
-                made.read(piece)
+            for chunk in self.layout.chunks:
+                made.read(chunk)
 
 
 @contextmanager

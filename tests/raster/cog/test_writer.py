@@ -47,16 +47,16 @@ def is_finished(path, options):
 
 def write(output, layout=LAYOUT, pixels=PICTURE, options=OPTIONS, overwrite=False):
     with row_writer(output_of(output, options, overwrite), layout) as writer:
-        for piece in writer.missing():
-            writer.write(piece, pixels[:, *piece.slices])
+        for chunk in writer.missing():
+            writer.write(chunk, pixels[:, *chunk.slices])
     return output
 
 
 def write_some(output, count=1, options=OPTIONS, error=ValueError):
     """Write so many rows, then stop with an error."""
     with row_writer(output_of(output, options), LAYOUT) as writer:
-        for piece in writer.missing()[:count]:
-            writer.write(piece, PICTURE[:, *piece.slices])
+        for chunk in writer.missing()[:count]:
+            writer.write(chunk, PICTURE[:, *chunk.slices])
         raise error("stopped")
 
 
@@ -146,14 +146,14 @@ def test_overviews_of_classes_hold_classes_that_are_there_and_no_mean_of_two(tmp
         assert set(np.unique(src.read(out_shape=(1, HEIGHT // 2, WIDTH // 2)))) == {0, 200}
 
 
-def test_pieces_may_come_in_any_order(tmp_path):
+def test_chunks_may_come_in_any_order(tmp_path):
     with row_writer(output_of(tmp_path / "out.tif"), LAYOUT) as writer:
-        pieces = writer.missing()
-        assert pieces == [Window(0, 0, 512, 700), Window(512, 0, 512, 700), Window(1024, 0, 276, 700)]
-        for piece in (pieces[2], pieces[0], pieces[1]):
-            assert piece in writer.missing()
-            writer.write(piece, PICTURE[:, *piece.slices])
-            assert piece not in writer.missing()
+        chunks = writer.missing()
+        assert chunks == [Window(0, 0, 512, 700), Window(512, 0, 512, 700), Window(1024, 0, 276, 700)]
+        for chunk in (chunks[2], chunks[0], chunks[1]):
+            assert chunk in writer.missing()
+            writer.write(chunk, PICTURE[:, *chunk.slices])
+            assert chunk not in writer.missing()
     assert (pixels_of(tmp_path / "out.tif") == PICTURE).all()
 
 
@@ -170,16 +170,16 @@ def test_the_blocks_of_a_piece_are_those_that_gdal_makes_of_its_pixels(shape, pr
 
 
 @given(st.integers(1, 3 * CHUNK_WIDTH), st.integers(1, 2 * BLOCK + 1))
-def test_pieces_are_whole_blocks_and_cover_each_pixel_once(width, height):
-    pieces = Layout(height, width, 3, PLACE).pieces
+def test_chunks_are_whole_blocks_and_cover_each_pixel_once(width, height):
+    chunks = Layout(height, width, 3, PLACE).chunks
     covered = np.zeros((height, -(-width // BLOCK)), int)
-    for piece in pieces:
-        assert piece.row % BLOCK == piece.col % CHUNK_WIDTH == 0
-        assert piece.width <= CHUNK_WIDTH and (piece.width == CHUNK_WIDTH or piece.right == width)
-        assert piece.height == BLOCK or piece.bottom == height
-        covered[piece.row : piece.bottom, piece.col // BLOCK : -(-piece.right // BLOCK)] += 1
+    for chunk in chunks:
+        assert chunk.row % BLOCK == chunk.col % CHUNK_WIDTH == 0
+        assert chunk.width <= CHUNK_WIDTH and (chunk.width == CHUNK_WIDTH or chunk.right == width)
+        assert chunk.height == BLOCK or chunk.bottom == height
+        covered[chunk.row : chunk.bottom, chunk.col // BLOCK : -(-chunk.right // BLOCK)] += 1
     assert (covered == 1).all()
-    assert pieces == sorted(pieces)
+    assert chunks == sorted(chunks)
 
 
 def test_a_wide_raster_is_written_in_panels_from_many_threads(tmp_path):
@@ -189,7 +189,7 @@ def test_a_wide_raster_is_written_in_panels_from_many_threads(tmp_path):
     with row_writer(output_of(tmp_path / "out.tif"), layout) as writer:
         assert len(writer.missing()) == 6
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda piece: writer.write(piece, pixels[:, *piece.slices]), reversed(writer.missing())))
+            list(pool.map(lambda chunk: writer.write(chunk, pixels[:, *chunk.slices]), reversed(writer.missing())))
         assert writer.missing() == []
     assert (pixels_of(tmp_path / "out.tif") == pixels).all()
     assert_is_a_cog(tmp_path / "out.tif")
@@ -207,13 +207,13 @@ def test_a_row_that_is_missing_at_the_end_is_an_error_and_no_output(tmp_path):
 # Taking up what was stopped.
 
 
-def test_an_error_keeps_the_pieces_and_leaves_no_output(tmp_path):
+def test_an_error_keeps_the_chunks_and_leaves_no_output(tmp_path):
     output = tmp_path / "out.tif"
     with pytest.raises(ValueError, match="stopped"):
         write_some(output, 2)
     assert not output.exists()
     with row_writer(output_of(output), LAYOUT) as writer:
-        assert [piece.row for piece in writer.missing()] == [1024]
+        assert [chunk.row for chunk in writer.missing()] == [1024]
         writer.write(writer.missing()[0], PICTURE[:, 1024:])
     assert (pixels_of(output) == PICTURE).all()
 
@@ -238,18 +238,18 @@ def test_overwrite_begins_anew_and_replaces_only_when_all_is_there(tmp_path):
     inverse, options = 255 - PICTURE, {**OPTIONS, "overlap": 0}
     with row_writer(output_of(output, options, True), LAYOUT) as writer:
         assert len(writer.missing()) == 3
-        for piece in writer.missing():
-            writer.write(piece, inverse[:, *piece.slices])
+        for chunk in writer.missing():
+            writer.write(chunk, inverse[:, *chunk.slices])
             assert output.read_bytes() == before
     assert (pixels_of(output) == inverse).all()
 
 
 def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path):
     with row_writer(output_of(tmp_path / "out.tif"), LAYOUT) as writer:
-        for piece in writer.missing():
+        for chunk in writer.missing():
             with pytest.raises(LockedError, match=f"process {os.getpid()}"):
                 write(tmp_path / "out.tif", overwrite=True)
-            writer.write(piece, PICTURE[:, *piece.slices])
+            writer.write(chunk, PICTURE[:, *chunk.slices])
     assert (pixels_of(tmp_path / "out.tif") == PICTURE).all()
 
 
@@ -258,20 +258,20 @@ import os, resource, signal, sys, time
 from pathlib import Path
 sys.path[:0] = sys.argv[2].split(os.pathsep)
 import test_writer as t
-from sattrans.raster.cog import chunks as pieces, writer as rows
+from sattrans.raster.cog import chunks, writer as rows
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 kind, output = sys.argv[3], Path(sys.argv[1])
 if kind == "in a row":
-    whole = pieces.put
+    whole = chunks.put
     def half(path, data):
         if "1024" in path.name:
             path.with_name(path.name + ".part").write_bytes(data[: len(data) // 2])
             die()
         whole(path, data)
-    pieces.put = half
+    chunks.put = half
 if kind == "at the end":
     written = iter(range(9))
     write_block = rows.write_block
@@ -286,11 +286,11 @@ if kind.isdecimal():
         write_header(*args)
     rows.write_header = limited
 with rows.row_writer(t.output_of(output), t.LAYOUT) as writer:
-    for piece in writer.missing():
-        if kind == "between rows" and piece.row == 1024:
+    for chunk in writer.missing():
+        if kind == "between rows" and chunk.row == 1024:
             print("two rows", flush=True)
             time.sleep(60)
-        writer.write(piece, t.PICTURE[:, *piece.slices])
+        writer.write(chunk, t.PICTURE[:, *chunk.slices])
 """
 
 
@@ -321,8 +321,8 @@ def test_a_killed_process_leaves_no_output_and_the_same_options_go_on_without_wr
     with pytest.raises(OutputExists, match="run: resse-korea-1 before, another now"):
         write(output, options={**OPTIONS, "run": "another"})
     with row_writer(output_of(output), LAYOUT) as writer:
-        for piece in writer.missing():
-            writer.write(piece, PICTURE[:, *piece.slices])
+        for chunk in writer.missing():
+            writer.write(chunk, PICTURE[:, *chunk.slices])
         assert [row.stat().st_mtime_ns for row in rows] == times
     assert (pixels_of(output) == PICTURE).all()
     assert_is_a_cog(output)
