@@ -1,19 +1,19 @@
-"""The errors sattrans raises, all of them under one root.
+"""The errors that sattrans raises, with one base class.
 
-    SattransError                  it failed                          exit 1
+    SattransError                  the command failed                 exit 1
     ├── RasterError (OSError)      a raster cannot be read or trusted
     │   └── AlignmentError         image and map are not on one grid
     ├── ClassesError               a map holds values or colours the palette lacks
     ├── LockedError                another process is writing there
-    ├── TrainingError              training cannot go on
+    ├── TrainingError              training cannot continue
     │   └── ProcessLost            one of several processes was killed or ended without an error
-    ├── Interrupted                a signal asked it to stop          exit 128 + signal
-    └── UsageError                 it was asked wrongly               exit 2
-        ├── DatasetNotFound        no dataset there, or not that one
+    ├── Interrupted                stopped by a signal                exit 128 + signal
+    └── UsageError                 the command was used wrongly       exit 2
+        ├── DatasetNotFound        no dataset in the folder, or another one
         ├── PluginError            no plugin of that name, or it failed to load
         ├── OptionError            an option's name or value is wrong
-        ├── OutputExists           finished output that other options made
-        └── NothingToUse           no tileset or run to default to
+        ├── OutputExists           finished output that was made with other options
+        └── NothingToUse           no tileset or run to use by default
 
 A message is one line: what, where, what to do. The command line prints it and exits with `exit_code`.
 """
@@ -23,13 +23,13 @@ from difflib import get_close_matches
 
 
 class SattransError(Exception):
-    """The root: whatever sattrans itself finds wrong."""
+    """The base class of all errors that sattrans raises."""
 
     exit_code = 1
 
 
 class RasterError(SattransError, OSError):
-    """A raster cannot be read, or is not what it says it is."""
+    """A raster cannot be read, or its contents do not match its header."""
 
 
 class AlignmentError(RasterError):
@@ -37,7 +37,7 @@ class AlignmentError(RasterError):
 
 
 class ClassesError(SattransError, ValueError):
-    """A map holds values or colours that the palette does not know."""
+    """A map contains values or colours that are not in the palette."""
 
 
 class LockedError(SattransError):
@@ -45,7 +45,7 @@ class LockedError(SattransError):
 
 
 class TrainingError(SattransError):
-    """Training cannot go on: a loss that is not finite, or weights that do not fit."""
+    """Training cannot continue, because a loss is not finite or weights do not fit."""
 
 
 class ProcessLost(TrainingError):
@@ -53,7 +53,7 @@ class ProcessLost(TrainingError):
 
 
 class Interrupted(SattransError):
-    """A signal asked to stop; what was done is saved, and the message says how to go on."""
+    """The command was stopped by a signal. Finished work is saved, and the message says how to resume."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -64,17 +64,17 @@ class Interrupted(SattransError):
 
 
 class UsageError(SattransError, ValueError):
-    """What was asked for cannot be done as asked."""
+    """The command or function was used wrongly."""
 
     exit_code = 2
 
 
 class DatasetNotFound(UsageError):
-    """No dataset where one was expected; the message says what is expected there."""
+    """There is no dataset in a folder; the message says which files are expected."""
 
 
 class PluginError(UsageError):
-    """No plugin of that name, or the one asked for failed to load."""
+    """There is no plugin of that name, or it failed to load."""
 
 
 class OptionError(UsageError):
@@ -82,15 +82,15 @@ class OptionError(UsageError):
 
 
 class OutputExists(UsageError):
-    """The output is there already, made with other options."""
+    """The output exists already and was made with other options."""
 
 
 class NothingToUse(UsageError):
-    """There is no tileset or run to default to; the message says which command makes one."""
+    """There is no tileset or run to use by default; the message says which command makes one."""
 
 
 def check_seed(seed: int) -> None:
-    """Raise `OptionError` for a seed that not every random generator takes."""
+    """Raise `OptionError` for a negative seed, which not every random generator accepts."""
     if seed < 0:
         raise OptionError(f"--seed must be at least 0, got {seed}")
 

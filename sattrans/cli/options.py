@@ -32,17 +32,17 @@ def command(function: Callable[..., R]) -> Callable[..., R]:
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
         if parameter.name == "options":
-            parameters += [shown for one in described for shown in _parameters(one)]
+            parameters += [shown for entry in described for shown in _parameters(entry)]
         else:
             parameters.append(parameter)
 
     @functools.wraps(function)
     def run(**given: Any) -> R:
         values = {}
-        for one in described:
-            texts = [given.pop(name) for name in _names(one)]
-            if (value := _value(one, texts)) is not None:
-                values[one.name] = value
+        for entry in described:
+            texts = [given.pop(name) for name in _names(entry)]
+            if (value := _value(entry, texts)) is not None:
+                values[entry.name] = value
         return function(**given, options=kind(**values))
 
     keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
@@ -51,36 +51,38 @@ def command(function: Callable[..., R]) -> Callable[..., R]:
     return guarded(run)
 
 
-def _names(one: OptionField) -> list[str]:
+def _names(entry: OptionField) -> list[str]:
     """Return the names of the parameters that stand for a field: its own, and one for each alias."""
-    return [one.name, *(f"{one.name}_{number}" for number, _ in enumerate(one.option.aliases, 2))]
+    return [entry.name, *(f"{entry.name}_{number}" for number, _ in enumerate(entry.option.aliases, 2))]
 
 
-def _parameters(one: OptionField) -> list[inspect.Parameter]:
-    option = one.option
+def _parameters(entry: OptionField) -> list[inspect.Parameter]:
+    option = entry.option
     default = f" [dim]Default: {_escaped(option.default)}.[/dim]" if option.default else ""
-    flags = [one.flag, option.short] if option.short else [one.flag]
-    if one.kind is bool and one.default:
-        flags[0] += f"/--no-{one.flag[2:]}"
-    shown = typer.Option(
+    flags = [entry.flag, option.short] if option.short else [entry.flag]
+    if entry.kind is bool and entry.default:
+        flags[0] += f"/--no-{entry.flag[2:]}"
+    visible = typer.Option(
         *flags, help=_escaped(option.help) + default, metavar=option.metavar, rich_help_panel=option.panel
     )
     hidden = [typer.Option(alias, hidden=True) for alias in option.aliases]
-    kind, usual = _kind(one), one.default if _as_text(one.default) else None
+    kind, default_value = _kind(entry), entry.default if _as_text(entry.default) else None
     parameters = []
-    for name, described in zip(_names(one), [shown, *hidden], strict=True):
-        told = usual if described is shown else None
-        annotation: Any = Annotated[kind if told is not None else kind | None, described]
-        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=told, annotation=annotation))
+    for name, described in zip(_names(entry), [visible, *hidden], strict=True):
+        preset = default_value if described is visible else None
+        annotation: Any = Annotated[kind if preset is not None else kind | None, described]
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=preset, annotation=annotation)
+        )
     return parameters
 
 
-def _kind(one: OptionField) -> Any:
+def _kind(entry: OptionField) -> Any:
     """Return the type that Typer reads a field as: itself, or the text that is parsed here."""
-    if one.repeatable:
+    if entry.repeatable:
         return list[str]
-    plain = one.kind in (str, int, float, bool, Path) or one.choices
-    return one.kind if plain and not one.option.parse else str
+    plain = entry.kind in (str, int, float, bool, Path) or entry.choices
+    return entry.kind if plain and not entry.option.parse else str
 
 
 def _as_text(value: Any) -> bool:
@@ -88,13 +90,13 @@ def _as_text(value: Any) -> bool:
     return isinstance(value, str | int | float | Path)
 
 
-def _value(one: OptionField, texts: list[Any]) -> Any:
+def _value(entry: OptionField, texts: list[Any]) -> Any:
     """Return the value of a field from its parameters; None when none of them was given."""
-    if one.repeatable:
+    if entry.repeatable:
         several = [text for part in texts for text in part or ()]
-        return one.read(several) if several else None
+        return entry.read(several) if several else None
     last = next((text for text in reversed(texts) if text is not None), None)
-    return one.read(last) if isinstance(last, str) else last
+    return entry.read(last) if isinstance(last, str) else last
 
 
 def _escaped(text: str) -> str:

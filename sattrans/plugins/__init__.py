@@ -1,4 +1,4 @@
-"""The plugin manager: finds datasets and models by their entry points, and loads one when it is asked for."""
+"""The plugin manager: finds datasets and models by their entry points, and loads each when it is needed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PluginRow:
 
 
 class PluginManager:
-    """Loads plugins one by one: what fails is that plugin's trouble and nobody else's."""
+    """Loads plugins one by one, so that a plugin that fails does not affect the others."""
 
     def __init__(self) -> None:
         self._loaded: dict[tuple[Kind, str], type[Any]] = {}
@@ -57,7 +57,7 @@ class PluginManager:
         return list({(point.value, point.dist.name if point.dist else ""): point for point in points}.values())
 
     def get(self, kind: Kind, name: str) -> type[Any]:
-        """Return the class registered as `name`; raise `PluginError` where there is none or it does not load."""
+        """Return the class registered as `name`; raise `PluginError` if there is none or it does not load."""
         key = (kind, name)
         if key not in self._loaded and key not in self._failed:
             try:
@@ -74,7 +74,7 @@ class PluginManager:
             raise PluginError(f"unknown {kind} '{name}'{did_you_mean(name, self.names(kind))}")
         if len(points) > 1:
             both = " and ".join(f"{_origin(point)} ({point.value})" for point in points)
-            raise PluginError(f"{kind} '{name}' is brought by {both}: uninstall one")
+            raise PluginError(f"{kind} '{name}' is provided by {both}; uninstall one of them")
         found: list[type[Any]] = []
         try:
             # Each plugin in a manager of its own: pluggy's call stops at the first hook that raises, and
@@ -89,12 +89,12 @@ class PluginManager:
             raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) failed to load: {reason}") from error
         for candidate in found:
             if getattr(candidate, "name", None) == name:
-                if trouble := _trouble(kind, candidate):
-                    raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) {trouble}")
+                if defect := _defect(kind, candidate):
+                    raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) {defect}")
                 return candidate
-        brought = ", ".join(str(getattr(item, "name", item)) for item in found) or "nothing"
+        registered = ", ".join(str(getattr(item, "name", item)) for item in found) or "nothing"
         raise PluginError(
-            f"{kind} '{name}' ({_origin(points[0])}) registers {brought}: the entry point and the "
+            f"{kind} '{name}' ({_origin(points[0])}) registers {registered}; the entry point and the "
             f"class's `name` must be equal"
         )
 
@@ -107,7 +107,7 @@ class PluginManager:
                 continue
 
     def row(self, kind: Kind, name: str) -> PluginRow:
-        """Return the row of one plugin, broken or not. Raises `PluginError` where there is none of that name."""
+        """Return the row of one plugin, broken or not. Raises `PluginError` if there is none of that name."""
         points = self._points(kind, name)
         error = ""
         try:
@@ -126,14 +126,14 @@ class PluginManager:
                 yield self.row(kind, name)
 
 
-def _trouble(kind: Kind, candidate: Any) -> str:
-    """Say why what a plugin registers cannot be used, or return an empty text."""
-    # By name: importing the base class of a model would load torch for whoever only looks at datasets.
+def _defect(kind: Kind, candidate: Any) -> str:
+    """Return why a class that a plugin registers cannot be used; empty if it can."""
+    # Compared by name, because importing the base class of models would load torch even for commands on datasets.
     bases = {f"{base.__module__}.{base.__name__}" for base in getattr(candidate, "__mro__", ())}
     if BASES[kind] not in bases:
-        return f"registers {candidate!r}: a subclass of {PUBLIC_BASES[kind]} is needed"
+        return f"registers {candidate!r}, which is not a subclass of {PUBLIC_BASES[kind]}"
     missing = sorted(getattr(candidate, "__abstractmethods__", ()))
-    return f"leaves {', '.join(missing)} to be written" if missing else ""
+    return f"does not define {', '.join(missing)}" if missing else ""
 
 
 def _origin(point: EntryPoint) -> str:
@@ -142,7 +142,7 @@ def _origin(point: EntryPoint) -> str:
 
 @cache
 def manager() -> PluginManager:
-    """Return the one manager of this process."""
+    """Return the plugin manager of this process."""
     return PluginManager()
 
 
@@ -157,22 +157,22 @@ def model_class(name: str) -> type[Model]:
 
 
 def default_model() -> str:
-    """Return the model taken where none is named: the one that says `fallback = True`."""
+    """Return the name of the default model, the one with `fallback = True`."""
     fallbacks = [model.name for model in manager().loadable("model") if model.fallback]
     if len(fallbacks) != 1:
-        raise PluginError(f"which model? Name one with --model: {', '.join(manager().names('model'))}")
+        raise PluginError(f"there is no default model; choose one with --model: {', '.join(manager().names('model'))}")
     return str(fallbacks[0])
 
 
 def open_dataset(root: Path, name: str | None = None) -> Dataset:
     """Return the dataset in a folder: the one named, or the one that recognises it, or a fallback.
 
-    Raises `DatasetNotFound` where the folder is not there, where none recognises it (with what each
-    expects) or where several do.
+    Raises `DatasetNotFound` if the folder does not exist, if no dataset recognises it (with the files that each
+    expects), or if several do.
     """
     if not root.is_dir():
-        what = "is a file: give the dataset's folder" if root.exists() else "no such folder"
-        raise DatasetNotFound(f"{root}: {what}")
+        problem = "is a file; give the dataset's folder" if root.exists() else "no such folder"
+        raise DatasetNotFound(f"{root}: {problem}")
     if name is not None:
         return dataset_class(name)(root)
     recognising: list[type[Dataset]] = [

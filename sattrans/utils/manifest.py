@@ -1,4 +1,4 @@
-"""Manifests: JSON files that say what a file or folder is, which version of the format, and how it was made."""
+"""Manifests: JSON files that describe what a file or folder is, the version of its format, and how it was made."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ def begun_of(path: Path) -> Path:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a folder holds the manifest of an unfinished folder, and not the finished one beside it."""
+    """Return whether a folder has the manifest of an unfinished output but not that of the finished one."""
     begun = folder.glob(begun_of(Path("*.json")).name)
     return any(not path.with_suffix("").exists() for path in begun)
 
@@ -39,20 +39,20 @@ def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
     if body.get("version") != version:
         made_by = body.get("created_by", "another version of sattrans")
         raise SattransError(
-            f"{path} has format version {body.get('version')}, and this sattrans reads version {version}; "
-            f"it was made by {made_by}: make it again, or use that version"
+            f"{path} has format version {body.get('version')}, but this sattrans reads version {version}; "
+            f"it was made by {made_by}; make it again, or use that version"
         )
     return body
 
 
 def as_json(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as JSON gives them back: tuples as lists, keys as strings."""
+    """Return options as they are after a round trip through JSON: tuples as lists, keys as strings."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(options)))
     return plain
 
 
 def format_value(value: Any) -> str:
-    """Return an option's value for a message: none, yes, no, numbers and names with commas between."""
+    """Return the text of an option's value for a message: none, yes, no, or values separated by commas."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     if isinstance(value, dict):
@@ -60,44 +60,44 @@ def format_value(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-_said = format_value
-
-
 def check_same_options(
-    where: Path, made_with: Mapping[str, Any], asked: Mapping[str, Any], words: Mapping[str, str] | None = None
+    where: Path, made_with: Mapping[str, Any], options: Mapping[str, Any], wording: Mapping[str, str] | None = None
 ) -> None:
-    """Raise `OutputExists`, naming what differs, unless what stands at `where` was made with the same options.
+    """Raise `OutputExists` unless the output at `where` was made with the same options; the message names differences.
 
-    Of what another command made, that is said instead. `words` are for options whose values tell a reader nothing,
-    such as hashes: "of other tiles", where they differ. A hash may follow from other options: where those differ, too,
-    they alone are said.
+    If another command made it, the message says that instead. `wording` has phrases for options whose values mean
+    nothing to a reader, such as "of other tiles" for a hash. A hash may depend on other options: if those differ, too,
+    only those are named.
     """
-    asked = as_json(asked)
-    keys = {**made_with, **asked}
-    if 2 * len(made_with.keys() & asked.keys()) < len(keys):  # versions of one command share most of their options
+    options = as_json(options)
+    keys = {**made_with, **options}
+    if 2 * len(made_with.keys() & options.keys()) < len(keys):  # versions of one command share most of their options
         raise OutputExists(
             f"{where} was made by another sattrans command; choose another output, or replace it with --overwrite"
         )
-    differing = [key for key in keys if made_with.get(key) != asked.get(key)]
-    in_words = [words[key] for key in differing if words and key in words]
-    if in_words and len(in_words) == len(differing):
+    differing = [key for key in keys if made_with.get(key) != options.get(key)]
+    reasons = [wording[key] for key in differing if wording and key in wording]
+    if reasons and len(reasons) == len(differing):
         raise OutputExists(
-            f"{where} was made {' and '.join(in_words)}; choose another output, or replace it with --overwrite"
+            f"{where} was made {' and '.join(reasons)}; choose another output, or replace it with --overwrite"
         )
-    differing = [key for key in differing if not words or key not in words]
+    differing = [key for key in differing if not wording or key not in wording]
     if differing:
-        told = "; ".join(f"{key}: {_said(made_with.get(key))} before, {_said(asked.get(key))} now" for key in differing)
+        changes = "; ".join(
+            f"{key}: {format_value(made_with.get(key))} before, {format_value(options.get(key))} now"
+            for key in differing
+        )
         raise OutputExists(
-            f"{where} was made with other options ({told}); choose another output, or replace it with --overwrite"
+            f"{where} was made with other options ({changes}); choose another output, or replace it with --overwrite"
         )
 
 
 def check_writable_folder(path: Path) -> None:
-    """Raise `OptionError` where `path` cannot become a folder of ours."""
+    """Raise `OptionError` if `path` cannot be an output folder."""
     if path.is_symlink() and not path.exists():
-        raise OptionError(f"{path} is a link that leads nowhere: give a folder")
+        raise OptionError(f"{path} is a broken link; give a folder")
     if path.exists() and not path.is_dir():
-        raise OptionError(f"{path} is a file: give a folder")
+        raise OptionError(f"{path} is a file; give a folder")
 
 
 def check_free(folder: Path, manifest: str) -> None:

@@ -118,12 +118,12 @@ def option_fields(options: type) -> tuple[OptionField, ...]:
 def _described(options: Any) -> tuple[OptionField, ...]:
     hints = get_type_hints(options, include_extras=True)
     found = []
-    for one in fields(options):
-        described = [part for part in get_args(hints[one.name])[1:] if isinstance(part, Option)]
-        if get_origin(hints[one.name]) is Annotated and described:
-            kind = _without_none(get_args(hints[one.name])[0])
-            default = one.default if one.default_factory is MISSING else one.default_factory()
-            found.append(OptionField(one.name, kind, default, described[0]))
+    for entry in fields(options):
+        described = [part for part in get_args(hints[entry.name])[1:] if isinstance(part, Option)]
+        if get_origin(hints[entry.name]) is Annotated and described:
+            kind = _without_none(get_args(hints[entry.name])[0])
+            default = entry.default if entry.default_factory is MISSING else entry.default_factory()
+            found.append(OptionField(entry.name, kind, default, described[0]))
     return tuple(found)
 
 
@@ -136,23 +136,23 @@ def _without_none(kind: Any) -> Any:
 
 def check(options: Any) -> None:
     """Raise `OptionError` for a value of an options dataclass that is out of bounds, or is not one of the choices."""
-    for one in option_fields(type(options)):
-        value = getattr(options, one.name)
+    for entry in option_fields(type(options)):
+        value = getattr(options, entry.name)
         if value is None:
             continue
-        if one.choices and value not in one.choices:
-            raise OptionError(f"{one.flag} must be one of {', '.join(one.choices)}, got {value}")
+        if entry.choices and value not in entry.choices:
+            raise OptionError(f"{entry.flag} must be one of {', '.join(entry.choices)}, got {value}")
         if isinstance(value, Mapping):
             for key, part in value.items():
-                _check_number(one, part, f"{key}=")
+                _check_number(entry, part, f"{key}=")
         else:
-            _check_number(one, value)
+            _check_number(entry, value)
 
 
-def _check_number(one: OptionField, value: Any, key: str = "") -> None:
+def _check_number(entry: OptionField, value: Any, key: str = "") -> None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return
-    option, got = one.option, f"got {key}{value:g}" if isinstance(value, float) else f"got {key}{value}"
+    option, got = entry.option, f"got {key}{value:g}" if isinstance(value, float) else f"got {key}{value}"
     limits = (
         ("at least", option.minimum, operator.ge),
         ("above", option.above, operator.gt),
@@ -162,13 +162,13 @@ def _check_number(one: OptionField, value: Any, key: str = "") -> None:
     bounds = [(f"{name} {bound}", holds(value, bound)) for name, bound, holds in limits if bound is not None]
     if bounds and not (all(holds for _, holds in bounds) and math.isfinite(value)):
         limit = " and ".join(text for text, _ in bounds)
-        raise OptionError(f"{one.flag} must be {limit}{' and finite' if math.isinf(value) else ''}, {got}")
+        raise OptionError(f"{entry.flag} must be {limit}{' and finite' if math.isinf(value) else ''}, {got}")
 
 
 def recorded(options: Any) -> dict[str, Any]:
     """Return the options that decide the output, as a manifest keeps them."""
-    named = [one for one in option_fields(type(options)) if one.option.decides_bytes]
-    return {one.option.recorded_as or one.name: _plain(getattr(options, one.name)) for one in named}
+    named = [entry for entry in option_fields(type(options)) if entry.option.decides_bytes]
+    return {entry.option.recorded_as or entry.name: _plain(getattr(options, entry.name)) for entry in named}
 
 
 def _plain(value: Any) -> Any:
@@ -194,7 +194,7 @@ def from_mapping(options: type[T], given: Mapping[str, Any], where: str, without
     """
     from pydantic import TypeAdapter, ValidationError
 
-    known = [one.name for one in option_fields(options) if one.name not in without]
+    known = [entry.name for entry in option_fields(options) if entry.name not in without]
     for name in given:
         if name not in known:
             raise OptionError(f"{where}: unknown option '{name}'{did_you_mean(name, known)}")
@@ -210,18 +210,20 @@ def from_mapping(options: type[T], given: Mapping[str, Any], where: str, without
 def markdown_table(options: type) -> str:
     """Return a table in Markdown: a row for each option of the command line, with its values, default and meaning."""
     rows = []
-    for one in option_fields(options):
-        flags = ", ".join(f"`{flag}`" for flag in (one.flag, one.option.short) if flag)
-        rows.append((flags, _values(one), _default(one), one.option.help))
+    for entry in option_fields(options):
+        flags = ", ".join(f"`{flag}`" for flag in (entry.flag, entry.option.short) if flag)
+        rows.append((flags, _values(entry), _default(entry), entry.option.help))
     return _table(("Option", "Values", "Default", "Meaning"), rows)
 
 
 def markdown_fields(options: type) -> str:
     """Return a table in Markdown: a row for each field, with its Python type, default and meaning."""
     rows = []
-    for one in option_fields(options):
-        told = f": {one.option.default}" if one.default is None and one.option.default else ""
-        rows.append((f"`{one.name}`", f"`{_python_type(one.kind)}`", f"`{one.default!r}`{told}", one.option.help))
+    for entry in option_fields(options):
+        explained = f": {entry.option.default}" if entry.default is None and entry.option.default else ""
+        rows.append(
+            (f"`{entry.name}`", f"`{_python_type(entry.kind)}`", f"`{entry.default!r}`{explained}", entry.option.help)
+        )
     return _table(("Field", "Type", "Default", "Meaning"), rows)
 
 
@@ -236,22 +238,22 @@ def _python_type(kind: Any) -> str:
     return str(kind).replace("typing.", "").replace("collections.abc.", "")
 
 
-def _values(one: OptionField) -> str:
-    if one.choices:
-        return ", ".join(f"`{choice}`" for choice in one.choices)
-    several = ", repeatable" if one.repeatable else ""
-    if one.option.metavar:
-        return f"`{one.option.metavar}`{several}"
+def _values(entry: OptionField) -> str:
+    if entry.choices:
+        return ", ".join(f"`{choice}`" for choice in entry.choices)
+    several = ", repeatable" if entry.repeatable else ""
+    if entry.option.metavar:
+        return f"`{entry.option.metavar}`{several}"
     names = {int: "whole number", float: "number", bool: "flag", Path: "path"}
-    return names.get(one.kind, "text") + several
+    return names.get(entry.kind, "text") + several
 
 
-def _default(one: OptionField) -> str:
-    if one.option.default:
-        return one.option.default
-    if one.kind is bool:
-        return "on" if one.default else "off"
-    return f"`{one.default}`" if one.default not in (None, (), {}, "") else "none"
+def _default(entry: OptionField) -> str:
+    if entry.option.default:
+        return entry.option.default
+    if entry.kind is bool:
+        return "on" if entry.default else "off"
+    return f"`{entry.default}`" if entry.default not in (None, (), {}, "") else "none"
 
 
 Seed = Annotated[int, Option("Same seed, same result.", minimum=0)]

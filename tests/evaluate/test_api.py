@@ -289,7 +289,7 @@ def test_errors_are_reported_before_anything_is_measured(place, tmp_path):
     (tmp_path / "mine" / "sheet.png").write_text("mine")
     shutil.copy(place / "a" / "run.json", tmp_path / "early")
     for arguments, expected in (
-        ([place / "a", "-o", tmp_path / "file"], "is a file: give a folder"),
+        ([place / "a", "-o", tmp_path / "file"], "is a file; give a folder"),
         ([place / "a", "-o", tmp_path / "mine"], "holds other files"),
         ([place / "a", "--seed", "-1", "-o", tmp_path / "e"], "--seed must be at least 0, got -1"),
         ([place / "a", "--metrics", "", "-o", tmp_path / "e"], "--metrics '': give names of metrics"),

@@ -55,15 +55,15 @@ BROKEN = {
     ),
     "raising-hook": (HOOK.format(body="raise ValueError('later')"), "ValueError: later"),
     "exiting-hook": (HOOK.format(body="raise SystemExit(0)"), "SystemExit: 0"),
-    "idle": ("", "registers nothing: the entry point and the class's `name` must be equal"),
-    "renamed": (DATASET.format(name="other", recognises="return True"), "registers other: the entry point and"),
+    "idle": ("", "registers nothing; the entry point and the class's `name` must be equal"),
+    "renamed": (DATASET.format(name="other", recognises="return True"), "registers other; the entry point and"),
     "typeless": (
         HOOK.format(body="register(type('X', (), {'name': 'typeless'}))"),
         "a subclass of sattrans.Dataset",
     ),
     "unfinished": (
         HOOK.format(body="register(type('X', (Dataset,), {'name': 'unfinished'}))"),
-        "leaves palette, recognises, scenes to be written",
+        "does not define palette, recognises, scenes",
     ),
 }
 """Plugins by name: a module's text, and what `sattrans plugins` must say of it."""
@@ -207,7 +207,7 @@ def test_a_name_that_two_distributions_bring_is_refused_with_both(site):
 
 def test_a_name_that_clashes_with_a_built_in_is_refused_with_both(site):
     site.add("landcover", good("landcover"), distribution="other-maps")
-    with pytest.raises(PluginError, match=r"'landcover' is brought by .*other-maps") as caught:
+    with pytest.raises(PluginError, match=r"'landcover' is provided by .*other-maps") as caught:
         PluginManager().get("dataset", "landcover")
     assert "sattrans (sattrans_landcover)" in str(caught.value)
 
@@ -254,7 +254,7 @@ def test_a_model_that_is_none_is_a_row_with_its_reason(site):
         HOOK.format(body="register(type('X', (Dataset,), {'name': 'flat'}))").replace("datasets", "models"),
         kind="model",
     )
-    assert "a subclass of sattrans.model.Model is needed" in row_of("flat").error
+    assert "not a subclass of sattrans.model.Model" in row_of("flat").error
 
 
 def test_a_broken_plugin_is_imported_once_and_fails_alike_each_time(site):
@@ -341,7 +341,7 @@ def test_the_model_taken_unasked_is_the_one_that_says_so(site):
 
 def test_two_models_that_want_to_be_taken_unasked_are_not(site):
     site.add("mine", MODEL.format(body={"name": "mine", "fallback": True}), kind="model")
-    with pytest.raises(PluginError, match="which model.*mine, pix2pix, resse, wgan"):
+    with pytest.raises(PluginError, match="no default model.*mine, pix2pix, resse, wgan"):
         default_model()
 
 
