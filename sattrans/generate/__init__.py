@@ -6,7 +6,16 @@ from sattrans.utils.lazy import lazy_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sattrans.generate.api import GenerateOptions, GenerateResult, generate
+    from sattrans.generate.api import GenerateResult, generate
+    from sattrans.generate.batch import BatchResult, generate_batch
+    from sattrans.generate.options import GenerateOptions
 
-__all__ = ["GenerateOptions", "GenerateResult", "generate"]
-__getattr__ = lazy_names(__name__, {"api": __all__})
+__all__ = ["BatchResult", "GenerateOptions", "GenerateResult", "generate", "generate_batch"]
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "api": ("GenerateResult", "generate"),
+        "batch": ("BatchResult", "generate_batch"),
+        "options": ("GenerateOptions",),
+    },
+)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from sattrans.errors import ClassesError, SattransError
+from sattrans.generate.checks import check_request, default_image, is_image
 from sattrans.generate.estimate import GenerateEstimate, estimate_memory
-from sattrans.generate.options import GenerateOptions, check_asked, is_image
+from sattrans.generate.options import GenerateOptions
 from sattrans.generate.preview import write_preview
 from sattrans.generate.stream import Stream
 from sattrans.generate.tiles import GeneratedTiles, write_tiles
@@ -29,33 +30,39 @@ from sattrans.generate.update import (
 )
 from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap
 from sattrans.maps.open import Map, open_map
-from sattrans.maps.options import MapOptions
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.plugins import model_class
 from sattrans.raster.cog.disk_space import check_disk_space, disk_space_needed
-from sattrans.raster.cog.options import CreationOptions
+from sattrans.raster.cog.options import CreationOptions, parse_creation_options
 from sattrans.raster.cog.writer import Layout, RowWriter, row_writer
 from sattrans.raster.open import gdal_session
 from sattrans.runs.device import choose_devices
+from sattrans.runs.options import Precision
 from sattrans.runs.run import Run
-from sattrans.runs.translator import Precision, Translator, resolve_precision, skip_initialisation
+from sattrans.runs.translator import Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import log, pluralize
 from sattrans.utils.version import __version__
 
-__all__ = ["GenerateOptions", "GenerateResult", "generate", "open_run"]
-
 ENCODED = 0.9
-"""What encoding leaves of a generated image, at the most."""
+"""Share of its size that encoding leaves of a generated image, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateResult:
-    """The output, the run that made it, its size in pixels, and what a user should know.
+    """What `generate` made, or would make.
 
-    `made` is False where the output was there already, or was only asked about; then `need` says what it will take.
-    `seams` is None there, and where no two windows meet. `windows` counts all that the map has, `anew` those that an
-    update translates; None without one.
+    Attributes:
+        output: The image, or the folder of tiles.
+        run: The run that translated the map.
+        height: Height of the image, in pixels.
+        width: Width of the image, in pixels.
+        windows: Number of windows over the map.
+        notices: What a user should know, a sentence each.
+        made: Whether the image was written now; False if it existed, and after a dry run.
+        seams: The seam score; None if no two windows meet, or nothing was written.
+        estimate: Of a dry run, the memory and disk space that the image needs.
+        updated: Number of windows that an update translates; None without an update.
     """
 
     output: Path
@@ -66,8 +73,8 @@ class GenerateResult:
     notices: tuple[str, ...]
     made: bool
     seams: Seams | None = None
-    need: GenerateEstimate | None = None
-    anew: int | None = None
+    estimate: GenerateEstimate | None = None
+    updated: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class _Task:
     map: Map
     plan: WindowPlan
     precision: Precision
-    told: dict[str, Any]
+    recorded: dict[str, Any]
 
     def result(self, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
         plan = self.plan
@@ -99,8 +106,8 @@ class _Task:
 
     @property
     def stem(self) -> str:
-        """How the map's tiles are called."""
-        return Path(self.told["map"][0]).stem
+        """The stem of the names of tiles."""
+        return Path(self.recorded["map"][0]).stem
 
     @cached_property
     def seal(self) -> str:
@@ -110,7 +117,7 @@ class _Task:
 
     def previous(self, path: Path) -> AbstractContextManager[PreviousImage]:
         """Open an image for an update. Raises `UsageError` if it was not made from this map before it changed."""
-        return open_previous(path, self.told, self.plan, self.layout.bands)
+        return open_previous(path, self.recorded, self.plan, self.layout.bands)
 
     def can_update(self, path: Path) -> bool:
         """Whether an update could start from an image."""
@@ -125,7 +132,9 @@ class _Task:
     ) -> GeneratedImage:
         """Return the image that is made of the map."""
         seal_of_map, updatable = (lambda: self.seal), (lambda: self.can_update(path))
-        return GeneratedImage(path, self.told, seal_of_map, updatable, update, creation=creation, overwrite=overwrite)
+        return GeneratedImage(
+            path, self.recorded, seal_of_map, updatable, update, creation=creation, overwrite=overwrite
+        )
 
     def check_map(self) -> None:
         """Raise `ClassesError` if the map has classes that the run does not know; the map is read for that, once."""
@@ -143,44 +152,54 @@ class _Task:
 
 def generate(
     map_: str | Path,
-    output: Path,
-    run: Path | Run | None = None,
-    options: GenerateOptions | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
-    map_options: MapOptions | None = None,
+    output: Path | None = None,
+    options: GenerateOptions = GenerateOptions(),
     *,
-    devices: int = 1,
-    workers: int = 1,
-    update: Path | None = None,
-    preview: Path | None = None,
-    creation: CreationOptions | None = None,
+    overwrite: bool = False,
     dry_run: bool = False,
 ) -> GenerateResult:
-    """Translate a map into a GeoTIFF (`output` ends in .tif) or a folder of tiles, with the map's georeference.
+    """Translate a map of any size into a georeferenced image.
 
-    The map holds class values, a colour table, or the classes' colours; for a run that was trained on pictures it
-    is a picture, in three 8-bit bands or one with a colour table. It may also be a vector map, which is drawn by
-    rules. `map_options` say which part of it is meant, which class is which, and at which ground resolution; the
-    run's is taken where nothing is told. Where the map holds nothing, the image is transparent.
+    The map has class values, a colour table, or the colours of the classes in three bands; for a run that was trained
+    on pictures it is a picture, in three 8-bit bands or one band with a colour table. It may be a vector map, which is
+    drawn by rules. Pixels without data in the map are transparent in the image. Memory does not grow with the map; an
+    interrupted call is resumed by the same call.
 
-    `run` is a run, or its folder, or the newest finished run under `runs/`. Memory is bounded, whatever the map's size;
-    what was killed is taken up by the same call. `update` is an image that was generated from the map before it
-    was changed: only what the change touches is made anew. `workers` threads write. `preview` is a PNG of map and
-    image. With `dry_run` all is checked as it would be, and nothing is written. Raises `ClassesError` where map and run
-    know different classes, `RasterError` for a map that is not a picture although the run needs one.
+    Args:
+        map_: The map: a raster or vector file, or an address that GDAL opens.
+        output: A GeoTIFF (`.tif`), or a folder for one tile per window; None for `<map>.sat.tif` beside the map.
+        options: The run, the part of the map, and how it is translated.
+        overwrite: Replace an output that was made with other options.
+        dry_run: Check everything and estimate memory and disk space, but write nothing.
+
+    Returns:
+        The image, or what a dry run found.
+
+    Raises:
+        UsageError: If map, run, options and output do not fit together.
+        ClassesError: If the map has classes that the run does not know.
+        RasterError: If the map cannot be read, or is not a picture although the run needs one.
     """
-    options = options or GenerateOptions()
-    check_asked(map_, output, map_options, workers, update, preview, creation)
-    where = choose_devices(device, devices)
-    with _task(map_, run, options, where[0], map_options) as task, ExitStack() as stack:
-        # Refused here where it cannot be updated, whether there is anything to do or not.
+    output = output or default_image(map_)
+    check_request(map_, output, options)
+    return generate_by(open_run(options.run), map_, output, options, overwrite=overwrite, dry_run=dry_run)
+
+
+def generate_by(
+    run: Run, map_: str | Path, output: Path, options: GenerateOptions, *, overwrite: bool, dry_run: bool
+) -> GenerateResult:
+    """Translate a map by an opened run, after `check_request`; see `generate`."""
+    devices = choose_devices(options.device, options.devices)
+    update, preview = options.update, options.preview
+    creation = parse_creation_options(options.co)
+    with _task(map_, run, options, devices[0]) as task, ExitStack() as stack:
+        # An image that cannot be updated is refused here, whether there is anything to do or not.
         previous = stack.enter_context(task.previous(update)) if update else None
         image = task.image(output, previous, creation, overwrite) if is_image(output) else None
         if image:
             finished = image.is_finished(dry_run)
         else:
-            tiles = GeneratedTiles(output, task.told, task.plan, task.stem, overwrite=overwrite)
+            tiles = GeneratedTiles(output, task.recorded, task.plan, task.stem, overwrite=overwrite)
             finished = tiles.is_finished(dry_run)
         if finished:
             if preview and not dry_run:
@@ -192,44 +211,38 @@ def generate(
         task.check_map()
         for notice in task.map.notices:
             log.warning(notice)
-        need = _need(task, options, where[0], output, creation)  # before there are networks, which it counts
+        estimate = _estimate(
+            task, options, devices[0], output, creation
+        )  # before networks, which it counts, are loaded
         settings = options.seed, task.precision, options.stats, options.compile
-        translators = [Translator(task.run, one, *settings) for one in where]
-        ahead = len(where) > 1 or where[0].type != "cpu"
-        stream = Stream(task.map, task.plan, translators, options.batch_size, workers, ahead)
+        translators = [Translator(task.run, device, *settings) for device in devices]
+        ahead = len(devices) > 1 or devices[0].type != "cpu"
+        stream = Stream(task.map, task.plan, translators, options.batch_size, options.workers, ahead)
         if image:
-            result = _write_image(task, stream, image, previous, need, dry_run)
+            result = _write_image(task, stream, image, previous, estimate, dry_run)
         else:
-            result = _write_tiles(task, stream, tiles, need, dry_run)
+            result = _write_tiles(task, stream, tiles, estimate, dry_run)
         if preview and result.made:
             write_preview(preview, task.map, task.run.palette, output)
         return result
 
 
 def open_run(folder: Path | None) -> Run:
-    """Open a run, or the newest finished one, and say which."""
+    """Open a run, or the newest finished one, and log which."""
     opened = Run.open(folder) if folder else Run.newest()
     log.info("run %s (%s)", opened.folder, opened.model_name)
     return opened
 
 
 @contextmanager
-def _task(
-    map_: str | Path,
-    run: Path | Run | None,
-    options: GenerateOptions,
-    device: torch.device,
-    map_options: MapOptions | None,
-) -> Iterator[_Task]:
+def _task(map_: str | Path, opened: Run, options: GenerateOptions, device: torch.device) -> Iterator[_Task]:
     """Open map and run, and check that they fit together."""
-    opened = run if isinstance(run, Run) else open_run(run)
     kind, spec = model_class(opened.model_name), opened.spec
     precision = resolve_precision(options.precision, device)
     blend = options.blend or ("bands" if kind.margin is None else "none")
     overlap = parse_overlap(options.overlap, spec.size, kind.stride, kind.margin)
-    given = map_options or MapOptions()
-    with gdal_session(), open_map(map_, given, opened.palette, opened.ground_resolution) as read_map:
-        told = {
+    with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
+        recorded = {
             **read_map.identity,
             "run": opened.name,
             "run_created": opened.manifest["created"],
@@ -244,16 +257,16 @@ def _task(
             "flat_field": options.flat_field and kind.margin is None and opened.palette is not None,
         }
         plan = WindowPlan(read_map.height, read_map.width, spec.size, overlap, blend)
-        yield _Task(opened, read_map, plan, precision, told)
+        yield _Task(opened, read_map, plan, precision, recorded)
 
 
-def _need(
-    task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: CreationOptions | None
+def _estimate(
+    task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: CreationOptions
 ) -> GenerateEstimate:
     with skip_initialisation(), torch.device("meta"):
         weights = sum(parameter.numel() for parameter in task.run.build_model().generator.parameters())
     width = int(task.run.manifest["options"]["width"])
-    classes = len(task.run.palette) if task.run.palette and task.told["flat_field"] else 0
+    classes = len(task.run.palette) if task.run.palette and task.recorded["flat_field"] else 0
     memory = estimate_memory(
         task.plan, task.layout.bands, weights, options.batch_size, width, classes, device.type != "cpu"
     )
@@ -263,13 +276,13 @@ def _need(
 
 
 def _write_tiles(
-    task: _Task, stream: Stream, tiles: GeneratedTiles, need: GenerateEstimate, dry_run: bool
+    task: _Task, stream: Stream, tiles: GeneratedTiles, estimate: GenerateEstimate, dry_run: bool
 ) -> GenerateResult:
     if dry_run:
         tiles.check()
-        return task.result(tiles.path, task.map.notices, made=False, need=need)
+        return task.result(tiles.path, task.map.notices, made=False, estimate=estimate)
     with tiles.claim():
-        _look(task, stream)
+        _estimate_flat_field(task, stream)
         write_tiles(stream, tiles.path, task.stem)
         tiles.finish()
     return task.result(tiles.path, task.map.notices, made=True)
@@ -280,42 +293,44 @@ def _write_image(
     stream: Stream,
     image: GeneratedImage,
     previous: PreviousImage | None,
-    need: GenerateEstimate,
+    estimate: GenerateEstimate,
     dry_run: bool,
 ) -> GenerateResult:
     """Write the GeoTIFF, and its record beside it."""
     output = image.path
-    check_disk_space(output, need.disk)
+    check_disk_space(output, estimate.disk)
     found = task.digests
-    change = anew = None
+    change = updated = None
     if previous:
         changed, stream.flat = previous.digests != found, previous.flat
         change = ChangedWindows(task.plan, changed, previous.read)
-        anew = sum(change.requires(*place) for place in task.plan.indices)
+        updated = sum(change.requires(*place) for place in task.plan.indices)
         windows = pluralize(changed.size, "window")
-        log.info("%d of %s changed; %d are made anew, with those that overlap them", changed.sum(), windows, anew)
+        log.info("%d of %s changed; %d are translated, with those that overlap them", changed.sum(), windows, updated)
     if dry_run:
         image.check()
-        return task.result(output, task.map.notices, made=False, need=need, anew=anew)
+        return task.result(output, task.map.notices, made=False, estimate=estimate, updated=updated)
     with row_writer(image, task.layout) as writer:
         if not change:
-            _look(task, stream)
+            _estimate_flat_field(task, stream)
         stream.write(writer, change)
         score = _score(task, writer)
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
         writer.tags[TAG] = task.seal
-        write_record(image.unfinished / PENDING, task.told, task.plan, found, task.seal, stream.flat)
+        write_record(image.unfinished / PENDING, task.recorded, task.plan, found, task.seal, stream.flat)
         writer.beside[PENDING] = record_path(output)
-    return task.result(output, task.map.notices, made=True, seams=score, anew=anew)
+    return task.result(output, task.map.notices, made=True, seams=score, updated=updated)
 
 
-def _look(task: _Task, stream: Stream) -> None:
-    if task.told["flat_field"]:
+def _estimate_flat_field(task: _Task, stream: Stream) -> None:
+    if task.recorded["flat_field"]:
         stream.estimate_flat_field()
         if stream.flat.strength >= 0.5:
-            name, repeated = task.told["map"][0], stream.flat.strength
-            log.info("flat field of %s: windows repeat %.1f grey levels at the same place, taken out", name, repeated)
+            name, strength = task.recorded["map"][0], stream.flat.strength
+            log.info(
+                "flat field of %s: subtracted a pattern of %.1f grey levels that every window repeats", name, strength
+            )
 
 
 def _score(task: _Task, writer: RowWriter) -> Seams | None:

@@ -1,13 +1,14 @@
-"""Generate from a folder of maps: an image a map, each on its own, and a bad map loses none of the others."""
+"""Generate an image from each map of a folder; a map that is not right does not stop the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sattrans.errors import Interrupted, LockedError, OptionError, SattransError, UsageError
-from sattrans.generate.api import GenerateOptions, GenerateResult, generate, open_run
+from sattrans.generate.api import GenerateResult, generate_by, open_run
+from sattrans.generate.checks import check_request
+from sattrans.generate.options import GenerateOptions
 from sattrans.maps.ogr import vector_files
-from sattrans.maps.options import MapOptions
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.console import progress_bar
 
@@ -15,77 +16,91 @@ MAP_SUFFIXES = (*IMAGE_SUFFIXES, ".gpkg", ".geojson", ".shp")
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesResult:
-    """The images made, or there already, and what was wrong with the other maps, by file."""
+class BatchResult:
+    """The images of a folder of maps.
+
+    Attributes:
+        made: The result for each map that is right.
+        failed: What is wrong with the other maps, by file.
+    """
 
     made: tuple[GenerateResult, ...]
     failed: dict[Path, str]
 
 
-def is_series(map_: str | Path) -> bool:
-    """Say whether a path is a folder of maps: one with nothing but shapefiles is a vector map, a layer a file."""
+def is_batch(map_: str | Path) -> bool:
+    """Return whether a path is a folder of maps; a folder with nothing but shapefiles is one vector map."""
     return Path(map_).is_dir() and not vector_files(Path(map_))
 
 
 def maps_in(folder: Path) -> list[Path]:
-    """Return the maps in a folder, by name. Raises `UsageError` where there is none, or two would make one image."""
+    """Return the maps in a folder, by name. Raises `UsageError` if there is none, or two would become one image."""
     found = sorted(
         path
         for path in folder.iterdir()
         if path.suffix.lower() in MAP_SUFFIXES and path.is_file() and not path.name.startswith(".")
     )
     if not found:
-        raise UsageError(f"{folder} holds no map: files that end in {', '.join(MAP_SUFFIXES)} are looked for")
+        raise UsageError(f"{folder} has no map; maps end in {', '.join(MAP_SUFFIXES)}")
     by_stem: dict[str, Path] = {}
     for path in found:
-        other = by_stem.setdefault(path.stem, path)
-        if other != path:
-            raise UsageError(f"{other} and {path} would both become {path.stem}.tif: rename one")
+        first = by_stem.setdefault(path.stem, path)
+        if first != path:
+            raise UsageError(f"{first} and {path} would both become {path.stem}.tif; rename one")
     return found
 
 
-def generate_series(
+def generate_batch(
     folder: Path,
-    output: Path,
-    run: Path | None = None,
-    options: GenerateOptions | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
-    map_options: MapOptions | None = None,
+    output: Path | None = None,
+    options: GenerateOptions = GenerateOptions(),
     *,
-    devices: int = 1,
-    workers: int = 1,
+    overwrite: bool = False,
     dry_run: bool = False,
-) -> SeriesResult:
-    """Translate each map in `folder` into `output/<name>.tif`, all by one run; the options are those of `generate`.
+) -> BatchResult:
+    """Translate each map in a folder by one run; an interrupted call is resumed by the same call.
 
-    The same call goes on where it was stopped. A map that is not right is left out and told in the result; where
-    all are wrong in the same way, that error is raised. With `dry_run` nothing is written.
+    Args:
+        folder: The folder of maps; folders within are not read.
+        output: The folder of images, each named `<map>.tif`; None for `<folder>-sat` beside the folder.
+        options: As for `generate`, without `update`, `preview` and `co`.
+        overwrite: Replace images that were made with other options.
+        dry_run: Check everything, but write nothing.
+
+    Returns:
+        The images, and what is wrong with the other maps.
+
+    Raises:
+        UsageError: If the folder has no map, or options do not fit several maps.
+        SattransError: If all maps fail with the same message.
     """
+    if options.update or options.preview or options.co:
+        raise OptionError("--update, --preview and --co are for one map, not for a folder of maps")
+    output = output or folder.with_name(f"{folder.name}-sat")
     if output.suffix.lower() in IMAGE_SUFFIXES or output.is_file():
-        raise OptionError(f"-o {output}: {folder} holds maps, one image is made of each: give a folder")
+        raise OptionError(f"-o {output}: {folder} is a folder of maps, and each becomes an image; give a folder")
     if output.resolve() == folder.resolve():
-        raise OptionError(f"-o {output} would mix images and maps: choose another folder")
+        raise OptionError(f"-o {output} would mix images and maps; choose another folder")
     maps = maps_in(folder)
-    opened = open_run(run)
+    run = open_run(options.run)
     made: list[GenerateResult] = []
     failed: dict[Path, SattransError] = {}
     with progress_bar(len(maps), "maps", "map") as progress:
         for path in maps:
             target = output / f"{path.stem}.tif"
             try:
-                common = opened, options, device, overwrite, map_options
-                made.append(generate(path, target, *common, devices=devices, workers=workers, dry_run=dry_run))
+                check_request(path, target, options)
+                made.append(generate_by(run, path, target, options, overwrite=overwrite, dry_run=dry_run))
             except (Interrupted, LockedError):
                 raise
             except SattransError as error:
                 failed[path] = error
             progress.update()
     _raise_if_alike(list(failed.values()), len(maps))
-    return SeriesResult(tuple(made), {path: str(error) for path, error in failed.items()})
+    return BatchResult(tuple(made), {path: str(error) for path, error in failed.items()})
 
 
 def _raise_if_alike(errors: Sequence[SattransError], maps: int) -> None:
-    """Raise what is wrong with every map in the same words: it is what was asked for, not the maps."""
+    """Raise the error if all maps have the same: then the cause is in the options, not in the maps."""
     if len(errors) == maps and len({str(error) for error in errors}) == 1:
         raise errors[0]

@@ -6,12 +6,11 @@ doi:10.1145/245.247); see `panel.Panel`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Blend = Literal["none", "linear", "hann", "bands"]
+from sattrans.generate.options import Blend
 
 Floats = NDArray[np.float32]
 Ramp = Callable[[int], Floats]

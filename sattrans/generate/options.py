@@ -1,106 +1,91 @@
-"""What `generate` is asked for, checked before anything heavy is loaded."""
+"""The options of `generate`."""
 
-from __future__ import annotations
-
-import re
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated, Literal
 
-from sattrans.errors import OptionError, OutputExists, UsageError
-from sattrans.generate.blending import RAMPS, Blend
-from sattrans.generate.preview import check_preview
-from sattrans.generate.windows import read_overlap
-from sattrans.maps.gsd import parse_res
+from sattrans.errors import OptionError
 from sattrans.maps.options import MapOptions
-from sattrans.raster.aoi import parse_bounds, read_aoi
-from sattrans.raster.open import check_exists
-from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.runs.options import Precision, Stats
+from sattrans.utils.options import CreationOptions, Device, Option, Seed, check
 
-if TYPE_CHECKING:
-    from sattrans.raster.cog.options import CreationOptions
-    from sattrans.runs.translator import Precision, Stats
+Blend = Literal["none", "linear", "hann", "bands"]
+"""How overlapping windows are blended; `blending.RAMPS` has an entry for each."""
 
-RASTER_SUFFIXES = (".tif", ".tiff")
+WINDOWS, FILES, SPEED = "Windows", "Files", "Speed"
+
+
+def read_overlap(text: str) -> tuple[float, bool]:
+    """Return the number of an overlap, and whether it is a percentage; otherwise it is in whole pixels.
+
+    Raises:
+        OptionError: If the text is neither.
+    """
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise OptionError(f"--overlap {text}: write a number of pixels, or a percentage of the tile size such as 25%")
+    if not text.endswith("%") and not number.is_integer():
+        raise OptionError(f"--overlap {text}: write whole pixels, such as {round(number)}, or a percentage such as 25%")
+    return number, text.endswith("%")
 
 
 @dataclass(frozen=True, slots=True)
-class GenerateOptions:
-    """What decides an image beside map and run.
+class GenerateOptions(MapOptions):
+    """What `generate` makes of a map, and how. Each field is the option of the same name on the command line.
 
-    `overlap` is a number of pixels, or a part of the tile size such as "25%". `blend` None takes `bands`, or `none`
-    for a model of finite view, which needs no blending. `precision` `auto` is bf16 where the device is quick at it.
-    `stats` says whose statistics batch norms take: those of the run, or each tile's own. `flat_field` takes out what
-    windows repeat at the same place; a model of finite view repeats nothing, and of pictures as maps it cannot be told.
+    Raises:
+        OptionError: A value is out of bounds.
     """
 
-    overlap: str = "25%"
-    blend: Blend | None = None
-    batch_size: int = 4
-    seed: int = 0
-    precision: Precision = "auto"
-    stats: Stats = "run"
-    compile: bool = False
-    flat_field: bool = True
+    run: Annotated[
+        Path | None, Option("The folder of a run.", default="the newest finished run under runs/", decides_bytes=False)
+    ] = None
+    overlap: Annotated[
+        str,
+        Option("What neighbouring windows share: pixels, or a percentage of the tile size.", panel=WINDOWS),
+    ] = "25%"
+    blend: Annotated[
+        Blend | None,
+        Option(
+            "How windows are blended where they overlap.",
+            panel=WINDOWS,
+            default="bands; none if the model needs no blending",
+        ),
+    ] = None
+    stats: Annotated[
+        Stats, Option("The statistics that batch norms use: those of the run, or each tile's own.", panel=WINDOWS)
+    ] = "run"
+    flat_field: Annotated[
+        bool, Option("Subtract the pattern that every window repeats at the same position.", panel=WINDOWS)
+    ] = True
+    batch_size: Annotated[int, Option("Windows translated at once.", panel=WINDOWS, minimum=1)] = 4
+    seed: Seed = 0
+    update: Annotated[
+        Path | None,
+        Option(
+            "An image that was generated from this map before it changed: only what changed is translated.",
+            panel=FILES,
+            decides_bytes=False,
+        ),
+    ] = None
+    preview: Annotated[
+        Path | None, Option("Write map and image side by side as a PNG.", panel=FILES, decides_bytes=False)
+    ] = None
+    co: CreationOptions = ()
+    device: Device = "auto"
+    devices: Annotated[
+        int, Option("GPUs that translate at the same time.", panel=SPEED, minimum=1, decides_bytes=False)
+    ] = 1
+    precision: Annotated[Precision, Option("auto takes bf16 if the device is fast at it, else 32.", panel=SPEED)] = (
+        "auto"
+    )
+    compile: Annotated[bool, Option("Have PyTorch compile the generator: for large maps.", panel=SPEED)] = False
+    workers: Annotated[int, Option("Threads that encode and write.", panel=SPEED, minimum=1, decides_bytes=False)] = 1
 
     def __post_init__(self) -> None:
+        check(self)
         read_overlap(self.overlap)
-        if self.batch_size < 1:
-            raise OptionError(f"--batch-size {self.batch_size}: at least 1 is needed")
-        if self.blend is not None and self.blend not in RAMPS:
-            raise OptionError(f"--blend {self.blend}: one of {', '.join(RAMPS)} is needed")
-
-
-def is_image(output: Path) -> bool:
-    """Say whether an output is one image; else it is a folder of tiles."""
-    return output.suffix.lower() in RASTER_SUFFIXES
-
-
-def check_asked(
-    map_: str | Path,
-    output: Path,
-    map_options: MapOptions | None = None,
-    workers: int = 1,
-    update: Path | None = None,
-    preview: Path | None = None,
-    creation: CreationOptions | None = None,
-) -> None:
-    """Raise `UsageError` for an output that cannot be, and options that do not fit it; `RasterError` for no map."""
-    if workers < 1:
-        raise OptionError(f"--workers {workers}: at least 1 is needed")
-    suffix = output.suffix.lower()
-    if output.name.lower() in RASTER_SUFFIXES:
-        raise OptionError(f"-o {output}: a name is needed before the suffix")
-    if is_image(output):
-        if output.is_dir():
-            raise OutputExists(f"{output} is a folder: give a file name, or a folder without .tif")
-    elif suffix in IMAGE_SUFFIXES:
-        raise OptionError(f"-o {output}: the image is a GeoTIFF, give a name that ends in .tif, or a folder")
-    elif re.match(r"\.[a-z]", suffix) and not output.is_dir():
-        raise OptionError(
-            f"-o {output}: an image ends in .tif, and {suffix} would make a folder of tiles: give one of these names, "
-            "or make that folder first"
-        )
-    elif update or preview or creation:
-        raise OptionError(f"-o {output}: --update, --preview and --co are for one image, give a name that ends in .tif")
-    given = map_options or MapOptions()
-    parse_res(given.res)
-    if given.bounds:
-        parse_bounds(given.bounds)
-    if given.aoi:
-        read_aoi(given.aoi)
-    if is_same_file(output, Path(map_)):
-        raise OutputExists(f"{output} is the map itself: choose another output")
-    # Of shapefiles; a raster among them would make it a folder of maps.
-    if is_image(output) and Path(map_).is_dir() and output.parent.resolve() == Path(map_).resolve():
-        raise OutputExists(f"{output} would lie in the map, a folder of shapefiles: choose another folder")
-    check_exists(map_)
-    if preview:
-        check_preview(preview, Path(map_), output)
-    if update and not update.is_file():
-        raise UsageError(f"--update {update}: no such image")
-
-
-def is_same_file(one: Path | None, other: Path) -> bool:
-    """Say whether two paths lead to one file that is there."""
-    return one is not None and one.exists() and other.exists() and one.samefile(other)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import OptionError
-from sattrans.generate.blending import RAMPS, Blend, Floats, Ramp, axis_weights, cell_size
+from sattrans.generate.blending import RAMPS, Floats, Ramp, axis_weights, cell_size
+from sattrans.generate.options import Blend, read_overlap
 from sattrans.raster.window import Window, window_starts
 
 
@@ -121,23 +122,6 @@ def panels(chunks: Sequence[Window]) -> Iterator[list[Window]]:
 
 Wanted = Callable[[int, int], bool]
 """Whether the window of a row and a column of windows, by number, is to be translated."""
-
-
-def read_overlap(text: str) -> tuple[float, bool]:
-    """Return the number of an overlap, and whether it is a percentage; otherwise it is in whole pixels.
-
-    Raises:
-        OptionError: If the text is neither.
-    """
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise OptionError(f"--overlap {text}: write a number of pixels, or a percentage of the tile size such as 25%")
-    if not text.endswith("%") and not number.is_integer():
-        raise OptionError(f"--overlap {text}: write whole pixels, such as {round(number)}, or a percentage such as 25%")
-    return number, text.endswith("%")
 
 
 def parse_overlap(text: str, size: int, stride: int = 1, margin: int | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Mapping the values of a raster map, or the classes of a rule file, to the classes of a run (`--map`)."""
+"""Mapping the values of a raster map, or the classes of a rule file, to the classes of a run (`--class-map`)."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -22,9 +22,9 @@ def parse_class_mapping(texts: Iterable[str]) -> dict[str, str]:
             pairs = _read(Path(text))
         for source, target in pairs.items():
             if not source or not target:
-                raise OptionError(f"--map {text}: give a value of the map and a class of the run, such as 5=2")
+                raise OptionError(f"--class-map {text}: give a value of the map and a class of the run, such as 5=2")
             if mapping.setdefault(source, target) != target:
-                raise OptionError(f"--map maps {source} twice, to {mapping[source]} and to {target}")
+                raise OptionError(f"--class-map maps {source} twice, to {mapping[source]} and to {target}")
     return mapping
 
 
@@ -32,14 +32,16 @@ def _read(path: Path) -> dict[str, str]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise OptionError(f"--map {path}: no such file; for a single value, give its class, such as 5=2") from None
+        raise OptionError(
+            f"--class-map {path}: no such file; for a single value, give its class, such as 5=2"
+        ) from None
     except OSError as error:
-        raise OptionError(f"cannot read --map {path}: {error.strerror}") from error
+        raise OptionError(f"cannot read --class-map {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OptionError(f"--map {path} is not valid TOML: {error}") from error
+        raise OptionError(f"--class-map {path} is not valid TOML: {error}") from error
     for source, target in table.items():
         if type(target) not in (int, str):
-            raise OptionError(f"--map {path}: {source} = {target!r} is not a class; write lines such as 5 = 2")
+            raise OptionError(f"--class-map {path}: {source} = {target!r} is not a class; write lines such as 5 = 2")
     return {source: str(target) for source, target in table.items()}
 
 
@@ -48,11 +50,11 @@ def indices_of_values(mapping: Mapping[str, str], palette: Palette) -> dict[int,
     indices: dict[int, int] = {}
     for source, target in mapping.items():
         if not source.isdecimal() or not 0 <= int(source) <= 255:
-            raise OptionError(f"--map {source}={target}: a map has values 0 to 255, got {source}")
+            raise OptionError(f"--class-map {source}={target}: a map has values 0 to 255, got {source}")
         index = _index_of(source, target, palette)
         if indices.setdefault(int(source), index) != index:
             raise OptionError(
-                f"--map maps {int(source)} twice, to {palette.names[indices[int(source)]]} and to {target}"
+                f"--class-map maps {int(source)} twice, to {palette.names[indices[int(source)]]} and to {target}"
             )
     return indices
 
@@ -68,7 +70,7 @@ def indices_of_rule_classes(
     for source, target in mapping.items():
         if source not in rule_classes:
             raise OptionError(
-                f"--map {source}={target}: the rules have no class '{source}'{did_you_mean(source, rule_classes)}"
+                f"--class-map {source}={target}: the rules have no class '{source}'{did_you_mean(source, rule_classes)}"
             )
     return {
         name: _index_of(name, mapping[name], palette) if name in mapping else _find(name, palette)
@@ -79,7 +81,7 @@ def indices_of_rule_classes(
 def _index_of(source: str, target: str, palette: Palette) -> int:
     index = _find(target, palette)
     if index is None:
-        raise OptionError(f"--map {source}={target}: the run has no class '{target}', it has {palette}")
+        raise OptionError(f"--class-map {source}={target}: the run has no class '{target}', it has {palette}")
     return index
 
 

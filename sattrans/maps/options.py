@@ -3,23 +3,51 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from sattrans.utils.options import Option
+
+MAP = "The map"
+
+
+def _parse_class_map(text: str) -> dict[str, str]:
+    from sattrans.maps.class_mapping import parse_class_mapping
+
+    return parse_class_mapping([text])
 
 
 @dataclass(frozen=True, slots=True)
 class MapOptions:
-    """The options of `open_map`.
+    """The options of `open_map`."""
 
-    Attributes:
-        res: The ground resolution to translate at: metres a pixel, "native" for the map's own pixels, or None for that
-            of the run.
-        bounds: "left,bottom,right,top" in the map's CRS; None for the complete map.
-        aoi: A GeoJSON file of polygons to crop to.
-        classes: The run's class, by value or name, of each value of a raster map or each class of a vector map's rules.
-        rules: The rule file of a vector map, or the name of a built-in one.
-    """
-
-    res: str | float | None = None
-    bounds: str | None = None
-    aoi: Path | None = None
-    classes: Mapping[str, str] = field(default_factory=dict)
-    rules: str | Path | None = None
+    res: Annotated[
+        str | float | None,
+        Option(
+            "Resolution to translate at: metres on the ground, or native for the map's own pixels.",
+            panel=MAP,
+            metavar="METRES",
+            default="the run's",
+        ),
+    ] = None
+    bounds: Annotated[str | None, Option("Only left,bottom,right,top of the map, in its CRS.", panel=MAP)] = None
+    aoi: Annotated[Path | None, Option("Only the polygons of a GeoJSON file; the rest is transparent.", panel=MAP)] = (
+        None
+    )
+    class_map: Annotated[
+        Mapping[str, str],
+        Option(
+            "The run's class, by value or name, of a value of the map, such as 5=2; or a TOML file of such lines.",
+            panel=MAP,
+            metavar="VALUE=CLASS",
+            aliases=("--map",),
+            parse=_parse_class_map,
+        ),
+    ] = field(default_factory=dict)
+    rules: Annotated[
+        str | Path | None,
+        Option(
+            "For a vector map: a file that says which features make which class, or osm for OpenStreetMap extracts.",
+            panel=MAP,
+            metavar="FILE|osm",
+        ),
+    ] = None

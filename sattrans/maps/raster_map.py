@@ -38,10 +38,10 @@ class RasterMap:
             raise OptionError(
                 f"--rules {options.rules} is for vector maps, and {raster.path} is a raster; leave it out"
             )
-        if options.classes and palette is None:
+        if options.class_map and palette is None:
             raise OptionError("--map: the run was trained on maps that are pictures, which have no classes")
         self.raster, self.palette = raster, palette
-        self.index_of_value = indices_of_values(options.classes, palette) if palette else {}
+        self.index_of_value = indices_of_values(options.class_map, palette) if palette else {}
         self._target = choose_grid(raster.path, Grid.of(raster), options.res, run)
         self._crop = crop(raster.path, self._target.grid, options, raster.georeference.crs)
         self._stack = stack
@@ -95,7 +95,9 @@ class RasterMap:
             return rgb_map(raster)
         source = class_map(raster, self.palette, values=self.index_of_value)
         if self.index_of_value and source.coding != "values":
-            raise ClassesError(f"{raster.path} contains colours, but --map gives the class of values; leave it out")
+            raise ClassesError(
+                f"{raster.path} contains colours, but --class-map gives the class of values; leave it out"
+            )
         return replace(source, mappable=source.coding != "colors")
 
     @cached_property

@@ -69,7 +69,7 @@ class VectorMap:
             "map": [path.name, self.width, self.height, fingerprint(_with_companions(files))],
             "res": self._metres,
             **recorded_area(options),
-            "classes": dict(options.classes),
+            "classes": dict(options.class_map),
             "rules": f"{self.rules.name} ({self.rules.digest})",
         }
 
@@ -142,12 +142,12 @@ class VectorMap:
 
     def _map_classes(self, options: MapOptions) -> tuple[dict[str, int], list[str]]:
         """Return the class index of each class of the rules, and notices about those that the run lacks."""
-        indices = indices_of_rule_classes(options.classes, self.rules.classes, self.palette)
+        indices = indices_of_rule_classes(options.class_map, self.rules.classes, self.palette)
         drawn = sorted({rule.land_class for rule in self.rules.rules})
         if all(indices[name] is None for name in drawn):
             raise ClassesError(
                 f"--rules {self.rules.name} draw {', '.join(drawn)}, none of which is a class of the run, which has "
-                f"{self.palette}; map them, such as with --map {drawn[0]}={self.palette.values[-1]}"
+                f"{self.palette}; map them, such as with --class-map {drawn[0]}={self.palette.values[-1]}"
             )
         background = indices[self.rules.background]
         nodata = UNKNOWN if background is None else background
@@ -157,8 +157,8 @@ class VectorMap:
             notices.append(f"the run has no class {', '.join(missing)}: drawn as background")
         if background is None:
             notices.append(
-                f"the run has no class {self.rules.background}, so pixels without a feature are transparent; --map "
-                f"{self.rules.background}={self.palette.values[0]} gives them a class"
+                f"the run has no class {self.rules.background}, so pixels without a feature are transparent; "
+                f"--class-map {self.rules.background}={self.palette.values[0]} gives them a class"
             )
         return {name: nodata if index is None else index for name, index in indices.items()}, notices
 

@@ -130,7 +130,7 @@ class ClassMap:
             )
         remedy = "use a map of these classes"
         if self.mappable and 0 <= extra[0] <= 255:
-            remedy += f", or give the class of each value, such as --map {extra[0]}={self.palette.values[0]}"
+            remedy += f", or give the class of each value, such as --class-map {extra[0]}={self.palette.values[0]}"
         are = "which are not among" if plural else "which is not one of"
         raise ClassesError(f"{path} contains value{plural} {listed}, {are} {expected}; {remedy}")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -16,13 +16,10 @@ from sattrans.errors import OptionError, SattransError
 from sattrans.model import Noise
 from sattrans.networks.cpu import subpixel
 from sattrans.runs.device import choose_device, fast_at_bf16
+from sattrans.runs.options import Precision, Stats
 from sattrans.runs.run import Run, load_checkpoint, under
 
 FEW_CHANNELS = 4
-
-Precision = Literal["auto", "32", "bf16"]
-Stats = Literal["run", "tile"]
-"""Mean and variance in batch norms: those of the training tiles, or those of each tile."""
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:

@@ -19,7 +19,6 @@ from rounds import medians, peak_memory, timed
 
 from sattrans.data.batches import encode_color
 from sattrans.generate import GenerateOptions, generate
-from sattrans.maps.options import MapOptions
 from sattrans.runs.device import fast_at_bf16
 from sattrans.runs.translator import Translator
 from sattrans.tile import TileOptions, tile
@@ -92,9 +91,10 @@ def test_generate_against_monai(run, tmp_path):
     threads = len(os.sched_getaffinity(0))
 
     def ours(precision):
-        options = GenerateOptions(overlap=f"{OVERLAP:.0%}", batch_size=BATCH, precision=precision)
-        native = MapOptions(res="native")
-        return generate(map_, tmp_path / "sat.tif", run.folder, options, overwrite=True, map_options=native).windows
+        options = GenerateOptions(
+            run=run.folder, res="native", overlap=f"{OVERLAP:.0%}", batch_size=BATCH, precision=precision
+        )
+        return generate(map_, tmp_path / "sat.tif", options, overwrite=True).windows
 
     windows = ours("32")
     bars = {"32": 1.15, "bf16": 2.5}

@@ -175,7 +175,6 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
 
 WRONG_LINES = [
     (("mosaic", "t", "-o", "m.tif", "--method", "banana"), "'--method': 'banana' is not one of 'first', 'last'"),
-    (("generate", "map.tif"), "Missing option '--output'"),
     (("generate", "map.tif", "-o", "x.tif", "--blnd", "none"), "No such option: --blnd"),
     (("generate", "map.tif", "-o", "x.tif", "--batch-size", "many"), "'--batch-size': Input should be a valid integer"),
     (("generate", "a.tif", "b.tif", "-o", "x.tif"), "unexpected extra argument"),
@@ -195,12 +194,12 @@ def test_a_command_line_that_cannot_be_read_is_one_line(arguments, told):
 CHEAP = [
     ("--overlap", "50.5", "--overlap 50.5: write whole pixels"),
     ("--overlap", "a lot", "--overlap a lot: write a number of pixels, or a percentage"),
-    ("--batch-size", "0", "--batch-size 0: at least 1"),
-    ("--workers", "0", "--workers 0: at least 1"),
+    ("--batch-size", "0", "--batch-size must be at least 1, got 0"),
+    ("--workers", "0", "--workers must be at least 1, got 0"),
     ("--bounds", "1,2,3", "--bounds 1,2,3: give four numbers"),
     ("--res", "fine", "--res fine: give a resolution in metres"),
     ("--aoi", "no.geojson", "cannot read --aoi no.geojson"),
-    ("--map", "5=", "give a value of the map and a class of the run"),
+    ("--class-map", "5=", "give a value of the map and a class of the run"),
     ("--co", "COMPRES=ZSTD", "did you mean 'COMPRESS'?"),
     ("--preview", "p.jpg", "the preview is a PNG"),
     ("--update", "no.tif", "no such image"),

@@ -85,7 +85,7 @@ def test_samples_sheets_and_images_are_made_of_such_tiles(tiles, tmp_path):
     # What is scored is what generate makes of the same map, holes and all.
     scores = evaluate([run.folder], tmp_path / "e").columns[0].scores
     tile = tiles.split("test")[0]
-    made = generate(tile.map_path(tiles.folder), tmp_path / "sat.tif", run.folder, GenerateOptions(batch_size=8))
+    made = generate(tile.map_path(tiles.folder), tmp_path / "sat.tif", GenerateOptions(run=run.folder, batch_size=8))
     with rasterio.open(made.output) as out, rasterio.open(tile.image_path(tiles.folder)) as real:
         image, photo = out.read().astype(float), real.read()
     assert (image[3] == 0).sum() == 64 * HOLE

@@ -20,7 +20,6 @@ from PIL import Image
 from sattrans.errors import NothingToUse, UsageError
 from sattrans.evaluate import EvaluateOptions, evaluate
 from sattrans.generate import GenerateOptions, generate
-from sattrans.maps.options import MapOptions
 from sattrans.metrics.pixel import mae
 from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
@@ -43,7 +42,9 @@ def test_scores_are_those_of_the_generated_tiles(place, tmp_path):
     tiles = tileset.split("test")
     assert set(result.columns[0].scores.images) == {t.id for t in tiles}
     # The same tile through generate: one window, so nothing is blended.
-    fake = generate(tiles[0].map_path(tileset.folder), tmp_path / "f.tif", place / "a", GenerateOptions(batch_size=8))
+    fake = generate(
+        tiles[0].map_path(tileset.folder), tmp_path / "f.tif", GenerateOptions(run=place / "a", batch_size=8)
+    )
     with rasterio.open(fake.output) as one, rasterio.open(tiles[0].image_path(tileset.folder)) as other:
         expected = mae(torch.from_numpy(one.read()), torch.from_numpy(other.read()))
     assert result.columns[0].scores.images[tiles[0].id]["mae"] == pytest.approx(expected, abs=0.02)
@@ -325,8 +326,8 @@ def test_a_tileset_that_moved_is_pointed_to(place, tmp_path):
 def test_seams_of_generated_images(place, tmp_path):
     indices = make_indices(900, 900, 3)
     map_ = write_raster(tmp_path / "map.tif", np.array([10, 30, 50], np.uint8)[indices])
-    native = MapOptions(res="native")
-    made = generate(map_, tmp_path / "sat.tif", place / "a", GenerateOptions(overlap="25%"), map_options=native)
+    options = GenerateOptions(run=place / "a", res="native", overlap="25%")
+    made = generate(map_, tmp_path / "sat.tif", options)
     done = sattrans("evaluate", tmp_path / "sat.tif")
     assert done.exit_code == 0, done.output
     gradient, detail = (float(word) for word in done.stdout.splitlines()[1].split()[-2:])

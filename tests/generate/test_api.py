@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from sattrans.utils.lock import lock
 @pytest.mark.parametrize(("height", "width"), [(150, 233), (64, 64), (1, 1), (7, 300), (513, 40)])
 def test_the_image_lies_where_the_map_lies_whatever_its_size(run, tmp_path, height, width):
     map_ = write_map(tmp_path / "map.tif", height, width)
-    result = generate(map_, tmp_path / "sat.tif", run.folder)
+    result = generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder))
     with rasterio.open(map_) as src, rasterio.open(result.output) as out:
         assert (out.height, out.width, out.count, out.dtypes[0]) == (height, width, 3, "uint8")
         assert out.crs == src.crs
@@ -37,7 +38,7 @@ def test_the_image_lies_where_the_map_lies_whatever_its_size(run, tmp_path, heig
 
 def test_classes_are_visible_in_the_image(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 192, 192)
-    image = read(generate(map_, tmp_path / "sat.tif", run.folder).output).astype(float)
+    image = read(generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder)).output).astype(float)
     classes = read(map_)[0]
     means = np.array([image[:, classes == value].mean(axis=1) for value in VALUES])
     wanted = np.array(COLORS[:3], float)
@@ -59,7 +60,7 @@ def test_every_coding_of_one_map_gives_the_same_image(run, tmp_path):
         write_raster(tmp_path / "three.tif", np.stack([values] * 3), "EPSG:32652", PLACE),
         write_raster(tmp_path / "wide.tif", values.astype(np.int16), "EPSG:32652", PLACE),
     ]
-    images = [read(generate(m, tmp_path / f"{m.stem}.out.tif", run.folder).output) for m in maps]
+    images = [read(generate(m, tmp_path / f"{m.stem}.out.tif", GenerateOptions(run=run.folder)).output) for m in maps]
     for image in images[1:]:
         assert np.array_equal(image, images[0])
 
@@ -71,7 +72,10 @@ def test_what_lies_outside_a_windows_reach_changes_nothing(run, tmp_path, blend)
     changed[:, 200:] = 10
     write_raster(tmp_path / "b.tif", changed, "EPSG:32652", PLACE)
     options = GenerateOptions(overlap="16", blend=blend, flat_field=False)
-    a, b = (read(generate(tmp_path / f"{n}.tif", tmp_path / f"{n}.out.tif", run.folder, options).output) for n in "ab")
+    a, b = (
+        read(generate(tmp_path / f"{n}.tif", tmp_path / f"{n}.out.tif", replace(options, run=run.folder)).output)
+        for n in "ab"
+    )
     # Windows start every 48 px and see 64: the one that starts at 144 is the first to see column 200.
     assert np.array_equal(a[:, :, :144], b[:, :, :144])
     assert not np.array_equal(a, b)
@@ -79,24 +83,27 @@ def test_what_lies_outside_a_windows_reach_changes_nothing(run, tmp_path, blend)
 
 def test_batch_size_changes_at_most_one_grey_level(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 120, 200)
-    one = read(generate(map_, tmp_path / "1.tif", run.folder, GenerateOptions(batch_size=1)).output)
-    five = read(generate(map_, tmp_path / "5.tif", run.folder, GenerateOptions(batch_size=5)).output)
+    one = read(generate(map_, tmp_path / "1.tif", GenerateOptions(run=run.folder, batch_size=1)).output)
+    five = read(generate(map_, tmp_path / "5.tif", GenerateOptions(run=run.folder, batch_size=5)).output)
     assert np.abs(one.astype(int) - five).max() <= 1
 
 
 def test_tiles_in_a_folder_join_to_the_same_place(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 150, 170)
-    result = generate(map_, tmp_path / "parts", run.folder)
+    result = generate(map_, tmp_path / "parts", GenerateOptions(run=run.folder))
     assert len(list((tmp_path / "parts").glob("*.tif"))) == result.windows
     joined = mosaic(tmp_path / "parts", tmp_path / "joined.tif")
-    whole = generate(map_, tmp_path / "whole.tif", run.folder).output
-    for make in (lambda: mosaic(tmp_path / "parts", whole), lambda: generate(map_, joined.output, run.folder)):
+    whole = generate(map_, tmp_path / "whole.tif", GenerateOptions(run=run.folder)).output
+    for make in (
+        lambda: mosaic(tmp_path / "parts", whole),
+        lambda: generate(map_, joined.output, GenerateOptions(run=run.folder)),
+    ):
         with pytest.raises(OutputExists, match=r"\.tif was made by another sattrans command; [^(;]*--overwrite"):
             make()
     with rasterio.open(joined.output) as a, rasterio.open(whole) as b:
         assert (a.height, a.width, a.transform, a.crs) == (b.height, b.width, b.transform, b.crs)
         assert np.abs(a.read().astype(int) - b.read()).mean() < 4  # another blend, the same windows
-    assert not generate(map_, tmp_path / "parts", run.folder).made
+    assert not generate(map_, tmp_path / "parts", GenerateOptions(run=run.folder)).made
 
 
 def test_tiles_that_a_kill_left_unfinished_are_not_joined(run, tmp_path):
@@ -106,7 +113,7 @@ def test_tiles_that_a_kill_left_unfinished_are_not_joined(run, tmp_path):
     with pytest.raises(UsageError, match="parts is unfinished.*repeat the command that makes it"):
         mosaic(parts, tmp_path / "joined.tif")
     assert not list(tmp_path.glob("joined*"))
-    assert generate(map_, parts, run.folder).made
+    assert generate(map_, parts, GenerateOptions(run=run.folder)).made
     assert mosaic(parts, tmp_path / "joined.tif").height == 1500
 
 
@@ -115,7 +122,7 @@ def test_who_finds_the_folder_of_tiles_locked_translates_nothing(run, tmp_path, 
     calls = []
     monkeypatch.setattr(Translator, "__call__", lambda *given: calls.append(given))
     with lock(tmp_path / "parts"), pytest.raises(LockedError, match="parts is being written by process"):
-        generate(map_, tmp_path / "parts", run.folder)
+        generate(map_, tmp_path / "parts", GenerateOptions(run=run.folder))
     assert not calls and not (tmp_path / "parts").exists()
 
 
@@ -123,14 +130,14 @@ def test_nodata_in_the_map_is_transparent_in_the_image(run, tmp_path):
     values = VALUES[make_indices(80, 90, 3)]
     values[:20, :30] = 255
     map_ = write_raster(tmp_path / "map.tif", values, "EPSG:32652", PLACE, nodata=255)
-    image = read(generate(map_, tmp_path / "sat.tif", run.folder).output)
+    image = read(generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder)).output)
     assert image.shape[0] == 4
     assert np.array_equal(image[3] == 0, values == 255)
 
 
 def test_a_map_without_a_place_gives_an_image_without_one(run, tmp_path):
     map_ = write_raster(tmp_path / "map.tif", VALUES[make_indices(70, 70, 3)], None, None)
-    with rasterio.open(generate(map_, tmp_path / "sat.tif", run.folder).output) as out:
+    with rasterio.open(generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder)).output) as out:
         assert out.crs is None
         assert out.transform.is_identity
 
@@ -139,9 +146,9 @@ def test_somebody_elses_file_is_not_replaced(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 80, 80)
     (tmp_path / "notes.tif").write_text("not a raster at all")
     with pytest.raises(OutputExists, match="not made by sattrans"):
-        generate(map_, tmp_path / "notes.tif", run.folder)
+        generate(map_, tmp_path / "notes.tif", GenerateOptions(run=run.folder))
     with pytest.raises(OutputExists, match="map itself"):
-        generate(map_, map_, run.folder)
+        generate(map_, map_, GenerateOptions(run=run.folder))
     assert (tmp_path / "notes.tif").read_text() == "not a raster at all"
 
 
@@ -149,17 +156,17 @@ def test_the_map_is_never_the_output_and_overwrite_makes_tiles_anew(run, tmp_pat
     map_ = write_map(tmp_path / "map.tif", 80, 80)
     before = map_.read_bytes()
     with pytest.raises(OutputExists, match="map itself"):
-        generate(map_, map_, run.folder, overwrite=True)
+        generate(map_, map_, GenerateOptions(run=run.folder), overwrite=True)
     assert map_.read_bytes() == before
-    generate(map_, tmp_path / "parts", run.folder)
+    generate(map_, tmp_path / "parts", GenerateOptions(run=run.folder))
     one = next((tmp_path / "parts").glob("*.tif"))
     one.write_bytes(b"spoiled")
-    assert generate(map_, tmp_path / "parts", run.folder, overwrite=True).made
+    assert generate(map_, tmp_path / "parts", GenerateOptions(run=run.folder), overwrite=True).made
     assert read(one).shape[0] == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(OutputExists, match="files that sattrans did not make"):
-        generate(map_, tmp_path / "mine", run.folder, overwrite=True)
+        generate(map_, tmp_path / "mine", GenerateOptions(run=run.folder), overwrite=True)
 
 
 def test_transparent_pixels_of_a_drawn_map_are_transparent_in_the_image(run, tmp_path):
@@ -168,7 +175,7 @@ def test_transparent_pixels_of_a_drawn_map_are_transparent_in_the_image(run, tmp
     rgba[3, 10:] = 255
     rgba[:3, :10] = 77  # whatever lies under a transparent pixel
     map_ = write_raster(tmp_path / "map.tif", rgba, "EPSG:32652", PLACE, photometric="RGB", ALPHA="YES")
-    image = read(generate(map_, tmp_path / "sat.tif", run.folder).output)
+    image = read(generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder)).output)
     assert (image[3, :10] == 0).all()
     assert (image[3, 10:] == 255).all()
 
@@ -176,12 +183,12 @@ def test_transparent_pixels_of_a_drawn_map_are_transparent_in_the_image(run, tmp
 def test_a_map_of_other_classes_is_refused_with_both_lists_and_nothing_left(run, tmp_path):
     map_ = write_raster(tmp_path / "map.tif", np.full((70, 70), 4, np.uint8), "EPSG:32652", PLACE)
     with pytest.raises(ClassesError, match=r"value 4, .*10 class10, 30 class30, 50 class50.*run"):
-        generate(map_, tmp_path / "sat.tif", run.folder)
+        generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder))
     rgb = np.zeros((3, 70, 70), np.uint8)
     rgb[0] = 200
     map_ = write_raster(tmp_path / "rgb.tif", rgb, "EPSG:32652", PLACE)
     with pytest.raises(ClassesError, match=r"#c80000.*#3c4632 class10"):
-        generate(map_, tmp_path / "sat.tif", run.folder)
+        generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map.tif", "rgb.tif"]
 
 
@@ -191,9 +198,9 @@ def test_wrong_requests(run, tmp_path, monkeypatch):
     with pytest.raises(NothingToUse, match="sattrans train"):
         generate(map_, tmp_path / "sat.tif")
     with pytest.raises(UsageError, match="no run"):
-        generate(map_, tmp_path / "sat.tif", tmp_path)
+        generate(map_, tmp_path / "sat.tif", GenerateOptions(run=tmp_path))
     with pytest.raises(OptionError, match="--batch-size"):
-        generate(map_, tmp_path / "sat.tif", run.folder, GenerateOptions(batch_size=0))
+        generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder, batch_size=0))
     assert [p.name for p in tmp_path.iterdir()] == ["map.tif"]
 
 
@@ -211,8 +218,8 @@ def test_an_overlap_that_cannot_be_is_refused(text):
 def test_a_plan_says_what_is_needed_and_writes_nothing(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 300, 400)
     there = sorted(tmp_path.iterdir())
-    result = generate(map_, tmp_path / "sat.tif", run.folder, dry_run=True)
-    need = result.need
+    result = generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder), dry_run=True)
+    need = result.estimate
     assert (result.height, result.width, result.windows, result.made) == (300, 400, 6 * 8, False)
     assert need.disk > 300 * 400 * 3
     assert sorted(tmp_path.iterdir()) == there
@@ -221,9 +228,9 @@ def test_a_plan_says_what_is_needed_and_writes_nothing(run, tmp_path):
 MEASURED = """
 import sys
 from pathlib import Path
-from sattrans.generate import generate
-given = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-print(generate(*given, dry_run=True).need.memory)
+from sattrans.generate import GenerateOptions, generate
+given = sys.argv[1], Path(sys.argv[2]), GenerateOptions(run=Path(sys.argv[3]))
+print(generate(*given, dry_run=True).estimate.memory)
 generate(*given)
 print(next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
@@ -239,17 +246,17 @@ def test_the_memory_it_says_is_a_little_more_than_it_takes(run, tmp_path):
 
 def test_bf16_differs_little_and_is_never_taken_up_by_a_run_in_float32(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 120, 120)
-    full = read(generate(map_, tmp_path / "a.tif", run.folder, GenerateOptions(precision="32")).output).astype(int)
-    reduced = generate(map_, tmp_path / "b.tif", run.folder, GenerateOptions(precision="bf16"))
+    full = read(generate(map_, tmp_path / "a.tif", GenerateOptions(run=run.folder, precision="32")).output).astype(int)
+    reduced = generate(map_, tmp_path / "b.tif", GenerateOptions(run=run.folder, precision="bf16"))
     assert np.abs(full - read(reduced.output)).mean() < 1
     with pytest.raises(UsageError, match="precision"):
-        generate(map_, reduced.output, run.folder, GenerateOptions(precision="32"))
+        generate(map_, reduced.output, GenerateOptions(run=run.folder, precision="32"))
 
 
 def test_statistics_of_the_tile_make_another_image_whatever_the_batch(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 120, 120)
     images = [
-        read(generate(map_, tmp_path / f"{n}.tif", run.folder, GenerateOptions(stats=stats, batch_size=n)).output)
+        read(generate(map_, tmp_path / f"{n}.tif", GenerateOptions(run=run.folder, stats=stats, batch_size=n)).output)
         for n, stats in ((1, "run"), (2, "tile"), (3, "tile"))
     ]
     assert not np.array_equal(images[0], images[1])
@@ -258,17 +265,19 @@ def test_statistics_of_the_tile_make_another_image_whatever_the_batch(run, tmp_p
 
 def test_the_image_says_how_seamless_it_is(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 300, 300)
-    result = generate(map_, tmp_path / "sat.tif", run.folder)
+    result = generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder))
     with rasterio.open(result.output) as out:
         tag = out.tags()["SATTRANS_SEAMS"]
     assert tag == f"gradient={result.seams.gradient:.4f} detail={result.seams.detail:.4f}"
-    small = generate(write_map(tmp_path / "small.tif", 50, 50), tmp_path / "small.out.tif", run.folder)
+    small = generate(
+        write_map(tmp_path / "small.tif", 50, 50), tmp_path / "small.out.tif", GenerateOptions(run=run.folder)
+    )
     assert small.seams is None
 
 
 def test_a_preview_shows_map_and_image(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 90, 2100)
-    result = generate(map_, tmp_path / "sat.tif", run.folder, preview=tmp_path / "look.png")
+    result = generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder, preview=tmp_path / "look.png"))
     picture = np.asarray(Image.open(tmp_path / "look.png"))
     colors = run.palette.to_rgb(run.palette.from_values(read(map_)[0]))
     shown = picture[24 : 24 + 30, 6 : 6 + 700]
@@ -289,9 +298,9 @@ def test_a_preview_takes_no_other_files_place(run, tmp_path):
     whole = map_.read_bytes()
     for preview in (map_, tmp_path / "sat.tif", tmp_path / "mine.png"):
         with pytest.raises((OptionError, OutputExists), match="--preview"):
-            generate(map_, tmp_path / "sat.tif", run.folder, preview=preview)
+            generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder, preview=preview))
     assert map_.read_bytes() == whole
     assert (tmp_path / "mine.png").read_text() == "mine"
     for _ in range(2):  # its own it replaces
-        generate(map_, tmp_path / "sat.tif", run.folder, preview=tmp_path / "look.png")
+        generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder, preview=tmp_path / "look.png"))
     assert (tmp_path / "look.png").is_file()

@@ -10,7 +10,7 @@ from makers_vectors import box, write_layer
 
 from sattrans.errors import OptionError, UsageError
 from sattrans.generate import GenerateOptions
-from sattrans.generate.batch import generate_series, is_series, maps_in
+from sattrans.generate.batch import generate_batch, is_batch, maps_in
 from sattrans.generate.flat_field import FlatField
 
 
@@ -45,7 +45,7 @@ def test_what_is_found_in_a_map_names_it(run, maps, tmp_path, monkeypatch):
     monkeypatch.setattr(FlatField, "strength", 3.8)
     result = generate(run, maps, "-o", tmp_path / "out")
     found = [line for line in result.stderr.splitlines() if line.startswith("flat field ")]
-    assert found[1] == "flat field of place0.tif: windows repeat 3.8 grey levels at the same place, taken out"
+    assert found[1] == "flat field of place0.tif: subtracted a pattern of 3.8 grey levels that every window repeats"
     assert len(found) == 3
 
 
@@ -102,7 +102,7 @@ def test_an_area_cuts_the_maps_it_meets(run, maps, tmp_path):
     bounds = "411450,3899300,411700,3899600"  # beyond the smaller map's edge, and a PNG lies nowhere
     result = generate(run, maps, "-o", tmp_path / "out", "--bounds", bounds)
     assert error_line(result.stderr) == "error: 2 of 3 maps failed: drawn.png, place0.tif"
-    assert "misses" in result.stderr and "drawn.png, which has no georeference" in result.stderr
+    assert "is outside" in result.stderr and "drawn.png, which has no georeference" in result.stderr
     assert names(tmp_path / "out") == ["place1.tif"]
 
 
@@ -114,7 +114,7 @@ def test_where_the_images_go(run, maps, tmp_path):
     assert "give a folder" in refused(run, 2, maps, "-o", tmp_path / "file")
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "holds no map" in refused(run, 2, empty, "-o", tmp_path / "out")
+    assert "has no map" in refused(run, 2, empty, "-o", tmp_path / "out")
     write_raster(maps / "place0.png", VALUES[make_indices(30, 30, 3)], None, None, driver="PNG")
     assert "would both become place0.tif" in refused(run, 2, maps, "-o", tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -127,13 +127,13 @@ def test_where_the_images_go(run, maps, tmp_path):
 
 def test_python_gets_what_was_made_and_what_failed_by_file(run, maps, tmp_path):
     (maps / "bad.tif").write_text("no raster")
-    result = generate_series(maps, tmp_path / "out", run.folder, GenerateOptions(batch_size=1))
+    result = generate_batch(maps, tmp_path / "out", GenerateOptions(run=run.folder, batch_size=1))
     assert [one.output.name for one in result.made] == ["drawn.tif", "place0.tif", "place1.tif"]
     assert list(result.failed) == [maps / "bad.tif"]
     with pytest.raises(OptionError, match="batch-size"):
-        generate_series(maps, tmp_path / "out", run.folder, GenerateOptions(batch_size=0))
+        generate_batch(maps, tmp_path / "out", GenerateOptions(run=run.folder, batch_size=0))
     with pytest.raises(UsageError, match="no run"):
-        generate_series(maps, tmp_path / "out", tmp_path)
+        generate_batch(maps, tmp_path / "out", GenerateOptions(run=tmp_path))
 
 
 def test_vector_maps_in_a_folder_and_a_folder_of_shapefiles(run, tmp_path):
@@ -147,9 +147,9 @@ def test_vector_maps_in_a_folder_and_a_folder_of_shapefiles(run, tmp_path):
     for name, x in (("a", 0), ("b", 400)):
         how = {"driver": "ESRI Shapefile", "geometry_type": "Polygon"}
         write_layer(shapes / f"{name}.shp", [box(x, 0, 400, 300)], **how, kind=["wood"])
-    assert not is_series(shapes) and is_series(folder)
+    assert not is_batch(shapes) and is_batch(folder)
     (shapes / "photo.jpg").write_bytes(b"")
-    assert is_series(shapes)
+    assert is_batch(shapes)
     (shapes / "photo.jpg").unlink()
     assert "in the map, a folder of shapefiles" in refused(run, 2, shapes, "-o", shapes / "one.tif", "--rules", "osm")
     made(run, shapes, "-o", tmp_path / "one.tif", "--rules", tmp_path / "rules.toml")

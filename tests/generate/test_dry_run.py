@@ -59,7 +59,7 @@ def test_what_is_refused_then_is_refused_now(run, refused, tmp_path, monkeypatch
     assert "is the map itself" in refused(map_, "-o", map_)
     assert "no such image" in refused(map_, "-o", tmp_path / "b.tif", "--update", tmp_path / "no.tif")
     assert "with seed 0, not 7" in refused(map_, "-o", tmp_path / "b.tif", "--update", output, "--seed", 7)
-    assert "--workers 0: at least 1" in refused(map_, "-o", tmp_path / "b.tif", "--workers", 0)
+    assert "--workers must be at least 1, got 0" in refused(map_, "-o", tmp_path / "b.tif", "--workers", 0)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     assert "holds files that sattrans did not make" in refused(map_, "-o", tmp_path / "mine")
@@ -106,7 +106,7 @@ def test_where_it_is_there_already_nothing_is_to_do(run, tmp_path):
     for name in ("sat.tif", "parts"):
         made(run, map_, "-o", tmp_path / name)
         result = generate(run, map_, "-o", tmp_path / name, "--dry-run")
-        assert "nothing to do: it was there" in result.stdout and "would" not in result.stdout
+        assert "nothing to do: it is there already" in result.stdout and "would" not in result.stdout
         assert "would be" in generate(run, map_, "-o", tmp_path / name, "--overwrite", "--dry-run").stdout
 
 
@@ -119,10 +119,10 @@ def test_an_update_counts_the_windows_that_it_would_make(run, tmp_path):
     before = tree(tmp_path)
     arguments = map_, "-o", tmp_path / "sat.tif", "--update", tmp_path / "sat.tif"
     dry = generate(run, *arguments, "--dry-run")
-    assert "would be 300 wide × 300 high in 36 windows, 4 of them anew, by" in dry.stdout, dry.output
+    assert "would be 300 wide × 300 high in 36 windows, 4 of them translated again, by" in dry.stdout, dry.output
     assert "1 of 36 windows changed" in dry.stderr
     assert tree(tmp_path) == before
-    assert "300 wide × 300 high in 36 windows, 4 of them anew, by" in generate(run, *arguments).stdout
+    assert "300 wide × 300 high in 36 windows, 4 of them translated again, by" in generate(run, *arguments).stdout
 
 
 def test_a_folder_of_maps_has_a_line_a_map_and_what_all_need(run, tmp_path, monkeypatch):

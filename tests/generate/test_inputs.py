@@ -36,7 +36,7 @@ def test_a_map_of_another_resolution_is_brought_to_the_runs_and_it_is_said(run, 
     assert read(tmp_path / "native.tif").shape == (3, 90, 120)
     assert "res: 10.0 before, none now" in refused(run, 2, map_, "-o", tmp_path / "sat.tif", "--res", "native")
     told = refused(run, 2, write_map(tmp_path / "far.tif", metres=0.1), "-o", tmp_path / "far.out.tif")
-    assert "has pixels of 0.1 m, the run was trained at 10 m, 100 times apart" in told
+    assert "has pixels of 0.1 m, the run was trained at 10 m, differ by a factor of 100" in told
     assert not (tmp_path / "far.out.tif").exists()
 
 
@@ -57,7 +57,7 @@ def test_bounds_and_polygons_cut_the_image(run, tmp_path):
     assert np.array_equal(image[3][sure] == 255, (rows + cols < 49)[sure])
     assert (image[:3, image[3] == 0] == 0).all()
     told = refused(run, 2, map_, "-o", tmp_path / "none.tif", "--bounds", "0,0,1,1")
-    assert told.startswith("error: --bounds 0,0,1,1 misses ")
+    assert told.startswith("error: --bounds 0,0,1,1 is outside ")
     assert "--bounds" not in refused(run, 2, map_, "-o", tmp_path / "none.tif", "--aoi", tmp_path / "no.geojson")
 
 
@@ -78,13 +78,17 @@ def test_values_are_told_their_classes(run, tmp_path):
     ours = write_raster(tmp_path / "ours.tif", VALUES[indices], "EPSG:32652", PLACE)
     theirs = write_raster(tmp_path / "theirs.tif", indices + np.uint8(1), "EPSG:32652", PLACE)
     told = refused(run, 1, theirs, "-o", tmp_path / "b.tif")
-    assert "such as --map 1=10 (the classes of run" in told
+    assert "such as --class-map 1=10 (the classes of run" in told
     (tmp_path / "classes.toml").write_text('2 = "class30"\n3 = 50\n')
     made(run, ours, "-o", tmp_path / "a.tif")
-    made(run, theirs, "-o", tmp_path / "b.tif", "--map", "1=10", "--map", tmp_path / "classes.toml")
+    made(run, theirs, "-o", tmp_path / "b.tif", "--class-map", "1=10", "--class-map", tmp_path / "classes.toml")
     assert np.array_equal(read(tmp_path / "a.tif"), read(tmp_path / "b.tif"))
-    assert "classes: 1 10, 2 30, 3 50 there" in refused(run, 2, theirs, "-o", tmp_path / "b.tif", "--map", "1=30")
-    assert "--map maps 1 twice" in refused(run, 2, theirs, "-o", tmp_path / "c.tif", "--map", "1=10", "--map", "1=30")
+    assert "classes: 1 10, 2 30, 3 50 before" in refused(
+        run, 2, theirs, "-o", tmp_path / "b.tif", "--class-map", "1=30"
+    )
+    assert "--class-map gives 1 twice" in refused(
+        run, 2, theirs, "-o", tmp_path / "c.tif", "--class-map", "1=10", "--class-map", "1=30"
+    )
 
 
 def test_a_run_for_other_bands_says_what_it_needs(run, pictures, tmp_path):
@@ -94,11 +98,11 @@ def test_a_run_for_other_bands_says_what_it_needs(run, pictures, tmp_path):
     two = write_raster(tmp_path / "two.tif", make_picture(make_indices(70, 80, 3))[:2], "EPSG:32652", PLACE)
     output = tmp_path / "sat.tif"
     assert "has 1 band and no colour table, but a map that is a picture" in refused(pictures, 1, classes, "-o", output)
-    assert "holds colours #" in refused(run, 1, picture, "-o", output)
+    assert "contains colours #" in refused(run, 1, picture, "-o", output)
     assert "it is a picture" in refused(run, 1, photo, "-o", output)
     for one in (run, pictures):
         assert "has 2 bands" in refused(one, 1, two, "-o", output)
-    assert "which have no classes" in refused(pictures, 2, picture, "-o", output, "--map", "1=2")
+    assert "which have no classes" in refused(pictures, 2, picture, "-o", output, "--class-map", "1=2")
     assert "the run needs pictures" in refused(pictures, 2, wood(tmp_path), "-o", output, "--rules", "osm")
     assert not output.exists()
 

@@ -19,7 +19,7 @@ sides = st.one_of(st.integers(1, 130), st.sampled_from([1, 2, 97, 101, 127]))
 class Picture:
     """A map in memory."""
 
-    partial = False
+    has_nodata = False
 
     def __init__(self, pixels):
         self.pixels = pixels

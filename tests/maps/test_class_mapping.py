@@ -19,23 +19,25 @@ ALL = {"111": "0", "112": "building", "113": "2", "114": "water", "115": "4"}
 
 
 def test_values_become_the_classes_told_by_value_or_name(corine):
-    pixels, map_ = opened(corine, classes=ALL)
+    pixels, map_ = opened(corine, class_map=ALL)
     assert np.array_equal(pixels, make_indices(60, 80, 5))
     assert map_.identity["classes"] == {"111": 0, "112": 1, "113": 2, "114": 3, "115": 4}
-    swapped, _ = opened(corine, classes={**ALL, "111": "road", "115": "background"})
+    swapped, _ = opened(corine, class_map={**ALL, "111": "road", "115": "background"})
     assert np.array_equal(swapped == 4, make_indices(60, 80, 5) == 0)
 
 
 def test_values_that_are_not_told_keep_their_meaning(tmp_path):
     path = write_raster(tmp_path / "map.tif", np.array([[0, 1, 2, 3, 4, 5]], np.uint8))
-    assert opened(path, classes={"5": "2", "1": "3"})[0].tolist() == [[0, 3, 2, 3, 4, 2]]
+    assert opened(path, class_map={"5": "2", "1": "3"})[0].tolist() == [[0, 3, 2, 3, 4, 2]]
 
 
 def test_what_lacks_a_class_is_refused_with_the_option_that_helps(corine):
-    with pytest.raises(ClassesError, match=r"values 111, 112.* or give the class of each value, such as --map 111=0"):
+    with pytest.raises(
+        ClassesError, match=r"values 111, 112.* or give the class of each value, such as --class-map 111=0"
+    ):
         opened(corine)
-    with pytest.raises(ClassesError, match=r"value 115, which is not .*--map 115=0"):
-        opened(corine, classes={k: v for k, v in ALL.items() if k != "115"})
+    with pytest.raises(ClassesError, match=r"value 115, which is not .*--class-map 115=0"):
+        opened(corine, class_map={k: v for k, v in ALL.items() if k != "115"})
 
 
 def test_a_colour_table_and_three_equal_bands_are_values_when_values_are_told(tmp_path):
@@ -46,39 +48,39 @@ def test_a_colour_table_and_three_equal_bands_are_values_when_values_are_told(tm
     three = write_raster(tmp_path / "three.tif", np.stack([indices] * 3))
     wide = write_raster(tmp_path / "wide.tif", indices.astype(np.int16))
     for path in (table, three, wide):
-        assert np.array_equal(opened(path, classes=told)[0], expected)
+        assert np.array_equal(opened(path, class_map=told)[0], expected)
 
 
 def test_a_value_that_is_declared_nodata_may_be_told_a_class(tmp_path):
     path = write_raster(tmp_path / "map.tif", np.array([[0, 255, 1]], np.uint8), nodata=255)
     assert opened(path)[0].tolist() == [[0, 255, 1]]
-    pixels, map_ = opened(path, classes={"255": "water"})
+    pixels, map_ = opened(path, class_map={"255": "water"})
     assert pixels.tolist() == [[0, 3, 1]] and not map_.has_nodata
 
 
 def test_colours_have_no_values_to_tell(tmp_path):
     path = write_raster(tmp_path / "map.tif", PALETTE.to_rgb(make_indices(60, 80, 5)))
-    with pytest.raises(ClassesError, match="contains colours, but --map"):
-        opened(path, classes={"5": "2"})
+    with pytest.raises(ClassesError, match="contains colours, but --class-map"):
+        opened(path, class_map={"5": "2"})
     picture = write_raster(tmp_path / "picture.tif", make_picture(make_indices(60, 80, 5)))
     with pytest.raises(OptionError, match="trained on maps that are pictures"):
-        opened(picture, palette=None, classes={"5": "2"})
+        opened(picture, palette=None, class_map={"5": "2"})
 
 
 @pytest.mark.parametrize(
     ("told", "why"),
     [
-        ({"256": "2"}, "--map 256=2: a map has values 0 to 255, got 256"),
-        ({"-1": "2"}, "--map -1=2: a map has values 0 to 255, got -1"),
-        ({"forest": "2"}, "--map forest=2: a map has values 0 to 255, got forest"),
-        ({"5": "9"}, "--map 5=9: the run has no class '9', it has 0 background, 1 building"),
-        ({"5": "forest"}, "--map 5=forest: the run has no class 'forest'"),
-        ({"5": "1", "05": "2"}, "--map maps 5 twice, to building and to 2"),
+        ({"256": "2"}, "--class-map 256=2: a map has values 0 to 255, got 256"),
+        ({"-1": "2"}, "--class-map -1=2: a map has values 0 to 255, got -1"),
+        ({"forest": "2"}, "--class-map forest=2: a map has values 0 to 255, got forest"),
+        ({"5": "9"}, "--class-map 5=9: the run has no class '9', it has 0 background, 1 building"),
+        ({"5": "forest"}, "--class-map 5=forest: the run has no class 'forest'"),
+        ({"5": "1", "05": "2"}, "--class-map maps 5 twice, to building and to 2"),
     ],
 )
 def test_what_cannot_be_told_is_refused_in_a_line(corine, told, why):
     with pytest.raises(OptionError, match=why) as refused:
-        opened(corine, classes=told)
+        opened(corine, class_map=told)
     assert "\n" not in str(refused.value)
 
 
@@ -98,14 +100,14 @@ def test_pairs_and_files_are_read_together(tmp_path):
 @pytest.mark.parametrize(
     ("texts", "why"),
     [
-        (["5=2", "5=3"], "--map maps 5 twice, to 2 and to 3"),
-        (["5=3", "FILE"], "--map maps 5 twice, to 3 and to 2"),
+        (["5=2", "5=3"], "--class-map maps 5 twice, to 2 and to 3"),
+        (["5=3", "FILE"], "--class-map maps 5 twice, to 3 and to 2"),
         (["=3"], "give a value of the map and a class of the run"),
         (["5="], "give a value of the map and a class of the run"),
         (["5"], "no such file; for a single value, give its class, such as 5=2"),
         (["BAD"], "is not valid TOML"),
         (["TABLE"], "is not a class; write lines such as 5 = 2"),
-        (["FOLDER"], "cannot read --map"),
+        (["FOLDER"], "cannot read --class-map"),
     ],
 )
 def test_pairs_that_are_none_are_refused(tmp_path, texts, why):

@@ -173,11 +173,11 @@ def test_a_run_that_has_none_of_the_classes_is_refused(tmp_path):
     other = Palette((LandClass(3, "crops", (0, 0, 0)), LandClass(8, "ice", (1, 1, 1))))
     told = refused(ClassesError, path, palette=other, rules="osm")
     assert "draw building, road, water, woodland, none of which is a class of the run, which has 3 crops, 8 ice" in told
-    assert "--map building=8" in told
-    told = refused(OptionError, path, palette=other, rules="osm", classes={"forest": "ice"})
-    assert "--map forest=ice: the rules have no class 'forest'" in told
+    assert "--class-map building=8" in told
+    told = refused(OptionError, path, palette=other, rules="osm", class_map={"forest": "ice"})
+    assert "--class-map forest=ice: the rules have no class 'forest'" in told
     assert "the run has no class 'snow'" in refused(
-        OptionError, path, palette=other, rules="osm", classes={"building": "snow"}
+        OptionError, path, palette=other, rules="osm", class_map={"building": "snow"}
     )
 
 

@@ -225,7 +225,7 @@ def test_classes_the_run_lacks_become_background_and_it_is_said(tmp_path):
     pixels, told = opened(path, HALF_METRE, fewer, rules="osm")
     assert set(np.unique(pixels)) == {0, 1}
     assert "the run has no class road, water, woodland: drawn as background" in told.notices
-    mapped, told = opened(path, HALF_METRE, fewer, rules="osm", classes={"road": "building"})
+    mapped, told = opened(path, HALF_METRE, fewer, rules="osm", class_map={"road": "building"})
     assert (mapped == 1).sum() > (pixels == 1).sum()
     assert "the run has no class water, woodland: drawn as background" in told.notices
 
@@ -236,9 +236,10 @@ def test_a_run_without_the_background_gets_a_transparent_one(tmp_path):
     pixels, told = opened(path, HALF_METRE, other, rules="osm")
     assert told.has_nodata and set(np.unique(pixels)) == {1, UNKNOWN}
     assert any(
-        "pixels without a feature are transparent; --map background=7 gives them a class" in n for n in told.notices
+        "pixels without a feature are transparent; --class-map background=7 gives them a class" in n
+        for n in told.notices
     )
-    pixels, told = opened(path, HALF_METRE, other, rules="osm", classes={"background": "land"})
+    pixels, told = opened(path, HALF_METRE, other, rules="osm", class_map={"background": "land"})
     assert not told.has_nodata and set(np.unique(pixels)) == {0, 1}
 
 

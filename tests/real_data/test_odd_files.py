@@ -40,7 +40,7 @@ def test_korea_from_tiles_to_an_image(tmp_path):
         tmp_path / "t", tmp_path / "r", replace(options, model="pix2pix", settings={"width": 8, "source": "onehot"})
     ).run
     mask = DATA / "korea_s2" / "masks" / "202309_patchN_3.tif"
-    out = generate(mask, tmp_path / "sat.tif", run.folder).output
+    out = generate(mask, tmp_path / "sat.tif", GenerateOptions(run=run.folder)).output
     with rasterio.open(out) as image, rasterio.open(mask) as map_:
         assert (image.crs, image.transform) == (map_.crs, map_.transform)
         pixels, classes = image.read().astype(float), map_.read(1)
@@ -104,6 +104,6 @@ def test_the_buildings_of_banepa_are_as_large_at_the_resolution_of_another_run()
 def test_three_equal_bands_without_a_crs_are_taken_with_a_notice(run, tmp_path):
     mask = DATA / "landcoverai" / "masks" / "N-34-97-D-c-2-4.tif"
     options = GenerateOptions(overlap="0", batch_size=16)
-    result = generate(mask, tmp_path / "sat.tif", run.folder, options)
+    result = generate(mask, tmp_path / "sat.tif", replace(options, run=run.folder))
     assert (result.width, result.height) == (4230, 4672)
     assert any("three bands are equal" in notice for notice in result.notices)

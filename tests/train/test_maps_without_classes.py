@@ -151,7 +151,7 @@ def test_the_sheet_shows_the_maps_own_colours_and_scores_are_those_of_generate(r
     shown = tiles.split("test")[0]
     assert np.array_equal(first_picture(tmp_path / "e" / "sheet.png", 64), read(shown.map_path(tiles.folder)))
     options = GenerateOptions(batch_size=8, precision="32")  # as evaluate does
-    made = generate(shown.map_path(tiles.folder), tmp_path / "sat.tif", run.folder, options)
+    made = generate(shown.map_path(tiles.folder), tmp_path / "sat.tif", replace(options, run=run.folder))
     real = read(shown.image_path(tiles.folder)).astype(float)
     expected = np.abs(read(made.output) - real).mean()
     assert result.columns[0].scores.images[shown.id]["mae"] == pytest.approx(expected, abs=0.02)
@@ -163,7 +163,10 @@ def test_the_sheet_shows_the_maps_own_colours_and_scores_are_those_of_generate(r
 @pytest.mark.parametrize(("height", "width"), [(150, 233), (1, 1), (7, 300), (1100, 40)])
 def test_the_image_lies_where_the_picture_lies_whatever_its_size(run, tmp_path, height, width):
     map_ = write_map(tmp_path / "map.tif", height, width)
-    with rasterio.open(map_) as src, rasterio.open(generate(map_, tmp_path / "sat.tif", run.folder).output) as out:
+    with (
+        rasterio.open(map_) as src,
+        rasterio.open(generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder)).output) as out,
+    ):
         assert (out.height, out.width, out.count, out.dtypes[0]) == (height, width, 3, "uint8")
         assert (out.crs, out.transform) == (src.crs, src.transform)
 
@@ -171,7 +174,7 @@ def test_the_image_lies_where_the_picture_lies_whatever_its_size(run, tmp_path, 
 def test_what_the_map_draws_is_visible_in_the_image(run, tmp_path):
     indices = make_indices(192, 192, 3, patch=16)
     map_ = write_raster(tmp_path / "map.tif", draw_map(indices), "EPSG:32652", PLACE)
-    image = read(generate(map_, tmp_path / "sat.tif", run.folder).output).astype(float)
+    image = read(generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder)).output).astype(float)
     means = np.array([image[:, indices == index].mean(axis=1) for index in range(3)])
     # What each colour of the map stands for is nearest to its own colour of the training images.
     apart = np.abs(means[:, np.newaxis] - np.array(COLORS[:3], float)).sum(axis=2)
@@ -184,7 +187,7 @@ def test_a_paletted_map_is_drawn_through_its_colour_table(run, tmp_path):
         write_raster(tmp_path / "rgb.tif", draw_map(indices), "EPSG:32652", PLACE),
         write_raster(tmp_path / "table.tif", indices, "EPSG:32652", PLACE, colormap=dict(enumerate(INKS))),
     ]
-    results = [generate(map_, tmp_path / f"{map_.stem}.out.tif", run.folder) for map_ in maps]
+    results = [generate(map_, tmp_path / f"{map_.stem}.out.tif", GenerateOptions(run=run.folder)) for map_ in maps]
     assert np.array_equal(*(read(result.output) for result in results))
     assert [len(result.notices) for result in results] == [0, 1]
 
@@ -196,14 +199,17 @@ def test_what_is_transparent_or_nodata_in_the_picture_is_transparent_in_the_imag
     clear = write_raster(tmp_path / "a.tif", rgba, "EPSG:32652", PLACE, photometric="RGB", ALPHA="YES")
     rgba[:3, :10] = 7
     empty = write_raster(tmp_path / "n.tif", rgba[:3], "EPSG:32652", PLACE, nodata=7)
-    one, other = (read(generate(map_, tmp_path / f"{map_.stem}.out.tif", run.folder).output) for map_ in (clear, empty))
+    one, other = (
+        read(generate(map_, tmp_path / f"{map_.stem}.out.tif", GenerateOptions(run=run.folder)).output)
+        for map_ in (clear, empty)
+    )
     assert one.shape == (4, 80, 90)
     assert np.array_equal(one[3], rgba[3])
     assert np.array_equal(one, other)
 
 
 def test_tiles_in_a_folder_are_the_windows(run, tmp_path):
-    result = generate(write_map(tmp_path / "map.tif", 100, 120), tmp_path / "parts", run.folder)
+    result = generate(write_map(tmp_path / "map.tif", 100, 120), tmp_path / "parts", GenerateOptions(run=run.folder))
     parts = sorted((tmp_path / "parts").glob("*.tif"))
     assert len(parts) == result.windows
     assert {read(part).shape[0] for part in parts} == {3}
@@ -212,15 +218,15 @@ def test_tiles_in_a_folder_are_the_windows(run, tmp_path):
 @pytest.mark.faults  # for maps of classes it is part of make test
 def test_a_killed_generate_goes_on_and_ends_in_the_same_bytes(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 3000, 200)
-    whole = generate(map_, tmp_path / "whole.tif", run.folder).output
+    whole = generate(map_, tmp_path / "whole.tif", GenerateOptions(run=run.folder)).output
     kill_when(tmp_path, "sat.tif.part/piece-*.tif", "generate", map_, "-o", tmp_path / "sat.tif", "--run", run.folder)
     assert 0 < len(list(tmp_path.glob("sat.tif.part/piece-*.tif"))) < 6
-    assert generate(map_, tmp_path / "sat.tif", run.folder).made
+    assert generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder)).made
     assert np.array_equal(read(tmp_path / "sat.tif"), read(whole))
 
 
 def test_a_map_of_values_is_refused_and_nothing_is_left(run, tmp_path):
     map_ = write_raster(tmp_path / "map.tif", make_indices(80, 80, 3), "EPSG:32652", PLACE)
     with pytest.raises(RasterError, match=r"map\.tif has 1 band and no colour table.*draw it in colours"):
-        generate(map_, tmp_path / "sat.tif", run.folder)
+        generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder))
     assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
