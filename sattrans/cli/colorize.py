@@ -36,13 +36,13 @@ def colorize(
 
     result = run(path, output, options, overwrite=overwrite, dry_run=dry_run)
     notify(result.notices)
-    made, kept = len(result.made), len(result.kept)
-    first = (result.made + result.kept + result.planned)[0]
+    made, existing = len(result.made), len(result.existing)
+    first = (result.made + result.existing + result.planned)[0]
     target = first if path.is_file() else first.parent
     if dry_run:
-        say(f"{target}: {len(result.planned)} would be coloured, {kept} were there; nothing written")
+        say(f"{target}: {len(result.planned)} would be coloured, {existing} were there; nothing written")
         return
     idle = " (nothing to do)" if not made and not result.legend_made else ""
-    say(f"{target}: {made} coloured" + (f", {kept} were there{idle}" if kept else ""))
+    say(f"{target}: {made} coloured" + (f", {existing} were there{idle}" if existing else ""))
     if result.legend:
         say(f"{result.legend}: the legend" + ("" if result.legend_made else ", was there"))

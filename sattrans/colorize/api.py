@@ -32,7 +32,7 @@ class ColorizeResult:
 
     Attributes:
         made: The copies that were written.
-        kept: The copies that existed already.
+        existing: The copies that existed already.
         notices: What a user should know, a sentence each.
         legend: The legend's file, if there is to be one.
         legend_made: Whether the legend was written now.
@@ -40,7 +40,7 @@ class ColorizeResult:
     """
 
     made: tuple[Path, ...]
-    kept: tuple[Path, ...]
+    existing: tuple[Path, ...]
     notices: tuple[str, ...]
     legend: Path | None = None
     legend_made: bool = False
@@ -108,13 +108,13 @@ def colorize(
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         notices += [f"{paths[0]}{more}: {notice}"] if notice else []
     new = tuple(target for target, is_there in zip(targets, finished, strict=True) if not is_there)
-    kept = tuple(target for target, is_there in zip(targets, finished, strict=True) if is_there)
+    existing = tuple(target for target, is_there in zip(targets, finished, strict=True) if is_there)
     if dry_run:
-        return ColorizeResult((), kept, tuple(notices), legend_path if legend else None, planned=new)
+        return ColorizeResult((), existing, tuple(notices), legend_path if legend else None, planned=new)
     if not legend:
-        return ColorizeResult(new, kept, tuple(notices))
+        return ColorizeResult(new, existing, tuple(notices))
     legend_made = write_legend(legend_path, masks.palette, pixels.tolist())
-    return ColorizeResult(new, kept, tuple(notices), legend_path, legend_made)
+    return ColorizeResult(new, existing, tuple(notices), legend_path, legend_made)
 
 
 def _targets(path: Path, sources: Sequence[Path | str], output: Path | None) -> tuple[list[Path], Path]:

@@ -208,7 +208,7 @@ def _fill(job: Prepared, output: TilesetOutput, pool: Executor) -> None:
     rows_of_leaks = ([tiles[a].id, tiles[a].split, tiles[b].id, tiles[b].split, f"{n:.0f}"] for a, b, n in leaks)
     _write_csv(job.folder / LEAKAGE, ["tile", "split", "other", "other_split", "shared_pixels"], rows_of_leaks)
     tidy(job.folder, tiles)
-    body = manifest_body(output.created, job.told, job.size, job.palette, records, tiles, notices)
+    body = manifest_body(output.created, job.recorded_options, job.size, job.palette, records, tiles, notices)
     found = {
         "scale": [scale.low, scale.high] if scale else None,
         "dropped": dict(sorted(dropped.items())),
@@ -237,7 +237,7 @@ def _gaps(
 ) -> Iterator[str]:
     """Yield what is missing: splits without tiles, classes that a split lacks."""
     counts = Counter(tile.split for tile in tiles)
-    absent = absent_splits(counts, job.plan.scheme, job.choice)
+    absent = absent_splits(counts, job.plan.scheme, job.selection)
     if absent:
         yield f"no tiles in split {' and '.join(absent)}, because there are too few tiles; try smaller tiles"
     names = job.palette.names if job.palette else ()

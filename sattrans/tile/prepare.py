@@ -25,33 +25,32 @@ from sattrans.utils.options import recorded
 from sattrans.utils.output import check_folder
 
 MOST_ALIKE = 3
-"""Notices about scenes, of one kind, that are printed; the others are only counted."""
+"""Number of notices of one kind about scenes that are printed; further ones are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that is known before a pixel is cut. `told` is what the manifest keeps of the options."""
+    """Everything known before tiles are cut. `recorded_options` are the options as recorded in the manifest."""
 
     dataset: Dataset
     palette: Palette | None
     folder: Path
     size: int
     options: TileOptions
-    choice: TileSelection
+    selection: TileSelection
     sources: tuple[SceneSource, ...]
     plan: CellPlan
     scale: Scale | Percentiles | None
     format: TileFormat
-    told: Mapping[str, Any]
+    recorded_options: Mapping[str, Any]
     inputs: tuple[Input, ...]
     notices: tuple[str, ...]
 
 
 def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
-    """Check the options and open every scene, so that what is wrong is said first.
+    """Check the options and open every scene, so that errors are found before anything is written.
 
-    Raises `UsageError` for what cannot be, `RasterError`, `AlignmentError` and `ClassesError` for input that is
-    not right.
+    Raises `UsageError` for invalid options, `RasterError`, `AlignmentError` and `ClassesError` for invalid inputs.
     """
     found = open_dataset(root, options.dataset)
     size = options.size if options.size is not None else found.published_size or DEFAULT_SIZE
@@ -74,9 +73,9 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     inputs = current_inputs(path for scene in scenes for path in (scene.image, scene.map) if path)
     sources, notices = _inspect_scenes(scenes, palette, options)
     _check_size(sources, size, options)
-    choice = TileSelection(options, size, areas)
-    plan = plan_tiles(found, scenes, sources, choice)
-    told = _resolved_options(found, root, options, size, plan.scheme)
+    selection = TileSelection(options, size, areas)
+    plan = plan_tiles(found, scenes, sources, selection)
+    recorded_options = _resolved_options(found, root, options, size, plan.scheme)
     all_notices = (*found.notices(), *_few(notices), *_small(sources, size, options), *plan.notices)
     return Prepared(
         found,
@@ -84,12 +83,12 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
         folder,
         size,
         options,
-        choice,
+        selection,
         tuple(sources),
         plan,
         scale,
         options.tile_format,
-        told,
+        recorded_options,
         tuple(inputs),
         all_notices,
     )
@@ -118,7 +117,7 @@ def _check_apart(folder: Path, root: Path, scenes: Sequence[Scene]) -> None:
 
 
 def _resolved(path: Path) -> Path:
-    """Return the path without links. `Path.resolve` raises where they run in a circle, on Python before 3.13."""
+    """Return the path without links. `Path.resolve` raises for circular links on Python before 3.13."""
     return Path(os.path.realpath(path))
 
 
@@ -128,9 +127,9 @@ def _inspect_scenes(
     sources, notices = [], []
     with progress_bar(len(scenes), "inspect", "scene") as progress:
         for scene in scenes:
-            source, told = inspect_scene(scene, palette, options)
+            source, found = inspect_scene(scene, palette, options)
             sources.append(source)
-            notices += [(source.record, notice) for notice in told]
+            notices += [(source.record, notice) for notice in found]
             progress.update()
     return sources, notices
 
@@ -149,20 +148,20 @@ def _check_size(sources: Sequence[SceneSource], size: int, options: TileOptions)
 def _small(sources: Sequence[SceneSource], size: int, options: TileOptions) -> Iterable[str]:
     small = [s.record.id for s in sources if s.record.height < size or s.record.width < size]
     if small and options.edge != "pad":
-        one, many = "scene is smaller than a tile and gives none", "scenes are smaller than a tile and give none"
-        yield f"{pluralize(len(small), one, many)}: {', '.join(small[:5])}"
+        singular, plural = "scene is smaller than a tile and gives none", "scenes are smaller than a tile and give none"
+        yield f"{pluralize(len(small), singular, plural)}: {', '.join(small[:5])}"
 
 
 def _few(notices: Sequence[tuple[SceneRecord, str]]) -> Iterable[str]:
-    """Yield notices about scenes, a few of each kind: what comes after the file's name tells the kind."""
+    """Yield notices about scenes, a few of each kind; notices that differ only in the file's name are of one kind."""
     kinds: dict[str, list[tuple[SceneRecord, str]]] = {}
     for scene, notice in notices:
         kind = notice.removeprefix(scene.image).removeprefix(scene.map or "")
         kinds.setdefault(kind, []).append((scene, notice))
-    for told in kinds.values():
-        yield from (notice for _, notice in told[:MOST_ALIKE])
-        if len(told) > MOST_ALIKE:
-            yield f"and {pluralize(len(told) - MOST_ALIKE, 'more scene')} like {told[MOST_ALIKE - 1][0].id}"
+    for alike in kinds.values():
+        yield from (notice for _, notice in alike[:MOST_ALIKE])
+        if len(alike) > MOST_ALIKE:
+            yield f"and {pluralize(len(alike) - MOST_ALIKE, 'more scene')} like {alike[MOST_ALIKE - 1][0].id}"
 
 
 def _resolved_options(dataset: Dataset, root: Path, options: TileOptions, size: int, scheme: Scheme) -> dict[str, Any]:

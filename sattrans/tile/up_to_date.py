@@ -1,4 +1,4 @@
-"""The life of a tileset on disk, and whether a finished one was made from what is there now."""
+"""A tileset on disk, and whether a finished one was made from the current inputs."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +19,7 @@ from sattrans.utils.output import REPLACE
 
 
 class TilesetOutput(FolderOutput):
-    """A tileset that `tile` writes. One that is replaced lies in `.NAME.before` until the new one is whole."""
+    """A tileset that `tile` writes. A replaced tileset is in `.NAME.before` until the new one is complete."""
 
     manifest = MANIFEST
     kind = "tileset"
@@ -28,7 +28,7 @@ class TilesetOutput(FolderOutput):
     sets_aside = True
 
     def __init__(self, job: Prepared, overwrite: bool = False) -> None:
-        super().__init__(job.folder, job.told, overwrite=overwrite)
+        super().__init__(job.folder, job.recorded_options, overwrite=overwrite)
         self.job = job
         self.created = now()
         self.earlier: Mapping[str, Any] = {}
@@ -49,7 +49,7 @@ class TilesetOutput(FolderOutput):
         super().begin(resumed)
 
     def write_inputs(self, inputs: Sequence[Input], **found: Any) -> None:
-        """Write the manifest of the unfinished tileset, with the inputs as they are and what was found out so far."""
+        """Write the manifest of the unfinished tileset, with the current inputs and the results so far."""
         recorded = [item.to_json() for item in inputs]
         self.write_begun({"created": self.created, "options": self.options, "inputs": recorded, **found})
 
@@ -78,14 +78,14 @@ class TilesetOutput(FolderOutput):
 
 
 def _as_typed(path: str) -> str:
-    """Return a file's name from the current folder, where it lies below that."""
+    """Return a file's path relative to the current folder if it is in there."""
     with suppress(ValueError):
         return str(Path(path).relative_to(Path.cwd()))
     return path
 
 
 def _changed_since(done: Tileset, job: Prepared) -> str:
-    """Return what has changed since a tileset was finished, in words, or nothing."""
+    """Return a phrase on what has changed since a tileset was finished; empty if nothing has."""
     differing = changed(job.inputs, {item["path"]: Input(**item) for item in done.manifest["inputs"]})
     if differing:
         more = f", and {len(differing) - 1} more" if len(differing) > 1 else ""
@@ -95,9 +95,9 @@ def _changed_since(done: Tileset, job: Prepared) -> str:
         return f"{_as_typed(min(gone))} is gone since"
     if done.palette != job.palette:
         return f"classes {done.palette} before, {job.palette} now, or other colours"
-    places = {source.record.id: source.record.georeference for source in job.sources}
+    georeferences = {source.record.id: source.record.georeference for source in job.sources}
     for scene in done.scenes.values():
-        if scene.georeference != places.get(scene.id):
+        if scene.georeference != georeferences.get(scene.id):
             return f"{scene.image} lies elsewhere since"
     splits = {f"{cell.scene}_{cell.cell.k}": cell.split for cell in job.plan.cells}
     for tile in done.tiles:

@@ -1,4 +1,4 @@
-"""Fill a tileset's folder: begin it or go on with it, cut what is missing, and put index and manifest in place."""
+"""Cut the tiles of a tileset that are missing, and record them in its journal."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from sattrans.utils.executor import as_done
 
 
 def known_inputs(output: TilesetOutput, inputs: Sequence[Input]) -> tuple[dict[str, Input], list[str]]:
-    """Return the inputs whose hash an earlier run knows, by path, and the paths of those that changed since."""
+    """Return the inputs whose hash an earlier run recorded, by path, and the paths of those that changed since."""
     before = {item["path"]: Input(**item) for item in output.earlier.get("inputs", ())}
     before |= {entry["input"]["path"]: Input(**entry["input"]) for entry in output.entries if "input" in entry}
     differing = changed(inputs, before) if before else []
@@ -44,10 +44,10 @@ def cut_rows(
     stale: set[str],
     pool: Executor,
 ) -> tuple[list[Tile], Counter[str], list[Input]]:
-    """Cut what is missing. Return all tiles in order, what was dropped, and the inputs with their hashes.
+    """Cut the missing tiles. Return all tiles in order, the counts of dropped cells, and the inputs with their hashes.
 
-    `hashed` are the inputs whose hash is known, `stale` the ids of scenes whose tiles an earlier run made from
-    other files.
+    `hashed` are the inputs whose hash is known, `stale` the ids of scenes whose files changed after an earlier run cut
+    them.
     """
     done = {entry["row"]: entry for entry in output.entries if "row" in entry}
     keys = [row.key for row in rows]
@@ -57,25 +57,25 @@ def cut_rows(
     ]
     left = sum(len(row.cells) for row in rows if not row.known)
     total = sum(len(row.cells) for row in rows)
-    kept = [{"row": key, **_cut_to_json(row.known)} for row, key in zip(rows, keys, strict=True) if row.known]
-    kept += [{"input": item.to_json()} for item in hashed.values()]
+    entries = [{"row": key, **_cut_to_json(row.known)} for row, key in zip(rows, keys, strict=True) if row.known]
+    entries += [{"input": item.to_json()} for item in hashed.values()]
     before = {item.path: item for item in inputs}
     results: dict[str, CutResult] = {}
     rows_left = Counter(row.source.record.id for row in rows)
     with (
-        output.journal.appending(kept) as add,
+        output.journal.appending(entries) as add,
         progress_bar(total, "tile", "tile", total - left) as progress,
-        ThreadPoolExecutor(1) as disk,  # takes up a scene's tiles while the next are cut
+        ThreadPoolExecutor(1) as disk,  # syncs the tiles of a scene while the next are cut
     ):
         work = list(_work(rows, keys, [item.path for item in inputs if item.path not in hashed]))
-        # As they are done: what waits for its turn to be noted would be made again after a kill.
-        for place, result in as_done(pool, call, work):
+        # Results are recorded as soon as they are done, so that a killed run loses as few as possible.
+        for index, result in as_done(pool, call, work):
             if isinstance(result, Input):
                 _check_same(before[result.path], result)
                 hashed[result.path] = result
                 add({"input": result.to_json()})
                 continue
-            row, key = work[place].args
+            row, key = work[index].args
             results[key] = result
             if not row.known:
                 add({"row": key, **_cut_to_json(result)})
@@ -91,13 +91,13 @@ def cut_rows(
 
 
 def _check_same(before: Input, after: Input) -> None:
-    """Raise where a file is not what it was when its scene was looked at: before what was cut of it is noted."""
+    """Raise `SattransError` if a file has changed since its scene was inspected."""
     if (after.bytes, after.time) != (before.bytes, before.time):
-        raise SattransError(f"{before.path} changed while it was being cut: the same command cuts it again")
+        raise SattransError(f"{before.path} changed while it was being cut; repeat the command to cut it again")
 
 
 def _work(rows: Sequence[TileRow], keys: Sequence[str], to_hash: Sequence[str]) -> Iterator["partial[Any]"]:
-    """Yield the pieces of work: a scene's files are hashed just before they are cut, while they are in memory."""
+    """Yield the units of work; a scene's files are hashed just before they are cut, and so read only once."""
     waiting = dict.fromkeys(to_hash)
     for row, key in zip(rows, keys, strict=True):
         for path in row.source.files:
@@ -110,7 +110,7 @@ def _work(rows: Sequence[TileRow], keys: Sequence[str], to_hash: Sequence[str]) 
 
 
 def _cut(row: TileRow, key: str) -> CutResult:
-    """Cut a row; its key is for who gets the result."""
+    """Cut a row; the caller reads the key from the arguments."""
     return cut_row(row)
 
 
@@ -123,7 +123,7 @@ def _cut_to_json(result: CutResult) -> dict[str, Any]:
 
 
 def tidy(folder: Path, tiles: Sequence[Tile]) -> None:
-    """Remove what a killed run left among the tiles, and make sure that these are on the disk."""
+    """Remove files that a killed run left among the tiles, and sync the tiles to the disk."""
     wanted = {path for tile in tiles for path in (tile.image, tile.map)}
     for part in folder.iterdir():
         for path in part.iterdir() if part.is_dir() else ():

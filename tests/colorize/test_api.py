@@ -61,7 +61,7 @@ def test_a_tileset_is_colored_by_its_own_palette(tmp_path):
 def test_a_repeated_call_does_nothing(landcover, tmp_path):
     colorize(landcover, tmp_path / "c")
     again = colorize(landcover, tmp_path / "c")
-    assert (len(again.made), len(again.kept)) == (0, 2)
+    assert (len(again.made), len(again.existing)) == (0, 2)
     with pytest.raises(OutputExists, match="rgb"):
         colorize(landcover, tmp_path / "c", ColorizeOptions(rgb=True))
 
@@ -232,7 +232,7 @@ def test_after_an_invalid_mask_the_earlier_copies_are_kept(masks, tmp_path):
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["a.tif"]
     write_raster(bad, np.full((40, 50), 2, np.uint8))
     result = colorize(masks, tmp_path / "c", ColorizeOptions(classes=told, legend=True))
-    assert ([p.name for p in result.kept], [p.name for p in result.made]) == (["a.tif"], ["ab.tif", "b.tif"])
+    assert ([p.name for p in result.existing], [p.name for p in result.made]) == (["a.tif"], ["ab.tif", "b.tif"])
 
 
 def test_a_vrt_that_the_user_names_is_opened(masks, tmp_path):

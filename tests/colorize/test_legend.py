@@ -52,10 +52,10 @@ def test_shares_are_of_the_pixels_of_all_maps(masks, tmp_path):
 def test_a_finished_output_gets_its_legend_later_and_keeps_it(masks, tmp_path):
     colorize(masks, tmp_path / "c")
     late = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
-    assert (len(late.kept), late.legend_made) == (2, True)
+    assert (len(late.existing), late.legend_made) == (2, True)
     before = late.legend.stat().st_mtime_ns
     again = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
-    assert (len(again.kept), again.legend_made) == (2, False)
+    assert (len(again.existing), again.legend_made) == (2, False)
     assert again.legend.stat().st_mtime_ns == before
 
 
@@ -63,7 +63,7 @@ def test_another_mask_updates_the_legend(masks, tmp_path):
     before = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True)).legend.read_bytes()
     write_raster(masks / "c.tif", np.full((40, 50), 7, np.uint8))
     result = colorize(masks, tmp_path / "c", ColorizeOptions(legend=True))
-    assert (len(result.made), len(result.kept), result.legend_made) == (1, 2, True)
+    assert (len(result.made), len(result.existing), result.legend_made) == (1, 2, True)
     assert result.legend.read_bytes() != before
 
 

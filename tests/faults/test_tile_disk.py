@@ -99,7 +99,7 @@ def test_an_input_that_changes(place, tmp_path, workers, which):
     command = [place, "--size", "64", "--workers", workers]
     done = run_and_do(tmp_path / "t", f"os.replace({str(other)!r}, {str(image)!r})", *command)
     assert done.returncode == 1
-    assert f"{image} changed while it was being cut: the same command cuts it again" in error_line(done.stderr)
+    assert f"{image} changed while it was being cut; repeat the command to cut it again" in error_line(done.stderr)
     assert not (tmp_path / "t" / "tileset.json").exists()
     check_same_but_notices(tiled(tmp_path / "t", *command), tiled(tmp_path / "whole", *command))
 
