@@ -31,8 +31,8 @@ def page() -> str:
     for line in text.strip().splitlines()[1:]:
         here = (re.match(r"#+ `(.*)`$", line) or [None, here])[1] or "sattrans"
         listed = re.match(r"\* `([a-z]+)`: ", line)
-        told = helps.get(f"{here} {listed[1]}") if listed else None
-        lines.append(f"* `{listed[1]}`: {told}" if listed and told else line.rstrip())
+        help_text = helps.get(f"{here} {listed[1]}") if listed else None
+        lines.append(f"* `{listed[1]}`: {help_text}" if listed and help_text else line.rstrip())
     return HEAD + "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The command from its first moment: Ctrl-C ends it with one line and status 130, whatever is being loaded."""
+"""The entry point of the command: Ctrl-C ends it with one line and exit status 130, even while modules are loaded."""
 
 import os
 import signal
@@ -7,12 +7,12 @@ from types import FrameType
 
 INTERRUPTED = 128 + signal.SIGINT
 
-_asked = False
+_interrupted_before = False
 
 
 def main() -> None:
     """Run the command line."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else whoever started us has it ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # otherwise the parent process ignores it
         signal.signal(signal.SIGINT, _interrupted)
     from sattrans.utils import process
 
@@ -25,22 +25,22 @@ def main() -> None:
         if end.code != INTERRUPTED:
             raise
         sys.stdout.flush()
-        os._exit(INTERRUPTED)  # threads of libraries, stopped amid their work, may not come to an orderly end
+        os._exit(INTERRUPTED)  # threads of libraries that are interrupted may block a normal exit
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said, and Python ends on its own
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command has finished, and Python exits by itself
         process.prepare_exit()
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
-    """End at once where nothing is being written; else let that be left in order, unless asked a second time.
+    """Exit at once if nothing is being written; otherwise raise `KeyboardInterrupt` at the first signal, for clean-up.
 
-    An exception while a library is loaded may end in its C++, with the whole process.
+    No exception is raised otherwise, because one raised while a library is loaded may crash in its C++ code.
     """
-    global _asked
+    global _interrupted_before
     files = sys.modules.get("sattrans.utils.atomic")
     writing = files is not None and hasattr(files, "is_writing") and files.is_writing()
-    if writing and not _asked:
-        _asked = True
+    if writing and not _interrupted_before:
+        _interrupted_before = True
         raise KeyboardInterrupt
     os.write(2, b"error: interrupted\n")
     os._exit(INTERRUPTED)

@@ -146,7 +146,7 @@ class Noise:
             Noise (N, channels, size / stride, size / stride), float32, mean 0, variance 1.
 
         Raises:
-            ValueError: `size` or an origin is no multiple of `stride`.
+            ValueError: `size` or an origin is not a multiple of `stride`.
         """
         if self.size % stride or any(row % stride or col % stride for row, col in self.origins):
             raise ValueError(f"noise of stride {stride} needs windows that start and end at its multiples")

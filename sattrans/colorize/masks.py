@@ -109,7 +109,7 @@ def _of_dataset(path: Path, dataset: str | None, given: Palette | None) -> Masks
     palette = given or _with_classes(found)
     scenes = list(found.scenes())
     if any(scene.side_by_side for scene in scenes):
-        raise UsageError(f"{path} has maps and images side by side in one file: there is no mask to colour")
+        raise UsageError(f"{path} has maps and images side by side in one file, which colorize does not support")
     maps = tuple(scene.map for scene in scenes if scene.map)
     if not maps:
         raise UsageError(f"{path}, read as dataset '{found.name}', has no maps: there is nothing to colour")

@@ -90,20 +90,20 @@ def demo(
 ) -> DemoResult:
     """Make a synthetic landscape in a folder, and run each command of the pipeline on it.
 
-    Everything stays inside the folder. What exists already is kept, so an interrupted demo continues.
+    Everything stays inside the folder. Existing outputs are not made again, so an interrupted demo resumes.
 
     Args:
         output: The folder; None for `sattrans-demo`.
         options: Seed and sizes.
         run: Runs one command; it raises if the command fails.
-        overwrite: Replace a demo that other options made.
+        overwrite: Replace a demo that was made with other options.
         dry_run: Check the folder and list the commands, but run and write nothing.
 
     Returns:
         The files to look at.
 
     Raises:
-        OutputExists: The folder is a demo of other options, or is no demo.
+        OutputExists: The folder is a demo with other options, or not a demo.
     """
     folder = output or DEFAULT_FOLDER
     check_writable_folder(folder)

@@ -146,7 +146,7 @@ class Family(ABC):
             weights: How often each pair counts in each resample, (B, N).
 
         Returns:
-            The values (B,); NaN where there is none.
+            The values (B,); NaN for an image without a value.
         """
 
     def details(self, statistics: Statistics) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class _SharedSums:
         self._weight[slices] += weight
 
     def mean(self) -> tuple[Pixels, Valid]:
-        """Return the mean, and where there is data; None: everywhere."""
+        """Return the mean, and a mask of the pixels with data; None if all pixels have data."""
         filled = None if self._weight.all() else self._weight > 0
         mean = np.divide(self._sum, self._weight, out=self._sum, where=True if filled is None else filled)
         return np.rint(mean, out=mean).astype(np.uint8), filled

@@ -106,7 +106,7 @@ def _encode_png_map(values: Pixels, georeference: Georeference, palette: Palette
     image.putpalette(table[:count].tobytes())
     # GDAL reads a single value that is fully transparent as nodata.
     transparency = {"transparency": palette.nodata} if has_nodata else {}
-    # Run-length encoding compresses classes as well as any other; four bits a pixel halve its work.
+    # Run-length encoding compresses classes as well as other methods, and four bits per pixel halve its work.
     fast = {"compress_level": PNG_LEVEL, "compress_type": zlib.Z_RLE, "bits": 4 if count <= 16 else 8}
     return _save(image, "PNG", **fast, **transparency)
 
