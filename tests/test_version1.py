@@ -70,7 +70,7 @@ def change_a_block(path):
         [*TILE, "-o", "tiles/finished"],
         ["generate", "map.tif", *GENERATE, "-o", "sat.tif"],
         ["generate", "map.tif", *GENERATE, "-o", "parts"],
-        [*MOSAIC, "--blend", "mean", "-o", "mosaic.tif"],
+        [*MOSAIC, "--method", "mean", "-o", "mosaic.tif"],
     ],
     ids=["tile", "generate", "generate-tiles", "mosaic"],
 )
@@ -89,7 +89,7 @@ def test_the_same_command_has_nothing_to_do(folder, command):
         (["generate", "map.tif", *GENERATE, "--seed", "8", "-o", "sat.tif"], "seed"),
         (["generate", "map.tif", *GENERATE, "--blend", "hann", "-o", "parts"], "blend"),
         (["generate", "tall.tif", *GENERATE, "--seed", "8", "-o", "tall-sat.tif"], "seed"),
-        ([*MOSAIC, "--blend", "first", "-o", "mosaic.tif"], "blend"),
+        ([*MOSAIC, "--method", "first", "-o", "mosaic.tif"], "blend"),
     ],
 )
 def test_another_option_is_refused(folder, command, name):

@@ -25,13 +25,13 @@ BASES: dict[Kind, str] = {"dataset": "sattrans.data.dataset.Dataset", "model": "
 PUBLIC_BASES: dict[Kind, str] = {"dataset": "sattrans.Dataset", "model": "sattrans.model.Model"}
 HOOKS: dict[Kind, str] = {"dataset": "register_datasets", "model": "register_models"}
 
-MOST_REASON = 300
-"""Characters of an error that a plugin's row repeats, on one line."""
+MAX_REASON = 300
+"""Characters of a plugin's error that its row shows, on one line."""
 
 
 @dataclass(frozen=True)
 class PluginRow:
-    """What `sattrans plugins` says of one plugin; `error` is empty where it loaded."""
+    """A row of `sattrans plugins`; `error` is empty if the plugin loaded."""
 
     kind: Kind
     name: str
@@ -77,15 +77,15 @@ class PluginManager:
             raise PluginError(f"{kind} '{name}' is provided by {both}; uninstall one of them")
         found: list[type[Any]] = []
         try:
-            # Each plugin in a manager of its own: pluggy's call stops at the first hook that raises, and
-            # check_pending() would blame every plugin for one's misspelt hook.
+            # Each plugin has a manager of its own, because pluggy's call stops at the first hook that raises, and
+            # check_pending() would reject every plugin for a misspelt hook of one.
             manager = pluggy.PluginManager("sattrans")
             manager.add_hookspecs(hookspecs)
             manager.register(points[0].load(), name=name)
             manager.check_pending()
             getattr(manager.hook, HOOKS[kind])(register=found.append)
         except (Exception, SystemExit) as error:
-            reason = shorten(f"{type(error).__name__}: {error}", MOST_REASON, placeholder=" …")
+            reason = shorten(f"{type(error).__name__}: {error}", MAX_REASON, placeholder=" …")
             raise PluginError(f"{kind} '{name}' ({_origin(points[0])}) failed to load: {reason}") from error
         for candidate in found:
             if getattr(candidate, "name", None) == name:
@@ -193,5 +193,5 @@ def open_dataset(root: Path, name: str | None = None) -> Dataset:
 def _safely(recognises: Callable[[Path], bool], root: Path) -> bool:
     try:
         return bool(recognises(root))
-    except Exception:  # a stranger's plugin must not stop the others from looking
+    except Exception:  # a broken plugin must not stop the others
         return False

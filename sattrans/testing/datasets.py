@@ -22,9 +22,14 @@ SCENE_ID = re.compile(r"[^\s/\\.][^\s/\\]*")
 
 
 def check_dataset(dataset: type[Dataset], root: Path) -> None:
-    """Raise `AssertionError` unless a dataset class satisfies the contract of `Dataset` on a small example in `root`.
+    """Check that a dataset class behaves as the core expects of every dataset.
 
-    The example is a folder as a user has it: one scene or more, with the layout and file names of the publishers.
+    Args:
+        dataset: The class to check.
+        root: A small example: a folder with at least one scene, with the published layout and file names.
+
+    Raises:
+        AssertionError: A check failed; the message says which.
     """
     require(issubclass(dataset, Dataset), f"{dataset.__name__} is not a subclass of sattrans.Dataset")
     require_name(dataset)

@@ -24,10 +24,16 @@ MOST_STEPS = 250
 
 
 def check_model(model: type[Model], size: int = 64) -> None:
-    """Raise `AssertionError` unless a model class satisfies the contract of `Model` on tiles of `size` px, on the CPU.
+    """Check that a model class behaves as the core expects of every model, on the CPU. Takes a few seconds.
 
-    The networks are as narrow as the model's options allow, and every source encoding that they allow is checked. Takes
-    a few seconds.
+    The model is built with the smallest width that its options allow, for each source encoding that they allow.
+
+    Args:
+        model: The class to check.
+        size: Side in pixels of the tiles to check it on; one of `model.sizes`.
+
+    Raises:
+        AssertionError: A check failed; the message says which.
     """
     require(issubclass(model, Model), f"{model.__name__} is not a subclass of sattrans.model.Model")
     require_name(model)
