@@ -64,7 +64,7 @@ def check_request(map_: str | Path, output: Path, options: GenerateOptions) -> N
     if preview:
         check_preview(preview, Path(map_), output)
     if update and not update.is_file():
-        raise UsageError(f"--update {update}: there is no such image")
+        raise UsageError(f"--update {update}: no such image")
 
 
 def _is_same_file(first: Path, second: Path) -> bool:
