@@ -269,9 +269,3 @@ def manifest_body(
 def write_tileset_manifest(path: Path, body: Mapping[str, Any]) -> None:
     """Write a tileset's manifest at `path`."""
     write_manifest(path, "tileset", VERSION, body)
-
-
-def read_unfinished(folder: Path) -> dict[str, Any] | None:
-    """Return the manifest of an unfinished tileset, or None."""
-    path = begun_of(folder / MANIFEST)
-    return read_manifest(path, "tileset", VERSION) if path.is_file() else None

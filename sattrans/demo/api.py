@@ -15,16 +15,9 @@ from sattrans.raster.geotiff import write_geotiff
 from sattrans.raster.open import open_raster
 from sattrans.raster.window import tile_cells
 from sattrans.runs.run import Run
-from sattrans.utils.atomic import now, remove, write_bytes
-from sattrans.utils.lock import lock
-from sattrans.utils.manifest import (
-    begun_of,
-    check_free,
-    check_same_options,
-    check_writable_folder,
-    read_manifest,
-    write_manifest,
-)
+from sattrans.utils.atomic import now, write_bytes
+from sattrans.utils.folder_output import FolderOutput
+from sattrans.utils.output import check_folder
 
 DEFAULT_FOLDER = Path("sattrans-demo")
 MANIFEST = "demo.json"
@@ -80,6 +73,24 @@ class DemoResult:
     steps: tuple[Step, ...] = ()
 
 
+class DemoOutput(FolderOutput):
+    """The folder of a demo. Only a folder with a demo is ever replaced."""
+
+    manifest = MANIFEST
+    kind = "demo"
+    version = VERSION
+
+    def begin(self, resumed: bool) -> None:
+        """See `Output`."""
+        super().begin(resumed)
+        if not resumed:
+            self.write_begun({"created": now(), "options": dict(self.options)})
+
+    def progress(self) -> str:
+        """See `FolderOutput`."""
+        return "finished steps"
+
+
 def demo(
     output: Path | None = None,
     options: DemoOptions = DemoOptions(),
@@ -106,20 +117,22 @@ def demo(
         OutputExists: The folder is a demo with other options, or not a demo.
     """
     folder = output or DEFAULT_FOLDER
-    check_writable_folder(folder)
+    check_folder(folder)
+    demo_folder = DemoOutput(folder, asdict(options), overwrite=overwrite)
+    finished = demo_folder.is_finished(dry_run)
     result = DemoResult(folder / "demo.png", folder / "sat.tif", folder / "evaluation")
     if dry_run:
-        _check_claim(folder, options, overwrite)
+        demo_folder.check()
         return replace(result, steps=tuple(_steps(folder, options)))
-    with lock(folder):
-        _claim(folder, options, overwrite)
+    with demo_folder.locked() if finished else demo_folder.claim():
         make_dataset(folder / "landcover", options)
         make_map(folder / "map.tif", options)
         for step in _steps(folder, options):
             run(step)
         if not result.picture.is_file():
             _write_picture(result.picture, folder / "map.tif", result.image)
-        _finish(folder)
+        if not finished:
+            demo_folder.finish()
     return result
 
 
@@ -197,30 +210,3 @@ def _write_picture(path: Path, map_: Path, image: Path) -> None:
     with open_raster(map_) as classes, open_raster(image) as generated:
         colors = PALETTE.to_rgb(PALETTE.from_values(classes.read()[0].astype(np.uint8)))
         write_sheet(path, [(colors, generated.read(bands=(1, 2, 3)).astype(np.uint8))], ("map", "generated"))
-
-
-def _check_claim(folder: Path, options: DemoOptions, overwrite: bool) -> bool:
-    """Return whether the folder is a demo of these options. Raises `OutputExists` if it may not become one."""
-    manifest = folder / MANIFEST
-    existing = next((path for path in (manifest, begun_of(manifest)) if path.is_file()), None)
-    check_free(folder, MANIFEST)
-    if existing and not overwrite:
-        check_same_options(folder, read_manifest(existing, "demo", VERSION)["options"], asdict(options))
-        return True
-    return False
-
-
-def _claim(folder: Path, options: DemoOptions, overwrite: bool) -> None:
-    """Write the manifest of an unfinished demo into the folder. Only a folder with a demo is ever replaced."""
-    if _check_claim(folder, options, overwrite):
-        return
-    manifest = folder / MANIFEST
-    remove(folder)
-    folder.mkdir(parents=True)
-    write_manifest(begun_of(manifest), "demo", VERSION, {"created": now(), "options": asdict(options)})
-
-
-def _finish(folder: Path) -> None:
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        begun_of(manifest).replace(manifest)

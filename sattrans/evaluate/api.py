@@ -34,15 +34,27 @@ from sattrans.evaluate.training_tiles import read_training_tiles
 from sattrans.metrics.weights import PublishedWeights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
-from sattrans.utils.atomic import check_writable, part_of, remove
+from sattrans.utils.atomic import part_of, remove
 from sattrans.utils.console import log, pluralize
-from sattrans.utils.lock import check_unlocked, lock
-from sattrans.utils.manifest import as_json, check_free, check_writable_folder, read_manifest
+from sattrans.utils.folder_output import FolderOutput
+from sattrans.utils.manifest import as_json, read_manifest
 from sattrans.utils.options import recorded
-from sattrans.utils.output import difference
+from sattrans.utils.output import check_folder
 
 DEFAULT_FOLDER = Path("evaluations")
 MANIFEST = "scores.json"
+
+
+class EvaluationOutput(FolderOutput):
+    """The folder of an evaluation."""
+
+    manifest = MANIFEST
+    kind = "scores"
+    version = VERSION
+
+    def _options_in(self, manifest: Path) -> Mapping[str, Any] | None:
+        """Return the recorded options; None for an evaluation of before they were recorded, which is replaced."""
+        return read_manifest(manifest, self.kind, self.version).get("options") if manifest.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,19 +208,17 @@ def _evaluate(
 ) -> Evaluation:
     names = tuple(source.name for source in comparison.sources)
     folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(names)}-{comparison.split}"
-    check_writable_folder(folder)
-    check_free(folder, MANIFEST)
     made_with = {"images": names, **recorded(options), "split": comparison.split}
-    if not overwrite:
-        _check_same_options(folder, made_with)
+    output_folder = EvaluationOutput(folder, made_with, overwrite=overwrite)
+    check_folder(folder)
+    output_folder.is_finished(dry_run)  # refuses one of other options; the same options score anew
     weights = load_needed_weights(options.weights, options.metrics, device)
     real_images = comparison.real_images
     if dry_run:
-        check_writable(folder / MANIFEST)
-        check_unlocked(folder)
+        output_folder.check()
         plan = EvaluationPlan(folder, comparison.split, len(real_images), names)
         return Evaluation(folder, comparison.split, len(real_images), (), {}, (), tuple(first_notes), plan)
-    with lock(folder):
+    with output_folder.locked():
         train = read_training_tiles(comparison.train) if comparison.train else None
         tools: dict[str, Any] = {**weights, **({"train": train.thumbnails} if train else {})}
         if options.segmenter is not None and comparison.tileset:
@@ -244,15 +254,6 @@ def _evaluate(
         write_report(folder / "report.html", build_page(real_images, columns, baselines, rows, notes, tiles, about))
         remove(part_of(folder))
     return result
-
-
-def _check_same_options(folder: Path, made_with: Mapping[str, Any]) -> None:
-    """Raise `OutputExists` if the folder has an evaluation of other options; the same options score anew."""
-    if (folder / MANIFEST).is_file():
-        before = read_manifest(folder / MANIFEST, "scores", VERSION).get("options")
-        refusal = difference(folder, before, made_with) if before is not None else None
-        if refusal:
-            raise refusal
 
 
 def _unfinished(runs: Sequence[Run]) -> list[str]:

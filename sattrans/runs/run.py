@@ -15,18 +15,50 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sattrans.data.tileset import Tileset
-from sattrans.errors import NothingToUse, SattransError, UsageError
+from sattrans.errors import NothingToUse, OutputExists, SattransError, UsageError
 from sattrans.model import Model, TileSpec
 from sattrans.plugins import model_class
 from sattrans.raster.palette import Palette
 from sattrans.runs.model_options import resolve
 from sattrans.utils.atomic import write_bytes
+from sattrans.utils.folder_output import FolderOutput
 from sattrans.utils.manifest import begun_of, read_manifest, write_manifest
+from sattrans.utils.output import Found
 
 VERSION = 1
 MANIFEST = "run.json"
 METRICS = "metrics.jsonl"
 DEFAULT_FOLDER = Path("runs")
+
+
+class RunOutput(FolderOutput):
+    """The folder of a run that is being trained. Only --overwrite replaces a run."""
+
+    manifest = MANIFEST
+    kind = "run"
+    version = VERSION
+    sets_aside = True
+
+    def _options_in(self, manifest: Path) -> Mapping[str, Any] | None:
+        return {} if manifest.is_file() else None
+
+    def compare(self, recorded: Mapping[str, Any]) -> SattransError:
+        """See `Output`: whatever its options, a run is in the way of a new one."""
+        return OutputExists(
+            f"{self.path} is a run already; choose another output, resume the run with --resume {self.path}, or "
+            "replace it with --overwrite"
+        )
+
+    def find_unfinished(self) -> Found:
+        """See `Output`."""
+        return Found("absent") if self.read_unfinished() is None else Found("other options", self.compare({}))
+
+    def abandon(self, error: BaseException) -> None:
+        """Keep what has trained; otherwise nothing is lost, and --resume last must not find the run."""
+        if not Run(self.path, {}).has_trained():
+            self.discard(self.path)
+            if self.aside.exists():
+                self.aside.rename(self.path)
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,20 @@ import torch
 from sattrans.data.batches import Batches, TileStore, source_channels
 from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
-from sattrans.errors import Interrupted, OutputExists, UsageError
+from sattrans.errors import Interrupted, UsageError
 from sattrans.model import Model, ModelOptions, Pairing, SourceEncoding, TileSpec
 from sattrans.plugins import default_model, model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
-from sattrans.runs.run import DEFAULT_FOLDER, MANIFEST, Run, load_checkpoint, under
+from sattrans.runs.run import DEFAULT_FOLDER, Run, RunOutput, load_checkpoint, under
 from sattrans.train.distributed import SINGLE_PROCESS, Processes, process_group
 from sattrans.train.launcher import record_run
 from sattrans.train.loggers import write_curves
 from sattrans.train.loop import Loop
 from sattrans.train.options import TrainOptions
 from sattrans.train.settings import Settings
-from sattrans.utils.atomic import check_writable, now, remove
+from sattrans.utils.atomic import now
 from sattrans.utils.console import log, pluralize
-from sattrans.utils.lock import check_unlocked, lock
-from sattrans.utils.manifest import begun_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class _Job:
     model_options: ModelOptions
     spec: TileSpec
     settings: Settings
-    folder: Path
+    output: RunOutput
     init: Path | None
     device: torch.device
 
@@ -97,7 +95,7 @@ class _Job:
     def plan(self) -> TrainPlan:
         settings, count = self.settings, self.settings.processes
         return TrainPlan(
-            self.folder,
+            self.output.path,
             self.kind.name,
             self.tileset.folder,
             len(self.tileset.split("train")),
@@ -178,9 +176,8 @@ def train(
             plan.folder,
         )
         if dry_run:
-            check_writable(job.folder)
-            check_unlocked(job.folder)
-            return TrainResult(job.folder, plan=plan)
+            job.output.check()
+            return TrainResult(job.output.path, plan=plan)
         return _begin(job, processes)
 
 
@@ -206,49 +203,27 @@ def _prepare(
         processes=processes,
         compile=options.compile,
     )
-    folder = output or _new_folder(kind.name, tileset.name)
-    _check_free(folder, overwrite)
+    run = RunOutput(output or _new_folder(kind.name, tileset.name), {}, overwrite=overwrite)
+    run.is_finished()  # refuses a folder that is in use
     if options.init:
         _check_init(options.init)
-    return _Job(tileset, kind, model_options, spec, settings, folder, options.init, device)
-
-
-def _check_free(folder: Path, overwrite: bool) -> None:
-    """Raise `UsageError` if something is in the way of a new run."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):  # a kill may have left an empty folder
-        return
-    is_run = folder.is_dir() and ((folder / MANIFEST).is_file() or begun_of(folder / MANIFEST).is_file())
-    if not overwrite or not is_run:
-        replace = "replace it with --overwrite, or resume it with " if is_run else ""
-        raise OutputExists(
-            f"{folder} exists; choose another name" + (f", {replace}--resume {folder}" if is_run else "")
-        )
+    return _Job(tileset, kind, model_options, spec, settings, run, options.init, device)
 
 
 def _begin(job: _Job, processes: Processes) -> TrainResult:
-    folder = job.folder
-    replaced = folder.with_name(f".{folder.name}.before")
-    with lock(folder):
-        if folder.exists() and any(folder.iterdir()):
-            remove(replaced)
-            folder.rename(replaced)
-        try:
-            run = Run.begin(folder, job.manifest)
+    output = job.output
+    try:
+        with output.claim():
+            run = Run.begin(output.path, job.manifest)
             loop = _prepare_loop(run, job.device, processes)
-            processes.broadcast_folder(folder)
+            processes.broadcast_folder(output.path)
             result = _train(run, loop, processes)
-        except BaseException as error:
-            trained = Run(folder, {}).has_trained()
-            if not trained:  # nothing is lost, and --resume last must not find it
-                remove(folder)
-                if replaced.exists():
-                    replaced.rename(folder)
-            if isinstance(error, KeyboardInterrupt):
-                message = f"stopped; resume with sattrans train --resume {folder}" if trained else "interrupted"
-                raise Interrupted(message, 130) from None
-            raise
-        remove(replaced)
-        return result
+            output.recover()  # deletes a run that this one replaces
+            return result
+    except KeyboardInterrupt:
+        trained = Run(output.path, {}).has_trained()
+        message = f"stopped; resume with sattrans train --resume {output.path}" if trained else "interrupted"
+        raise Interrupted(message, 130) from None
 
 
 def resume(run: Path | str, device: str = "auto") -> TrainResult:
@@ -269,8 +244,11 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
             return _train(opened, _prepare_loop(opened, chosen, processes, saved), processes)
         record_run(opened.folder)
         log.info("resuming %s (%s on %s)", opened.folder, opened.model_name, opened.manifest["data"]["folder"])
-        with lock(opened.folder):
-            return _train(opened, _prepare_loop(opened, chosen, processes, saved), processes)
+        output = RunOutput(opened.folder, {})
+        with output.locked():
+            result = _train(opened, _prepare_loop(opened, chosen, processes, saved), processes)
+            output.recover()  # deletes a run that this one replaces
+            return result
 
 
 def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSpec:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sattrans.errors import OptionError, OutputExists, SattransError
-from sattrans.utils.atomic import part_of, write_json
+from sattrans.errors import SattransError
+from sattrans.utils.atomic import write_json
 
 
 def begun_of(path: Path) -> Path:
@@ -58,52 +58,3 @@ def format_value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {format_value(part)}" for key, part in value.items()) or "none"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def check_same_options(
-    where: Path, made_with: Mapping[str, Any], options: Mapping[str, Any], wording: Mapping[str, str] | None = None
-) -> None:
-    """Raise `OutputExists` unless the output at `where` was made with the same options; the message names differences.
-
-    If another command made it, the message says that instead. `wording` has phrases for options whose values mean
-    nothing to a reader, such as "of other tiles" for a hash. A hash may depend on other options: if those differ, too,
-    only those are named.
-    """
-    options = as_json(options)
-    keys = {**made_with, **options}
-    if 2 * len(made_with.keys() & options.keys()) < len(keys):  # versions of one command share most of their options
-        raise OutputExists(
-            f"{where} was made by another sattrans command; choose another output, or replace it with --overwrite"
-        )
-    differing = [key for key in keys if made_with.get(key) != options.get(key)]
-    reasons = [wording[key] for key in differing if wording and key in wording]
-    if reasons and len(reasons) == len(differing):
-        raise OutputExists(
-            f"{where} was made {' and '.join(reasons)}; choose another output, or replace it with --overwrite"
-        )
-    differing = [key for key in differing if not wording or key not in wording]
-    if differing:
-        changes = "; ".join(
-            f"{key}: {format_value(made_with.get(key))} before, {format_value(options.get(key))} now"
-            for key in differing
-        )
-        raise OutputExists(
-            f"{where} was made with other options ({changes}); choose another output, or replace it with --overwrite"
-        )
-
-
-def check_writable_folder(path: Path) -> None:
-    """Raise `OptionError` if `path` cannot be an output folder."""
-    if path.is_symlink() and not path.exists():
-        raise OptionError(f"{path} is a broken link; give a folder")
-    if path.exists() and not path.is_dir():
-        raise OptionError(f"{path} is a file; give a folder")
-
-
-def check_free(folder: Path, manifest: str) -> None:
-    """Raise `OutputExists` for a folder of other things: that holds files, but no such manifest, finished or begun."""
-    ours = [folder / manifest, begun_of(folder / manifest)]
-    if not folder.is_dir() or any(path.is_file() for path in ours):
-        return
-    if set(folder.iterdir()) - {part_of(path) for path in ours}:  # a kill may leave the first file's part
-        raise OutputExists(f"{folder} holds other files; choose another output")

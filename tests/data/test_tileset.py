@@ -15,7 +15,6 @@ from sattrans.data.tileset import (
     Tile,
     Tileset,
     manifest_body,
-    read_unfinished,
     write_index,
     write_tileset_manifest,
 )
@@ -139,13 +138,11 @@ def test_an_unfinished_tileset_is_refused_and_says_how_to_finish_it(folder):
     (folder / MANIFEST).rename(begun_of(folder / MANIFEST))
     with pytest.raises(UsageError, match="unfinished tileset; repeat the sattrans tile command"):
         Tileset.open(folder)
-    assert read_unfinished(folder)["options"] == {"size": 256, "seed": 0}
 
 
 def test_a_folder_that_is_no_tileset_is_refused(tmp_path):
     with pytest.raises(UsageError, match="is not a tileset; make one with sattrans tile FOLDER"):
         Tileset.open(tmp_path)
-    assert read_unfinished(tmp_path) is None
 
 
 def test_a_manifest_of_something_else_is_refused(folder):
