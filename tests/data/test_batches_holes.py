@@ -72,7 +72,7 @@ def test_a_value_that_is_neither_class_nor_nodata_is_refused_by_the_tiles_name(t
     index = tileset.folder / "tiles.geojson"
     index.write_text(index.read_text().replace(before, sha256(path)))
     opened = Tileset.open(tileset.folder)
-    with pytest.raises(TrainingError, match=rf"tile {tile.id} .*values 4 .*0 field, 7 wood, 9 lake"):
+    with pytest.raises(TrainingError, match=rf"tile {tile.id} .*value 4, .*0 field, 7 wood, 9 lake"):
         TileStore(opened, opened.split("train"))[2]
 
 

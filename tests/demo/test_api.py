@@ -149,7 +149,7 @@ def test_overwrite_replaces_only_a_demo(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputExists, match="other files"):
+    with pytest.raises(OutputExists, match="files that sattrans did not make"):
         demo(folder, TINY, run=stop, overwrite=True)
     assert (folder / "thesis.txt").read_text() == "years of work"
     own = tmp_path / "demo"

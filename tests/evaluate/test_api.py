@@ -291,7 +291,7 @@ def test_errors_are_reported_before_anything_is_measured(place, tmp_path):
     shutil.copy(place / "a" / "run.json", tmp_path / "early")
     for arguments, expected in (
         ([place / "a", "-o", tmp_path / "file"], "is a file; give a folder"),
-        ([place / "a", "-o", tmp_path / "mine"], "holds other files"),
+        ([place / "a", "-o", tmp_path / "mine"], "holds files that sattrans did not make"),
         ([place / "a", "--seed", "-1", "-o", tmp_path / "e"], "--seed must be at least 0, got -1"),
         ([place / "a", "--metrics", "", "-o", tmp_path / "e"], "--metrics '': give names of metrics"),
         ([place / "a", "--metrics", "mae, ", "-o", tmp_path / "e"], "--metrics 'mae,': give names of metrics"),

@@ -196,7 +196,7 @@ def test_wrong_requests_are_refused_before_anything_is_made(tiles, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NothingToUse, match="sattrans tile"):
         train()
-    with pytest.raises(UsageError, match="no tileset"):
+    with pytest.raises(UsageError, match="not a tileset"):
         train(tmp_path)
     with pytest.raises(OptionError, match="did you mean 'width'"):
         train(tiles.folder, options=TrainOptions(model="pix2pix", settings={"widht": 3}))
@@ -211,7 +211,7 @@ def test_wrong_requests_are_refused_before_anything_is_made(tiles, tmp_path, mon
 
 def test_a_run_never_writes_into_another(tiles, tmp_path):
     train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
-    with pytest.raises(UsageError, match="exists"):
+    with pytest.raises(UsageError, match="is a run already; .*--resume"):
         train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
     with pytest.raises(UsageError, match="is finished"):
         resume(tmp_path / "r")
