@@ -2,8 +2,7 @@
 
 import typer
 
-from sattrans.cli import catalog as listing
-from sattrans.cli import colorize, demo, evaluate, generate, mosaic, runs, tile, train
+from sattrans.cli import catalog, colorize, demo, evaluate, generate, mosaic, runs, tile, train
 from sattrans.cli.console import Commands, listen
 from sattrans.utils.version import __version__
 
@@ -31,7 +30,7 @@ def _root(
     listen()
 
 
-for _module in (tile, colorize, train, generate, mosaic, evaluate, demo, listing, runs):
+for _module in (tile, colorize, train, generate, mosaic, evaluate, demo, catalog, runs):
     _module.add_to(app)
 
 

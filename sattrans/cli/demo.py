@@ -9,6 +9,7 @@ import typer
 from sattrans.cli.console import say
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.demo.options import DemoOptions
+from sattrans.utils.console import NOTHING_TO_DO
 
 if TYPE_CHECKING:
     from sattrans.demo import Step
@@ -50,7 +51,7 @@ def run_step(step: "Step") -> None:
 
     say(f"\n$ {shlex.join(('sattrans', *step.arguments))}")
     if step.done:
-        say(f"{step.output}: nothing to do, already finished")
+        say(f"{step.output}: {NOTHING_TO_DO}")
         return
     code = app(step.arguments, standalone_mode=False)
     if code:

@@ -9,7 +9,7 @@ from sattrans.cli.console import notify, say
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.errors import SattransError
 from sattrans.generate.options import GenerateOptions
-from sattrans.utils.console import pluralize
+from sattrans.utils.console import NOTHING_TO_DO, pluralize
 
 if TYPE_CHECKING:
     from sattrans.generate import GenerateResult
@@ -89,7 +89,7 @@ def _show(result: "GenerateResult") -> None:
     if result.updated is not None:
         windows = f"{windows}, {result.updated} of them translated again,"
     tiles = "" if is_image(result.output) else f", a folder of {pluralize(result.windows, 'tile')} for sattrans mosaic"
-    done = "" if result.made or result.estimate else " (nothing to do: it is there already)"
+    done = "" if result.made or result.estimate else f" ({NOTHING_TO_DO})"
     say(
         f"{result.output}: {'would be ' if result.estimate else ''}{result.width} wide × {result.height} high "
         f"in {windows} "

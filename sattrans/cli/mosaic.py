@@ -8,7 +8,7 @@ import typer
 from sattrans.cli.console import notify, say
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.mosaic.options import MosaicOptions
-from sattrans.utils.console import pluralize
+from sattrans.utils.console import NOTHING_TO_DO, pluralize
 from sattrans.utils.process import configure_mosaic
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def mosaic(
             f"while it is written ({format_bytes(need.free)} are free)"
         )
         return
-    say(size + ("" if result.made else " (nothing to do: it was there)"))
+    say(size + ("" if result.made else f" ({NOTHING_TO_DO})"))
 
 
 def _gaps(result: "MosaicResult") -> str:

@@ -8,7 +8,7 @@ import typer
 from sattrans.cli.console import notify, say, show_table
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.tile.options import TileOptions
-from sattrans.utils.console import pluralize
+from sattrans.utils.console import NOTHING_TO_DO, pluralize
 
 if TYPE_CHECKING:
     from sattrans.tile import TilePlan, TileResult
@@ -107,7 +107,7 @@ def _summarise(result: "TileResult") -> None:
         rows.append([split, str(count), *shares])
     show_table(["split", "tiles", *(palette.names if palette else ())], rows, numeric=True)
     dropped = "".join(f", {count} {WHY.get(reason, reason)} left out" for reason, count in result.dropped.items())
-    done = "" if result.made else " (nothing to do: it was there)"
+    done = "" if result.made else f" ({NOTHING_TO_DO})"
     say(
         f"{tileset.folder}: {pluralize(len(tileset.tiles), 'tile')} of {tileset.size} px from "
         f"{pluralize(len(tileset.scenes), 'scene')}{dropped}; {_leaks(result.leakage)}{done}"

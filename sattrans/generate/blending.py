@@ -3,6 +3,8 @@
 Weights are separable: the weight of a pixel is a row weight times a column weight. They are normalised over all
 windows, so a weighted sum is a mean. The blend `bands` keeps two sums, a fine and a coarse one (Burt and Adelson 1983,
 doi:10.1145/245.247); see `panel.Panel`.
+
+To add a blend: a ramp, an entry of `RAMPS`, and its name in `Blend` (`generate/options.py`).
 """
 
 from collections.abc import Callable, Sequence

@@ -25,7 +25,7 @@ from sattrans.tile.stretch import find_scale
 from sattrans.tile.up_to_date import TilesetOutput
 from sattrans.tile.writing import cut_rows, known_inputs, tidy
 from sattrans.utils.atomic import write_bytes
-from sattrans.utils.console import pluralize
+from sattrans.utils.console import NOTHING_TO_DO, pluralize
 from sattrans.utils.executor import executor
 
 __all__ = ["SceneRow", "TileOptions", "TilePlan", "TileResult", "tile"]
@@ -144,7 +144,7 @@ def _plan(job: Prepared, folder: TilesetOutput, missing: bool) -> TileResult:
     if missing:
         folder.check()
     else:
-        job = replace(job, notices=(*job.notices, f"nothing to do: {job.folder} exists already"))
+        job = replace(job, notices=(*job.notices, f"{job.folder}: {NOTHING_TO_DO}"))
     counts: dict[str, Counter[TileSplit]] = {source.record.id: Counter() for source in job.sources}
     for cell in job.plan.cells:
         counts[cell.scene][cell.split] += 1

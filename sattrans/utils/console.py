@@ -11,6 +11,10 @@ log = logging.getLogger("sattrans")
 """The logger of all commands: they report defaults that they chose at level INFO, and the CLI prints it on stderr."""
 
 
+NOTHING_TO_DO = "nothing to do: it is there already"
+"""What every command says about a finished output."""
+
+
 def progress_bar(total: int, description: str, unit: str, initial: int = 0) -> "tqdm[Any]":
     """Return a progress bar on stderr, silent if that is not a terminal; use it as a context manager."""
     from tqdm import tqdm  # it takes a tenth of the time of sattrans --help, which shows no bar
