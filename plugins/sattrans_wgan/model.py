@@ -24,7 +24,8 @@ class WGAN(Model):
 
     The critic minimises E[f(fake)] - E[f(real)] on every batch; the generator -E[f(fake)] + 100·L1 on every
     `critic_steps`-th. The critic has no batch norm, because clipping the weights of batch norm would scale its
-    features down. `grad_ratio` in the log is the norm of the adversarial gradient at the generated image over that of L1.
+    features down. `grad_ratio` in the log is the norm of the adversarial gradient at the generated image, over that of
+    L1.
     """
 
     name = "wgan"
