@@ -95,6 +95,7 @@ def test_a_table_that_is_too_wide_is_taken_in_cells_of_several_lines(capsys, col
     assert sum(line.count(interval) for line in told) == columns
 
 
+@pytest.mark.faults
 def test_the_three_lines_of_the_readme(tmp_path):
     # At full width and 30 epochs training takes hours: the line is the README's, its end is cut short.
     make_landcover(tmp_path / "landcover", scenes=1, height=1100, width=1100)

@@ -26,6 +26,7 @@ def measured():
     return make_ladder.measure()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("ladder", EXPECTED)
 def test_metrics_react_to_each_step(measured, ladder):
     metrics, found, real = measured
@@ -39,6 +40,7 @@ def test_metrics_react_to_each_step(measured, ladder):
             assert all(worse * (b - a) > 0 for a, b in pairwise(steps)), (metric.name, steps)
 
 
+@pytest.mark.faults
 def test_some_metrics_do_not_react(measured):
     _, found, real = measured
     hue = next(values for name, values in found.items() if name.startswith("hue"))
@@ -48,6 +50,7 @@ def test_some_metrics_do_not_react(measured):
     assert max(board["class_color"]) < 0.1
 
 
+@pytest.mark.faults
 def test_the_page_contains_the_measured_table(measured, monkeypatch):
     monkeypatch.setattr(make_ladder, "measure", lambda: measured)
     assert make_ladder.table() in (DOCS / "metrics.md").read_text(encoding="utf-8")

@@ -55,8 +55,9 @@ def test_readme_lines(folder, monkeypatch):
     write_raster(folder / "map.tif", make_indices(600, 700, 5))
     whole = training.train
 
-    def short(data, model, settings, options, *others):
-        return whole(data, model, {**settings, "width": 1}, replace(options, steps=1), *others)
+    def short(data, output, options, **how):
+        settings = {**options.settings, "width": 1}
+        return whole(data, output, replace(options, steps=1, settings=settings), **how)
 
     monkeypatch.setattr(training, "train", short)
     for line in lines:
@@ -135,6 +136,7 @@ def test_the_page_on_joining_and_that_it_names_every_option(folder):
     assert "\n".join(table) in text
 
 
+@pytest.mark.faults
 def test_the_page_on_training(folder):
     make_landcover(folder / "landcover")
     run_line("sattrans tile landcover/ --size 64")
@@ -153,6 +155,7 @@ def test_the_python_snippet_of_the_api(folder):
     assert Tileset.open(Path("tiles/folder-64")).size == 64
 
 
+@pytest.mark.faults
 def test_the_fifteen_minutes(folder, monkeypatch):
     """Both packages, written as the pages have them, installed, tested and used as the pages say."""
     (folder / "site").mkdir()

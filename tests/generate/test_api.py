@@ -197,7 +197,7 @@ def test_wrong_requests(run, tmp_path, monkeypatch):
     map_ = write_map(tmp_path / "map.tif", 80, 80)
     with pytest.raises(NothingToUse, match="sattrans train"):
         generate(map_, tmp_path / "sat.tif")
-    with pytest.raises(UsageError, match="no run"):
+    with pytest.raises(UsageError, match="is not a run"):
         generate(map_, tmp_path / "sat.tif", GenerateOptions(run=tmp_path))
     with pytest.raises(OptionError, match="--batch-size"):
         generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder, batch_size=0))

@@ -80,10 +80,10 @@ def test_a_killed_series_goes_on_with_the_map_it_was_at(run, tmp_path):
     folder, output = tmp_path / "maps", tmp_path / "out"
     write_map(folder / "a.tif", 40, 50)
     write_map(folder / "b.tif", 3000, 100)
-    kill_when(output, "b.tif.part/chunk-*.tif", "generate", folder, "-o", output, "--run", run.folder)
+    kill_when(output, "b.tif.part/piece-*.tif", "generate", folder, "-o", output, "--run", run.folder)
     assert not (output / "b.tif").exists()
     before = (output / "a.tif").stat().st_mtime_ns
-    kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/chunk-*.tif")}
+    kept = {path: path.stat().st_mtime_ns for path in output.glob("b.tif.part/piece-*.tif")}
     assert 0 < len(kept) < 6
     made(run, folder, "-o", output)
     assert (output / "a.tif").stat().st_mtime_ns == before
@@ -132,7 +132,7 @@ def test_python_gets_what_was_made_and_what_failed_by_file(run, maps, tmp_path):
     assert list(result.failed) == [maps / "bad.tif"]
     with pytest.raises(OptionError, match="batch-size"):
         generate_batch(maps, tmp_path / "out", GenerateOptions(run=run.folder, batch_size=0))
-    with pytest.raises(UsageError, match="no run"):
+    with pytest.raises(UsageError, match="is not a run"):
         generate_batch(maps, tmp_path / "out", GenerateOptions(run=tmp_path))
 
 

@@ -36,7 +36,7 @@ def test_a_map_of_another_resolution_is_brought_to_the_runs_and_it_is_said(run, 
     assert read(tmp_path / "native.tif").shape == (3, 90, 120)
     assert "res: 10.0 before, none now" in refused(run, 2, map_, "-o", tmp_path / "sat.tif", "--res", "native")
     told = refused(run, 2, write_map(tmp_path / "far.tif", metres=0.1), "-o", tmp_path / "far.out.tif")
-    assert "has pixels of 0.1 m, the run was trained at 10 m, differ by a factor of 100" in told
+    assert "has pixels of 0.1 m, the run was trained at 10 m, which differ by a factor of 100" in told
     assert not (tmp_path / "far.out.tif").exists()
 
 

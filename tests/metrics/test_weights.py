@@ -103,6 +103,7 @@ def test_where_weights_are_looked_for(tmp_path, monkeypatch):
         find_weights({"vgg19": tmp_path / "none"})
 
 
+@pytest.mark.faults
 def test_evaluate_with_and_without(tmp_path):
     tileset = tile(make_folder(tmp_path / "f", classes_toml=True), tmp_path / "t", options=TileOptions(size=64)).tileset
     train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))

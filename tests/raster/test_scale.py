@@ -191,7 +191,7 @@ def test_only_the_bands_that_are_taken_count_and_a_hole_that_is_no_number_does_n
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32", "int32"])
 def test_an_image_of_one_value_or_of_none_cannot_be_scaled_by_percentiles(tmp_path, dtype):
-    for n, (value, nodata, told) in enumerate(((7, None, "both are 7"), (7, 7, "no pixel of the images holds"))):
+    for n, (value, nodata, told) in enumerate(((7, None, "both are 7"), (7, 7, "the images have no valid pixels"))):
         make_scene(tmp_path / f"f{n}", size=64, image=np.full((3, 64, 64), value, dtype), nodata=nodata)
         with pytest.raises(OptionError, match=told) as refused:
             tile(tmp_path / f"f{n}", tmp_path / "t", options=options("2%,98%"))

@@ -95,7 +95,7 @@ def test_a_picture_of_odd_width_is_no_pair(tmp_path):
     root = make_pairs(tmp_path / "maps")
     write_raster(root / "val" / "2.png", np.zeros((3, 64, 127), np.uint8), None, None, driver="PNG")
     (root / "val" / "2.jpg").unlink()
-    with pytest.raises(RasterError, match=r"val/2\.png is 127 wide"):
+    with pytest.raises(RasterError, match=r"val/2\.png is 127 px wide"):
         tile(root, tmp_path / "t", options=TileOptions(size=64))
 
 

@@ -91,6 +91,7 @@ def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, envir
     assert done.stdout.count("best l1") == 1  # the first process alone reports
 
 
+@pytest.mark.faults
 def test_a_gan_trains_in_two_processes_and_resumes_with_as_many(tiles, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     arguments = ["train", "-d", tiles.folder, "--set", "width=4", "--device", "cpu", "--batch-size", 8]

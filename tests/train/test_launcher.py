@@ -102,6 +102,7 @@ def test_a_process_that_is_killed_is_named_and_the_others_end(tiles, tmp_path, l
     assert process.returncode == 1
 
 
+@pytest.mark.faults
 def test_processes_end_with_the_process_that_started_them(tiles, tmp_path):
     process = begun(tiles, tmp_path / "r")
     process.kill()
@@ -109,6 +110,7 @@ def test_processes_end_with_the_process_that_started_them(tiles, tmp_path):
     wait_for_none_of(process)
 
 
+@pytest.mark.faults
 def test_an_error_that_all_meet_is_reported_once_and_leaves_no_run(tmp_path):
     damaged = tile(make_folder(tmp_path / "f", size=256), tmp_path / "t", options=TileOptions(size=64)).tileset
     for path in (damaged.folder / "images").iterdir():
