@@ -89,12 +89,6 @@ class NothingToUse(UsageError):
     """There is no tileset or run to use by default; the message says which command makes one."""
 
 
-def check_seed(seed: int) -> None:
-    """Raise `OptionError` for a negative seed, which not every random generator accepts."""
-    if seed < 0:
-        raise OptionError(f"--seed must be at least 0, got {seed}")
-
-
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the closest known name, ignoring case, or the list of known names."""
     known = sorted(known)
