@@ -41,11 +41,11 @@ docs: setup
 
 bench: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	$(BIN)/python -m pytest -p no:xdist --no-header -q -s tests/benchmarks/bench_*.py
+	$(BIN)/python -m pytest -n 0 --no-header -q -s tests/benchmarks/bench_*.py
 
 browser: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
-	$(BIN)/python -m pytest -p no:xdist --no-header -q -rs tests/browser
+	$(BIN)/python -m pytest -n 0 --no-header -q -rs tests/browser
 
 check: lint test docs
 
