@@ -11,7 +11,6 @@ import typer
 from typer.core import TyperGroup
 
 from sattrans.errors import SattransError
-from sattrans.utils.output import RESUME
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,6 +48,8 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             _fail(str(error))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
+            from sattrans.utils.output import RESUME  # slow to import, for a line that is seldom printed
+
             _fail(f"stopped; {RESUME}")
             raise typer.Exit(130) from None
         except BrokenPipeError:  # the reader of a pipe, such as head, has closed it
