@@ -17,7 +17,7 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import write_json
 from sattrans.utils.hashing import sha256
-from sattrans.utils.manifest import begun_of, read_manifest, write_manifest
+from sattrans.utils.manifest import begun_of, folders_with, read_manifest, write_manifest
 
 VERSION = 2
 MANIFEST = "tileset.json"
@@ -90,9 +90,9 @@ class Tileset:
         Raises `NothingToUse` if there is none.
         """
         found = []
-        for path in sorted(under.glob(f"*/{MANIFEST}")):
+        for folder in folders_with(under, MANIFEST):
             with suppress(SattransError):  # a damaged one, or one of another version, is skipped
-                found.append(cls.open(path.parent))
+                found.append(cls.open(folder))
         found = [tileset for tileset in found if not tileset.side_by_side]
         if not found:
             raise NothingToUse(f"no tileset in {under}/; make one with sattrans tile FOLDER, or name one with --data")

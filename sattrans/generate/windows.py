@@ -120,10 +120,6 @@ def panels(chunks: Sequence[Window]) -> Iterator[list[Window]]:
         yield sorted((chunk for chunk in chunks if chunk.col == left), key=lambda chunk: chunk.row)
 
 
-Wanted = Callable[[int, int], bool]
-"""Whether the window of a row and a column of windows, by number, is to be translated."""
-
-
 def parse_overlap(text: str, size: int, stride: int = 1, margin: int | None = None) -> int:
     """Return an overlap in pixels.
 

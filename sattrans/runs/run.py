@@ -22,7 +22,7 @@ from sattrans.raster.palette import Palette
 from sattrans.runs.model_options import resolve
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.folder_output import FolderOutput
-from sattrans.utils.manifest import begun_of, read_manifest, write_manifest
+from sattrans.utils.manifest import begun_of, folders_with, read_manifest, write_manifest
 from sattrans.utils.output import Found
 
 VERSION = 1
@@ -98,10 +98,7 @@ class Run:
     @classmethod
     def all(cls, under: Path = DEFAULT_FOLDER) -> list["Run"]:
         """Return the runs under a folder, oldest first."""
-        folders = {
-            path.parent for name in (MANIFEST, begun_of(Path(MANIFEST)).name) for path in under.glob(f"*/{name}")
-        }
-        runs = [cls.open(folder) for folder in sorted(folders)]
+        runs = [cls.open(folder) for folder in folders_with(under, MANIFEST, begun_of(Path(MANIFEST)).name)]
         return sorted(runs, key=lambda run: str(run.manifest["created"]))
 
     @classmethod

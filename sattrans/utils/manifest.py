@@ -58,3 +58,12 @@ def format_value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {format_value(part)}" for key, part in value.items()) or "none"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def folders_with(under: Path, *manifests: str) -> list[Path]:
+    """Return the folders directly under a folder that have one of these manifests, by name.
+
+    Hidden folders are left out: `.NAME.before` is an output that --overwrite is replacing at the moment.
+    """
+    found = {path.parent for name in manifests for path in under.glob(f"*/{name}")}
+    return sorted(folder for folder in found if not folder.name.startswith("."))

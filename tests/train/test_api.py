@@ -217,6 +217,27 @@ def test_a_run_never_writes_into_another(tiles, tmp_path):
         resume(tmp_path / "r")
 
 
+def test_overwrite_keeps_the_old_run_out_of_sight_until_the_new_one_has_trained(tiles, tmp_path, monkeypatch):
+    folder, options = tmp_path / "runs" / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1)
+    old = train(tiles.folder, folder, options).run.checkpoint("last").read_bytes()
+    seen = []
+
+    def fail(*_):
+        seen.extend(path.name for path in folder.parent.iterdir())
+        assert [run.folder for run in Run.all(folder.parent)] == [folder]
+        raise TrainingError("no step")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sattrans.train.api._train", fail)
+        with pytest.raises(TrainingError, match="no step"):
+            train(tiles.folder, folder, replace(options, seed=1), overwrite=True)
+    assert ".r.before" in seen
+    assert Run.open(folder).checkpoint("last").read_bytes() == old
+    new = train(tiles.folder, folder, replace(options, seed=1), overwrite=True).run
+    assert new.finished and new.checkpoint("last").read_bytes() != old
+    assert [path.name for path in folder.parent.iterdir()] == ["r"]
+
+
 def test_a_corrupt_tile_stops_training_with_its_name(tmp_path):
     tileset = tile(make_folder(tmp_path / "f", size=128), tmp_path / "t", options=TileOptions(size=64)).tileset
     spoiled = tileset.split("train")[0].image_path(tileset.folder)
