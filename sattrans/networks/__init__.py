@@ -1,11 +1,20 @@
-"""Layers and losses that two or more model plugins share."""
+"""Layers, losses and pretrained networks that model plugins share."""
 
 from torch import Tensor, full_like, nn
 from torch.nn import functional as F
 
 from sattrans.networks.cpu import Conv2d, ConvTranspose2d, join
+from sattrans.networks.efficientnet import EfficientNetLite, load_efficientnet_lite
 
-__all__ = ["Conv2d", "ConvTranspose2d", "bce_against", "init_normal", "join"]
+__all__ = [
+    "Conv2d",
+    "ConvTranspose2d",
+    "EfficientNetLite",
+    "bce_against",
+    "init_normal",
+    "join",
+    "load_efficientnet_lite",
+]
 
 
 def init_normal(network: nn.Module, std: float = 0.02) -> nn.Module:
