@@ -21,6 +21,7 @@ from sattrans.evaluate.images import (
     RunImages,
     without_duplicates,
 )
+from sattrans.evaluate.kid_lite import independence_note
 from sattrans.evaluate.options import EvaluateOptions
 from sattrans.evaluate.registry import METRICS, check_metric_names, choose_split, load_needed_weights, select_families
 from sattrans.evaluate.report.build import build_page
@@ -220,7 +221,9 @@ def _evaluate(
         return Evaluation(folder, comparison.split, len(real_images), (), {}, (), tuple(first_notes), plan)
     with output_folder.locked():
         train = read_training_tiles(comparison.train) if comparison.train else None
-        tools: dict[str, Any] = {**weights, **({"train": train.thumbnails} if train else {})}
+        tools: dict[str, Any] = {**weights, "device": device}
+        if train:
+            tools |= {"train": train.thumbnails, "training_images": comparison.train}
         if options.segmenter is not None and comparison.tileset:
             tools["segmenter"] = _segmenter(options.segmenter, comparison.tileset, device)
         context = MetricContext(real_images.size, len(real_images), real_images.classes, tools, options.metrics)
@@ -239,6 +242,7 @@ def _evaluate(
             *_single_image_note(real_images),
             *absent_class_notes(computed, columns[0].scores),
             *baseline_notes,
+            *independence_note(computed),
             *comparison_notes(computed, best, columns, baselines),
         ]
         listed = [metric for metric in METRICS if metric in computed or metric.name in missing]

@@ -88,7 +88,8 @@ class MetricContext:
         size: Shorter side of the images in pixels.
         images: Number of images.
         classes: Names of the maps' classes; empty if maps have no classes.
-        tools: What some families need besides the images, by name: `train`, `segmenter`, `vgg19`, `inception`.
+        tools: What some families need besides the images, by name: `train`, `training_images`,
+            `device`, `segmenter`, `vgg19`, `inception`.
         selected: Names of the metrics to compute; empty for all.
     """
 

@@ -2,11 +2,16 @@
 
 import pytest
 
+from sattrans.evaluate import kid_lite
 from sattrans.evaluate.setwise import SlicedWasserstein
 
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch, request):
-    """Take few resamples of the SWD: they are most of the time. A test that compares with another process takes all."""
+    """Take few resamples of the SWD and few training tiles for KID, which are most of the time.
+
+    A test that compares with another process takes all.
+    """
     if not request.node.get_closest_marker("process"):
         monkeypatch.setattr(SlicedWasserstein, "resamples", 20)
+        monkeypatch.setattr(kid_lite, "SCALE_TILES", 4)
