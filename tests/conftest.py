@@ -15,9 +15,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Generator, Iterator
+from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
 
 # Before anything imports torch: tests run two at a time on two cores, and threads that wait for each other
 # there cost ten times what they save.
@@ -103,41 +103,42 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def _costs(item: pytest.Item) -> set[str]:
-    seen: set[CodeType] = set()
-    costs: set[str] = set()
     fixtures = getattr(item, "_fixtureinfo", None)
     names = fixtures.name2fixturedefs if fixtures else {}
-    for function in (getattr(item, "obj", None), *(made[-1].func for made in names.values())):
-        costs |= _costs_of(function, seen)
+    ahead = [getattr(item, "obj", None), *(made[-1].func for made in names.values())]
+    seen: set[FunctionType] = set()
+    costs: set[str] = set()
+    while ahead:
+        function = getattr(ahead[-1], "__func__", ahead.pop())
+        if isinstance(function, FunctionType) and function not in seen:
+            seen.add(function)
+            own, named = _read(function)
+            costs |= own
+            ahead += named
     return costs
 
 
-def _costs_of(function: Any, seen: set[CodeType]) -> set[str]:
-    """Return the markers of what a function of the tests, or one that it names, can start."""
-    function = getattr(function, "__func__", function)
-    if not isinstance(function, FunctionType) or function.__code__ in seen:
-        return set()
-    if not Path(function.__code__.co_filename).is_relative_to(TESTS):
-        return set()
-    seen.add(function.__code__)
+@cache  # most functions are named by many tests
+def _read(function: FunctionType) -> tuple[set[str], list[FunctionType]]:
+    """Return the markers of what a function of the tests itself starts, and the functions that it names."""
     costs: set[str] = set()
+    named: list[FunctionType] = []
+    if not Path(function.__code__.co_filename).is_relative_to(TESTS):
+        return costs, named
     for code in _codes(function.__code__):
         if "train" in _texts(code) and {"sattrans", "app", "run_line"} & set(code.co_names):
             costs.add("train")
         for name in code.co_names:
-            costs |= _costs_of_name(name, function.__globals__.get(name), seen)
-    return costs
-
-
-def _costs_of_name(name: str, value: Any, seen: set[CodeType]) -> set[str]:
-    if isinstance(value, ModuleType):
-        return {"process"} if value in PROCESSES else set()
-    if isinstance(value, type):
-        methods = [method for method in vars(value).values() if isinstance(method, FunctionType)]
-        return set().union(*(_costs_of(method, seen) for method in methods))
-    if name in TRAINING and getattr(value, "__module__", "").startswith("sattrans."):
-        return {"train"}
-    return _costs_of(value, seen)
+            value = function.__globals__.get(name)
+            if isinstance(value, ModuleType):
+                costs |= {"process"} if value in PROCESSES else set()
+            elif isinstance(value, type):
+                named += [method for method in vars(value).values() if isinstance(method, FunctionType)]
+            elif name in TRAINING and getattr(value, "__module__", "").startswith("sattrans."):
+                costs.add("train")
+            elif isinstance(value, FunctionType):
+                named.append(value)
+    return costs, named
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
