@@ -7,11 +7,7 @@ from sattrans.evaluate.setwise import SlicedWasserstein
 
 
 @pytest.fixture(autouse=True)
-def few_resamples(monkeypatch, request):
-    """Take few resamples of the SWD and few training tiles for KID, which are most of the time.
-
-    A test that compares with another process takes all.
-    """
-    if not request.node.get_closest_marker("process"):
-        monkeypatch.setattr(SlicedWasserstein, "resamples", 20)
-        monkeypatch.setattr(kid_lite, "SCALE_TILES", 4)
+def few_resamples(monkeypatch):
+    """Take few resamples of the SWD and few training tiles for KID, which are most of the time."""
+    monkeypatch.setattr(SlicedWasserstein, "resamples", 5)
+    monkeypatch.setattr(kid_lite, "SCALE_TILES", 4)

@@ -4,8 +4,6 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -13,12 +11,14 @@ import pytest
 import rasterio
 import torch
 from commands import error_line, sattrans
+from forks import COMMAND, Fork
 from makers import make_folder, make_indices, make_picture, write_raster
 from parsed import parsed, said
 from PIL import Image
 
 from sattrans.errors import NothingToUse, UsageError
-from sattrans.evaluate import EvaluateOptions, evaluate
+from sattrans.evaluate import EvaluateOptions, evaluate, kid_lite
+from sattrans.evaluate.setwise import SlicedWasserstein
 from sattrans.generate import GenerateOptions, generate
 from sattrans.metrics.pixel import mae
 from sattrans.runs.run import Run
@@ -345,14 +345,21 @@ def test_seams_of_generated_images(place, tmp_path):
 
 def test_a_killed_evaluation_resumes_and_gives_the_same_bytes(place, tmp_path):
     evaluate([place / "a", place / "b"], tmp_path / "whole")
-    command = [sys.executable, "-m", "sattrans", "evaluate", place / "a", place / "b", "-o", tmp_path / "e"]
+    command = ["evaluate", place / "a", place / "b", "-o", tmp_path / "e"]
+    few = f"""
+from sattrans.evaluate import kid_lite
+from sattrans.evaluate.setwise import SlicedWasserstein
+kid_lite.SCALE_TILES = {kid_lite.SCALE_TILES}
+SlicedWasserstein.resamples = {SlicedWasserstein.resamples}
+{COMMAND}
+"""
     cache = tmp_path / "e.part"
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = Fork(*command, code=few)
     while process.poll() is None and not list(cache.glob("*/*.npz")):
         time.sleep(0.005)
     process.kill()
     process.wait()
-    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert Fork(*command, code=few).wait() == 0
     assert not cache.exists()
     for file in ("scores.json", "scores.csv", "scores.md", "sheet.png", "report.html"):
         assert (tmp_path / "e" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file

@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from affine import Affine
 from commands import kill_when
+from forks import Fork
 from generate_command import PLACE, read, write_map
 from makers import write_raster
 
@@ -188,8 +187,7 @@ def test_a_kill_between_an_image_and_its_record_loses_neither(run, tmp_path):
     map_, image = write_map(tmp_path / "map.tif", 100, 100), tmp_path / "sat.tif"
 
     def killed(update):
-        command = [sys.executable, "-c", KILLED_BEFORE_ITS_RECORD, map_, image, run.folder, update]
-        assert subprocess.run(command, check=False).returncode == 9
+        assert Fork(map_, image, run.folder, update, code=KILLED_BEFORE_ITS_RECORD).wait() == 9
 
     killed(update="")
     assert image.exists()

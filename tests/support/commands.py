@@ -1,13 +1,11 @@
 """sattrans as a user runs it, and what tile says where it refuses."""
 
-import os
-import subprocess
-import sys
 import time
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
+from forks import Fork
 from typer.testing import CliRunner, Result
 
 from sattrans.cli import app
@@ -27,8 +25,7 @@ def tile(*arguments: Any) -> Result:
 
 def kill_when(made: Path, pattern: str, *arguments: Any) -> None:
     """Run a command in a process of its own, and kill it as soon as `made` holds a file of this pattern."""
-    command = [sys.executable, "-m", "sattrans", *map(str, arguments)]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = Fork(*arguments)
     while not list(made.glob(pattern)):
         assert process.poll() is None
         time.sleep(0.01)

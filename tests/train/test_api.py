@@ -1,16 +1,15 @@
 """train: learns, repeats, resumes to the same bytes, saves the best generator, and stops with one line."""
 
-import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from forks import Fork
+from killed import kill_before_second_save
 from makers import make_folder
 from safetensors.torch import load_file
 
@@ -26,17 +25,26 @@ from sattrans.train.settings import SCHEDULES
 SMALL = {"width": 4}
 
 
-@pytest.fixture(scope="module")
-def tiles(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    root = make_folder(folder / "f", size=256)
+def cut(folder, size):
+    root = make_folder(folder / "f", size=size)
     return tile(root, folder / "t", options=TileOptions(size=64)).tileset
 
 
-def test_training_lowers_the_validation_loss(tiles, tmp_path):
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    return cut(tmp_path_factory.mktemp("few"), size=128)
+
+
+@pytest.fixture(scope="module")
+def many_tiles(tmp_path_factory):
+    """Enough to learn from."""
+    return cut(tmp_path_factory.mktemp("many"), size=256)
+
+
+def test_training_lowers_the_validation_loss(many_tiles, tmp_path):
     own = {**SMALL, "source": "onehot", "lr": 2e-3}
     options = TrainOptions(model="pix2pix", settings=own, epochs=6, batch_size=4)
-    result = train(tiles.folder, tmp_path / "r", options)
+    result = train(many_tiles.folder, tmp_path / "r", options)
     values = [line["val"]["l1"] for line in result.run.metrics()]
     assert len(values) == 6
     assert values[-1] < 0.7 * values[0]
@@ -65,15 +73,14 @@ def test_another_seed_draws_other_weights_before_anything_is_learned(tiles, tmp_
 
 @pytest.mark.parametrize("model", ["pix2pix", "resse", "wgan"])
 def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path, monkeypatch, model):
-    """One is killed in a process of its own, the others end like a killed one: that takes a third of the time."""
+    """One is killed in a process of its own; the others end like a killed one."""
     own = {**SMALL, **({"warmup": 1} if model == "wgan" else {})}
-    options = TrainOptions(epochs=3, batch_size=4, seed=3)
-    options = replace(options, model=model, settings=own)
-    whole = train(tiles.folder, tmp_path / "whole", options).run
+    options = {"model": model, "settings": own, "epochs": 3, "batch_size": 4, "seed": 3}
+    whole = train(tiles.folder, tmp_path / "whole", TrainOptions(**options)).run
     if model == "resse":
-        _kill_after_first_epoch(tiles, tmp_path / "killed", model, own)
+        kill_before_second_save(tiles.folder, tmp_path / "killed", **options)
     else:
-        _end_after_first_epoch(tiles, tmp_path / "killed", options, monkeypatch)
+        _end_after_first_epoch(tiles, tmp_path / "killed", TrainOptions(**options), monkeypatch)
     killed = Run.open(tmp_path / "killed")
     assert not killed.finished
     resumed = resume(tmp_path / "killed").run
@@ -105,31 +112,15 @@ def _end_after_first_epoch(tiles, folder, options, monkeypatch):
     random.seed(99)
 
 
-def _kill_after_first_epoch(tiles, folder, model, own):
-    code = (
-        "import sys, json; from pathlib import Path; from sattrans.train import train, TrainOptions;"
-        "options = dict(model=sys.argv[3], settings=json.loads(sys.argv[4]), epochs=3, batch_size=4, seed=3);"
-        "train(Path(sys.argv[1]), Path(sys.argv[2]), TrainOptions(**options))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, tiles.folder, folder, model, json.dumps(own)])
-    deadline = time.monotonic() + 60
-    while not (folder / "checkpoints" / "last.safetensors").exists():
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
-
-
 def test_a_signal_saves_within_a_step_and_says_how_to_resume(tiles, tmp_path):
-    command = [sys.executable, "-m", "sattrans", "train", "-m", "pix2pix", "--set", "width=4", "-d", tiles.folder]
-    process = subprocess.Popen([*command, "-o", tmp_path / "r", "--epochs", "5000"], stderr=subprocess.PIPE, text=True)
+    command = ["train", "-m", "pix2pix", "--set", "width=4", "-d", tiles.folder]
+    process = Fork(*command, "-o", tmp_path / "r", "--epochs", "5000")
     while not (tmp_path / "r" / "checkpoints" / "last.safetensors").exists():
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 128 + signal.SIGTERM
+    _, stderr = process.communicate()
+    assert process.poll() == 128 + signal.SIGTERM
     assert f"--resume {tmp_path / 'r'}" in stderr.splitlines()[-1]
     assert "Traceback" not in stderr
     run = Run.open(tmp_path / "r")
@@ -146,9 +137,11 @@ def test_a_loss_that_is_not_finite_stops_in_one_line_and_leaves_no_run(tiles, tm
     assert not (tmp_path / "r").exists()
 
 
-def test_early_stopping_keeps_the_best_and_stops_after_patience(tiles, tmp_path):
+def test_early_stopping_keeps_the_best_and_stops_after_patience(many_tiles, tmp_path):
     options = TrainOptions(epochs=50, patience=2, monitor="l1", batch_size=8)
-    run = train(tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings={**SMALL, "lr": 0.05})).run
+    run = train(
+        many_tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings={**SMALL, "lr": 0.05})
+    ).run
     summary = run.manifest["summary"]
     values = [line["val"]["l1"] for line in run.metrics()]
     assert summary["stopped_early"]

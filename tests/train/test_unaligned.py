@@ -1,13 +1,10 @@
 """train with an unaligned model, on a tileset of pairs and of images without maps."""
 
-import json
 import shutil
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
+from killed import kill_before_second_save
 from makers import make_inria
 from safetensors.torch import load_file
 from unaligned_model import install_unaligned
@@ -65,20 +62,8 @@ def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path):
     whole = train(
         tiles.folder, tmp_path / "whole", TrainOptions(model="unaligned", settings={"width": 4}, **OPTIONS)
     ).run
-    code = (
-        "import sys, json; from pathlib import Path; from sattrans.train import train, TrainOptions;"
-        "options = dict(model='unaligned', settings={'width': 4}, **json.loads(sys.argv[3]));"
-        "train(Path(sys.argv[1]), Path(sys.argv[2]), TrainOptions(**options))"
-    )
     killed = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", code, tiles.folder, killed, json.dumps(OPTIONS)])
-    deadline = time.monotonic() + 60
-    while not (killed / "checkpoints" / "last.safetensors").exists():
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
+    kill_before_second_save(tiles.folder, killed, model="unaligned", settings={"width": 4}, **OPTIONS)
     assert not Run.open(killed).finished
     resumed = resume(killed).run
     for which in ("best", "last"):
