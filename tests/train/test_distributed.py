@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from commands import sattrans as command_line
+from forks import Fork
 from makers import make_folder
 from safetensors.torch import load_file
 
@@ -61,6 +62,7 @@ def environment(tmp_path, monkeypatch):
     (site / "plain_model.py").write_text(PLAIN)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plain\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[sattrans.models]\nplain = plain_model\n")
+    monkeypatch.syspath_prepend(str(site))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
@@ -71,15 +73,15 @@ def tiles(tmp_path_factory):
     return tile(make_folder(folder / "f", size=256), folder / "t", options=TileOptions(size=64)).tileset
 
 
-def sattrans(*arguments, processes=2):
-    start = TORCHRUN if processes == 2 else [sys.executable]
-    command = [*start, "-m", "sattrans", *map(str, arguments)]
+def sattrans(*arguments):
+    """Run a command in two processes."""
+    command = [*TORCHRUN, "-m", "sattrans", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, environment, tmp_path):
     arguments = ["train", "-m", "plain", "-d", tiles.folder, "--steps", 12, "--device", "cpu"]
-    sattrans(*arguments, "--batch-size", 4, "-o", tmp_path / "one", processes=1)
+    assert Fork(*arguments, "--batch-size", 4, "-o", tmp_path / "one").wait() == 0
     done = sattrans(*arguments, "--batch-size", 2, "-o", tmp_path / "two")
     one, two = (Run.open(tmp_path / name) for name in ("one", "two"))
     assert two.manifest["settings"]["processes"] == 2
@@ -95,7 +97,7 @@ def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, envir
 def test_a_gan_trains_in_two_processes_and_resumes_with_as_many(tiles, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     arguments = ["train", "-d", tiles.folder, "--set", "width=4", "--device", "cpu", "--batch-size", 8]
-    sattrans(*arguments, "--epochs", 1, "--devices", 2, "-o", tmp_path / "r", processes=1)
+    assert Fork(*arguments, "--epochs", 1, "--devices", 2, "-o", tmp_path / "r").wait() == 0
     run = Run.open(tmp_path / "r")
     assert run.finished
     assert run.manifest["summary"]["steps"] == len(tiles.split("train")) // 16

@@ -92,7 +92,8 @@ def test_a_signal_to_all_or_to_the_first_finishes_the_step_and_saves(tiles, tmp_
     assert not Run.open(run).finished
 
 
-@pytest.mark.parametrize("lost", [pytest.param(0, marks=pytest.mark.faults), 1])
+@pytest.mark.faults
+@pytest.mark.parametrize("lost", [0, 1])
 def test_a_process_that_is_killed_is_named_and_the_others_end(tiles, tmp_path, lost):
     process, run = begun(tiles, tmp_path / "r"), tmp_path / "r"
     os.kill(processes_of(process)[lost], signal.SIGKILL)
@@ -145,6 +146,20 @@ def test_what_one_raises_is_raised_and_one_that_would_wait_is_ended(monkeypatch,
     monkeypatch.setattr("sattrans.train.launcher.GRACE_SECONDS", 0.1)
     with pytest.raises(error, match=told):
         launch(2, work_of_two(number, does))
+    assert not multiprocessing.active_children()
+
+
+def test_how_to_resume_is_told_if_a_process_is_killed_after_the_run_began(monkeypatch, tmp_path):
+    """As in training, without torch."""
+    monkeypatch.setattr("sattrans.train.launcher.GRACE_SECONDS", 0.1)
+    kill = (
+        "from pathlib import Path; from sattrans.train.launcher import record_run\n"
+        f"record_run(Path({str(tmp_path)!r})); os.kill(os.getpid(), {int(signal.SIGKILL)})"
+    )
+    with pytest.raises(ProcessLost) as lost:
+        launch(2, work_of_two(1, kill))
+    resume = f"resume with sattrans train --resume {tmp_path} --devices 2"
+    assert str(lost.value) == f"process 2 of 2 was ended by SIGKILL: {resume}"
     assert not multiprocessing.active_children()
 
 
