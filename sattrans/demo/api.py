@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sattrans.data.contact_sheet import write_sheet
+from sattrans.demo.land_cover import SyntheticLandCover
 from sattrans.demo.landscape import PALETTE, PIXEL, make_landscape
 from sattrans.demo.options import DemoOptions
 from sattrans.plugins import default_model
@@ -193,8 +194,9 @@ def make_map(path: Path, options: DemoOptions) -> None:
         options: The seed, and the map's size.
     """
     if not path.is_file():
-        landscape = make_landscape(options.map_height, options.map_width, _landscape_seed(options, options.scenes))
-        write_geotiff(path, landscape.map, _georeference(options.scenes * options.side), PALETTE)
+        rng = np.random.default_rng(_landscape_seed(options, options.scenes))
+        land_cover = SyntheticLandCover.generate(options.map_height, options.map_width, rng)
+        write_geotiff(path, land_cover.map, _georeference(options.scenes * options.side), PALETTE)
 
 
 def _landscape_seed(options: DemoOptions, number: int) -> int:

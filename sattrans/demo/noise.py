@@ -1,4 +1,4 @@
-"""Building blocks of a synthetic image: smooth noise, blurred and dilated masks, shadows, and layers of colour."""
+"""Building blocks of a synthetic image: smooth noise, blurred and dilated masks, and layers of colour."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,18 +26,19 @@ def blurred(mask: Mask, radius: float) -> FloatImage:
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
 
 
+def nearness(mask: Mask, radius: float) -> FloatImage:
+    """Return about `blurred(mask, radius)`, for radii from about 6 px: several times as fast, and less exact."""
+    part = 4
+    picture = Image.fromarray(mask.astype(np.uint8) * np.uint8(255)).reduce(part)
+    small = picture.filter(ImageFilter.GaussianBlur(radius / part))
+    large = small.resize((picture.width * part, picture.height * part), Image.Resampling.BICUBIC)
+    return np.asarray(large, np.float32)[: mask.shape[0], : mask.shape[1]] / np.float32(255)
+
+
 def dilated(mask: Mask, by: int) -> Mask:
     """Return a mask (H, W) that is about `by` px wider on all sides."""
     wider: Mask = blurred(mask, by) > 0.12
     return wider
-
-
-def with_shadow(mask: Mask, reach: int) -> Mask:
-    """Return a mask (H, W) and its shadow, which extends `reach` px to the north."""
-    shadow = mask.copy()
-    for step in range(1, reach + 1):
-        shadow[:-step] |= mask[step:]
-    return shadow
 
 
 def solid(shape: Shape, color: Color) -> FloatImage:

@@ -1,8 +1,7 @@
-"""The orthophoto of a synthetic landscape: fields, tree crowns, roofs, water and shadows.
+"""The orthophoto of a synthetic landscape.
 
-Nearly everything in it follows from the map, so that a small network can learn it: meadows are green near
-water and gardens near houses; barns have grey roofs and dwellings have red ones. The sun is in the south, because
-training flips tiles horizontally.
+What stands where follows from the map, so that a small network can learn it: meadows lie near water and gardens near
+houses, conifers stand in the depth of the woods, and the plan of a house tells its roof. Only the crops do not.
 """
 
 from collections.abc import Sequence
@@ -11,79 +10,96 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from sattrans.demo.buildings import put_buildings, put_cars
+from sattrans.demo.fields import fields
 from sattrans.demo.land_cover import BUILDING, ROAD, WATER, WOODLAND, House, SyntheticLandCover
-from sattrans.demo.noise import FloatImage, Mask, Shape, blend, blurred, noise, solid, with_shadow
+from sattrans.demo.light import Surface, sunlight
+from sattrans.demo.noise import FloatImage, Mask, Shape, blend, blurred, nearness, noise, solid
+from sattrans.demo.roads import driveways, with_roads, with_verges, with_yards
+from sattrans.demo.trees import plant, plant_woods
 
-FIELDS = np.array([(136, 143, 90), (142, 145, 95), (131, 141, 88), (145, 145, 98), (133, 139, 89)], np.float32)
-"""Colours of crops; they are similar, because the map does not tell which field has which crop."""
+LAWNS = np.array([(108, 126, 76), (122, 132, 84), (98, 119, 70), (134, 136, 92), (112, 124, 82)], np.float32)
+"""Colours of the gardens of neighbours."""
 
-ROOF_SHADOW, WOOD_SHADOW = 7, 6
-"""Lengths of shadows."""
+GARDEN = 20
+"""Width of the garden around a house."""
 
 
 def render_orthophoto(land_cover: SyntheticLandCover, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the orthophoto of a land cover, (3, H, W)."""
     shape = (land_cover.map.shape[0], land_cover.map.shape[1])
     building, road, water, wood = (land_cover.map == value for value in (BUILDING, ROAD, WATER, WOODLAND))
-    photo = _fields(land_cover.parcels, rng)
-    photo = blend(photo, (96, 124, 66), np.clip(2.7 * blurred(water, 14), 0, 0.9))  # wet meadows
-    photo = blend(photo, (104, 134, 72), np.clip(2.2 * blurred(building, 14), 0, 0.9))  # gardens
-    photo = photo * (1 + 0.03 * noise(shape, 7, rng) + 0.02 * noise(shape, 2, rng))
-    photo = blend(photo, _surface(road, rng), blurred(road, 1.2))
-    photo = blend(photo, _depth(water, rng), blurred(water, 1.2))
-    photo = photo * (1 - 0.45 * blurred(with_shadow(wood, WOOD_SHADOW) & ~road, 1))
-    photo = blend(photo, _crowns(wood, rng), blurred(wood, 1))
-    photo = photo * (1 - 0.5 * blurred(with_shadow(building, ROOF_SHADOW), 0.8))
-    photo = blend(photo, _roofs(shape, land_cover.houses, rng), blurred(building, 0.7))
-    grain = rng.normal(0, 2, shape).astype(np.float32)
-    pixels: NDArray[np.uint8] = np.clip(np.rint(photo + grain), 0, 255).astype(np.uint8)
-    return pixels
+    tufts = 1 + 0.04 * noise(shape, 4, rng) + 0.035 * noise(shape, 2, rng)
+    photo = fields(land_cover.parcels, rng)
+    ragged = 1 + 0.3 * noise(shape, 7, rng) + 0.25 * noise(shape, 30, rng)
+    photo = blend(photo, solid(shape, (106, 124, 72)) * tufts, np.clip(8 * (nearness(water, 22) * ragged - 0.12), 0, 1))
+    photo = blend(photo, solid(shape, (112, 119, 75)) * tufts, np.clip(5 * (nearness(wood, 6) * ragged - 0.15), 0, 1))
+    photo = blend(photo, solid(shape, (117, 128, 82)) * tufts, np.clip(12 * (nearness(building, 32) - 0.03), 0, 0.8))
+    plots = _plots(shape, land_cover.houses)
+    lawn = np.moveaxis(LAWNS[plots % len(LAWNS)], -1, 0)
+    photo = blend(photo, lawn * tufts, blurred(plots >= 0, 0.8))
+    photo = with_verges(photo, land_cover.roads, rng)
+    photo = blend(photo, solid(shape, (74, 76, 48)) * tufts, blurred(wood, 2))
+    ways = driveways(land_cover.houses, road)
+    photo = with_yards(photo, land_cover.houses, ways, rng)
+    photo = blend(photo, _water(water, rng), blurred(water, 0.8))
+    photo = with_roads(photo, land_cover.roads, rng)
+    surface = Surface.flat(photo)
+    surface.sunlight *= _hillshade(shape, water, rng)
+    surface.height -= 1.5 * water  # so that banks and bridges cast shadows
+    plant_woods(surface, wood, building | road | water, rng)
+    _plant_gardens(surface, plots, building | road | water, rng)
+    put_buildings(surface, land_cover.houses, rng)
+    put_cars(surface, land_cover.roads, ways, rng)
+    return _sensed(surface.lit(), rng)
 
 
-def _fields(parcels: NDArray[np.int64], rng: np.random.Generator) -> FloatImage:
-    """Return fields, (3, H, W), with one of a few colours for each parcel."""
-    tone = rng.integers(0, len(FIELDS), 4096)[parcels % 4096]
-    colors: FloatImage = np.moveaxis(FIELDS[tone], -1, 0)
-    return colors
-
-
-def _surface(road: Mask, rng: np.random.Generator) -> FloatImage:
-    """Return the surface of roads, (3, H, W): asphalt on wide roads, sand on narrow ones."""
-    wide = np.clip(3 * blurred(road, 6) - 1, 0, 1)
-    return blend(solid(road.shape, (176, 164, 134)), (188, 187, 184), wide) * (1 + 0.02 * noise(road.shape, 3, rng))
-
-
-def _depth(water: Mask, rng: np.random.Generator) -> FloatImage:
-    """Return water, (3, H, W): greenish near the banks, deep blue farther away."""
-    deep = np.clip(2 * blurred(water, 9) - 0.9, 0, 1)
-    return blend(solid(water.shape, (66, 98, 112)), (36, 74, 116), deep) * (1 + 0.02 * noise(water.shape, 20, rng))
-
-
-def _crowns(wood: Mask, rng: np.random.Generator) -> FloatImage:
-    """Return tree crowns, (3, H, W): each is a dark disc, with lighter discs towards the sun."""
-    height, width = wood.shape
-    picture = Image.new("RGB", (width, height), (34, 54, 30))
+def _plots(shape: Shape, houses: Sequence[House]) -> NDArray[np.int32]:
+    """Return the number of the house whose garden a pixel lies in, (H, W), and -1 elsewhere."""
+    picture = Image.new("I", shape[::-1], -1)
     draw = ImageDraw.Draw(picture)
-    grid = np.stack(np.meshgrid(np.arange(0, width, 8), np.arange(0, height, 8)), axis=-1).reshape(-1, 2)
-    spots = np.clip(rng.permutation(grid + rng.uniform(-3, 3, grid.shape)), 0, (width - 1, height - 1))
-    for x, y in spots[wood[spots[:, 1].astype(int), spots[:, 0].astype(int)]]:
-        radius, light = rng.uniform(4, 6.5), rng.uniform(0.93, 1.07)
-        for south, part, color in ((0, 1.0, (44, 70, 37)), (1, 0.75, (56, 85, 44)), (1.8, 0.4, (66, 96, 50))):
-            r = part * radius
-            red, green, blue = (int(band * light) for band in color)
-            draw.ellipse((x - r, y + south - r, x + r, y + south + r), fill=(red, green, blue))
-    return np.moveaxis(np.asarray(picture.filter(ImageFilter.GaussianBlur(0.8)), np.float32), -1, 0)
+    for number, house in enumerate(houses):
+        if not house.is_barn:
+            draw.polygon(house.corners(GARDEN), fill=number)
+    return np.asarray(picture)
 
 
-def _roofs(shape: Shape, houses: Sequence[House], rng: np.random.Generator) -> FloatImage:
-    """Return roofs, (3, H, W): dwellings red-brown, barns grey; the slope that faces south is lighter."""
-    picture = Image.new("RGB", shape[::-1], (140, 90, 75))
-    draw = ImageDraw.Draw(picture)
-    for house in houses:
-        tone = rng.uniform(0.92, 1.08)
-        south = float(house.along[0])  # how far south the roof's second half faces
-        for first, last, facing in ((-1, 0, -south), (0, 1, south)):
-            light = tone * (1 + 0.27 * facing)
-            red, green, blue = (int(band * light) for band in ((150, 150, 152) if house.is_barn else (150, 88, 70)))
-            draw.polygon(house.corners(2, first, last), fill=(red, green, blue))
-    return np.moveaxis(np.asarray(picture, np.float32), -1, 0)
+def _plant_gardens(surface: Surface, plots: NDArray[np.int32], taken: Mask, rng: np.random.Generator) -> None:
+    """Plant hedges between the gardens of neighbours, and shrubs and fruit trees in them."""
+    height, width = plots.shape
+    border = np.zeros(plots.shape, bool)
+    border[:-1] |= plots[:-1] != plots[1:]
+    border[:, :-1] |= plots[:, :-1] != plots[:, 1:]
+    hedged = border & (plots % 3 > 0)
+    chance = np.where(hedged, 0.22, np.where(plots >= 0, 0.0022, 0.0)) * (blurred(taken, 5) < 0.04)
+    y, x = np.nonzero(rng.random((height, width), np.float32) < chance)
+    radius = np.where(hedged[y, x], rng.uniform(1, 2.2, len(x)), rng.uniform(1.6, 5.4, len(x)))
+    plant(surface, np.stack([x, y], axis=1), radius, np.zeros(len(x), bool), rng)
+
+
+def _water(water: Mask, rng: np.random.Generator) -> FloatImage:
+    """Return water, (3, H, W): the bed shows near the banks, and faint ripples run across the wind."""
+    near, far = blurred(water, 3), nearness(water, 10)
+    photo = blend(solid(water.shape, (98, 104, 86)), (54, 80, 90), np.clip(2.4 * near - 1.3, 0, 1))
+    photo = blend(photo, (36, 62, 80), np.clip(2 * far - 0.9, 0, 1))
+    stretched = noise((water.shape[0], water.shape[1] // 4 + 1), 3, rng)
+    ripples = Image.fromarray(stretched).resize(water.shape[::-1], Image.Resampling.BICUBIC)
+    return photo * (1 + 0.035 * np.asarray(ripples) + 0.04 * noise(water.shape, 50, rng))
+
+
+def _hillshade(shape: Shape, water: Mask, rng: np.random.Generator) -> FloatImage:
+    """Return the direct light on the terrain, (H, W): low hills, and a valley along the river."""
+    small = (shape[0] // 4 + 1, shape[1] // 4 + 1)
+    valley = np.asarray(Image.fromarray(nearness(water, 40)).resize(small[::-1], Image.Resampling.BILINEAR))
+    hills = 2.4 * noise(small, 40, rng) + 0.5 * noise(small, 14, rng) - 12 * valley
+    light = Image.fromarray(sunlight(hills))
+    return np.asarray(light.resize(shape[::-1], Image.Resampling.BICUBIC))
+
+
+def _sensed(photo: FloatImage, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return what a camera makes of a scene: slightly blurred, with haze and noise."""
+    sharp = np.moveaxis(np.clip(photo * 1.02 + 5, 0, 255), 0, -1).astype(np.uint8)
+    blurry = np.asarray(Image.fromarray(np.ascontiguousarray(sharp)).filter(ImageFilter.GaussianBlur(0.55)), np.float32)
+    grain = rng.standard_normal(photo.shape[1:], np.float32) * np.float32(2.2)
+    pixels = np.clip(np.rint(np.moveaxis(blurry, -1, 0) + grain), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels)
