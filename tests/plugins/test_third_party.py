@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import rasterio
+from forks import COMMAND, Fork
 from makers import make_indices, make_picture, write_raster
 
 SATTRANS = Path(sys.executable).with_name("sattrans")
@@ -147,11 +148,18 @@ class Place:
             list(map(str, command)), cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
 
+    def fork(self, *arguments: object, code: str = COMMAND) -> Fork:
+        """Run a command, or code, there in a process that has loaded torch."""
+        folder, installed = str(self.folder), str(self.folder / "installed")
+        begin = f"import os, sys; os.chdir({folder!r}); sys.path.insert(0, {installed!r})"
+        return Fork(*arguments, code=f"{begin}\n{code}")
+
     def sattrans(self, *arguments: object) -> str:
         """Run a command that must work, and return what it prints."""
-        done = self.run(SATTRANS, *arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        done = self.fork(*arguments)
+        printed, told = done.communicate()
+        assert done.poll() == 0, printed + told
+        return printed
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +184,7 @@ def place(tmp_path_factory):
 
 
 def test_it_is_listed_with_its_package_and_version(place):
-    rows = [line.split() for line in place.sattrans("plugins").splitlines()]
+    rows = [line.split() for line in place.run(SATTRANS, "plugins").stdout.splitlines()]
     assert ["dataset", "coast", "sattrans-coast", "0.3", "loaded"] in rows
     assert ["model", "tint", "sattrans-coast", "0.3", "loaded"] in rows
     assert ["dataset", "landcover"] in [row[:2] for row in rows]
@@ -189,8 +197,8 @@ def test_its_options_are_shown(place):
 
 
 def test_it_keeps_the_promises(place):
-    done = place.run(sys.executable, "-c", CONFORMS, place.folder / "coast")
-    assert done.stdout.strip() == "conforms", done.stderr
+    printed, told = place.fork(place.folder / "coast", code=CONFORMS).communicate()
+    assert printed.strip() == "conforms", told
 
 
 def test_its_dataset_is_recognised_and_its_model_trains_and_generates(place):
@@ -208,6 +216,7 @@ def test_its_dataset_is_recognised_and_its_model_trains_and_generates(place):
 
 
 def test_a_name_like_its_own_is_corrected(place):
-    done = place.run(SATTRANS, "models", "show", "tnt")
-    assert done.returncode == 2
-    assert "did you mean 'tint'?" in done.stderr
+    done = place.fork("models", "show", "tnt")
+    _, told = done.communicate()
+    assert done.poll() == 2
+    assert "did you mean 'tint'?" in told

@@ -35,10 +35,9 @@ def test_korea_from_tiles_to_an_image(tmp_path):
         rasterio.open(DATA / "korea_s2" / "images" / f"{first.scene}.tif") as scene,
     ):
         assert np.array_equal(cut.read(), scene.read([3, 2, 1])[:, *first.window.slices])
-    options = TrainOptions(steps=60, batch_size=4, ema=0.9)
-    run = train(
-        tmp_path / "t", tmp_path / "r", replace(options, model="pix2pix", settings={"width": 8, "source": "onehot"})
-    ).run
+    options = TrainOptions(steps=30, batch_size=2, ema=0.9)
+    settings = {"width": 4, "source": "onehot", "lr": 2e-3}
+    run = train(tmp_path / "t", tmp_path / "r", replace(options, model="pix2pix", settings=settings)).run
     mask = DATA / "korea_s2" / "masks" / "202309_patchN_3.tif"
     out = generate(mask, tmp_path / "sat.tif", GenerateOptions(run=run.folder)).output
     with rasterio.open(out) as image, rasterio.open(mask) as map_:
