@@ -1,5 +1,5 @@
 # make demo  sets everything up and runs the pipeline on a small synthetic landscape
-# make quick  sets everything up and runs the tests that start no process and train nothing: under a minute
+# make quick  sets everything up and runs the quick tests that start no process and train nothing: under a minute
 # make test  sets everything up and runs the tests
 # make faults  kills, full disks, inputs that change, and many random examples: takes long
 # make format  formats the code and fixes what ruff can fix
@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/sattrans demo
 
 quick: setup
-	$(BIN)/python -m pytest -n 2 -m "not process and not train and not docs and not real_data and not faults"
+	$(BIN)/python -m pytest -n 2 -m "not process and not train and not docs and not real_data and not faults and not slow"
 
 test: setup
 	$(BIN)/python -m pytest -n 2 -m "not faults or short"

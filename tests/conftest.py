@@ -7,7 +7,8 @@ Markers are given here and not by hand, so that a new test cannot forget them:
 - `train` when one of them can come to `sattrans.train`, to its command or to the segmenter's training.
 
 "Can come to" is read from the code: from a test's function and its fixtures on, every function of the tests that they
-name is followed. `make quick` leaves all these out; `make test` leaves out `faults`, but for those marked `short`.
+name is followed. `make quick` leaves all these out, and what is marked `slow` by hand; `make test` leaves out `faults`,
+but for those marked `short`.
 """
 
 import multiprocessing

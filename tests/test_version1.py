@@ -111,6 +111,7 @@ def test_an_unfinished_tileset_is_finished(folder):
             assert np.array_equal(pixels(made / path), pixels(whole / path))
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_is_resumed(folder):
     metrics = folder / "runs/unfinished/metrics.jsonl"
     first = metrics.read_bytes()

@@ -127,6 +127,7 @@ def test_what_was_taken_by_default_is_said_on_stderr(tmp_path):
     assert "runs/pix2pix-folder-64-1" in done.stdout
 
 
+@pytest.mark.slow
 def test_options_files_and_set(tmp_path):
     make_folder(tmp_path / "f", size=128)
     runs("tile", "f", "--size", "64", cwd=tmp_path)
@@ -136,6 +137,7 @@ def test_options_files_and_set(tmp_path):
     assert (options["width"], options["source"]) == (2, "onehot")
 
 
+@pytest.mark.slow
 def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
     make_folder(tmp_path / "f", size=128)
     (tmp_path / "empty").mkdir()

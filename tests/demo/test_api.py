@@ -161,6 +161,7 @@ def test_overwrite_replaces_only_a_demo(tmp_path):
     assert (own / "map.tif").read_bytes() != first
 
 
+@pytest.mark.slow
 def test_the_dataset_is_recognised_and_its_lists_hold_every_cell(tmp_path):
     make_dataset(tmp_path / "landcover", DemoOptions(scenes=2))
     dataset = open_dataset(tmp_path / "landcover")
@@ -172,6 +173,7 @@ def test_the_dataset_is_recognised_and_its_lists_hold_every_cell(tmp_path):
     assert sorted(listed) == [f"scene-{scene}_{k}" for scene in (1, 2) for k in range(4)]
 
 
+@pytest.mark.slow
 def test_the_map_is_another_landscape_east_of_the_scenes(tmp_path):
     options = DemoOptions(scenes=1)
     make_dataset(tmp_path / "landcover", options)

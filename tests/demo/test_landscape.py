@@ -50,6 +50,7 @@ def flooded(mask: NDArray[np.bool_], seed: tuple[int, int]) -> NDArray[np.bool_]
         reached = wider
 
 
+@pytest.mark.slow
 def test_shapes_and_types(landscape: Landscape) -> None:
     assert landscape.map.shape == (HEIGHT, WIDTH)
     assert landscape.photo.shape == (3, HEIGHT, WIDTH)
@@ -90,6 +91,7 @@ def test_each_class_has_its_colour(landscape: Landscape) -> None:
     assert colors["building"].argmax() == 0  # red
 
 
+@pytest.mark.slow
 def test_roads_are_one_network(landscape: Landscape) -> None:
     road = of_class(landscape, "road")
     middle = np.argwhere(road)[len(np.argwhere(road)) // 2]

@@ -220,6 +220,7 @@ def make_pairs(folder, count=3, size=64, suffix="png", **others):
             Image.fromarray(np.clip(real + noise, 0, 255).astype(np.uint8).transpose(1, 2, 0)).save(path)
 
 
+@pytest.mark.slow
 def test_pairs_of_folders_are_scored_with_what_needs_no_map(tmp_path):
     make_pairs(tmp_path, fine=3, coarse=30)
     folders = [tmp_path / name for name in ("real", "fine", "coarse")]

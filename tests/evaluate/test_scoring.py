@@ -163,6 +163,7 @@ def test_training_tiles_without_a_class_are_no_baseline_for_a_mean_over_it(tmp_p
     assert "the training tiles of the baseline real do not contain c: it has no class colour and class spread" in note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selected", [("mae",), ("psnr", "class_spread"), ()])
 def test_scores_that_were_not_selected_are_not_computed(tmp_path, selected):
     context = replace(CONTEXT, selected=selected)
@@ -193,6 +194,7 @@ def test_a_source_that_is_given_twice_counts_once(tmp_path):
     assert without_duplicates([made("x", "1", None), made("y", "1", None)])[1] == []  # equal images of two folders
 
 
+@pytest.mark.slow
 def test_the_best_column_needs_a_significant_difference(tmp_path):
     families, measure = scoring(tmp_path)
     sources = [GivenImages("fine", noisy(5, 1)), GivenImages("coarse", noisy(20, 2))]
@@ -205,6 +207,7 @@ def test_the_best_column_needs_a_significant_difference(tmp_path):
     assert best_column(metric(families, "mae"), columns, None) is None
 
 
+@pytest.mark.slow
 def test_a_value_close_to_that_of_real_images_is_better(tmp_path):
     families, measure = scoring(tmp_path)
     sources = [GivenImages("fine", noisy(5, 1)), GivenImages("coarse", noisy(20, 2))]
@@ -213,6 +216,7 @@ def test_a_value_close_to_that_of_real_images_is_better(tmp_path):
     assert best_column(towards, columns, 16.0).name == "coarse"
 
 
+@pytest.mark.slow
 def test_runs_of_one_recipe_are_one_column_with_their_spread(tmp_path):
     _, measure = scoring(tmp_path)
     sources = [
@@ -262,6 +266,7 @@ def test_the_notes_name_the_best_column_and_the_scores_that_flat_colours_win(tmp
     assert "flat colour" in notes[-1]
 
 
+@pytest.mark.slow
 def test_what_was_measured_before_an_interruption_is_not_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr("sattrans.evaluate.scoring.CACHE_CHUNK", 8)
     count = 25

@@ -204,6 +204,7 @@ def test_wrong_requests(run, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["map.tif"]
 
 
+@pytest.mark.slow
 @given(st.integers(8, 1024), st.integers(0, 75))
 def test_overlap_in_percent_is_that_part_of_the_tile(size, percent):
     assert parse_overlap(f"{percent}%", size) == pytest.approx(size * percent / 100, abs=0.5)

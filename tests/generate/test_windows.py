@@ -83,6 +83,7 @@ def test_an_identity_gives_the_maps_colours_bit_for_bit(plan, batch_size):
     assert np.array_equal(made(plan, pixels, identity, batch_size).image, pixels)
 
 
+@pytest.mark.slow
 @given(plans(), st.integers(1, 5), st.data())
 def test_panels_batches_devices_and_stops_change_no_byte(plan, batch_size, data):
     pixels = picture(plan.height, plan.width)
@@ -99,6 +100,7 @@ def test_panels_batches_devices_and_stops_change_no_byte(plan, batch_size, data)
     assert len(gone_on.written) == len(whole.pieces) - len(done)
 
 
+@pytest.mark.slow
 @given(plans(), st.data())
 def test_a_change_of_the_map_changes_the_windows_it_touches_and_no_pixel_outside(plan, data):
     pixels = picture(plan.height, plan.width)

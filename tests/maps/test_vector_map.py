@@ -98,6 +98,7 @@ def test_every_form_of_a_town_becomes_the_same_map(tmp_path):
     assert abs((pixels[100] == ROAD).sum() * 0.5 - 10) <= 0.5
 
 
+@pytest.mark.slow
 @settings(max_examples=settings.default.max_examples // 3)  # each draws a map
 @given(st.integers(0, 10_000))
 def test_windows_of_a_drawn_map_are_parts_of_the_whole(tmp_path_factory, seed):
@@ -243,6 +244,7 @@ def test_a_run_without_the_background_gets_a_transparent_one(tmp_path):
     assert not told.has_nodata and set(np.unique(pixels)) == {0, 1}
 
 
+@pytest.mark.slow
 def test_large_files_are_read_by_box(tmp_path, monkeypatch):
     """Of many houses only those near a window are read, but from GeoJSON, which is read once."""
     from sattrans.maps import features

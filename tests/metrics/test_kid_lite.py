@@ -103,6 +103,7 @@ def test_features_that_do_not_vary_do_not_decide():
     assert deviations(np.zeros((2, 1, 3), np.float32)).tolist() == [1, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["kid_lite1", "kid_lite0_texture"])
 def test_worse_images_are_farther_away(tiles, metric):
     score = LiteKID(tiles, metric)

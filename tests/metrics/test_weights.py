@@ -34,6 +34,7 @@ def vgg_file(path):
     return path
 
 
+@pytest.mark.slow
 def test_networks_are_as_large_as_the_published_ones():
     assert count(VGG19()) == 20_024_384
     assert count(InceptionV3()) + 2049 * 1000 == 23_834_568  # with its last layer, without the auxiliary one
@@ -43,6 +44,7 @@ def test_networks_are_as_large_as_the_published_ones():
     assert {"Mixed_6e.branch7x7dbl_5.conv.weight", "Mixed_7c.branch3x3dbl_3b.conv.weight"} <= names
 
 
+@pytest.mark.slow
 def test_features_have_their_shape_and_no_image_changes_anothers():
     torch.manual_seed(0)
     network = InceptionV3().eval()
@@ -53,6 +55,7 @@ def test_features_have_their_shape_and_no_image_changes_anothers():
         assert VGG19()(imagenet_normalised(images())).shape == (2, 512, 4, 4)
 
 
+@pytest.mark.slow
 def test_the_two_networks_differ_in_their_poolings_alone():
     torch.manual_seed(0)
     fid, other = InceptionV3(fid=True).eval(), InceptionV3(fid=False).eval()
@@ -61,6 +64,7 @@ def test_the_two_networks_differ_in_their_poolings_alone():
         assert not torch.allclose(fid(images(1)), other(images(1)))
 
 
+@pytest.mark.slow
 def test_a_file_is_held_to_the_hash_in_its_name(tmp_path):
     torch.manual_seed(0)
     torch.save(VGG19().state_dict(), tmp_path / "x.pth")

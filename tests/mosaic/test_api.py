@@ -48,6 +48,7 @@ def test_tiles_cut_from_one_raster_join_to_it_exactly(tmp_path, blend):
     assert cog_validate(result.output)[0]
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_tiles_that_cover_a_raster_join_to_it(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("any")

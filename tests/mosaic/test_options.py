@@ -193,6 +193,7 @@ def test_gaps_are_reported_the_largest_first(tmp_path):
 # Encoding, threads, and the estimate
 
 
+@pytest.mark.slow
 def test_workers_and_the_number_of_open_files_change_no_byte(tmp_path, monkeypatch):
     folder = cut_tiles(tmp_path / "t", make_picture(make_indices(1300, 900, 5)), grid_of(1300, 900, 256, 224))
     made = {mosaic(folder, tmp_path / f"{n}.tif", MosaicOptions(workers=n)).output.read_bytes() for n in (1, 2, 5)}

@@ -49,6 +49,7 @@ def test_values_and_gradients_are_pytorchs(ours, theirs, options, shape):
         torch.testing.assert_close(mine, pytorchs, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ours", "theirs", "options"), [LAYERS[0], LAYERS[3]])
 def test_a_gradient_of_the_gradient_is_known(ours, theirs, options):
     one, _ = pair(ours, theirs, options)

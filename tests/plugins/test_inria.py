@@ -26,6 +26,7 @@ def splits_of(dataset):
     return {scene.id: dataset.published_split(scene, cell) for scene in dataset.scenes()}
 
 
+@pytest.mark.slow
 def test_scenes_one_to_five_of_each_city_validate_and_the_rest_train(tmp_path):
     dataset = Inria(make_inria(tmp_path, CITIES, range(1, 37), size=16))
     splits = splits_of(dataset)
@@ -135,6 +136,7 @@ def test_images_of_the_test_cities_are_scenes_without_a_map(with_test_images, be
     check_dataset(Inria, with_test_images / below)
 
 
+@pytest.mark.slow
 def test_they_become_unpaired_tiles_unless_they_are_left_out(with_test_images, tmp_path):
     result = tile(with_test_images, tmp_path / "t", options=TileOptions(size=128))
     unpaired = result.tileset.split("unpaired")

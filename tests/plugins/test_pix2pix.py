@@ -55,6 +55,7 @@ def test_the_generator_has_the_reference_number_of_parameters_at_256_and_at_512(
     assert count(on_meta(UNet, 512, 3, 3)) == 54_413_955
 
 
+@pytest.mark.slow
 def test_the_generator_halves_to_one_pixel_at_256_with_the_papers_channels():
     unet = on_meta(UNet, 256, 3, 3)
     down = [(64, 128), (128, 64), (256, 32), (512, 16), (512, 8), (512, 4), (512, 2), (512, 1)]

@@ -290,6 +290,7 @@ def test_the_first_25_generator_steps_and_every_500th_get_a_hundred_critic_steps
     assert due == [*range(25), 500, 1000]
 
 
+@pytest.mark.slow
 def test_the_warm_up_really_waits_a_hundred_batches():
     model = build(warmup=1)
     optimizers = model.optimizers()

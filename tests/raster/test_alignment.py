@@ -172,6 +172,7 @@ def test_without_a_georeference_another_size_cannot_be_aligned(tmp_path, bare):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_the_one_that_has_a_crs_or_a_place_gives_it_to_the_other(tmp_path):
     image, map_ = make_scene(tmp_path / "f", size=SIZE)
     whole, crs_alone, place_alone = (POLAND, HERE), (POLAND, None), (None, HERE)
@@ -266,6 +267,7 @@ def test_res_of_a_map_of_colours_makes_no_colour_of_its_own(tmp_path):
     assert all((map_[r, c] == blocks[r, :, c]).any() for r in range(SIZE // 4) for c in range(SIZE // 4))
 
 
+@pytest.mark.slow
 def test_scenes_of_two_resolutions_come_out_at_one(tmp_path):
     make_scene(tmp_path / "f", "fine", size=128)
     make_scene(tmp_path / "f", "rough", size=64, place=shifted(500, 0) @ Affine.scale(2))
@@ -283,6 +285,7 @@ def test_scenes_of_two_resolutions_come_out_at_one(tmp_path):
         assert np.array_equal(rough["rough_5"], src.read()[:, 16:32, 16:32])
 
 
+@pytest.mark.slow
 def test_at_another_resolution_a_tile_inherits_the_published_split_of_its_ground(tmp_path):
     root = make_landcover(tmp_path / "landcover", scenes=1)
     own = {(t.window.row, t.window.col): t.split for t in tile(root, tmp_path / "a").tileset.tiles}

@@ -148,6 +148,7 @@ def test_heights_and_a_byte_order_mark_do_no_harm(root, tmp_path):
     assert ids(root, tmp_path / "t", aoi=aoi(tmp_path, text)) == cells((0, 0))
 
 
+@pytest.mark.slow
 def test_an_area_that_spans_the_world_holds_all_of_a_scene_and_its_edge_is_straight_in_degrees(root, tmp_path):
     everything = ids(root, tmp_path / "all")
     assert ids(root, tmp_path / "a", aoi=aoi(tmp_path, mapping(shapely.box(-180, -90, 180, 90)))) == everything

@@ -208,6 +208,7 @@ def test_the_range_is_the_same_for_any_workers(tmp_path):
     assert one.hash == two.hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", [True, False])
 def test_the_range_is_found_anew_where_a_scene_has_gone_or_changed_since(tmp_path, gone):
     root = tmp_path / "f"

@@ -90,6 +90,7 @@ def test_workers_and_a_repeat_change_no_byte(landcover, tmp_path):
     assert again.tileset.manifest == one.manifest
 
 
+@pytest.mark.slow
 def test_other_options_are_refused_and_overwrite_replaces(landcover, tmp_path):
     first = tile(landcover, tmp_path / "t", options=TileOptions(size=256)).tileset
     before = (first.folder / "tileset.json").read_bytes()
@@ -214,6 +215,7 @@ def test_copies_and_legends_of_colorize_among_the_masks_are_no_masks(tmp_path):
     assert len(tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset.scenes) == 3
 
 
+@pytest.mark.slow
 def test_a_tileset_that_lost_a_tile_is_not_taken_for_whole(tmp_path):
     root = make_folder(tmp_path / "f")
     tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
@@ -224,6 +226,7 @@ def test_a_tileset_that_lost_a_tile_is_not_taken_for_whole(tmp_path):
     assert tile(root, tmp_path / "t", options=TileOptions(size=64), overwrite=True).made
 
 
+@pytest.mark.slow
 def test_shares_far_from_what_was_asked_are_said(tmp_path):
     root = make_folder(tmp_path / "f", scenes=2, size=128)
     few = tile(root, tmp_path / "t", options=TileOptions(size=64, split="block"))
@@ -334,6 +337,7 @@ def test_a_mask_that_is_wrong_at_once_leaves_nothing_behind(tmp_path):
     assert not (tmp_path / "t").exists()
 
 
+@pytest.mark.slow
 def test_a_truncated_image_is_named_and_the_other_scenes_are_kept(tmp_path):
     root = make_folder(tmp_path / "f", size=512)
     image = root / "images" / "place2.tif"

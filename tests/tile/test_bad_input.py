@@ -219,6 +219,7 @@ def test_a_mask_of_numbers_that_are_no_classes(place, kind, told):
     assert f"{place.mask} has {kind} pixels" in place.refused()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["image", "mask", "both"])
 def test_a_file_that_declares_a_size_no_memory_holds(place, what):
     # 200,000 × 200,000 in a single compressed strip, of which four bytes are there.
@@ -234,6 +235,7 @@ def test_a_file_that_declares_a_size_no_memory_holds(place, what):
     assert time.monotonic() - begin < 15
 
 
+@pytest.mark.slow
 def test_a_large_scene_in_blocks_opens_quickly(place):
     shape = {"height": 40_000, "width": 40_000, "dtype": "uint8", "driver": "GTiff", "tiled": True, "SPARSE_OK": True}
     for path, count in ((place.image, 3), (place.mask, 1)):

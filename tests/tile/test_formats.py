@@ -225,6 +225,7 @@ def test_padded_tiles_of_a_published_split_stay_out_and_shifted_ones_inherit(tmp
 # Shares of splits.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["random", "block", "scene"])
 @pytest.mark.parametrize("text", ["0.8,0,0.2", "0.5,0.5,0", "1,0,0"])
 def test_a_split_without_a_share_gets_nothing_and_is_not_missed(tmp_path, split, text):

@@ -203,6 +203,7 @@ def overlapping(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_leakage_csv_lists_each_pair_and_the_last_line_sums_them_up(overlapping, tmp_path):
     command = ["tile", str(overlapping), "-s", "32", "--split", "random", "-o", str(tmp_path / "t")]
     shown = CliRunner().invoke(app, command).output
@@ -233,6 +234,7 @@ def test_a_buffer_leaves_no_leak_and_is_counted(overlapping, tmp_path):
     assert (tmp_path / "t" / "leakage.csv").read_text() == "tile,split,other,other_split,shared_pixels\n"
 
 
+@pytest.mark.slow
 def test_merged_val_trains_and_needs_no_buffer_towards_train(tmp_path):
     root = make_landcover(tmp_path / "landcover")
     plain = tile(root, tmp_path / "a", options=TileOptions(size=256)).tileset

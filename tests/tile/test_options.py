@@ -159,6 +159,7 @@ def test_other_classes_are_another_tileset(own, tmp_path):
     assert replaced.palette.names == ("class1", "water")
 
 
+@pytest.mark.slow
 def test_other_lists_of_a_split_are_another_tileset(tmp_path):
     root = make_landcover(tmp_path / "landcover")
     made, _ = tiled(tmp_path / "t", root)

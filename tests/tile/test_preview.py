@@ -54,6 +54,7 @@ def best(tileset, name):
     return min(tileset.tiles, key=lambda item: (-item.shares.get(name, 0), item.id))
 
 
+@pytest.mark.slow
 def test_a_row_a_class_shows_most_of_it_first_in_the_tilesets_colours(tmp_path):
     tileset = cut(tmp_path)
     sheet = drawn(tileset, tmp_path)
@@ -69,6 +70,7 @@ def test_a_row_a_class_shows_most_of_it_first_in_the_tilesets_colours(tmp_path):
         assert tuple(sheet[HEAD + row * STEP + 10, EDGE + 14]) == item.color
 
 
+@pytest.mark.slow
 def test_tiles_of_a_class_come_from_several_scenes(tmp_path):
     tileset = cut(tmp_path)
     sheet = drawn(tileset, tmp_path)
@@ -90,6 +92,7 @@ def test_large_tiles_are_averaged_and_their_maps_are_not(tmp_path):
     assert colors <= {tuple(color) for color in COLORS[:3]}
 
 
+@pytest.mark.slow
 def test_a_class_that_is_nowhere_has_an_empty_row_that_says_so(tmp_path):
     sheet = drawn(cut(tmp_path, more='[ice]\nvalue = 99\ncolor = "#abcdef"\n'), tmp_path)
     top = HEAD + 3 * STEP
@@ -100,6 +103,7 @@ def test_a_class_that_is_nowhere_has_an_empty_row_that_says_so(tmp_path):
     assert ink.max() < 80  # a word, and no tile
 
 
+@pytest.mark.slow
 def test_the_same_tileset_gives_the_same_bytes(tmp_path):
     tileset = cut(tmp_path)
     for name in ("a.png", "b.png"):
@@ -107,6 +111,7 @@ def test_the_same_tileset_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_only_tiles_that_are_shown_are_read_and_a_damaged_one_is_named(tmp_path):
     tileset = cut(tmp_path, scenes=1)
     whole = drawn(tileset, tmp_path)
@@ -124,6 +129,7 @@ def big(item, tileset):
     return pixels(item.image_path(tileset.folder)).repeat(3, 0).repeat(3, 1)
 
 
+@pytest.mark.slow
 def test_unpaired_tiles_have_a_last_row_of_images(tmp_path):
     tileset = cut(tmp_path)
     lone = [replace(t, split="unpaired", map=None, map_sha256=None, shares={}) for t in tileset.split("test")[:2]]
@@ -138,6 +144,7 @@ def test_unpaired_tiles_have_a_last_row_of_images(tmp_path):
     assert (sheet[rows, left:] == 255).all()
 
 
+@pytest.mark.slow
 def test_many_unpaired_tiles_stay_on_the_sheet(tmp_path):
     tileset = cut(tmp_path)
     lone = [replace(t, split="unpaired", map=None, map_sha256=None, shares={}) for t in tileset.tiles]
@@ -148,6 +155,7 @@ def test_many_unpaired_tiles_stay_on_the_sheet(tmp_path):
     assert (sheet[place(0, 0)[0], EDGE + LABEL + 80 :] == 255).all()  # nothing is left to show of a class
 
 
+@pytest.mark.slow
 def test_pictures_for_maps_have_a_row_a_split(tmp_path):
     tileset = cut(tmp_path)
     tiles = []
@@ -165,6 +173,7 @@ def test_pictures_for_maps_have_a_row_a_split(tmp_path):
             assert any((found == picture).all() for picture in known)
 
 
+@pytest.mark.slow
 def test_files_of_map_and_image_side_by_side_are_taken_apart(tmp_path):
     tileset = cut(tmp_path)
     before = drawn(tileset, tmp_path)
@@ -179,6 +188,7 @@ def test_files_of_map_and_image_side_by_side_are_taken_apart(tmp_path):
     assert np.array_equal(drawn(changed(tileset, tiles, options=options), tmp_path), before)
 
 
+@pytest.mark.slow
 def test_jpeg_and_paletted_png_tiles_are_shown_as_others_are(tmp_path):
     tileset = cut(tmp_path)
     before = drawn(tileset, tmp_path)

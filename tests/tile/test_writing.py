@@ -121,6 +121,7 @@ def test_a_tile_that_was_deleted_or_damaged_is_made_again_and_no_other(root, sto
             assert path.stat().st_mtime_ns == made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tail", [b"", b'{"row":"torn', b"\x00\x00\x00\n", b"not json\n"])
 def test_a_journal_that_is_torn_loses_its_last_line_at_most(root, stopped, tail):
     journal = stopped / "tiles.geojson.begun"
@@ -132,6 +133,7 @@ def test_a_journal_that_is_torn_loses_its_last_line_at_most(root, stopped, tail)
     assert len(kept) >= 2 * (EACH - 4)
 
 
+@pytest.mark.slow
 def test_a_journal_that_is_gone_costs_work_and_nothing_else(root, stopped, tmp_path):
     (stopped / "tiles.geojson.begun").unlink()
     resumed = tile(root, stopped, options=OPTIONS).tileset
@@ -155,6 +157,7 @@ def test_a_finished_tileset_takes_a_touched_input_and_names_a_changed_one(root, 
         tile(root, tmp_path / "t", options=OPTIONS)
 
 
+@pytest.mark.slow
 def test_an_unfinished_tileset_takes_a_touched_input_and_cuts_a_changed_scene_again(root, stopped, tmp_path):
     before = tiles_of(stopped)
     touch(root / "images" / "a.tif")
@@ -181,6 +184,7 @@ def test_a_folder_named_in_another_way_is_the_same_one(root, tmp_path, monkeypat
     assert kept >= {path for path in before if not path.name.startswith("ccc_")}
 
 
+@pytest.mark.slow
 def test_other_classes_another_published_split_or_place_are_not_the_same_tileset(root, tmp_path):
     tile(root, tmp_path / "t", options=OPTIONS)
     told = root / "classes.toml"
@@ -202,6 +206,7 @@ def test_other_classes_another_published_split_or_place_are_not_the_same_tileset
 # --overwrite
 
 
+@pytest.mark.slow
 def test_overwrite_keeps_the_finished_tileset_until_the_new_one_is_whole(root, tmp_path):
     tile(root, tmp_path / "t", options=OPTIONS)
     before = tree(tmp_path / "t")
@@ -237,6 +242,7 @@ def test_overwrite_that_was_killed_goes_on_with_the_same_command_and_leaves_noth
     assert len(list((tmp_path / "t").glob("images/*.tif"))) == 3 * 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_what_was_set_aside_by_a_run_killed_at_its_very_end_is_in_nobodys_way(root, tmp_path, overwrite):
     old = tile(root, tmp_path / "old", options=TileOptions(size=64, split="random")).tileset

@@ -62,6 +62,7 @@ def test_out_of_memory_is_reported_with_a_batch_that_fits(tiles, tmp_path, messa
         loop.run()
 
 
+@pytest.mark.slow
 def test_the_largest_half_that_fits_is_found_and_other_errors_are_not_swallowed():
     tried = []
 

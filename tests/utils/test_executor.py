@@ -76,6 +76,7 @@ def test_after_an_error_what_was_not_begun_is_not_done_and_nothing_goes_on(error
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sattrans")]
 
 
+@pytest.mark.slow
 def test_an_address_is_a_dask_cluster():
     distributed = pytest.importorskip("distributed")
     with (

@@ -29,6 +29,7 @@ def check(names: list[str], shown: list[str], **options) -> None:
     assert found == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", range(0, len(HOSTILE), 3))
 def test_hostile_names_stay_text_wherever_they_stand(turn):
     names = [*list(HOSTILE)[turn:], *list(HOSTILE)[:turn]]
@@ -64,6 +65,7 @@ def fitted(name: str) -> str:
 LETTERS = st.text(st.sampled_from("<>&\"'`{}%#/!=\\-;:() \n\tabx\x00\x0b\u2028\u202e") | st.characters(), min_size=1)
 
 
+@pytest.mark.slow
 @given(names=st.lists(LETTERS, min_size=4, max_size=8, unique=True))
 def test_any_name_stays_text(names):
     assume(not any(HASH.fullmatch(name) for name in names))  # what looks like one is set as code

@@ -31,6 +31,7 @@ def write(output, *texts, overwrite=False):
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("texts", "compression"),
     [
@@ -67,6 +68,7 @@ def test_a_lossy_encoding_is_small_and_near(tmp_path, compression):
         assert "SATTRANS_OPTIONS" in src.tags()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("texts", [(), ("BIGTIFF=YES",), ("COMPRESS=NONE",), ("COMPRESS=JPEG",), ("BLOCKSIZE=256",)])
 @pytest.mark.parametrize("layout", [LAYOUT, replace(LAYOUT, alpha=True)])
 def test_an_output_that_lacks_its_last_byte_is_not_finished(tmp_path, texts, layout):
@@ -128,6 +130,7 @@ def test_an_option_that_cannot_be_is_refused_in_words(texts, message):
         parse_creation_options(texts)
 
 
+@pytest.mark.slow
 def test_every_option_that_is_known_is_known_to_gdal(tmp_path, caplog):
     sensible = {"BLOCKSIZE": "512", "LEVEL": "3", "OVERVIEW_COUNT": "1", "MAX_Z_ERROR": "0"}
     for name, values in KNOWN.items():
