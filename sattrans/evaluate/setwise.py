@@ -1,5 +1,7 @@
 """Metric families that compare two sets of images, whatever the pairing."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +13,10 @@ from sattrans.evaluate.base import (
     PairWeights,
     Statistics,
     Unavailable,
+    by_class,
     weighted_mean,
 )
-from sattrans.metrics import spectrum, texture
+from sattrans.metrics import phase, spectrum, texture
 from sattrans.metrics.nearest_tile import ThumbnailIndex, flipped, thumbnail
 
 
@@ -101,6 +104,42 @@ class Checkerboard(Family):
         return spectrum.checkerboard(weighted_mean(statistics, weights).reshape(len(weights), 2, -1))
 
 
+class PhaseOfGrid(Family):
+    """A pattern of 8, 16 or 32 px in the generated images, such as a plaid."""
+
+    metrics = (
+        Metric(
+            "phase",
+            "phase",
+            "",
+            "real",
+            "mean gradient at the column or row, modulo 8, 16 or 32 px, where it is largest, over the mean gradient, "
+            "of the set or inside a class; the phase is chosen on one half of the pixels, measured on the other",
+            per_image=False,
+        ),
+    )
+    compares_sets = True
+    min_size = phase.SMALLEST
+
+    def measure(self, pair: ImagePair) -> Statistics:
+        """Return the sums of gradients at each phase."""
+        return phase.phase_sums(pair.fake, pair.fake_map, len(self.context.classes)).ravel()
+
+    def _sums(self, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
+        return (weights @ statistics).reshape(len(weights), 2, 2, -1, phase.GRID, 2)
+
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
+        """Return the score of the sums."""
+        return phase.phase_score(self._sums(statistics, weights))
+
+    def details(self, statistics: Statistics) -> dict[str, Any]:
+        """Return the score inside each class; None for a class with too few pixels."""
+        sums = self._sums(statistics, np.ones((1, len(statistics))))
+        enough = phase.enough_pixels(sums)[0].all(0)
+        scores = [phase.phase_score(sums[..., [number], :, :])[0] for number in range(1, len(enough))]
+        return {"phase_by_class": by_class(self.context, np.where(enough[1:], scores, np.nan))} if scores else {}
+
+
 class NearestTile(Family):
     """The distance of generated images to the nearest training tile. Tool `train`: thumbnails (M, 3072)."""
 
@@ -131,5 +170,5 @@ class NearestTile(Family):
         return weighted_mean(statistics, weights)[:, 0]
 
 
-FAMILIES: tuple[type[Family], ...] = (SlicedWasserstein, PowerSpectrum, Checkerboard, NearestTile)
+FAMILIES: tuple[type[Family], ...] = (SlicedWasserstein, PowerSpectrum, Checkerboard, PhaseOfGrid, NearestTile)
 """The families of this module, in the order of the table."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sattrans.evaluate.registry import METRICS
+from sattrans.metrics.kid_lite import LAYERS
 
 DOCS = Path(__file__).parents[2] / "docs"
 spec = importlib.util.spec_from_file_location("make_ladder", DOCS / "make_ladder.py")
@@ -14,10 +15,11 @@ make_ladder = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(make_ladder)
 
 EXPECTED = {
-    "blur": {"mae", "rmse", "psnr", "ssim", "ms_ssim", "class_spread", "swd", "spectrum"},
-    "noise": {"mae", "rmse", "psnr", "ssim", "ms_ssim", "sam", "class_spread", "swd", "spectrum"},
-    "hue": {"mae", "rmse", "psnr", "sam", "class_color", "swd"},
-    "checkerboard": {"mae", "rmse", "psnr", "ssim", "ms_ssim", "swd", "checkerboard"},
+    "blur": {"mae", "rmse", "psnr", "ssim", "ms_ssim", "class_spread", "swd", "spectrum", *LAYERS},
+    "noise": {"mae", "rmse", "psnr", "ssim", "ms_ssim", "sam", "class_spread", "swd", "spectrum", *LAYERS},
+    "hue": {"mae", "rmse", "psnr", "sam", "class_color", "swd", *LAYERS},
+    "checkerboard": {"mae", "rmse", "psnr", "ssim", "ms_ssim", "swd", "checkerboard", *LAYERS},
+    "plaid": {"mae", "rmse", "psnr", "ssim", "ms_ssim", "swd", *LAYERS},
 }
 
 
@@ -41,13 +43,16 @@ def test_metrics_react_to_each_step(measured, ladder):
 
 
 @pytest.mark.faults
-def test_some_metrics_do_not_react(measured):
+def test_some_metrics_react_to_one_fault_alone(measured):
     _, found, real = measured
     hue = next(values for name, values in found.items() if name.startswith("hue"))
     assert max(hue["spectrum"]) < 0.1  # it does not depend on colour
     assert abs(max(hue["checkerboard"]) - real["checkerboard"]) < 0.1
     board = next(values for name, values in found.items() if name.startswith("checkerboard"))
     assert max(board["class_color"]) < 0.1
+    plaid = next(values for name, values in found.items() if name.startswith("plaid"))
+    assert real["phase"] + 0.05 < plaid["phase"][1] < plaid["phase"][2] < plaid["phase"][3]
+    assert max(plaid["checkerboard"]) < real["checkerboard"] + 0.5
 
 
 @pytest.mark.faults

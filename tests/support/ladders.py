@@ -1,4 +1,4 @@
-"""Images that get worse step by step: blur, noise, a hue that turns, a checkerboard, and another contrast."""
+"""Images that get worse step by step: blur, noise, a hue that turns, a checkerboard, a plaid."""
 
 import numpy as np
 import torch
@@ -38,6 +38,26 @@ def checkerboard(image: Tensor, amplitude: float, number: int = 0) -> Tensor:
     return _bytes(image.double() + amplitude * board)
 
 
+def plaid(image: Tensor, amplitude: float, number: int = 0, period: int = 16) -> Tensor:
+    """Add bars across and along the image, half a period wide, one lighter, the next darker by `amplitude`."""
+    across, along = ((torch.arange(side) * 2 // period) % 2 * 2 - 1 for side in image.shape[-2:])
+    return _bytes(image.double() + amplitude / 2 * (across[:, None] + along))
+
+
+def shuffled_patches(image: Tensor, side: int, number: int = 0) -> Tensor:
+    """Put the patches of `side` px of an image in a random order."""
+    rows, cols = (length // side for length in image.shape[-2:])
+    patches = image[:, : rows * side, : cols * side].unflatten(1, (rows, side)).unflatten(3, (cols, side))
+    patches = patches.permute(1, 3, 0, 2, 4).flatten(0, 1)
+    order = torch.from_numpy(np.random.default_rng(number).permutation(len(patches)))
+    return patches[order].unflatten(0, (rows, cols)).permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
+
+
+def mixed(image: Tensor, other: Tensor, share: float) -> Tensor:
+    """Return a mixture with so much of another image."""
+    return _bytes((1 - share) * image.double() + share * other.double())
+
+
 def _bytes(pixels: Tensor) -> Tensor:
     return pixels.round().clamp(0, 255).byte()
 
@@ -47,4 +67,5 @@ LADDERS = {
     "noise, σ grey levels": (noise, (4, 8, 16, 32)),
     "hue, degrees": (hue, (5, 10, 20, 40)),
     "checkerboard, grey levels": (checkerboard, (2, 4, 8, 16)),
+    "plaid of 16 px, grey levels": (plaid, (2, 4, 8, 16)),
 }
