@@ -3,6 +3,7 @@
 import pytest
 from pages import one_thread
 
+from sattrans.evaluate import kid_lite
 from sattrans.evaluate.setwise import SlicedWasserstein
 
 
@@ -12,5 +13,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(SlicedWasserstein, "resamples", 5)  # most of the time of evaluate
+    monkeypatch.setattr(kid_lite, "SCALE_TILES", 4)
     with one_thread():
         yield tmp_path

@@ -9,6 +9,11 @@ from sattrans.demo.landscape import make_landscape
 from sattrans.metrics.phase import ENOUGH_PIXELS, enough_pixels, phase_score, phase_sums
 
 
+@pytest.fixture(scope="module")
+def photo():
+    return torch.from_numpy(make_landscape(320, 320, 1).photo)
+
+
 def white(rng, size):
     return torch.from_numpy(rng.integers(0, 256, (3, size, size), np.uint8))
 
@@ -44,8 +49,7 @@ def test_white_noise_has_one_however_few_its_pixels(size, images):
 
 
 @pytest.mark.parametrize("period", [8, 16, 32])
-def test_bars_are_seen_and_blur_is_not(period):
-    photo = torch.from_numpy(make_landscape(512, 512, 1).photo)
+def test_bars_are_seen_and_blur_is_not(photo, period):
     real, barred, blurred = (
         float(phase_score(phase_sums(worse))) for worse in (photo, plaid(photo, 16, period=period), blur(photo, 3))
     )
