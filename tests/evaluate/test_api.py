@@ -64,7 +64,9 @@ def test_files_hold_every_image_and_the_means(place, tmp_path):
 
 
 def test_the_longer_trained_run_scores_better(place, tmp_path):
-    trained, fresh = (c.scores.metrics for c in evaluate([place / "a", place / "b"], tmp_path / "e").columns)
+    options = EvaluateOptions(metrics=["mae", "psnr"])
+    result = evaluate([place / "a", place / "b"], tmp_path / "e", options)
+    trained, fresh = (column.scores.metrics for column in result.columns)
     assert trained["mae"].value < fresh["mae"].value
     assert trained["psnr"].value > fresh["psnr"].value
 
@@ -82,7 +84,7 @@ def test_without_test_tiles_val_is_scored_with_a_note(place, tmp_path):
     data = (tileset.folder / "tiles.geojson").read_text().replace('"split": "test"', '"split": "val"')
     (tileset.folder / "tiles.geojson").write_text(data)
     train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
-    result = evaluate([tmp_path / "r"], tmp_path / "e")
+    result = evaluate([tmp_path / "r"], tmp_path / "e", EvaluateOptions(metrics=["mae"]))
     assert result.split == "val"
     assert any("no test tiles" in note for note in result.notes)
     with pytest.raises(UsageError, match="no test tiles"):
@@ -154,7 +156,8 @@ def test_example_tiles_are_sorted_by_a_selected_metric(place, tmp_path):
 
 def test_a_run_counts_once_however_often_it_is_given(place, tmp_path):
     shutil.copytree(place / "a", tmp_path / "copy")
-    done = sattrans("evaluate", place / "a", place / "t" / ".." / "a", tmp_path / "copy", "-o", tmp_path / "e")
+    runs = (place / "a", place / "t" / ".." / "a", tmp_path / "copy")
+    done = sattrans("evaluate", *runs, "--metrics", "mae", "-o", tmp_path / "e")
     assert done.exit_code == 0, done.output
     told = json.loads((tmp_path / "e" / "scores.json").read_text())
     assert [len(column["runs"]) for column in told["columns"]] == [1]
@@ -170,11 +173,12 @@ def test_a_run_that_is_not_finished_is_scored_with_a_note(place, tmp_path):
     manifest["settings"]["steps"] = 3000
     (run / "run.json").unlink()
     (run / "run.json.begun").write_text(json.dumps(manifest))
-    result = evaluate([run], tmp_path / "e")
+    only_mae = EvaluateOptions(metrics=["mae"])
+    result = evaluate([run], tmp_path / "e", only_mae)
     (note,) = (note for note in result.notes if "not finished" in note)
     assert note == f"{run} is not finished (it is at step 30 of 3000): sattrans train --resume {run}"
     assert note in (tmp_path / "e" / "report.html").read_text()
-    assert not any("not finished" in note for note in evaluate([place / "a"], tmp_path / "f").notes)
+    assert not any("not finished" in note for note in evaluate([place / "a"], tmp_path / "f", only_mae).notes)
 
 
 @pytest.mark.parametrize(("split", "expected"), [("train", "nothing about new areas"), ("val", "also chose")])
@@ -317,7 +321,8 @@ def test_a_tileset_that_moved_is_pointed_to(place, tmp_path):
     done = sattrans("evaluate", tmp_path / "r", "-o", tmp_path / "e")
     assert done.exit_code == 2
     assert "give its folder with --data" in error_line(done.stderr)
-    assert sattrans("evaluate", tmp_path / "r", "--data", place / "t", "-o", tmp_path / "e").exit_code == 0
+    moved = ("--data", place / "t", "--metrics", "mae")
+    assert sattrans("evaluate", tmp_path / "r", *moved, "-o", tmp_path / "e").exit_code == 0
     other = tile(make_folder(tmp_path / "f", scenes=2), tmp_path / "t", options=TileOptions(size=64)).tileset
     done = sattrans("evaluate", tmp_path / "r", "--data", other.folder, "-o", tmp_path / "e")
     assert done.exit_code == 2
