@@ -9,7 +9,7 @@ from sattrans.demo.land_cover import MAIN, House, Points, Road, perpendicular
 from sattrans.demo.light import Surface, slope_light
 from sattrans.demo.noise import Color, FloatImage
 
-TILES: tuple[Color, ...] = ((160, 92, 71), (150, 84, 66), (168, 106, 82), (142, 88, 73))
+TILES: tuple[Color, ...] = ((163, 90, 69), (154, 85, 66), (166, 98, 76))
 SLATE: Color = (118, 119, 124)
 METAL: Color = (160, 168, 170)
 BITUMEN: Color = (205, 203, 196)
@@ -117,7 +117,7 @@ def _put_pitched_roof(
     if house.is_barn:
         base: Color = METAL
         grain = grain * np.where(patch.along % 4 < 1, np.float32(0.93), np.float32(1.01))  # standing seams
-    elif slender > 1.62:
+    elif slender > 1.75:
         base = SLATE
     else:
         base = TILES[rng.integers(0, len(TILES))]
@@ -131,7 +131,7 @@ def _put_pitched_roof(
         return
     x, y = rng.uniform(-0.5, 0.5) * length, rng.choice([-2.5, 2.5])
     _put(surface, patch, patch.box((x - 1, x + 1), (y - 1, y + 1)), CHIMNEY, EAVES + pitch * depth + 3, 1)
-    if abs(aside) > 0.8 and rng.random() < 0.25:  # solar panels on the slope towards the sun
+    if abs(aside) > 0.8 and rng.random() < 0.12:  # solar panels on the slope towards the sun
         sunny = float(np.sign(aside))
         low, high = sorted((sunny * 2, sunny * (depth - 2)))
         x = rng.uniform(-0.3, 0.1) * length
