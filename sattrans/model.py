@@ -20,8 +20,11 @@ Pairing = Literal["aligned", "unaligned"]
 SourceEncoding = Literal["color", "onehot"]
 """How a map becomes a source: colours in [-1, 1], or one channel per class in {0, 1}."""
 
-Schedule = Literal["constant", "linear"]
-"""Learning rate over training: constant, or constant for half of the steps and then linearly down to 0."""
+SourceOption = Literal["auto", "color", "onehot"]
+"""A source encoding, or "auto": one channel per class where the maps have classes, else colours."""
+
+Schedule = Literal["constant", "linear", "late"]
+"""Learning rate over training: constant; or linearly down to 0 over the second half, or over the last 40 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,18 @@ class TileSpec:
         source_channels: Channels of a source: 3 for colours, `classes` for one channel per class.
         target_channels: Channels of an image.
         classes: Number of classes of the maps, 0 if the maps are RGB pictures without classes.
+        scenes: Names of the scenes of the training tiles.
+        shares: Of each scene, the part that each class covers, 0 to 1; empty if there are no classes.
+        tiles: Number of training tiles; 0 if unknown.
     """
 
     size: int
     source_channels: int
     target_channels: int = 3
     classes: int = 0
+    scenes: tuple[str, ...] = ()
+    shares: tuple[tuple[float, ...], ...] = ()
+    tiles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +59,13 @@ class Batch:
             without a class are 0 in every channel.
         target: Images, (N, target_channels, H, W) float32 in [-1, 1]: of the same tiles as the maps, or of other tiles
             if the model's `pairing` is "unaligned".
+        scene: The scene of each image, (N,) int64: an index of `TileSpec.scenes`; None when validating, because a
+            scene may be unknown there.
     """
 
     source: Tensor
     target: Tensor
+    scene: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -85,18 +97,22 @@ class TrainDefaults:
 
     Args:
         epochs: Number of epochs, at least 1.
+        steps: Number of steps, which replaces `epochs`; None to train by epochs.
         batch_size: Tiles per step and process, at least 1.
         patience: Number of epochs without a lower monitored loss after which training stops, None for never.
-        monitor: Name of the validation loss that decides which generator is best, one of `validation_losses`.
-        schedule: Learning rate over training: "constant", or "linear" as in pix2pix: constant for half of the steps,
-            then linearly down to 0.
+        monitor: Name of the validation score that decides which generator is best: one of `validation_losses`, "kid",
+            or "joint_kid", which is low if images look real and follow their maps.
+        schedule: Learning rate over training, see `Schedule`; "linear" is pix2pix's.
+        ema: Decay of the generator's moving average, at least 0 and below 1.
     """
 
     epochs: int = 200
+    steps: int | None = None
     batch_size: int = 1
     patience: int | None = None
-    monitor: str = "l1"
+    monitor: str = "joint_kid"
     schedule: Schedule = "linear"
+    ema: float = 0.999
 
 
 class ModelOptions(BaseModel):
@@ -105,13 +121,16 @@ class ModelOptions(BaseModel):
     Users set them by name with `--set name=value`.
 
     Attributes:
-        source: How maps are encoded: "color", 3 channels, or "onehot", one channel per class.
+        source: How maps are encoded: "color", 3 channels, "onehot", one channel per class, or "auto", one channel per
+            class where the maps have classes. Training replaces "auto" before it builds a model.
         width: Channels of the first layer, 1 to 1024.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: SourceEncoding = Field("color", description="the map as colours, or one channel a class")
+    source: SourceOption = Field(
+        "auto", description="the map as colours, or one channel a class; auto: the latter where there are classes"
+    )
     width: int = Field(64, ge=1, le=1024, description="channels of the first layer")
 
 
@@ -125,13 +144,22 @@ class Noise:
         origins: Top left (row, column) of each window in the whole map, in pixels; N of them.
         size: Side of the windows in pixels.
         device: Device of the tensors returned.
+        style: The style of the whole map, an index of `TileSpec.scenes`; None to choose one for each window.
     """
 
-    def __init__(self, seed: int, origins: Sequence[tuple[int, int]], size: int, device: torch.device | str = "cpu"):
+    def __init__(
+        self,
+        seed: int,
+        origins: Sequence[tuple[int, int]],
+        size: int,
+        device: torch.device | str = "cpu",
+        style: int | None = None,
+    ) -> None:
         self.seed = seed
         self.origins = list(origins)
         self.size = size
         self.device = device
+        self.style = style
 
     _BLOCK = 64
 
@@ -219,6 +247,11 @@ class Model(nn.Module, ABC):
     """The tile sizes in pixels that the networks accept."""
     stride: ClassVar[int] = 1
     """`generate` places windows at multiples of this many pixels."""
+    crop: ClassVar[int | None] = None
+    """Side in pixels of the random crops that training batches hold, at the tiles' own resolution; None for whole
+    tiles, enlarged by 286/256 and cropped to their size as in pix2pix. Validation and `translate` see whole tiles."""
+    styled: ClassVar[bool] = False
+    """Whether the model learns a style for each of `TileSpec.scenes`, which `Noise.style` then chooses."""
     margin: ClassVar[int | None] = None
     """Radius in pixels of the receptive field of a generated pixel; None if it covers the whole tile."""
 

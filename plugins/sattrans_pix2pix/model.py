@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
-from sattrans.networks import bce_against, init_normal
+from sattrans.networks import Augmentation, augment, bce_against, init_normal, is_augmented
 from sattrans_pix2pix.networks import PatchDiscriminator, UNet, Upsampling
 
 WON = 0.05
@@ -29,8 +29,7 @@ class Pix2Pix(Model):
         "Isola, Zhu, Zhou, Efros: Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017, "
         "https://arxiv.org/abs/1611.07004"
     )
-    fallback = True
-    defaults = TrainDefaults(epochs=200, batch_size=1, monitor="l1", schedule="linear")
+    defaults = TrainDefaults(epochs=200, batch_size=1, schedule="linear")
 
     class Options(ModelOptions):
         """The options of pix2pix."""
@@ -38,7 +37,10 @@ class Pix2Pix(Model):
         lr: float = Field(2e-4, gt=0, description="learning rate of Adam, betas (0.5, 0.999)")
         l1_weight: float = Field(100.0, ge=0, description="weight of L1 beside the adversarial loss")
         upsampling: Upsampling = Field(
-            "transposed", description="the paper's transposed convolutions, or nearest + 3×3 (no checkerboard)"
+            "resize", description="nearest + 3×3, or the paper's transposed convolutions, which paint a checkerboard"
+        )
+        augment: Augmentation = Field(
+            "auto", description="vary what the discriminator sees; auto: for fewer than 2,000 training tiles"
         )
 
     options: Options
@@ -69,19 +71,28 @@ class Pix2Pix(Model):
         """Update the discriminator, then the generator against the updated discriminator."""
         source, target = batch.source, batch.target
         fake = self.generator(source)
+        maps, real_view, fake_view = self.views(source, target, fake)
         yield Update(
             "discriminator",
             {
-                "d_real": bce_against(self.discriminator(source, target), 1.0),
-                "d_fake": bce_against(self.discriminator(source, fake.detach()), 0.0),
+                "d_real": bce_against(self.discriminator(maps, real_view), 1.0),
+                "d_fake": bce_against(self.discriminator(maps, fake_view.detach()), 0.0),
             },
         )
-        yield Update("generator", self.generator_losses(source, fake, target))
+        yield Update("generator", self.generator_losses(self.discriminator(maps, fake_view), fake, target))
 
-    def generator_losses(self, source: Tensor, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Return the generator's losses: adversarial, and L1 with its weight."""
+    def views(self, source: Tensor, target: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return map, real and generated image as the discriminator sees them: augmented alike, or as they are."""
+        if not is_augmented(self.options.augment, self.spec.tiles):
+            return source, target, fake
+        both, maps = augment(torch.cat([target, fake]), source)
+        real_view, fake_view = both.chunk(2)
+        return maps, real_view, fake_view
+
+    def generator_losses(self, logits: Tensor, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return the generator's losses: adversarial, from the logits of generated images, and L1 with its weight."""
         return {
-            "g_gan": bce_against(self.discriminator(source, fake), 1.0),
+            "g_gan": bce_against(logits, 1.0),
             "g_l1": self.options.l1_weight * F.l1_loss(fake, target),
         }
 
@@ -98,5 +109,5 @@ class Pix2Pix(Model):
         """Return `l1`, and `generator`: the sum of the losses that the generator minimises."""
         noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
         fake = self.translate(batch.source, noise)
-        losses = self.generator_losses(batch.source, fake, batch.target)
+        losses = self.generator_losses(self.discriminator(batch.source, fake), fake, batch.target)
         return {"l1": F.l1_loss(fake, batch.target), "generator": torch.stack(list(losses.values())).sum()}

@@ -10,8 +10,8 @@ from sattrans_resse.networks import ResSEPatchDiscriminator, ResSEUNet
 class ResSE(Pix2Pix):
     """pix2pix's losses and optimisers on networks with residual SE blocks in encoder, decoder and discriminator.
 
-    Trains for 30 epochs at most and stops after 10 without a lower total generator loss on the validation
-    split; the weights of the best epoch are used.
+    Trains for 30 epochs at most and stops after 10 without a better score on the validation split; the weights of the
+    best epoch are used. The report's score was the total generator loss (`--monitor generator`).
     """
 
     name = "resse"
@@ -20,7 +20,7 @@ class ResSE(Pix2Pix):
         "Isola et al. 2017 (pix2pix, https://arxiv.org/abs/1611.07004) with the blocks of Hu, Shen, Sun: "
         "Squeeze-and-Excitation Networks, CVPR 2018, https://arxiv.org/abs/1709.01507"
     )
-    defaults = TrainDefaults(epochs=30, batch_size=1, patience=10, monitor="generator", schedule="constant")
+    defaults = TrainDefaults(epochs=30, batch_size=1, patience=10, schedule="constant")
 
     def build_generator(self) -> nn.Module:
         """Return the U-Net with residual SE blocks."""

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer, RMSprop
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
-from sattrans.networks import init_normal
+from sattrans.networks import Augmentation, augment, init_normal, is_augmented
 from sattrans_pix2pix.networks import Upsampling
 from sattrans_resse.networks import ResSEPatchDiscriminator, ResSEUNet
 
@@ -34,13 +34,13 @@ class WGAN(Model):
         "Arjovsky, Chintala, Bottou: Wasserstein GAN, ICML 2017, https://arxiv.org/abs/1701.07875; gradient penalty: "
         "Gulrajani et al., NeurIPS 2017, https://arxiv.org/abs/1704.00028"
     )
-    defaults = TrainDefaults(epochs=30, batch_size=1, patience=10, monitor="l1", schedule="constant")
+    defaults = TrainDefaults(epochs=30, batch_size=1, patience=10, schedule="constant")
 
     class Options(ModelOptions):
         """The options of WGAN."""
 
         constraint: Literal["clip", "gp"] = Field(
-            "clip", description="clip the critic's weights, or penalise its gradient"
+            "gp", description="penalise the critic's gradient, or clip its weights as the report did"
         )
         clip: float = Field(0.01, gt=0, description="bound of the critic's weights under clip")
         penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty under gp")
@@ -50,7 +50,10 @@ class WGAN(Model):
         lr: float | None = Field(
             None, gt=0, description="learning rate; 5e-5 (RMSProp) under clip, 1e-4 (Adam) under gp"
         )
-        upsampling: Upsampling = Field("transposed", description="transposed convolutions, or nearest + 3×3")
+        upsampling: Upsampling = Field("resize", description="nearest + 3×3, or transposed convolutions")
+        augment: Augmentation = Field(
+            "auto", description="vary what the critic sees; auto: for fewer than 2,000 training tiles"
+        )
 
     options: Options
     critic_since: Tensor
@@ -94,18 +97,22 @@ class WGAN(Model):
         generator_too = int(self.critic_since) + 1 >= self.critic_steps_now()
         with torch.set_grad_enabled(generator_too):
             fake = self.generator(source)
+        maps, real_view, fake_view = source, target, fake
+        if is_augmented(self.options.augment, self.spec.tiles):
+            both, maps = augment(torch.cat([target, fake]), source)
+            real_view, fake_view = both.chunk(2)
         losses = {
-            "c_real": -self.critic(source, target).mean(),
-            "c_fake": self.critic(source, fake.detach()).mean(),
+            "c_real": -self.critic(maps, real_view).mean(),
+            "c_fake": self.critic(maps, fake_view.detach()).mean(),
         }
         if self.options.constraint == "gp":
-            losses["c_penalty"] = self.options.penalty * self._gradient_penalty(source, target, fake.detach())
+            losses["c_penalty"] = self.options.penalty * self._gradient_penalty(maps, real_view, fake_view.detach())
         yield Update("critic", losses)
         self._clamp()
         self.critic_since += 1
         if not generator_too:
             return
-        adversarial = -self.critic(source, fake).mean()
+        adversarial = -self.critic(maps, fake_view).mean()
         l1 = self.options.l1_weight * F.l1_loss(fake, target)
         yield Update(
             "generator", {"g_critic": adversarial, "g_l1": l1}, {"grad_ratio": _grad_ratio(adversarial, l1, fake)}

@@ -1,8 +1,9 @@
-"""Batches: a tileset's tiles as tensors, read once, then jittered and encoded on the training device."""
+"""Batches: a tileset's tiles as tensors, read once, then cropped and encoded on the training device."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from sattrans.data.crops import Crop, Crops
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import ClassesError, RasterError, TrainingError
 from sattrans.model import Batch, Pairing, SourceEncoding
@@ -20,9 +22,6 @@ from sattrans.raster.open import open_raster
 from sattrans.raster.palette import Palette
 from sattrans.raster.rgb_map import rgb_map
 from sattrans.utils.hashing import sha256
-
-JITTER = 286 / 256
-"""pix2pix resizes to 286, then crops 256: the same ratio at any size (512: 572)."""
 
 CACHE_SHARE = 0.4
 """Largest share of a device's free memory, or of the machine's memory, that the tiles may take to be cached there."""
@@ -192,56 +191,23 @@ def to_target(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def enlarge(pixels: Tensor, size: int) -> Tensor:
-    """Resize to `size` px: class indices (N, S, S) by nearest neighbour, colours (N, 3, S, S) bilinearly, as float."""
-    if pixels.ndim == 3:
-        nearest = F.interpolate(pixels[:, None].float(), size=(size, size), mode="nearest-exact")
-        return nearest[:, 0].to(pixels.dtype)
-    return F.interpolate(pixels.float(), size=(size, size), mode="bilinear", align_corners=False)
-
-
-JitterCrop = tuple[int, int, bool]
-"""A crop of an enlarged tile: first row, first column, and whether it is flipped left to right."""
-
-
-def draw_jitter(count: int, size: int, generator: torch.Generator) -> list[JitterCrop]:
-    """Draw a crop of each of `count` enlarged tiles, `size` px before and after."""
-    margin = round(size * JITTER) - size
-    rows, cols = torch.randint(0, margin + 1, (2, count), generator=generator).tolist()
-    flips = torch.randint(0, 2, (count,), generator=generator).tolist()
-    return list(zip(rows, cols, map(bool, flips), strict=True))
-
-
-def jitter(pixels: Tensor, crops: Sequence[JitterCrop]) -> Tensor:
-    """Enlarge tiles by 286/256 and take the crops that `draw_jitter` drew.
-
-    Tiles are colours (N, 3, S, S), or class indices (N, S, S); see `enlarge`. Images and maps that belong together
-    get the same crops.
-    """
-    size = pixels.shape[-1]
-    cropped = []
-    for enlarged, (row, col, flip) in zip(enlarge(pixels, round(size * JITTER)), crops, strict=True):
-        part = enlarged[..., row : row + size, col : col + size]
-        cropped.append(part.flip(-1) if flip else part)
-    return torch.stack(cropped)
-
-
 @cache
 def _reader() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "tiles")
 
 
 class Batches:
-    """Batches of a split. The order of an epoch, and what jitter draws, depend on `seed` and the step alone.
+    """Batches of a split. The order of an epoch, and the crops, depend on `seed` and the step alone.
 
-    An epoch uses each map once. With pairing "aligned" a batch holds the maps and the images of the same tiles,
-    cropped and flipped alike, and tiles without a map are left out. With "unaligned" the images come from all tiles,
-    those without a map included, in an order of their own that uses every image before any is repeated; they are
-    cropped and flipped independently of the maps, because a shared crop or flip would be something that a map and an
-    image have in common. `plain` and `pick`, for validation, return maps with the images of the same tiles for both.
+    An epoch uses each map once, or as many random crops of it as cover it (`Crops.repeats`). With pairing "aligned"
+    a batch holds the maps and the images of the same tiles, cropped and flipped alike, and tiles without a map are
+    left out. With "unaligned" the images come from all tiles, those without a map included, in an order of their
+    own that uses every image before any is repeated; they are cropped and flipped independently of the maps,
+    because a shared crop or flip would be something that a map and an image have in common. `plain` and `pick`, for
+    validation, return maps with the images of the same tiles for both.
 
-    If several `processes` train one model, a step's batch is `processes` times `batch_size`, and each takes the part
-    of its `rank`: together they use the tiles that one process would use with a batch of that size.
+    If several `processes` train one model, a step's batch is `processes` times `batch_size`, and each takes the
+    part of its `rank`: together they use the tiles that one process would use with a batch of that size.
     """
 
     def __init__(
@@ -254,10 +220,15 @@ class Batches:
         pairing: Pairing = "aligned",
         rank: int = 0,
         processes: int = 1,
+        crop: int | None = None,
+        scenes: Sequence[str] = (),
     ) -> None:
         self.store = store
+        self.crops = Crops(store.tileset.size, crop)
+        self.scenes = {name: number for number, name in enumerate(scenes)}
         self.encoding = encoding
-        self.batch_size = min(batch_size, max(1, store.paired // processes))
+        most = max(1, store.paired // processes)
+        self.batch_size = batch_size if self.crops.side else min(batch_size, most)
         self.device = device
         self.seed = seed
         self.pairing = pairing
@@ -285,14 +256,16 @@ class Batches:
         return slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
 
     def _steps(self, count: int) -> int:
-        """Return the number of complete batches in `count` tiles."""
-        return max(1, count // self._tiles_per_step)
+        """Return the number of complete batches in an epoch of `count` tiles."""
+        return max(1, count * self.crops.repeats(count, self._tiles_per_step) // self._tiles_per_step)
 
     def _draw(self, step: int, count: int, stream: int) -> list[int]:
         """Return this process's part of the tiles of a step, drawn from `count` in the order of a random stream."""
         turn, position = divmod(step, self._steps(count))
-        order = torch.randperm(count, generator=self._generator(turn, stream)).tolist()
-        return order[position * self._tiles_per_step :][: self._tiles_per_step][self._own]
+        crops = count * self.crops.repeats(count, self._tiles_per_step)
+        order = torch.randperm(crops, generator=self._generator(turn, stream)).tolist()
+        chosen = order[position * self._tiles_per_step :][: self._tiles_per_step][self._own]
+        return [number % count for number in chosen]
 
     def _generator(self, number: int, stream: int) -> torch.Generator:
         # Seeded by these three numbers alone, so that a step draws the same after any number of interruptions.
@@ -308,32 +281,40 @@ class Batches:
         return self.maps_of(step) if self.pairing == "aligned" else self._draw(step, len(self.store), stream=1)
 
     def train(self, step: int) -> Batch:
-        """Return the jittered batch of a training step. Tiles that are not cached are read one step ahead."""
+        """Return the batch of a training step, cropped. Tiles that are not cached are read one step ahead."""
         ahead, self._ahead = self._ahead, None
         if self.store.device is None:
             self._ahead = (step + 1, _reader().submit(self._read, step + 1))
         images, maps = ahead[1].result() if ahead and ahead[0] == step else self._read(step)
         images, maps = images.to(self.device), maps.to(self.device)
-        map_crops = self._crops(step, stream=2)
+        map_crops = self._map_crops(step, maps)
         image_crops = map_crops if self.pairing == "aligned" else self._crops(step, stream=3)
-        return self._batch(jitter(images, image_crops), jitter(maps, map_crops))
+        batch = self._batch(self.crops.take(images, image_crops), self.crops.take(maps, map_crops))
+        scene = [self.scenes.get(self.store.tiles[index].scene, 0) for index in self.images_of(step)]
+        return replace(batch, scene=torch.tensor(scene, device=self.device))
 
     def _read(self, step: int) -> tuple[Tensor, Tensor]:
         if self.pairing == "aligned":
             return self.store.stack(self.maps_of(step))
         return self.store.images(self.images_of(step)), self.store.maps(self.maps_of(step))
 
-    def _crops(self, step: int, stream: int) -> list[JitterCrop]:
-        return draw_jitter(self._tiles_per_step, self.store.tileset.size, self._generator(step, stream))[self._own]
+    def _crops(self, step: int, stream: int) -> list[Crop]:
+        return self.crops.draw(self._tiles_per_step, self._generator(step, stream))[self._own]
+
+    def _map_crops(self, step: int, maps: Tensor) -> list[Crop]:
+        crops = self._crops(step, stream=2)
+        if self.crops.side is None or maps.ndim == 4:
+            return crops
+        return self.crops.more_varied(maps, crops, self._crops(step, stream=4))
 
     def plain(self, at_most: int | None = None) -> Iterator[Batch]:
-        """Yield the paired tiles in order, without jitter; the last batch may be smaller."""
+        """Yield the paired tiles in order, whole; the last batch may be smaller."""
         count = min(self.store.paired, at_most or self.store.paired)
         for start in range(0, count, self.batch_size):
             yield self.pick(range(start, min(start + self.batch_size, count)))
 
     def pick(self, indices: Sequence[int]) -> Batch:
-        """Return certain paired tiles, without jitter."""
+        """Return certain paired tiles, whole."""
         images, maps = self.store.stack(indices)
         return self._batch(images.to(self.device), maps.to(self.device))
 

@@ -13,7 +13,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sattrans.data.batches import TileStore, draw_jitter, jitter, to_target
+from sattrans.data.batches import TileStore, to_target
+from sattrans.data.crops import Crops
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import SattransError, UsageError
 from sattrans.raster.palette import UNKNOWN
@@ -157,7 +158,7 @@ def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps:
             f"{tileset.folder} has no {'classes' if palette is None else 'training tiles'} for a segmenter"
         )
     store = TileStore(tileset, tiles)
-    side = min(SIDE, tileset.size)
+    side, crops = min(SIDE, tileset.size), Crops(tileset.size)
     draw = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -168,8 +169,8 @@ def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps:
     with progress_bar(steps, "segmenter", "step") as progress:
         for step in range(steps):
             numbers = torch.randint(len(tiles), (BATCH,), generator=draw).tolist()
-            places = draw_jitter(BATCH, tileset.size, draw)
-            images, maps = (jitter(pixels, places) for pixels in store.stack(numbers))
+            drawn = crops.draw(BATCH, draw)
+            images, maps = (crops.take(pixels, drawn) for pixels in store.stack(numbers))
             row, col = torch.randint(tileset.size - side + 1, (2,), generator=draw).tolist()
             images, maps = (pixels[..., row : row + side, col : col + side] for pixels in (images, maps))
             for group in optimizer.param_groups:

@@ -7,14 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sattrans.errors import ClassesError, SattransError
 from sattrans.generate.checks import check_request, default_image, is_image
 from sattrans.generate.estimate import GenerateEstimate, estimate_memory
+from sattrans.generate.flat_field_fit import sample_windows
 from sattrans.generate.options import GenerateOptions
 from sattrans.generate.preview import write_preview
-from sattrans.generate.stream import Stream
+from sattrans.generate.stream import Stream, read_map_row
 from sattrans.generate.tiles import GeneratedTiles, write_tiles
 from sattrans.generate.update import (
     PENDING,
@@ -28,9 +30,10 @@ from sattrans.generate.update import (
     seal,
     write_record,
 )
-from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap
+from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap, window_size
 from sattrans.maps.open import Map, open_map
 from sattrans.metrics.seams import Seams, sampled_parts, seams
+from sattrans.model import TileSpec
 from sattrans.plugins import model_class
 from sattrans.raster.cog.disk_space import check_disk_space, disk_space_needed
 from sattrans.raster.cog.options import CreationOptions, parse_creation_options
@@ -39,6 +42,7 @@ from sattrans.raster.open import gdal_session
 from sattrans.runs.device import choose_devices
 from sattrans.runs.options import Precision
 from sattrans.runs.run import Run
+from sattrans.runs.styles import AUTO, check_style, nearest_scene
 from sattrans.runs.translator import Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import log, pluralize
@@ -214,10 +218,10 @@ def generate_by(
         estimate = _estimate(
             task, options, devices[0], output, creation
         )  # before networks, which it counts, are loaded
-        settings = options.seed, task.precision, options.stats, options.compile
+        settings = options.seed, task.precision, options.stats, options.compile, task.recorded.get("style")
         translators = [Translator(task.run, device, *settings) for device in devices]
         ahead = len(devices) > 1 or devices[0].type != "cpu"
-        stream = Stream(task.map, task.plan, translators, options.batch_size, options.workers, ahead)
+        stream = Stream(task.map, task.plan, translators, task.recorded["batch_size"], options.workers, ahead)
         if image:
             result = _write_image(task, stream, image, previous, estimate, dry_run)
         else:
@@ -240,24 +244,40 @@ def _task(map_: str | Path, opened: Run, options: GenerateOptions, device: torch
     kind, spec = model_class(opened.model_name), opened.spec
     precision = resolve_precision(options.precision, device)
     blend = options.blend or ("bands" if kind.margin is None else "none")
-    overlap = parse_overlap(options.overlap, spec.size, kind.stride, kind.margin)
+    check_style(options.style, spec, kind.name, kind.styled)
     with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
+        height, width = read_map.height, read_map.width
+        size = window_size(spec.size, kind.stride, kind.margin, height, width)
+        overlap = parse_overlap(options.overlap, size, kind.stride, kind.margin) if size < max(height, width) else 0
+        plan = WindowPlan(height, width, size, overlap, blend)
         recorded = {
             **read_map.identity,
             "run": opened.name,
             "run_created": opened.manifest["created"],
-            "window": spec.size,
+            "window": size,
             "overlap": overlap,
             "blend": blend,
             "seed": options.seed,
-            "batch_size": options.batch_size,
+            "batch_size": max(1, options.batch_size * spec.size**2 // size**2),
             "precision": precision,
             "stats": options.stats,
             "compile": options.compile,
             "flat_field": options.flat_field and kind.margin is None and opened.palette is not None,
         }
-        plan = WindowPlan(read_map.height, read_map.width, spec.size, overlap, blend)
+        if kind.styled and spec.scenes:
+            recorded["style"] = _style(options.style, spec, read_map, plan)
         yield _Task(opened, read_map, plan, precision, recorded)
+
+
+def _style(style: str, spec: TileSpec, map_: Map, plan: WindowPlan) -> str:
+    """Return the name of the scene whose style the image takes."""
+    if style != AUTO or not spec.shares:
+        return style if style != AUTO else spec.scenes[0]
+    counts = np.zeros(256, np.int64)
+    for row, col in sample_windows(plan.indices, plan.size):
+        counts += np.bincount(read_map_row(map_, plan, row, col, col).ravel(), minlength=256)
+    known = counts[: spec.classes]
+    return spec.scenes[nearest_scene(spec, (known / max(1, known.sum())).tolist())]
 
 
 def _estimate(
@@ -268,7 +288,7 @@ def _estimate(
     width = int(task.run.manifest["options"]["width"])
     classes = len(task.run.palette) if task.run.palette and task.recorded["flat_field"] else 0
     memory = estimate_memory(
-        task.plan, task.layout.bands, weights, options.batch_size, width, classes, device.type != "cpu"
+        task.plan, task.layout.bands, weights, task.recorded["batch_size"], width, classes, device.type != "cpu"
     )
     if is_image(output):
         return GenerateEstimate(memory, disk_space_needed(task.layout, ENCODED, creation))

@@ -62,6 +62,15 @@ class GenerateOptions(MapOptions):
     flat_field: Annotated[
         bool, Option("Subtract the pattern that every window repeats at the same position.", panel=WINDOWS)
     ] = True
+    style: Annotated[
+        str,
+        Option(
+            "The training scene whose season and light the image takes; auto: the one whose classes are most like the "
+            "map's.",
+            panel=WINDOWS,
+            metavar="SCENE",
+        ),
+    ] = "auto"
     batch_size: Annotated[int, Option("Windows translated at once.", panel=WINDOWS, minimum=1)] = 4
     seed: Seed = 0
     update: Annotated[

@@ -13,6 +13,21 @@ from sattrans.generate.blending import RAMPS, Floats, Ramp, axis_weights, cell_s
 from sattrans.generate.options import Blend, read_overlap
 from sattrans.raster.window import Window, window_starts
 
+LARGE = 1024
+"""Side in pixels of the windows of a model with a margin: the part of a window that is thrown away is then small."""
+
+
+def window_size(tile: int, stride: int, margin: int | None, height: int, width: int) -> int:
+    """Return the side of the windows, in pixels.
+
+    It is the tile size. A model that sees only `margin` pixels around a pixel gives the same pixel in a window of any
+    size, so its windows are larger, but no larger than the map needs.
+    """
+    if margin is None:
+        return tile
+    needed = max(height, width) + stride
+    return max(tile, min(LARGE, -(-needed // stride) * stride))
+
 
 @dataclass(frozen=True)
 class WindowPlan:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from sattrans.metrics.baselines import evenly_spaced
 from sattrans.networks import EfficientNetLite, load_efficientnet_lite
@@ -185,6 +186,10 @@ class LiteKID:
         real: Real images: a tensor (N, 3, H, W) uint8, or batches of such.
         metric: A name in `LAYERS`. `kid_lite0` must not judge a model that was trained with Lite0's features.
         training: Real training images, whose features' deviations are the unit; by default those of `real`.
+        conditions: Descriptions of the map below each patch, (N, P, M), appended to the features of the real and of the
+            generated image alike. The distance is then that of images *and* maps: it grows if images look real, but not
+            on their own maps (as the Fréchet joint distance of DeVries et al., On the Evaluation of Conditional GANs,
+            2019, https://arxiv.org/abs/1907.08175). `place_descriptions` makes them of class maps.
         device: Where to compute.
 
     Raises:
@@ -200,13 +205,15 @@ class LiteKID:
         real: Tensor | Iterable[Tensor],
         metric: str = "kid_lite1",
         training: Tensor | Iterable[Tensor] | None = None,
+        conditions: Features | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         which, block = LAYERS[metric]
+        self._conditions = conditions
         self._features = LiteFeatures(which, (block,), device)
         own = self._of(real)
         self._deviations = deviations(own if training is None else self._of(training))
-        self._real = own / self._deviations
+        self._real = self._joined(own)
         self._within = mean_kernels(self._real, self._real)
 
     def __len__(self) -> int:
@@ -227,8 +234,8 @@ class LiteKID:
         Raises:
             ValueError: The images are paired, but not as many as the real ones.
         """
-        fake = self._of(generated) / self._deviations
-        if paired and len(fake) != len(self):
+        fake = self._joined(self._of(generated))
+        if (paired or self._conditions is not None) and len(fake) != len(self):
             raise ValueError(f"{len(fake)} generated images cannot be paired with {len(self)} real ones")
         if min(len(fake), len(self)) < 2:
             return float("nan")
@@ -236,9 +243,36 @@ class LiteKID:
         between = _mean_of_others(across) if paired else float(across.mean())
         return _mean_of_others(mean_kernels(fake, fake)) + _mean_of_others(self._within) - 2 * between
 
+    def _joined(self, features: Features) -> NDArray[np.float64]:
+        """Return features in units of their deviation, joined with the conditions, which weigh as much in all."""
+        scaled = features / self._deviations
+        if self._conditions is None or len(features) != len(self._conditions):
+            return scaled
+        weight = np.sqrt(scaled.shape[-1] / self._conditions.shape[-1])
+        return np.concatenate([scaled, weight * self._conditions / deviations(self._conditions)], axis=-1)
+
     def _of(self, images: Tensor | Iterable[Tensor]) -> Features:
         batches = [self._features(batch)[0] for batch in _batches(images)]
         return np.concatenate(batches) if batches else np.empty((0, 1, *self._features.channels), np.float32)
+
+
+def place_descriptions(sources: Tensor, most: int = MAX_PATCHES) -> Features:
+    """Describe the maps below the patches of images: the mean of each channel in 4×4 parts of a patch.
+
+    Args:
+        sources: Maps as a model takes them, (N, C, H, W), such as one channel for each class.
+        most: The most patches of each map.
+
+    Returns:
+        Descriptions, (N, P, 16·C).
+    """
+    height, width = sources.shape[-2:]
+    high, wide = (PATCH, PATCH) if min(height, width) >= PATCH else (height, width)
+    corners = patch_corners(height, width, most)
+    patches = torch.stack([sources[..., r : r + high, c : c + wide] for r, c in corners], 1)
+    means = F.adaptive_avg_pool2d(patches.flatten(0, 1).float(), 4).flatten(1)
+    described: Features = means.unflatten(0, (len(sources), -1)).cpu().numpy()
+    return described
 
 
 def _batches(images: Tensor | Iterable[Tensor]) -> Iterator[Tensor]:

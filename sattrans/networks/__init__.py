@@ -3,15 +3,19 @@
 from torch import Tensor, full_like, nn
 from torch.nn import functional as F
 
+from sattrans.networks.augment import Augmentation, augment, is_augmented
 from sattrans.networks.cpu import Conv2d, ConvTranspose2d, join
 from sattrans.networks.efficientnet import EfficientNetLite, load_efficientnet_lite
 
 __all__ = [
+    "Augmentation",
     "Conv2d",
     "ConvTranspose2d",
     "EfficientNetLite",
+    "augment",
     "bce_against",
     "init_normal",
+    "is_augmented",
     "join",
     "load_efficientnet_lite",
 ]

@@ -139,7 +139,9 @@ class Run:
     @property
     def spec(self) -> TileSpec:
         """What its networks were built for."""
-        return TileSpec(**self.manifest["spec"])
+        recorded = self.manifest["spec"]
+        shares = tuple(tuple(scene) for scene in recorded.get("shares", ()))
+        return TileSpec(**{**recorded, "scenes": tuple(recorded.get("scenes", ())), "shares": shares})
 
     @property
     def ground_resolution(self) -> tuple[float, float] | None:

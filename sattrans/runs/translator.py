@@ -42,8 +42,10 @@ class Translator:
         precision: Precision = "32",
         stats: Stats = "run",
         compiled: bool = False,
+        style: str | None = None,
     ) -> None:
         self.run = run
+        self.style = run.spec.scenes.index(style) if style else None
         self.palette = run.palette
         self.size = run.spec.size
         self.seed = seed
@@ -86,7 +88,7 @@ class Translator:
         with torch.inference_mode(), reduced:
             maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
             source = self._encode(maps, self.palette).contiguous(memory_format=torch.channels_last)
-            images = self.model.translate(source, Noise(self.seed, origins, self.size, self.device))
+            images = self.model.translate(source, Noise(self.seed, origins, windows.shape[-1], self.device, self.style))
             levels = images.float().add(1).mul_(127.5).clamp_(0, 255)
             pixels: NDArray[np.float32] = levels.cpu().contiguous().numpy()
         return pixels

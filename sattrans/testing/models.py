@@ -15,6 +15,7 @@ from sattrans.model import Model, ModelOptions, Pairing, TrainDefaults
 from sattrans.runs.run import load_checkpoint, save_checkpoint
 from sattrans.testing.require import require, require_name
 from sattrans.testing.trial import Trial, changed, parameters, require_scalar, state, trials
+from sattrans.train.validation import DISTANCES
 
 TOLERANCE = 1e-5
 """The largest difference, in [-1, 1], between translations of a window in batches of different sizes."""
@@ -155,7 +156,10 @@ def _check_validating(trial: Trial, model: Model) -> None:
     require(not touched, f"{trial.what}.validation_losses changes {', '.join(touched)}")
     require(torch.equal(random, torch.get_rng_state()), f"{trial.what}.validation_losses uses torch's random numbers")
     monitor = trial.kind.defaults.monitor
-    require(monitor in losses, f"{trial.what} monitors '{monitor}', but its validation losses are {', '.join(losses)}")
+    require(
+        monitor in (*losses, *DISTANCES),
+        f"{trial.what} monitors '{monitor}', but its validation losses are {', '.join(losses)}",
+    )
 
 
 def _check_generator(trial: Trial, model: Model) -> None:

@@ -36,9 +36,15 @@ class Trial:
         return f"model '{self.kind.name}' (source {self.options.source})"
 
     @property
+    def encoding(self) -> SourceEncoding:
+        """How maps are encoded."""
+        assert self.options.source != "auto"
+        return self.options.source
+
+    @property
     def spec(self) -> TileSpec:
         """The tiles that the model is built for."""
-        return TileSpec(self.size, source_channels(self.options.source, PALETTE), classes=len(PALETTE))
+        return TileSpec(self.size, source_channels(self.encoding, PALETTE), classes=len(PALETTE))
 
     def build(self, seed: int = 0) -> Model:
         """Return the model with weights initialized from `seed`, in training mode."""
@@ -53,7 +59,7 @@ class Trial:
         indices = classes.repeat_interleave(PATCH, 1).repeat_interleave(PATCH, 2)[:, : self.size, : self.size]
         shade = 0.2 * torch.rand(count, 3, self.size, self.size, generator=random)
         target = 0.7 * ENCODINGS["color"](indices, PALETTE) + shade
-        return Batch(ENCODINGS[self.options.source](indices, PALETTE), target)
+        return Batch(ENCODINGS[self.encoding](indices, PALETTE), target)
 
     def training_batch(self, step: int) -> Batch:
         """Return the batch of a step; its size alternates between the model's default (at most two) and two.

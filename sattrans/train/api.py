@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from sattrans.data.batches import Batches, TileStore, source_channels
+from sattrans.data.crops import Crops
 from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import Interrupted, UsageError
-from sattrans.model import Model, ModelOptions, Pairing, SourceEncoding, TileSpec
+from sattrans.model import Model, ModelOptions, Pairing, SourceOption, TileSpec
 from sattrans.plugins import default_model, model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
@@ -187,19 +188,27 @@ def _prepare(
     tileset = Tileset.open(data) if data else Tileset.newest()
     kind = model_class(options.model or default_model())
     model_options = resolve(kind, options.settings)
+    if model_options.source == "auto":
+        model_options = model_options.model_copy(update={"source": "onehot" if tileset.palette else "color"})
     spec = _spec(tileset, kind, model_options.source)
     count = len(tileset.split("train"))
-    batch_size = max(1, min(options.batch_size or kind.defaults.batch_size, count // processes))
-    per_epoch = max(1, count // (batch_size * processes))
+    batch_size = options.batch_size or kind.defaults.batch_size
+    if kind.crop is None:
+        batch_size = max(1, min(batch_size, count // processes))
+    defaults = kind.defaults
+    steps = options.steps or (None if options.epochs else defaults.steps)
+    per_epoch = max(
+        1, count * Crops(tileset.size, kind.crop).repeats(count, batch_size * processes) // (batch_size * processes)
+    )
     settings = Settings(
-        steps=options.steps or (options.epochs or kind.defaults.epochs) * per_epoch,
+        steps=steps or (options.epochs or defaults.epochs) * per_epoch,
         batch_size=batch_size,
         seed=options.seed,
         precision=options.precision,
-        ema=options.ema,
-        patience=options.patience or kind.defaults.patience,
-        monitor=options.monitor or kind.defaults.monitor,
-        schedule=kind.defaults.schedule,
+        ema=defaults.ema if options.ema is None else options.ema,
+        patience=options.patience or defaults.patience,
+        monitor=options.monitor or defaults.monitor,
+        schedule=defaults.schedule,
         processes=processes,
         compile=options.compile,
     )
@@ -251,7 +260,7 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
             return result
 
 
-def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSpec:
+def _spec(tileset: Tileset, kind: type[Model], source: SourceOption) -> TileSpec:
     """Return what the model is built for. Raises `UsageError` if it cannot be trained on the tileset."""
     if tileset.side_by_side:
         raise UsageError(
@@ -262,7 +271,7 @@ def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSp
             f"model '{kind.name}' takes tiles of {', '.join(map(str, kind.sizes))} px, {tileset.folder} "
             f"has {tileset.size}: tile again with --size"
         )
-    channels = source_channels(source, tileset.palette)
+    channels = source_channels("color" if source == "auto" else source, tileset.palette)
     if not channels:
         raise UsageError(
             f"the maps of {tileset.folder} are pictures without classes, source={source} needs classes: "
@@ -272,7 +281,21 @@ def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSp
         unpaired = len(tileset.split(UNPAIRED))
         maps = f" with a map, {unpaired} without one" if unpaired else ""
         raise UsageError(f"{tileset.folder} has no training tiles{maps}: tile again with another --split, or with maps")
-    return TileSpec(tileset.size, channels, classes=len(tileset.palette) if tileset.palette else 0)
+    names = tileset.palette.names if tileset.palette else ()
+    scenes = tuple(sorted({tile.scene for tile in tileset.split("train")}))
+    shares = _class_shares(tileset, scenes) if names else ()
+    tiles = len(tileset.split("train"))
+    return TileSpec(tileset.size, channels, classes=len(names), scenes=scenes, shares=shares, tiles=tiles)
+
+
+def _class_shares(tileset: Tileset, scenes: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+    """Return the part of each scene's training tiles that each class covers."""
+    names = tileset.palette.names if tileset.palette else ()
+    sums = {scene: [0.0] * len(names) for scene in scenes}
+    for tile in tileset.split("train"):
+        for number, name in enumerate(names):
+            sums[tile.scene][number] += tile.shares.get(name, 0.0)
+    return tuple(tuple(round(part / max(sum(sums[scene]), 1e-9), 6) for part in sums[scene]) for scene in scenes)
 
 
 def _prepare_loop(run: Run, device: torch.device, processes: Processes, resume: bool = False) -> Loop:
@@ -312,7 +335,18 @@ def build_loop(run: Run, device: torch.device, processes: Processes = SINGLE_PRO
 
     def batches(tiles: Sequence[Tile], rank: int = 0, count: int = 1) -> Batches:
         store = TileStore(tileset, tiles, device)
-        return Batches(store, encoding, settings.batch_size, device, settings.seed, model.pairing, rank, count)
+        return Batches(
+            store,
+            encoding,
+            settings.batch_size,
+            device,
+            settings.seed,
+            model.pairing,
+            rank,
+            count,
+            model.crop,
+            model.spec.scenes,
+        )
 
     val_tiles = tileset.split("val")
     training = batches([*tileset.split("train"), *_unpaired(tileset, model.pairing)], processes.rank, processes.count)

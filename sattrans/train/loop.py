@@ -19,7 +19,7 @@ from sattrans.train.loggers import TrainingLogger
 from sattrans.train.oom import fitting_batch, out_of_memory
 from sattrans.train.settings import SCHEDULES, Settings
 from sattrans.train.signals import catch_signals
-from sattrans.train.validation import refresh_batch_norm, use_generator, validate, write_samples
+from sattrans.train.validation import DISTANCES, Judge, refresh_batch_norm, use_generator, validate, write_samples
 from sattrans.utils.console import pluralize
 
 SAVE_SECONDS = 300
@@ -49,6 +49,8 @@ class Loop:
         self.average = AveragedModel(model.generator, multi_avg_fn=self._average)
         self.step = 0
         self.state: dict[str, Any] = {"best": None, "best_epoch": None, "stale": 0, "sums": {}, "seconds": 0.0}
+        # Only where they choose the checkpoint: they take longer than the losses of a small validation split.
+        self.judge = Judge(val) if settings.monitor in DISTANCES and processes.is_first else None
         self.logger = TrainingLogger(run, settings, train.batch_size * processes.count, self.device)
 
     def _average(self, averaged: Sequence[Tensor], current: Sequence[Tensor], number: Tensor | int) -> None:
@@ -98,9 +100,10 @@ class Loop:
         """Raise `OptionError` if the monitored loss is not a validation loss of the model."""
         with use_generator(self.model, self.model.generator), torch.no_grad():
             known = self.model.validation_losses(next(self.val.plain(1)))
-        if self.settings.monitor not in known:
+        if self.settings.monitor not in (*known, *DISTANCES):
             raise OptionError(
-                f"--monitor {self.settings.monitor}: model '{self.model.name}' validates {', '.join(known)}"
+                f"--monitor {self.settings.monitor}: model '{self.model.name}' validates "
+                f"{', '.join([*known, *DISTANCES])}"
             )
 
     def train_step(self) -> dict[str, float]:
@@ -195,6 +198,8 @@ class Loop:
         generator = refresh_batch_norm(self.average.module, self.train)
         with use_generator(self.model, generator):
             values = validate(self.model, self.val)
+            if self.judge:
+                values |= self.judge(self.model)
             write_samples(self.model, self.val, self.logger.samples_path(epoch))
         value = values[self.settings.monitor]
         if self._is_better(value):

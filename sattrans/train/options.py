@@ -65,9 +65,15 @@ class TrainOptions:
         Option("Tiles in a step of one process.", panel=OPTIMIZATION, default="the model's", minimum=1),
     ] = None
     ema: Annotated[
-        float,
-        Option("Decay of the generator's moving average; 0 for no average.", panel=OPTIMIZATION, minimum=0, below=1),
-    ] = 0.999
+        float | None,
+        Option(
+            "Decay of the generator's moving average; 0 for no average.",
+            panel=OPTIMIZATION,
+            default="the model's",
+            minimum=0,
+            below=1,
+        ),
+    ] = None
     precision: Annotated[TrainPrecision, Option("32, or bf16 if the processor is fast at it.", panel=OPTIMIZATION)] = (
         "32"
     )

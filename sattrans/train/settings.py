@@ -29,5 +29,6 @@ class Settings:
 SCHEDULES: dict[Schedule, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     "linear": lambda done: min(1.0, 2.0 * (1.0 - done)),  # pix2pix: constant for half of the epochs, then down to 0
+    "late": lambda done: min(1.0, 2.5 * (1.0 - done)),
 }
 """Factor of the learning rate, by the part of the training that is done (0 to 1)."""

@@ -6,18 +6,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sattrans.data.batches import Batches, to_picture
 from sattrans.data.contact_sheet import write_sheet
 from sattrans.data.tileset import Tileset
+from sattrans.metrics.baselines import evenly_spaced
+from sattrans.metrics.kid_lite import LiteKID, place_descriptions
 from sattrans.model import Model, Noise
 
 REFRESH_TILES = 64
 """Number of training tiles from which batch-norm statistics are estimated again before validation."""
 
 SAMPLE_TILES = 4
+
+JUDGED_TILES = 32
+"""Number of validation tiles, evenly spaced, that kernel distances are computed on: about 2 CPU s for 16 of 256 px."""
+
+FEWEST_TILES = 4
+
+DISTANCES = ("joint_kid", "kid")
+"""Validation scores of any model. `kid` is KID (EfficientNet-Lite1); `joint_kid` that of images with their maps: it is
+low only if images look real and follow their maps."""
 
 
 @contextmanager
@@ -67,6 +79,36 @@ def validate(model: Model, val: Batches) -> dict[str, float]:
     return {name: total / count for name, total in sums.items()}
 
 
+class Judge:
+    """Computes `kid` and `joint_kid` of a model on validation tiles. Features of the real images are kept.
+
+    Fewer than four tiles are cut into quarters, because a distance compares different places.
+
+    Raises `UsageError` if the package with the pretrained weights is missing or altered.
+    """
+
+    def __init__(self, val: Batches) -> None:
+        self.val = val
+        count = len(val.tiles)
+        self.indices = evenly_spaced(count, min(count, JUDGED_TILES))
+        self._cut = _quarters if count < FEWEST_TILES else lambda tiles: tiles
+        batches = [val.pick([index]) for index in self.indices]
+        real = self._cut(torch.cat([_levels(batch.target) for batch in batches]))
+        places = np.concatenate([place_descriptions(self._cut(batch.source)) for batch in batches])
+        self._plain = LiteKID(real, device=val.device)
+        self._joint = LiteKID(real, conditions=places, device=val.device)
+
+    @torch.no_grad()
+    def __call__(self, model: Model) -> dict[str, float]:
+        """Return both distances of what the model's generator makes of the maps."""
+        made = []
+        for index in self.indices:
+            batch = self.val.pick([index])
+            made.append(_levels(model.translate(batch.source, Noise(0, [(0, 0)], model.spec.size, self.val.device))))
+        images = self._cut(torch.cat(made))
+        return {"joint_kid": self._joint.distance(images), "kid": self._plain.distance(images)}
+
+
 @torch.no_grad()
 def write_samples(model: Model, val: Batches, path: Path) -> None:
     """Write a sheet of map, generated and real image of the tiles with the most even class mix."""
@@ -83,4 +125,15 @@ def write_samples(model: Model, val: Batches, path: Path) -> None:
 
 def _to_pixels(images: tuple[Tensor, ...]) -> tuple[Any, ...]:
     """Return images in [-1, 1], (3, H, W), as uint8 arrays."""
-    return tuple(((image.float() + 1) * 127.5).round().clamp(0, 255).byte().cpu().numpy() for image in images)
+    return tuple(_levels(image).cpu().numpy() for image in images)
+
+
+def _quarters(tiles: Tensor) -> Tensor:
+    """Cut tiles (N, C, S, S) into four parts each, (4·N, C, S / 2, S / 2)."""
+    side = tiles.shape[-1] // 2
+    return torch.cat([tiles[..., r : r + side, c : c + side] for r in (0, side) for c in (0, side)])
+
+
+def _levels(images: Tensor) -> Tensor:
+    """Return images in [-1, 1] as uint8 grey levels."""
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()

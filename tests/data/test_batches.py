@@ -7,6 +7,7 @@ from makers_pictures import make_tileset
 
 from sattrans.data import batches as batches_module
 from sattrans.data.batches import Batches, TileStore, encode_color, to_target
+from sattrans.data.crops import Crops
 from sattrans.errors import TrainingError
 from sattrans.raster.palette import LandClass, Palette
 
@@ -69,8 +70,8 @@ def test_validation_batches_of_an_unaligned_model_are_aligned(tiles):
 def test_maps_and_images_are_cropped_and_flipped_independently(tiles, monkeypatch):
     drawn, aligned = unaligned(tiles, batch_size=6), Batches(store(tiles), "color", 6, CPU)
     crops = []
-    jitter = batches_module.jitter
-    monkeypatch.setattr(batches_module, "jitter", lambda pixels, places: crops.append(places) or jitter(pixels, places))
+    take = Crops.take
+    monkeypatch.setattr(Crops, "take", lambda self, tiles, drawn: crops.append(drawn) or take(self, tiles, drawn))
     for batches in (drawn, aligned):
         batches.train(0)
     assert crops[0] != crops[1]  # of images and of maps, unaligned

@@ -14,7 +14,8 @@ from makers import make_folder
 from safetensors.torch import load_file
 
 from sattrans.data import batches
-from sattrans.data.batches import Batches, TileStore, draw_jitter, jitter
+from sattrans.data.batches import Batches, TileStore
+from sattrans.data.crops import Crops
 from sattrans.errors import NothingToUse, OptionError, TrainingError, UsageError
 from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
@@ -256,8 +257,9 @@ def test_jitter_moves_image_and_map_together():
     indices = torch.zeros(6, 64, 64, dtype=torch.uint8)
     indices[:, 20:40, 10:30] = 1
     images = (indices * 255)[:, None].repeat(1, 3, 1, 1)
-    places = draw_jitter(6, 64, torch.Generator().manual_seed(0))
-    image, map_ = jitter(images, places), jitter(indices, places)
+    crops = Crops(64)
+    drawn = crops.draw(6, torch.Generator().manual_seed(0))
+    image, map_ = crops.take(images, drawn), crops.take(indices, drawn)
     assert image.shape == (6, 3, 64, 64)
     assert map_.shape == (6, 64, 64)
     # Inside and outside agree wherever bilinear interpolation has not mixed the two.

@@ -13,8 +13,9 @@ from makers_pictures import INKS, PLACE, draw_map, make_tileset
 from PIL import Image
 
 from sattrans.cli.runs import show
-from sattrans.data.batches import Batches, TileStore, draw_jitter, jitter
+from sattrans.data.batches import Batches, TileStore
 from sattrans.data.contact_sheet import GAP, HEAD
+from sattrans.data.crops import Crops
 from sattrans.errors import RasterError, UsageError
 from sattrans.evaluate import evaluate
 from sattrans.generate import GenerateOptions, generate
@@ -67,8 +68,9 @@ def test_maps_are_held_and_encoded_as_their_colours(tiles):
 def test_a_picture_is_enlarged_smoothly_and_with_its_image():
     picture = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)
     picture[:, :, 20:40, 10:30] = 200
-    places = draw_jitter(len(picture), picture.shape[-1], torch.Generator().manual_seed(0))
-    image, map_ = jitter(picture.clone(), places), jitter(picture, places)
+    crops = Crops(64)
+    drawn = crops.draw(len(picture), torch.Generator().manual_seed(0))
+    image, map_ = crops.take(picture.clone(), drawn), crops.take(picture, drawn)
     assert map_.shape == (4, 3, 64, 64)
     assert torch.equal(image, map_)
     assert len(map_.unique()) > 2  # mixed at the edges, as a class must never be

@@ -1,0 +1,226 @@
+"""The projected GAN: a class-modulated generator, trained against heads on pretrained features."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
+
+from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
+from sattrans.networks import Augmentation, augment, is_augmented
+from sattrans_projected import noise as random_fields
+from sattrans_projected.discriminators import Heads, MixedFeatures, PixelDiscriminator
+from sattrans_projected.networks import STRIDES, WHITE_FROM, Generator
+
+STYLE = 8
+"""Length of a scene's style code."""
+
+CALIBRATION_STEPS = 100
+"""Steps in which the deviation of each pretrained feature over real images is estimated; then it is fixed."""
+
+FEATURE_LEVELS = (2, 3, 4)
+"""Levels of the features, of strides 8 to 32, whose differences the generator minimises."""
+
+OPENINGS = (14, 30)
+"""Sides in pixels of squares: what of a class such a square fits into. A class often means two things, such as lakes
+and the land between houses, and their shape tells which."""
+
+POOLED = (8, 32)
+"""Sides in pixels of the squares whose mean colours the generator should meet."""
+
+
+class Painter(nn.Module):
+    """What `translate` runs: the generator, with the style codes of the scenes it was trained on."""
+
+    def __init__(self, spec: TileSpec, width: int) -> None:
+        super().__init__()
+        scenes = max(1, len(spec.scenes))
+        self.has_classes = spec.source_channels == spec.classes
+        extra = random_fields.CHANNELS + (len(OPENINGS) * spec.source_channels if self.has_classes else 0)
+        self.paint = Generator(spec.source_channels, extra, STYLE, spec.target_channels, width)
+        self.styles = nn.Parameter(torch.randn(scenes, STYLE))
+        shares = torch.tensor(spec.shares) if spec.shares else torch.zeros(scenes, spec.source_channels)
+        self.shares: Tensor
+        self.register_buffer("shares", shares, persistent=False)
+
+    def forward(self, source: Tensor, noise: Noise, styles: Tensor) -> Tensor:
+        """Paint maps (N, C, H, W), given the indices of their styles (N,)."""
+        fields = random_fields.fields(noise)
+        if self.has_classes:
+            shares = F.avg_pool2d(source, 2)
+            fields = torch.cat([fields, *(_opened(shares, side // 2) for side in OPENINGS)], dim=1)
+        white = [noise.field(1, stride) for stride in (*STRIDES, 1) if stride <= WHITE_FROM]
+        image: Tensor = self.paint(source, fields, self.styles[styles], white)
+        return image
+
+    def nearest_styles(self, source: Tensor) -> Tensor:
+        """Return the index of the scene whose class shares are nearest to those of each map, (N,)."""
+        own = source.mean((2, 3))
+        if own.shape[1] != self.shares.shape[1]:  # colours: nothing is known of the scenes' maps
+            return torch.zeros(len(source), dtype=torch.long, device=source.device)
+        distances = (own[:, None] - self.shares[None]).abs().sum(2)
+        return distances.argmin(1)
+
+
+class ProjectedGAN(Model):
+    """Paints each class from coarse to fine, and is judged on pretrained features.
+
+    The discriminator minimises a hinge loss, the generator -E[D(fake)], as the mean over the heads, with the
+    difference of pooled colours and of features. Real and generated images are augmented alike before they are judged.
+    """
+
+    name = "projected"
+    title = "projected GAN: class-modulated generator, discriminator on pretrained features"
+    paper = (
+        "Sauer, Chitta, Müller, Geiger: Projected GANs Converge Faster, NeurIPS 2021, "
+        "https://arxiv.org/abs/2111.01007; modulation: Park et al., CVPR 2019, https://arxiv.org/abs/1903.07291"
+    )
+    fallback = True
+    defaults = TrainDefaults(steps=1500, batch_size=4, schedule="late", ema=0.997)
+    stride = 32
+    margin = 156
+    crop = 128
+    styled = True
+
+    class Options(ModelOptions):
+        """The options of the projected GAN."""
+
+        lr: float = Field(8e-4, gt=0, description="learning rate of the generator (Adam, betas 0.5 and 0.99)")
+        discriminator_lr: float = Field(6e-4, gt=0, description="learning rate of the discriminators")
+        head_width: int = Field(64, ge=8, description="channels of the discriminator's heads")
+        pixel_weight: float = Field(0.5, ge=0, description="weight of the discriminator on pixels")
+        color_weight: float = Field(10.0, ge=0, description="weight of the difference of pooled colours")
+        feature_weight: float = Field(0.5, ge=0, description="weight of the difference of features")
+        augment: Augmentation = Field(
+            "auto", description="vary what the discriminators see; auto: for fewer than 2,000 training tiles"
+        )
+
+    options: Options
+    generator: Painter
+    moments: Tensor
+    step: Tensor
+
+    def __init__(self, spec: TileSpec, options: Options) -> None:
+        super().__init__(spec, options)
+        self.options = options
+        self.generator = Painter(spec, options.width)
+        self.heads = nn.ModuleList(Heads(spec.source_channels, options.head_width) for _ in range(2))
+        self.pixels = PixelDiscriminator(spec.source_channels + spec.target_channels, 24)
+        # Not a submodule: fixed weights belong in no checkpoint, and a run generates without them.
+        self._features: list[MixedFeatures] = []
+        self.register_buffer("moments", torch.zeros(4096))
+        self.register_buffer("step", torch.zeros((), dtype=torch.long))
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Return Adam for both sides, and load the pretrained features."""
+        device = self.moments.device
+        self._features = [MixedFeatures().to(device)]
+        judges = [*self.heads.parameters(), *self.pixels.parameters()]
+        return {
+            "discriminator": Adam(judges, lr=self.options.discriminator_lr, betas=(0.5, 0.99), fused=True),
+            "generator": Adam(self.generator.parameters(), lr=self.options.lr, betas=(0.5, 0.99), fused=True),
+        }
+
+    def training_step(self, batch: Batch) -> Iterator[Update]:
+        """Update the discriminators, then the generator, on one augmented view of real and generated images."""
+        source, target = batch.source, batch.target
+        styles = torch.zeros(len(batch), dtype=torch.long) if batch.scene is None else batch.scene
+        fake = self.generator(source, _training_noise(source), styles)
+        judged, maps = torch.cat([target, fake]), source
+        if is_augmented(self.options.augment, self.spec.tiles):
+            judged, maps = augment(judged, source)
+        real_features, fake_features, view, view_maps = self._judge(judged, maps)
+        heads = self.heads[view]
+        d_losses: dict[str, Tensor] = {}
+        detached = [maps.detach() for maps in fake_features]
+        logits_real, logits_fake = heads(real_features, view_maps), heads(detached, view_maps)
+        d_losses["d_real"] = _mean([F.relu(1 - logits).mean() for logits in logits_real])
+        d_losses["d_fake"] = _mean([F.relu(1 + logits).mean() for logits in logits_fake])
+        weight = self.options.pixel_weight
+        real_view, fake_view = judged.chunk(2)
+        if weight:
+            d_losses["p_real"] = F.relu(1 - self.pixels(maps, real_view)).mean()
+            d_losses["p_fake"] = F.relu(1 + self.pixels(maps, fake_view.detach())).mean()
+        yield Update("discriminator", d_losses)
+        losses = {"g_heads": -sum(logits.mean() for logits in heads(fake_features, view_maps))}
+        if weight:
+            losses["g_pixels"] = -weight * self.pixels(maps, fake_view).mean()
+        losses["g_color"] = self.options.color_weight * _mean(
+            [F.l1_loss(F.avg_pool2d(fake, side), F.avg_pool2d(target, side)) for side in POOLED]
+        )
+        losses["g_features"] = self.options.feature_weight * _mean(
+            [F.l1_loss(fake_features[level], real_features[level]) for level in FEATURE_LEVELS]
+        )
+        yield Update("generator", losses)
+        self.step += 1
+
+    def _judge(self, judged: Tensor, maps: Tensor) -> tuple[list[Tensor], list[Tensor], int, Tensor]:
+        """Return mixed features of real and generated images, which heads judge them, and the maps of that view.
+
+        Even steps show the whole image, odd ones a random quarter enlarged to the same size.
+        """
+        view = int(self.step) % 2
+        if view:
+            side = judged.shape[-1] // 2
+            row, col = (int(torch.randint(0, side // 4 + 1, ())) * 4 for _ in range(2))
+            judged = F.interpolate(
+                judged[..., row : row + side, col : col + side], scale_factor=2, mode="bilinear", align_corners=False
+            )
+            maps = F.interpolate(maps[..., row : row + side, col : col + side], scale_factor=2, mode="nearest")
+        network = self._features[0]
+        real, fake = judged.chunk(2)
+        with torch.no_grad():
+            plain = network.plain(real)
+            self._calibrate(plain)
+            deviations = self._deviations([features.shape[1] for features in plain])
+            real_features = network.mix(plain, deviations)
+        return real_features, network.mix(network.plain(fake), deviations), view, maps
+
+    def _calibrate(self, features: Sequence[Tensor]) -> None:
+        """Add real features to the estimate of each channel's variance, in the first steps."""
+        number = int(self.step)
+        if number < CALIBRATION_STEPS:
+            variance = torch.cat([maps.float().var((0, 2, 3)) for maps in features])
+            self.moments[: len(variance)] += (variance - self.moments[: len(variance)]) / (number + 1)
+
+    def _deviations(self, channels: Sequence[int]) -> list[Tensor]:
+        known = self.moments[: sum(channels)].sqrt() + 1e-2
+        return list(torch.split(known, list(channels)))
+
+    def translate(self, source: Tensor, noise: Noise) -> Tensor:
+        """Paint maps (N, C, H, W), in the style of `noise.style`, or of the scene with the likest map."""
+        if noise.style is None:
+            styles = self.generator.nearest_styles(source)
+        else:
+            styles = torch.full((len(source),), noise.style, device=source.device)
+        image: Tensor = self.generator(source, noise, styles)
+        return image
+
+    def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return `l1`, and `color`: the mean difference of colours over squares of 8 and 32 px."""
+        noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
+        fake = self.translate(batch.source, noise)
+        color = _mean([F.l1_loss(F.avg_pool2d(fake, side), F.avg_pool2d(batch.target, side)) for side in POOLED])
+        return {"l1": F.l1_loss(fake, batch.target), "color": color}
+
+
+def _opened(shares: Tensor, side: int) -> Tensor:
+    """Return the morphological opening of class shares (N, C, H, W) by a square of `side` cells."""
+    side |= 1
+    for sign in (-1, 1):
+        for shape, padding in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
+            shares = sign * F.max_pool2d(sign * shares, shape, 1, padding)
+    return shares
+
+
+def _training_noise(source: Tensor) -> Noise:
+    """Return random fields at random places of a random map."""
+    seed, *places = torch.randint(0, 2**24, (1 + 2 * len(source),)).tolist()
+    origins = [(row % 2**16 * 32, col % 2**16 * 32) for row, col in zip(places[::2], places[1::2], strict=True)]
+    return Noise(seed, origins, source.shape[-1], source.device)
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(values)).mean()

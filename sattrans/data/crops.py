@@ -1,0 +1,74 @@
+"""Crops of tiles for training: whole tiles enlarged and cropped as in pix2pix, or random parts at their own resolution.
+
+What is drawn depends on a generator alone. Images and maps that belong together get the same crops.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+JITTER = 286 / 256
+"""pix2pix resizes to 286, then crops 256: the same ratio at any size (512: 572)."""
+
+MIN_STEPS = 50
+"""An epoch of random crops has at least this many steps: on a few tiles, validating would take longer than training."""
+
+Crop = tuple[int, int, bool]
+"""A crop: first row, first column, and whether it is flipped left to right."""
+
+
+def enlarge(pixels: Tensor, size: int) -> Tensor:
+    """Resize to `size` px: class indices (N, S, S) by nearest neighbour, colours (N, 3, S, S) bilinearly, as float."""
+    if pixels.ndim == 3:
+        nearest = F.interpolate(pixels[:, None].float(), size=(size, size), mode="nearest-exact")
+        return nearest[:, 0].to(pixels.dtype)
+    return F.interpolate(pixels.float(), size=(size, size), mode="bilinear", align_corners=False)
+
+
+class Crops:
+    """Draws and takes the crops of a split's tiles.
+
+    Args:
+        size: Side of a tile in pixels.
+        side: Side in pixels of random parts that are taken without resampling; None for whole tiles, enlarged by
+            286/256 and cropped to their size.
+    """
+
+    def __init__(self, size: int, side: int | None = None) -> None:
+        self.size = size
+        self.side = min(side, size) if side else None
+
+    def repeats(self, tiles: int, per_step: int) -> int:
+        """Return how many crops of each tile are in an epoch of `tiles` tiles and `per_step` crops a step."""
+        if self.side is None:
+            return 1
+        return max((self.size // self.side) ** 2, -(-MIN_STEPS * per_step // tiles))
+
+    def draw(self, count: int, generator: torch.Generator) -> list[Crop]:
+        """Draw a crop of each of `count` tiles."""
+        margin = (self.size - self.side) if self.side else round(self.size * JITTER) - self.size
+        rows, cols = torch.randint(0, margin + 1, (2, count), generator=generator).tolist()
+        flips = torch.randint(0, 2, (count,), generator=generator).tolist()
+        return list(zip(rows, cols, map(bool, flips), strict=True))
+
+    def take(self, pixels: Tensor, crops: Sequence[Crop]) -> Tensor:
+        """Take a crop of each tile: colours (N, 3, S, S), or class indices (N, S, S); see `enlarge`."""
+        side = self.side or self.size
+        tiles = pixels if self.side else enlarge(pixels, round(self.size * JITTER))
+        parts = []
+        for tile, (row, col, flip) in zip(tiles, crops, strict=True):
+            part = tile[..., row : row + side, col : col + side]
+            parts.append(part.flip(-1) if flip else part)
+        return torch.stack(parts)
+
+    def more_varied(self, maps: Tensor, one: Sequence[Crop], other: Sequence[Crop]) -> list[Crop]:
+        """Choose, for each map of class indices, the crop with more even classes: rare classes are seen more often."""
+        evenness = [[_entropy(part) for part in self.take(maps, crops)] for crops in (one, other)]
+        return [a if even >= more else b for a, b, even, more in zip(one, other, *evenness, strict=True)]
+
+
+def _entropy(indices: Tensor) -> float:
+    shares = torch.bincount(indices.flatten().long(), minlength=1).double() / indices.numel()
+    return float(torch.special.entr(shares).sum())

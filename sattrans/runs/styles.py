@@ -1,0 +1,26 @@
+"""Styles: what a model learned of each scene it was trained on, such as its season and light."""
+
+from collections.abc import Sequence
+
+from sattrans.errors import OptionError, did_you_mean
+from sattrans.model import TileSpec
+
+AUTO = "auto"
+"""Chooses the scene whose classes are most like those of the map."""
+
+
+def nearest_scene(spec: TileSpec, shares: Sequence[float]) -> int:
+    """Return the index of the scene whose class shares differ least from `shares`, one number for each class."""
+    differences = [sum(abs(a - b) for a, b in zip(scene, shares, strict=True)) for scene in spec.shares]
+    return differences.index(min(differences)) if differences else 0
+
+
+def check_style(style: str, spec: TileSpec, model: str, styled: bool) -> None:
+    """Raise `OptionError` if a run has no style of this name."""
+    if style == AUTO:
+        return
+    if not styled or not spec.scenes:
+        raise OptionError(f"--style {style}: model '{model}' has no styles; leave the option out")
+    if style not in spec.scenes:
+        few = ", ".join(spec.scenes[:5]) + (f" and {len(spec.scenes) - 5} more" if len(spec.scenes) > 5 else "")
+        raise OptionError(f"--style {style}{did_you_mean(style, spec.scenes)}: the run's scenes are {few}")
