@@ -87,7 +87,7 @@ class Pix2Pix(Model):
             return source, target, fake
         both, maps = augment(torch.cat([target, fake]), source)
         real_view, fake_view = both.chunk(2)
-        return maps, real_view, fake_view
+        return maps, real_view.detach(), fake_view
 
     def generator_losses(self, logits: Tensor, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the generator's losses: adversarial, from the logits of generated images, and L1 with its weight."""

@@ -34,10 +34,10 @@ POOLED = (8, 32)
 class Painter(nn.Module):
     """What `translate` runs: the generator, with the style codes of the scenes it was trained on."""
 
-    def __init__(self, spec: TileSpec, width: int) -> None:
+    def __init__(self, spec: TileSpec, width: int, has_classes: bool) -> None:
         super().__init__()
         scenes = max(1, len(spec.scenes))
-        self.has_classes = spec.source_channels == spec.classes
+        self.has_classes = has_classes
         extra = random_fields.CHANNELS + (len(OPENINGS) * spec.source_channels if self.has_classes else 0)
         self.paint = Generator(spec.source_channels, extra, STYLE, spec.target_channels, width)
         self.styles = nn.Parameter(torch.randn(scenes, STYLE))
@@ -58,7 +58,7 @@ class Painter(nn.Module):
     def nearest_styles(self, source: Tensor) -> Tensor:
         """Return the index of the scene whose class shares are nearest to those of each map, (N,)."""
         own = source.mean((2, 3))
-        if own.shape[1] != self.shares.shape[1]:  # colours: nothing is known of the scenes' maps
+        if not self.has_classes:  # colours: nothing is known of the scenes' maps
             return torch.zeros(len(source), dtype=torch.long, device=source.device)
         distances = (own[:, None] - self.shares[None]).abs().sum(2)
         return distances.argmin(1)
@@ -105,7 +105,7 @@ class ProjectedGAN(Model):
     def __init__(self, spec: TileSpec, options: Options) -> None:
         super().__init__(spec, options)
         self.options = options
-        self.generator = Painter(spec, options.width)
+        self.generator = Painter(spec, options.width, has_classes=options.source == "onehot")
         self.heads = nn.ModuleList(Heads(spec.source_channels, options.head_width) for _ in range(2))
         self.pixels = PixelDiscriminator(spec.source_channels + spec.target_channels, 24)
         # Not a submodule: fixed weights belong in no checkpoint, and a run generates without them.
@@ -139,7 +139,7 @@ class ProjectedGAN(Model):
         d_losses["d_real"] = _mean([F.relu(1 - logits).mean() for logits in logits_real])
         d_losses["d_fake"] = _mean([F.relu(1 + logits).mean() for logits in logits_fake])
         weight = self.options.pixel_weight
-        real_view, fake_view = judged.chunk(2)
+        real_view, fake_view = judged[: len(batch)].detach(), judged[len(batch) :]
         if weight:
             d_losses["p_real"] = F.relu(1 - self.pixels(maps, real_view)).mean()
             d_losses["p_fake"] = F.relu(1 + self.pixels(maps, fake_view.detach())).mean()

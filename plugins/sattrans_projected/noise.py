@@ -22,8 +22,8 @@ PARCELS = (12, 32)
 CHANNELS = sum(channels for _, channels in SMOOTH) + 2 * len(PARCELS)
 
 _BLUR = (0.0625, 0.25, 0.375, 0.25, 0.0625)
-_REACH = 3
-"""Cells beyond a window that its smooth noise depends on: two of the blur, one of the interpolation."""
+_REACH = 4
+"""Cells beyond a window that its smooth noise depends on: two of the blur, two of the interpolation."""
 
 _HASH = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)
 

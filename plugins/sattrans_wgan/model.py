@@ -100,7 +100,7 @@ class WGAN(Model):
         maps, real_view, fake_view = source, target, fake
         if is_augmented(self.options.augment, self.spec.tiles):
             both, maps = augment(torch.cat([target, fake]), source)
-            real_view, fake_view = both.chunk(2)
+            real_view, fake_view = both[: len(batch)].detach(), both[len(batch) :]
         losses = {
             "c_real": -self.critic(maps, real_view).mean(),
             "c_fake": self.critic(maps, fake_view.detach()).mean(),

@@ -76,9 +76,10 @@ def show_model(name: Annotated[str, typer.Argument(help="A model's name.")]) -> 
     from sattrans.plugins import model_class
 
     model = model_class(name)
-    defaults = ", ".join(
-        f"{key.replace('_', ' ')} {value}" for key, value in asdict(model.defaults).items() if value is not None
-    )
+    given = {key: value for key, value in asdict(model.defaults).items() if value is not None}
+    if "steps" in given:
+        del given["epochs"]  # which steps replace
+    defaults = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in given.items())
     sizes = ", ".join(map(str, model.sizes))
     show_table(
         ["", name], [["what", model.title], ["paper", model.paper], ["training", defaults], ["tile sizes", sizes]]

@@ -69,6 +69,8 @@ def _options(run: Run) -> str:
         defaults = {}
     else:
         defaults = {**kind.Options().model_dump(), **SETTINGS, "batch_size": kind.defaults.batch_size}
+        if defaults["source"] == "auto":  # a run records what it stood for
+            defaults["source"] = "onehot" if run.manifest["palette"] else "color"
     return " ".join(f"{name}={value}" for name, value in options.items() if defaults.get(name, ...) != value)
 
 

@@ -26,6 +26,7 @@ from sattrans.generate.update import (
     PreviousImage,
     digests,
     open_previous,
+    record_of,
     record_path,
     seal,
     write_record,
@@ -248,7 +249,8 @@ def _task(map_: str | Path, opened: Run, options: GenerateOptions, device: torch
     with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
         height, width = read_map.height, read_map.width
         size = window_size(spec.size, kind.stride, kind.margin, height, width)
-        overlap = parse_overlap(options.overlap, size, kind.stride, kind.margin) if size < max(height, width) else 0
+        is_one = kind.margin is not None and size >= max(height, width)  # nothing to overlap with
+        overlap = 0 if is_one else parse_overlap(options.overlap, size, kind.stride, kind.margin)
         plan = WindowPlan(height, width, size, overlap, blend)
         recorded = {
             **read_map.identity,
@@ -265,14 +267,19 @@ def _task(map_: str | Path, opened: Run, options: GenerateOptions, device: torch
             "flat_field": options.flat_field and kind.margin is None and opened.palette is not None,
         }
         if kind.styled and spec.scenes:
-            recorded["style"] = _style(options.style, spec, read_map, plan)
+            recorded["style"] = _style(options, spec, read_map, plan)
         yield _Task(opened, read_map, plan, precision, recorded)
 
 
-def _style(style: str, spec: TileSpec, map_: Map, plan: WindowPlan) -> str:
-    """Return the name of the scene whose style the image takes."""
-    if style != AUTO or not spec.shares:
-        return style if style != AUTO else spec.scenes[0]
+def _style(options: GenerateOptions, spec: TileSpec, map_: Map, plan: WindowPlan) -> str:
+    """Return the name of the scene whose style the image takes; an update takes that of the image."""
+    if options.style != AUTO:
+        return options.style
+    previous = record_of(options.update) if options.update else None
+    if previous and previous["options"].get("style") in spec.scenes:
+        return str(previous["options"]["style"])
+    if not spec.shares:
+        return spec.scenes[0]
     counts = np.zeros(256, np.int64)
     for row, col in sample_windows(plan.indices, plan.size):
         counts += np.bincount(read_map_row(map_, plan, row, col, col).ravel(), minlength=256)

@@ -212,6 +212,8 @@ class LiteKID:
         self._conditions = conditions
         self._features = LiteFeatures(which, (block,), device)
         own = self._of(real)
+        if conditions is not None and len(conditions) != len(own):
+            raise ValueError(f"{len(conditions)} descriptions of {len(own)} images")
         self._deviations = deviations(own if training is None else self._of(training))
         self._real = self._joined(own)
         self._within = mean_kernels(self._real, self._real)

@@ -3,7 +3,7 @@
 from torch import Tensor, full_like, nn
 from torch.nn import functional as F
 
-from sattrans.networks.augment import Augmentation, augment, is_augmented
+from sattrans.networks.augmentation import Augmentation, augment, is_augmented
 from sattrans.networks.cpu import Conv2d, ConvTranspose2d, join
 from sattrans.networks.efficientnet import EfficientNetLite, load_efficientnet_lite
 

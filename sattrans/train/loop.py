@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from sattrans.data.batches import Batches
-from sattrans.errors import Interrupted, OptionError, TrainingError
+from sattrans.errors import Interrupted, OptionError, TrainingError, UsageError
 from sattrans.model import Batch, Model, Update
 from sattrans.runs.run import Run
 from sattrans.train.checkpoints import load_last, save_best, save_last
@@ -50,8 +50,14 @@ class Loop:
         self.step = 0
         self.state: dict[str, Any] = {"best": None, "best_epoch": None, "stale": 0, "sums": {}, "seconds": 0.0}
         # Only where they choose the checkpoint: they take longer than the losses of a small validation split.
-        self.judge = Judge(val) if settings.monitor in DISTANCES and processes.is_first else None
+        self.judge = self._make_judge() if settings.monitor in DISTANCES and processes.is_first else None
         self.logger = TrainingLogger(run, settings, train.batch_size * processes.count, self.device)
+
+    def _make_judge(self) -> Judge:
+        try:
+            return Judge(self.val)
+        except UsageError as error:
+            raise UsageError(f"--monitor {self.settings.monitor}: {error}; or give another --monitor, as l1") from None
 
     def _average(self, averaged: Sequence[Tensor], current: Sequence[Tensor], number: Tensor | int) -> None:
         # A faster average at first: one over 1000 steps would hold on to the first weights for as long.
@@ -164,7 +170,10 @@ class Loop:
         raise TrainingError(f"out of memory at step {self.step} with {tiles} a step: {what}")
 
     def _try_batch(self, size: int) -> None:
-        for _ in self._updates(self.train.pick(range(size))):
+        batch = self.train.train(self.step)
+        part = slice(size)
+        scene = batch.scene[part] if batch.scene is not None else None
+        for _ in self._updates(Batch(batch.source[part], batch.target[part], scene)):
             pass
 
     def _check(self, values: Mapping[str, float]) -> None:

@@ -49,7 +49,9 @@ class TrainOptions:
     epochs: Annotated[
         int | None, Option("How often each tile is seen.", panel=LENGTH, default="the model's", minimum=1)
     ] = None
-    steps: Annotated[int | None, Option("Steps, instead of epochs.", panel=LENGTH, minimum=1)] = None
+    steps: Annotated[
+        int | None, Option("Steps, instead of epochs.", panel=LENGTH, default="the model's, if it has them", minimum=1)
+    ] = None
     patience: Annotated[
         int | None,
         Option("Stop after this many epochs without a better value.", panel=LENGTH, default="the model's", minimum=1),
@@ -57,7 +59,10 @@ class TrainOptions:
     monitor: Annotated[
         str | None,
         Option(
-            "The validation loss that selects the best checkpoint and stops early.", panel=LENGTH, default="the model's"
+            "The validation score that selects the best checkpoint and stops early: joint_kid, kid, or a loss of the "
+            "model.",
+            panel=LENGTH,
+            default="the model's",
         ),
     ] = None
     batch_size: Annotated[

@@ -59,9 +59,10 @@ def refresh_batch_norm(generator: nn.Module, train: Batches) -> nn.Module:
             norm.reset_running_stats()
             norm.momentum = None  # a cumulative mean
             norm.train()
+        full = min(train.batch_size, train.store.paired)
         with torch.no_grad():
             for batch in train.plain(max(REFRESH_TILES, train.batch_size)):
-                if len(batch) == train.batch_size:
+                if len(batch) == full:
                     copied(batch.source)
         copied.eval()
     return copied
@@ -129,9 +130,10 @@ def _to_pixels(images: tuple[Tensor, ...]) -> tuple[Any, ...]:
 
 
 def _quarters(tiles: Tensor) -> Tensor:
-    """Cut tiles (N, C, S, S) into four parts each, (4·N, C, S / 2, S / 2)."""
+    """Cut tiles (N, C, S, S) into four parts each, (4·N, C, S / 2, S / 2), tile by tile."""
     side = tiles.shape[-1] // 2
-    return torch.cat([tiles[..., r : r + side, c : c + side] for r in (0, side) for c in (0, side)])
+    parts = [tiles[..., r : r + side, c : c + side] for r in (0, side) for c in (0, side)]
+    return torch.stack(parts, dim=1).flatten(0, 1)
 
 
 def _levels(images: Tensor) -> Tensor:

@@ -26,8 +26,11 @@ Augmentation = Literal["auto", "on", "off"]
 
 
 def is_augmented(augmentation: Augmentation, tiles: int) -> bool:
-    """Return whether to augment: always, never, or if there are fewer than 2,000 training tiles."""
-    return augmentation == "on" or (augmentation == "auto" and tiles < FEW_TILES)
+    """Return whether to augment: always, never, or if there are fewer than 2,000 training tiles.
+
+    "auto" does not if their number is unknown (0), as in a run of an older version: it goes on as it began.
+    """
+    return augmentation == "on" or (augmentation == "auto" and 0 < tiles < FEW_TILES)
 
 
 def augment(both: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
