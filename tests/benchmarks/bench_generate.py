@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     place = make_folder(folder / "place", scenes=2, size=256, classes_toml=True)
     tiles = tile(place, folder / "t", options=TileOptions(size=TILE, split="random")).tileset
-    return train(tiles.folder, folder / "r", TrainOptions(model="pix2pix", steps=1)).run
+    return train(tiles.folder, folder / "r", TrainOptions(model="pix2pix", steps=1, monitor="l1")).run
 
 
 MONAI = """
@@ -120,7 +120,9 @@ def test_memory_does_not_grow_with_the_map(tmp_path):
     """A map of 20,000 px square, and one four times as high, by a tiny network; the peak of a process each."""
     place = make_folder(tmp_path / "place", scenes=2, size=256, classes_toml=True)
     tiles = tile(place, tmp_path / "t", options=TileOptions(size=TILE, split="random")).tileset
-    run = train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 1}, steps=1)).run
+    run = train(
+        tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 1}, steps=1, monitor="l1")
+    ).run
     width = int(os.environ.get("SATTRANS_WIDE", "20000"))
     peaks = []
     for height in (width, 4 * width):

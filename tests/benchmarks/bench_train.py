@@ -44,7 +44,7 @@ def tiles(tmp_path_factory):
 
 def ours(tiles, folder, batch_size, precision, keep=True, compiled=False):
     """Return a function that does one step of the loop of a run that was begun for it."""
-    options = TrainOptions(steps=1, batch_size=batch_size, precision=precision, compile=compiled)
+    options = TrainOptions(steps=1, batch_size=batch_size, precision=precision, compile=compiled, monitor="l1")
     run = train(tiles.folder, folder, replace(options, model="pix2pix")).run
     loop = build_loop(run, DEVICE)
     loop.model.train()

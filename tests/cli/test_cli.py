@@ -123,8 +123,8 @@ def test_what_was_taken_by_default_is_said_on_stderr(tmp_path):
     done = runs("tile", "f", "--size", "64", cwd=tmp_path)
     assert "dataset folder in f" in done.stderr
     done = runs("train", "--steps", "1", "--set", "width=2", cwd=tmp_path)
-    assert "model pix2pix on tiles/folder-64" in done.stderr
-    assert "runs/pix2pix-folder-64-1" in done.stdout
+    assert "model projected on tiles/folder-64" in done.stderr
+    assert "runs/projected-folder-64-1" in done.stdout
 
 
 @pytest.mark.slow

@@ -77,7 +77,9 @@ def test_a_value_that_is_neither_class_nor_nodata_is_refused_by_the_tiles_name(t
 
 
 def test_samples_sheets_and_images_are_made_of_such_tiles(tiles, tmp_path):
-    run = train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=2)).run
+    run = train(
+        tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=2, monitor="l1")
+    ).run
     sheet = np.asarray(Image.open(next((run.folder / "samples").glob("*.png"))).convert("RGB"))
     map_ = sheet[HEAD + GAP :][:64, GAP:][:, :64]
     assert (map_[64 - HOLE :] == 128).all()  # between all colours: nothing is known there

@@ -13,6 +13,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(SlicedWasserstein, "resamples", 5)  # most of the time of evaluate
-    monkeypatch.setattr(kid_lite, "SCALE_TILES", 8)  # with 4, a KID ranks otherwise than with all
+    monkeypatch.setattr(kid_lite, "SCALE_TILES", 48)  # with 8, a KID ranks otherwise than with all
     with one_thread():
         yield tmp_path

@@ -21,7 +21,7 @@ PAGE = DOCS / "generate.md"
 def test_its_commands(folder):
     make_landcover(folder / "landcover")
     run_line("sattrans tile landcover/ --size 64")
-    run_line("sattrans train --steps 1 --set width=1")
+    run_line("sattrans train --model pix2pix --steps 1 --set width=1")
     indices = make_indices(120, 160, 5)
     write_raster(folder / "map.tif", indices)
     write_raster(folder / "fine.tif", indices, transform=HERE @ Affine.scale(0.5))

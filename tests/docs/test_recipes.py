@@ -11,14 +11,18 @@ from sattrans.tile import TileOptions, tile
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 
+ALONE = {"batch_size": 1, "patience": None, "ema": 0.999, "monitor": "l1", "schedule": "linear"}
+STOPPED = {"steps": "30 epochs", "batch_size": 1, "patience": 10, "ema": 0.999, "schedule": "constant"}
+PLAIN = {"source": "color", "upsampling": "transposed", "augment": "off"}
+
 REPORT = {
-    "pix2pix-inria": ("pix2pix", {"steps": 40_000, "batch_size": 1, "patience": None}, {}),
-    "pix2pix-landcover": ("pix2pix", {"steps": "10 epochs", "batch_size": 1, "patience": None}, {}),
-    "resse-landcover": ("resse", {"steps": "30 epochs", "patience": 10, "monitor": "generator"}, {}),
+    "pix2pix-inria": ("pix2pix", {"steps": 40_000, **ALONE}, {**PLAIN, "lr": 2e-4, "l1_weight": 100}),
+    "pix2pix-landcover": ("pix2pix", {"steps": "10 epochs", **ALONE}, {**PLAIN, "lr": 2e-4, "l1_weight": 100}),
+    "resse-landcover": ("resse", {**STOPPED, "monitor": "generator"}, {**PLAIN, "lr": 2e-4, "l1_weight": 100}),
     "wgan-landcover": (
         "wgan",
-        {"steps": "30 epochs", "monitor": "l1"},
-        {"constraint": "clip", "clip": 0.01, "lr": 5e-5, "critic_steps": 5},
+        {**STOPPED, "monitor": "l1"},
+        {**PLAIN, "constraint": "clip", "clip": 0.01, "lr": 5e-5, "critic_steps": 5, "warmup": 25},
     ),
 }
 

@@ -32,7 +32,11 @@ def place(tmp_path_factory):
     root = make_folder(folder / "f", size=256, classes_toml=True)
     tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
     for name, model, steps in (("a", "pix2pix", 30), ("b", "resse", 1)):
-        train(tileset.folder, folder / name, TrainOptions(model=model, settings={"width": 4}, steps=steps, ema=0.5))
+        train(
+            tileset.folder,
+            folder / name,
+            TrainOptions(model=model, settings={"width": 4}, steps=steps, ema=0.5, monitor="l1"),
+        )
     return folder
 
 
@@ -83,7 +87,7 @@ def test_without_test_tiles_val_is_scored_with_a_note(place, tmp_path):
     tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
     data = (tileset.folder / "tiles.geojson").read_text().replace('"split": "test"', '"split": "val"')
     (tileset.folder / "tiles.geojson").write_text(data)
-    train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
+    train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1, monitor="l1"))
     result = evaluate([tmp_path / "r"], tmp_path / "e", EvaluateOptions(metrics=["mae"]))
     assert result.split == "val"
     assert any("no test tiles" in note for note in result.notes)
@@ -98,7 +102,7 @@ def test_runs_that_cannot_be_compared_are_refused(place, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="is not a run"):
         evaluate([tmp_path])
     other = tile(make_folder(tmp_path / "f", scenes=2), tmp_path / "t", options=TileOptions(size=64)).tileset
-    train(other.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
+    train(other.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1, monitor="l1"))
     with pytest.raises(UsageError, match="only runs of the same tileset"):
         evaluate([place / "a", tmp_path / "r"])
     tile(tmp_path / "f", tmp_path / "t", options=TileOptions(size=128), overwrite=True)
@@ -188,7 +192,11 @@ def test_a_split_that_the_runs_have_seen_is_noted(place, tmp_path, split, expect
 
 
 def test_seeds_of_one_recipe_are_shown_with_their_spread(place, tmp_path):
-    train(place / "t", tmp_path / "b-2", TrainOptions(model="resse", settings={"width": 4}, steps=1, ema=0.5, seed=1))
+    train(
+        place / "t",
+        tmp_path / "b-2",
+        TrainOptions(model="resse", settings={"width": 4}, steps=1, ema=0.5, seed=1, monitor="l1"),
+    )
     metrics = ("--metrics", "mae,ssim")
     runs = (place / "a", place / "b", tmp_path / "b-2")
     done = sattrans("evaluate", *runs, *metrics, "-o", tmp_path / "e")

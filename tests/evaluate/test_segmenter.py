@@ -58,7 +58,7 @@ def test_a_saved_segmenter_is_reused_and_a_new_one_is_the_same(place, tmp_path):
 
 def test_evaluate_measures_with_it(place, tmp_path):
     folder, tileset = place
-    train(tileset.folder, folder / "run", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
+    train(tileset.folder, folder / "run", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1, monitor="l1"))
     kept = folder / "s" / "kept.safetensors"
     result = evaluate([folder / "run"], tmp_path / "e", EvaluateOptions(metrics=["miou"], segmenter=str(kept)))
     assert result.baselines["real"].metrics["miou"].value > 0.8
@@ -83,7 +83,7 @@ def test_other_files_than_segmenters_are_refused(place, tmp_path):
     ).tileset
     with pytest.raises(UsageError, match="other classes"):
         Segmenter.open(folder / "s" / "kept.safetensors", other, CPU)
-    train(tileset.folder, tmp_path / "run", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
+    train(tileset.folder, tmp_path / "run", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1, monitor="l1"))
     done = sattrans("evaluate", tmp_path / "run", "--metrics", "miou", "-o", tmp_path / "e")
     assert done.exit_code == 2
     assert "--segmenter train" in error_line(done.stderr)

@@ -27,7 +27,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     root = make_folder(folder / "f", size=128, classes_toml=True)
     tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
-    return train(tileset.folder, folder / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=4)).run
+    return train(
+        tileset.folder, folder / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=4, monitor="l1")
+    ).run
 
 
 def contents(path):

@@ -24,7 +24,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("place")
     root = make_folder(folder / "f", size=128, classes_toml=True)
     tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
-    train(tileset.folder, folder / "run", TrainOptions(model="pix2pix", settings={"width": 1}, steps=1))
+    train(tileset.folder, folder / "run", TrainOptions(model="pix2pix", settings={"width": 1}, steps=1, monitor="l1"))
     values = np.array([10, 30, 50], np.uint8)[make_indices(2000, 400, 3)]
     write_raster(folder / "map.tif", values)
     return folder
@@ -76,7 +76,8 @@ def test_ctrl_c_at_any_moment_is_one_line(place, tmp_path, seconds):
 
 @pytest.mark.short
 def test_ctrl_c_before_training_has_kept_anything_says_nothing_of_going_on(place, tmp_path):
-    process = start("train", "--data", place / "t", "--steps", 10**6, "--set", "width=1", "-o", tmp_path / "r")
+    told = ["--model", "pix2pix", "--steps", 10**6, "--set", "width=1", "-o", tmp_path / "r"]
+    process = start("train", "--data", place / "t", *told)
     while not list(tmp_path.glob("r/*.begun")):
         assert process.poll() is None
         time.sleep(0.001)

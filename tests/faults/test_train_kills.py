@@ -30,7 +30,7 @@ tiles, run, model, epochs = sys.argv[1:]
 if list(Path(run).glob("run.json*")):
     resume(run)
 else:
-    options = TrainOptions(model=model, settings={"width": 8}, epochs=int(epochs), batch_size=2, seed=5)
+    options = TrainOptions(model=model, settings={"width": 8}, epochs=int(epochs), batch_size=2, seed=5, monitor="l1")
     train(Path(tiles), Path(run), options)
 """
 

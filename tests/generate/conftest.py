@@ -13,7 +13,7 @@ from sattrans.train import TrainOptions, train
 def _train(folder):
     root = make_folder(folder / "f", size=256, classes_toml=True)
     tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
-    options = TrainOptions(epochs=8, batch_size=4, ema=0.9)
+    options = TrainOptions(epochs=8, batch_size=4, ema=0.9, monitor="l1")
     train(
         tileset.folder,
         folder / "r",

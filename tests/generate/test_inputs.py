@@ -22,7 +22,7 @@ def pictures(tmp_path_factory) -> Run:
     return train(
         make_tileset(folder / "t").folder,
         folder / "pictures",
-        TrainOptions(model="pix2pix", settings={"width": 1}, steps=1),
+        TrainOptions(model="pix2pix", settings={"width": 1}, steps=1, monitor="l1"),
     ).run
 
 

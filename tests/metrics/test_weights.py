@@ -110,7 +110,7 @@ def test_where_weights_are_looked_for(tmp_path, monkeypatch):
 @pytest.mark.faults
 def test_evaluate_with_and_without(tmp_path):
     tileset = tile(make_folder(tmp_path / "f", classes_toml=True), tmp_path / "t", options=TileOptions(size=64)).tileset
-    train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
+    train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1, monitor="l1"))
     done = sattrans("evaluate", tmp_path / "r", "--metrics", "fid", "-o", tmp_path / "e")
     assert done.exit_code == 2
     assert "--weights inception=FILE" in error_line(done.stderr)

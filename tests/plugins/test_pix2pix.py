@@ -37,9 +37,13 @@ def shapes(network, *inputs):
     return seen
 
 
+PAPER = {"source": "color", "upsampling": "transposed", "augment": "off"}
+"""The paper's settings, where they are not the defaults."""
+
+
 def small(size=64, **options):
     torch.manual_seed(0)
-    return Pix2Pix(TileSpec(size, 3), Pix2Pix.Options(width=4, **options))
+    return Pix2Pix(TileSpec(size, 3), Pix2Pix.Options(**{"width": 4, **PAPER, **options}))
 
 
 def batch(size=64, count=2, seed=0):
@@ -207,7 +211,7 @@ def test_the_models_discriminator_is_the_70_pixel_one_on_source_and_target():
 
 def test_weights_are_drawn_as_the_paper_draws_them():
     torch.manual_seed(0)
-    model = Pix2Pix(TileSpec(64, 3), Pix2Pix.Options(width=16))
+    model = Pix2Pix(TileSpec(64, 3), Pix2Pix.Options(width=16, **PAPER))
     for network in (model.generator, model.discriminator):
         for convolution in modules(network, nn.Conv2d | nn.ConvTranspose2d):
             weight = convolution.weight.detach()
@@ -324,9 +328,10 @@ def test_both_optimisers_are_adam_as_in_the_paper():
     assert small(lr=1e-3).optimizers()["generator"].param_groups[0]["lr"] == 1e-3
 
 
-def test_the_papers_training_is_the_default():
+def test_the_papers_training_is_the_default_but_for_how_the_checkpoint_is_chosen():
     defaults = Pix2Pix.defaults
-    assert (defaults.epochs, defaults.batch_size, defaults.patience, defaults.monitor) == (200, 1, None, "l1")
+    assert (defaults.epochs, defaults.batch_size, defaults.patience) == (200, 1, None)
+    assert defaults.monitor == "joint_kid"  # the paper takes the last epoch
     factor = SCHEDULES[defaults.schedule]
     epochs = [factor(epoch / defaults.epochs) for epoch in (0, 50, 100, 150, 199, 200)]
     assert epochs == pytest.approx([1, 1, 1, 0.5, 0.01, 0])
@@ -352,10 +357,23 @@ def test_a_batch_of_one_trains_at_every_size():
         ]
 
 
-def test_pix2pix_is_what_train_takes_unasked_and_its_subclasses_are_not():
-    assert Pix2Pix.fallback
+def test_it_leaves_the_papers_upsampling_and_colours_for_those_who_ask():
+    options = Pix2Pix.Options()
+    assert (options.source, options.upsampling, options.augment) == ("auto", "resize", "auto")
 
-    class Mine(Pix2Pix):
-        name = "mine"
 
-    assert not Mine.fallback
+@pytest.mark.parametrize(("tiles", "augmented"), [(0, False), (1, True), (1999, True), (2000, False)])
+def test_few_tiles_are_augmented_and_an_unknown_number_is_not(tiles, augmented):
+    model = Pix2Pix(TileSpec(64, 3, tiles=tiles), Pix2Pix.Options(width=1, source="color"))
+    source, real, fake = (torch.rand(1, 3, 64, 64) for _ in range(3))
+    seen = model.views(source, real, fake)
+    assert all(torch.equal(a, b) for a, b in zip(seen, (source, real, fake), strict=True)) != augmented
+
+
+def test_the_losses_of_the_generator_but_the_adversarial_one_are_of_the_image_itself():
+    model, data = small(augment="on"), batch()
+    torch.manual_seed(7)
+    _, making = model.training_step(data)
+    torch.manual_seed(7)
+    l1 = (model.generator(data.source) - data.target).abs().mean()
+    assert making.losses["g_l1"].item() == pytest.approx(100 * l1.item(), rel=1e-4)

@@ -96,12 +96,12 @@ def test_the_blocks_are_all_that_pix2pix_lacks():
 # The model.
 
 
-def test_it_trains_as_pix2pix_does_with_early_stopping_on_the_generators_loss():
+def test_it_trains_as_pix2pix_does_with_early_stopping():
     assert issubclass(ResSE, Pix2Pix)
     assert ResSE.training_step is Pix2Pix.training_step
     assert ResSE.optimizers is Pix2Pix.optimizers
     defaults = ResSE.defaults
-    assert (defaults.epochs, defaults.patience, defaults.monitor) == (30, 10, "generator")
+    assert (defaults.epochs, defaults.patience, defaults.monitor) == (30, 10, "joint_kid")
     assert not ResSE.fallback
 
 

@@ -14,9 +14,13 @@ SIZE = 32
 """Half of the smallest tile the model takes: its networks do, and the tests are quick."""
 
 
+REPORT = {"source": "color", "upsampling": "transposed", "augment": "off", "constraint": "clip"}
+"""The report's settings, where they are not the defaults."""
+
+
 def build(**options):
     torch.manual_seed(0)
-    return WGAN(TileSpec(SIZE, 3), WGAN.Options(**{"width": 2, "warmup": 0, **options}))
+    return WGAN(TileSpec(SIZE, 3), WGAN.Options(**{"width": 2, "warmup": 0, **REPORT, **options}))
 
 
 def batch(seed=0, count=2, size=SIZE):
@@ -122,7 +126,7 @@ def test_validation_gives_l1_to_monitor_and_the_critics_distance_to_look_at():
         distance = model.critic(data.source, data.target).mean() - model.critic(data.source, fake).mean()
     assert losses["l1"].item() == pytest.approx((fake - data.target).abs().mean().item(), rel=1e-5)
     assert losses["wasserstein"].item() == pytest.approx(distance.item(), rel=1e-4)
-    assert WGAN.defaults.monitor == "l1"
+    assert WGAN.defaults.monitor == "joint_kid"
 
 
 # Clipping.
@@ -262,12 +266,30 @@ def test_the_learning_rate_is_an_option(constraint):
     assert {o.param_groups[0]["lr"] for o in build(constraint=constraint, lr=3e-4).optimizers().values()} == {3e-4}
 
 
+# Augmentation.
+
+
+@pytest.mark.parametrize("constraint", ["clip", "gp"])
+def test_the_critic_sees_augmented_images_and_l1_the_image_itself(constraint):
+    model, data = build(constraint=constraint, augment="on", critic_steps=1), batch()
+    seen = []
+    model.critic.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1].detach()))
+    torch.manual_seed(7)
+    critic, generator = model.training_step(data)
+    assert not torch.equal(seen[0], data.target)
+    assert {loss.isfinite().item() for loss in critic.losses.values()} == {True}
+    torch.manual_seed(7)
+    l1 = (model.generator(data.source) - data.target).abs().mean()
+    assert generator.losses["g_l1"].item() == pytest.approx(100 * l1.item(), rel=1e-4)
+
+
 # How often.
 
 
-def test_the_papers_numbers_are_the_defaults():
+def test_the_papers_numbers_are_the_defaults_under_a_gradient_penalty():
     options = WGAN.Options()
-    assert (options.constraint, options.clip, options.penalty) == ("clip", 0.01, 10)
+    assert (options.constraint, options.clip, options.penalty) == ("gp", 0.01, 10)
+    assert (options.source, options.upsampling, options.augment) == ("auto", "resize", "auto")
     assert (options.critic_steps, options.warmup, options.l1_weight) == (5, 25, 100)
 
 

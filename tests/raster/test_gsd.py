@@ -97,7 +97,9 @@ def test_a_tileset_tells_the_finest_and_the_coarsest_of_its_scenes(tmp_path):
 def test_a_run_remembers_it_and_one_of_an_earlier_version_knows_none(tmp_path):
     root = make_folder(tmp_path / "f", size=128, classes_toml=True)
     tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
-    run = train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 1}, steps=1)).run
+    run = train(
+        tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 1}, steps=1, monitor="l1")
+    ).run
     assert run.ground_resolution == (10.0, 10.0)
     shown = CliRunner().invoke(app, ["runs", "show", str(run.folder)]).output
     assert "10 m" in next(line for line in shown.splitlines() if "ground resolution" in line)

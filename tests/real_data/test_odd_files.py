@@ -35,7 +35,7 @@ def test_korea_from_tiles_to_an_image(tmp_path):
         rasterio.open(DATA / "korea_s2" / "images" / f"{first.scene}.tif") as scene,
     ):
         assert np.array_equal(cut.read(), scene.read([3, 2, 1])[:, *first.window.slices])
-    options = TrainOptions(steps=30, batch_size=2, ema=0.9)
+    options = TrainOptions(steps=30, batch_size=2, ema=0.9, monitor="l1")
     settings = {"width": 4, "source": "onehot", "lr": 2e-3}
     run = train(tmp_path / "t", tmp_path / "r", replace(options, model="pix2pix", settings=settings)).run
     mask = DATA / "korea_s2" / "masks" / "202309_patchN_3.tif"
@@ -63,7 +63,9 @@ def run(tmp_path_factory):
     root = make_landcover(folder / "landcover", height=1100, width=1100)
     tile(root, folder / "t", options=TileOptions(size=64))
     return train(
-        folder / "t", folder / "r", TrainOptions(model="pix2pix", settings={"width": 2}, steps=2, batch_size=4)
+        folder / "t",
+        folder / "r",
+        TrainOptions(model="pix2pix", settings={"width": 2}, steps=2, batch_size=4, monitor="l1"),
     ).run
 
 

@@ -22,7 +22,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     place = make_folder(folder / "f", size=128, classes_toml=True)
     tiles = tile(place, folder / "t", options=TileOptions(size=64)).tileset
-    options = TrainOptions(steps=4, batch_size=2, ema=0)
+    options = TrainOptions(steps=4, batch_size=2, ema=0, monitor="l1")
     return {
         model: train(tiles.folder, folder / model, replace(options, model=model, settings={"width": 4})).run
         for model in ("pix2pix", "resse", "wgan")

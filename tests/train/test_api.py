@@ -13,7 +13,7 @@ from killed import kill_before_second_save
 from makers import make_folder
 from safetensors.torch import load_file
 
-from sattrans.data import batches
+from sattrans.data import batches, crops
 from sattrans.data.batches import Batches, TileStore
 from sattrans.data.crops import Crops
 from sattrans.errors import NothingToUse, OptionError, TrainingError, UsageError
@@ -44,7 +44,7 @@ def many_tiles(tmp_path_factory):
 
 def test_training_lowers_the_validation_loss(many_tiles, tmp_path):
     own = {**SMALL, "source": "onehot", "lr": 2e-3}
-    options = TrainOptions(model="pix2pix", settings=own, epochs=6, batch_size=4)
+    options = TrainOptions(model="pix2pix", settings=own, epochs=6, batch_size=4, monitor="l1")
     result = train(many_tiles.folder, tmp_path / "r", options)
     values = [line["val"]["l1"] for line in result.run.metrics()]
     assert len(values) == 6
@@ -55,7 +55,9 @@ def test_training_lowers_the_validation_loss(many_tiles, tmp_path):
 def test_one_seed_gives_the_same_weights_and_another_seed_others(tiles, tmp_path):
     weights = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        run = train(tiles.folder, tmp_path / name, TrainOptions(model="resse", settings=SMALL, steps=3, seed=seed)).run
+        run = train(
+            tiles.folder, tmp_path / name, TrainOptions(model="resse", settings=SMALL, steps=3, seed=seed, monitor="l1")
+        ).run
         weights.append(load_file(run.checkpoint("best")))
     first, same, other = weights
     assert all(torch.equal(first[name], same[name]) for name in first)
@@ -65,18 +67,22 @@ def test_one_seed_gives_the_same_weights_and_another_seed_others(tiles, tmp_path
 def test_another_seed_draws_other_weights_before_anything_is_learned(tiles, tmp_path):
     weights = []
     for seed in (1, 2):
-        options = TrainOptions(model="pix2pix", settings={**SMALL, "lr": 1e-12}, steps=1, seed=seed)
+        options = TrainOptions(model="pix2pix", settings={**SMALL, "lr": 1e-12}, steps=1, seed=seed, monitor="l1")
         weights.append(load_file(train(tiles.folder, tmp_path / str(seed), options).run.checkpoint("last")))
     names = [name for name in weights[0] if name.startswith("model.generator") and weights[0][name].ndim == 4]
     assert names
     assert not any(torch.allclose(weights[0][name], weights[1][name], atol=1e-6) for name in names)
 
 
-@pytest.mark.parametrize("model", ["pix2pix", "resse", "wgan"])
+OWN = {"pix2pix": SMALL, "projected": {"width": 8, "head_width": 8}, "resse": SMALL, "wgan": {**SMALL, "warmup": 1}}
+
+
+@pytest.mark.parametrize("model", OWN)
 def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path, monkeypatch, model):
     """One is killed in a process of its own; the others end like a killed one."""
-    own = {**SMALL, **({"warmup": 1} if model == "wgan" else {})}
-    options = {"model": model, "settings": own, "epochs": 3, "batch_size": 4, "seed": 3}
+    monkeypatch.setattr(crops, "MIN_STEPS", 1)  # for epochs of a step
+    options = {"model": model, "settings": OWN[model], "epochs": 3, "batch_size": 4, "seed": 3}
+    options["monitor"] = "joint_kid" if model == "projected" else "l1"
     whole = train(tiles.folder, tmp_path / "whole", TrainOptions(**options)).run
     if model == "resse":
         kill_before_second_save(tiles.folder, tmp_path / "killed", **options)
@@ -115,7 +121,7 @@ def _end_after_first_epoch(tiles, folder, options, monkeypatch):
 
 def test_a_signal_saves_within_a_step_and_says_how_to_resume(tiles, tmp_path):
     command = ["train", "-m", "pix2pix", "--set", "width=4", "-d", tiles.folder]
-    process = Fork(*command, "-o", tmp_path / "r", "--epochs", "5000")
+    process = Fork(*command, "-o", tmp_path / "r", "--epochs", "5000", "--monitor", "l1")
     while not (tmp_path / "r" / "checkpoints" / "last.safetensors").exists():
         assert process.poll() is None
         time.sleep(0.02)
@@ -133,7 +139,7 @@ def test_a_loss_that_is_not_finite_stops_in_one_line_and_leaves_no_run(tiles, tm
         train(
             tiles.folder,
             tmp_path / "r",
-            TrainOptions(model="pix2pix", settings={**SMALL, "lr": 1e30}, steps=200, ema=0),
+            TrainOptions(model="pix2pix", settings={**SMALL, "lr": 1e30}, steps=200, ema=0, monitor="l1"),
         )
     assert not (tmp_path / "r").exists()
 
@@ -151,7 +157,7 @@ def test_early_stopping_keeps_the_best_and_stops_after_patience(many_tiles, tmp_
 
 
 def test_unknown_monitor_is_refused_with_what_there_is(tiles, tmp_path):
-    with pytest.raises(OptionError, match="validates l1, generator"):
+    with pytest.raises(OptionError, match="validates l1, generator, joint_kid, kid"):
         train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1, monitor="l2"))
     assert not (tmp_path / "r").exists()
 
@@ -159,12 +165,19 @@ def test_unknown_monitor_is_refused_with_what_there_is(tiles, tmp_path):
 def test_options_that_are_not_given_are_the_models_defaults(tiles, tmp_path):
     run = train(tiles.folder, tmp_path / "r", TrainOptions(model="resse", settings=SMALL, steps=1)).run
     settings = run.manifest["settings"]
-    assert (settings["patience"], settings["monitor"], settings["batch_size"]) == (10, "generator", 1)
+    assert (settings["patience"], settings["monitor"], settings["batch_size"]) == (10, "joint_kid", 1)
+    assert (settings["ema"], settings["schedule"]) == (0.999, "constant")
+    assert run.manifest["options"]["source"] == "onehot"  # "auto", where there are classes
+    (line,) = run.metrics()
+    assert {"joint_kid", "kid", "l1", "generator"} == line["val"].keys()
+    assert run.manifest["summary"]["best"] == line["val"]["joint_kid"]
 
 
 def test_bf16_trains_to_finite_losses(tiles, tmp_path):
     run = train(
-        tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=2, precision="bf16")
+        tiles.folder,
+        tmp_path / "r",
+        TrainOptions(model="pix2pix", settings=SMALL, steps=2, precision="bf16", monitor="l1"),
     ).run
     assert all(value == value for value in run.metrics()[0]["train"].values())
 
@@ -174,7 +187,9 @@ def test_tiles_that_are_not_cached_are_read_ahead_and_train_the_same(tiles, tmp_
     for name, part in (("kept", 0.4), ("read", 0.0)):
         monkeypatch.setattr(batches, "CACHE_SHARE", part)
         run = train(
-            tiles.folder, tmp_path / name, TrainOptions(model="pix2pix", settings=SMALL, epochs=2, batch_size=2)
+            tiles.folder,
+            tmp_path / name,
+            TrainOptions(model="pix2pix", settings=SMALL, epochs=2, batch_size=2, monitor="l1"),
         ).run
         weights.append(load_file(run.checkpoint("last")))
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -182,7 +197,7 @@ def test_tiles_that_are_not_cached_are_read_ahead_and_train_the_same(tiles, tmp_
 
 def test_a_run_without_val_tiles_is_validated_on_training_tiles_and_says_so(tmp_path):
     tileset = tile(make_folder(tmp_path / "f", scenes=1, size=64), tmp_path / "t", options=TileOptions(size=64)).tileset
-    result = train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
+    result = train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1, monitor="l1"))
     assert any("no val tiles" in notice for notice in result.notices)
 
 
@@ -204,15 +219,15 @@ def test_wrong_requests_are_refused_before_anything_is_made(tiles, tmp_path, mon
 
 
 def test_a_run_never_writes_into_another(tiles, tmp_path):
-    train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
+    train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1, monitor="l1"))
     with pytest.raises(UsageError, match="is a run already; .*--resume"):
-        train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
+        train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1, monitor="l1"))
     with pytest.raises(UsageError, match="is finished"):
         resume(tmp_path / "r")
 
 
 def test_overwrite_keeps_the_old_run_out_of_sight_until_the_new_one_has_trained(tiles, tmp_path, monkeypatch):
-    folder, options = tmp_path / "runs" / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1)
+    folder, options = tmp_path / "runs" / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1, monitor="l1")
     old = train(tiles.folder, folder, options).run.checkpoint("last").read_bytes()
     seen = []
 
@@ -237,12 +252,17 @@ def test_a_corrupt_tile_stops_training_with_its_name(tmp_path):
     spoiled = tileset.split("train")[0].image_path(tileset.folder)
     spoiled.write_bytes(spoiled.read_bytes()[:-20])
     with pytest.raises(TrainingError, match=spoiled.name):
-        train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, epochs=1))
+        train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, epochs=1, monitor="l1"))
 
 
 def test_the_linear_schedule_is_constant_for_half_and_then_falls_to_zero():
     factors = [SCHEDULES["linear"](done) for done in (0, 0.25, 0.5, 0.75, 1)]
     assert factors == [1, 1, 1, 0.5, 0]
+
+
+def test_the_late_schedule_is_constant_for_three_fifths_and_then_falls_to_zero():
+    factors = [SCHEDULES["late"](done) for done in (0, 0.3, 0.6, 0.8, 1)]
+    assert factors == pytest.approx([1, 1, 1, 0.5, 0])
 
 
 def test_each_epoch_sees_each_tile_once_in_another_order(tiles):
@@ -257,9 +277,9 @@ def test_jitter_moves_image_and_map_together():
     indices = torch.zeros(6, 64, 64, dtype=torch.uint8)
     indices[:, 20:40, 10:30] = 1
     images = (indices * 255)[:, None].repeat(1, 3, 1, 1)
-    crops = Crops(64)
-    drawn = crops.draw(6, torch.Generator().manual_seed(0))
-    image, map_ = crops.take(images, drawn), crops.take(indices, drawn)
+    whole = Crops(64)
+    drawn = whole.draw(6, torch.Generator().manual_seed(0))
+    image, map_ = whole.take(images, drawn), whole.take(indices, drawn)
     assert image.shape == (6, 3, 64, 64)
     assert map_.shape == (6, 64, 64)
     # Inside and outside agree wherever bilinear interpolation has not mixed the two.
@@ -282,7 +302,9 @@ def test_sources_are_colours_or_one_channel_a_class(tiles):
 
 
 def test_the_validated_generator_has_statistics_of_plain_training_tiles(tiles, tmp_path):
-    run = train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=4, batch_size=4)).run
+    run = train(
+        tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=4, batch_size=4, monitor="l1")
+    ).run
     best = load_file(run.checkpoint("best"))
     counts = {int(value) for name, value in best.items() if name.endswith("num_batches_tracked")}
     assert counts == {len(tiles.split("train")) // 4}

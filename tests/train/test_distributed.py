@@ -24,12 +24,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from sattrans import hookimpl
-from sattrans.model import Model, Update
+from sattrans.model import Model, TrainDefaults, Update
 
 class Plain(Model):
     """Two convolutions under L1, and a second pair under L2 that sees what the first made."""
 
     name = "plain"
+    defaults = TrainDefaults(monitor="l1")
 
     def __init__(self, spec, options):
         super().__init__(spec, options)
@@ -96,7 +97,8 @@ def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, envir
 @pytest.mark.faults
 def test_a_gan_trains_in_two_processes_and_resumes_with_as_many(tiles, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    arguments = ["train", "-d", tiles.folder, "--set", "width=4", "--device", "cpu", "--batch-size", 8]
+    told = ["--set", "width=4", "--monitor", "l1", "--device", "cpu", "--batch-size", 8]
+    arguments = ["train", "-m", "pix2pix", "-d", tiles.folder, *told]
     assert Fork(*arguments, "--epochs", 1, "--devices", 2, "-o", tmp_path / "r").wait() == 0
     run = Run.open(tmp_path / "r")
     assert run.finished
@@ -112,5 +114,7 @@ def test_a_gan_trains_in_two_processes_and_resumes_with_as_many(tiles, tmp_path,
 
 
 def test_a_single_process_is_recorded_as_one(tiles, tmp_path):
-    run = train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1)).run
+    run = train(
+        tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1, monitor="l1")
+    ).run
     assert run.manifest["settings"]["processes"] == 1

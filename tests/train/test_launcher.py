@@ -20,7 +20,7 @@ from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
 from sattrans.train.launcher import _picklable, launch
 
-SMALL = ("-m", "pix2pix", "--set", "width=1", "--device", "cpu", "--batch-size", "8")
+SMALL = ("-m", "pix2pix", "--set", "width=1", "--device", "cpu", "--batch-size", "8", "--monitor", "l1")
 
 
 @pytest.fixture(autouse=True)

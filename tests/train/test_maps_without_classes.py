@@ -31,7 +31,7 @@ def tiles(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(tiles, tmp_path_factory) -> Run:
     """A run that knows what its map's colours look like."""
-    options = TrainOptions(epochs=12, batch_size=4, ema=0.9)
+    options = TrainOptions(epochs=12, batch_size=4, ema=0.9, monitor="l1")
     own = {"width": 4, "lr": 2e-3}
     return train(
         tiles.folder, tmp_path_factory.mktemp("run") / "r", replace(options, model="pix2pix", settings=own)
@@ -103,7 +103,9 @@ def test_training_lowers_the_validation_loss(run):
 
 @pytest.mark.parametrize("model", ["resse", "wgan"])
 def test_every_model_trains_on_pictures(tiles, tmp_path, model):
-    made = train(tiles.folder, tmp_path / "r", TrainOptions(model=model, settings={"width": 4}, steps=1)).run
+    made = train(
+        tiles.folder, tmp_path / "r", TrainOptions(model=model, settings={"width": 4}, steps=1, monitor="l1")
+    ).run
     assert made.finished
 
 
@@ -134,7 +136,7 @@ def test_a_tileset_of_images_without_maps_is_refused_before_anything_is_made(tmp
 
 
 def test_resuming_takes_up_a_run_without_classes(tiles, tmp_path):
-    options = TrainOptions(model="pix2pix", settings={"width": 4}, epochs=1, batch_size=4)
+    options = TrainOptions(model="pix2pix", settings={"width": 4}, epochs=1, batch_size=4, monitor="l1")
     begun = train(tiles.folder, tmp_path / "r", options).run
     told = json.loads((begun.folder / "run.json").read_text())
     del told["summary"]

@@ -30,7 +30,9 @@ def tiles(tmp_path_factory):
 @pytest.fixture
 def loop(tiles, tmp_path):
     """A loop at its beginning."""
-    run = train(tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1, batch_size=2)).run
+    run = train(
+        tiles.folder, tmp_path / "r", TrainOptions(model="pix2pix", settings=SMALL, steps=1, batch_size=2, monitor="l1")
+    ).run
     return build_loop(run, torch.device("cpu"))
 
 
@@ -47,7 +49,7 @@ def test_a_gradient_that_is_not_finite_is_found_before_it_reaches_a_weight(loop)
 
 @pytest.mark.parametrize("message", ["CUDA out of memory", "DefaultCPUAllocator: can't allocate memory: you tried"])
 def test_out_of_memory_is_reported_with_a_batch_that_fits(tiles, tmp_path, message):
-    options = TrainOptions(steps=1, batch_size=8)
+    options = TrainOptions(steps=1, batch_size=8, monitor="l1")
     run = train(tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings=SMALL)).run
     loop = build_loop(run, torch.device("cpu"))
 
@@ -88,7 +90,7 @@ def test_a_discriminator_that_has_won_is_reported(loop):
 def test_remarks_stand_in_the_metrics(tiles, tmp_path):
     # A generator that stands still is soon told from real images.
     own = {**SMALL, "lr": 5e-3, "l1_weight": 0}
-    options = TrainOptions(epochs=4, batch_size=4, ema=0)
+    options = TrainOptions(epochs=4, batch_size=4, ema=0, monitor="l1")
     run = train(tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings=own)).run
     for line in run.metrics():
         won = line["train"]["d_real"] + line["train"]["d_fake"] < 0.05
@@ -96,8 +98,10 @@ def test_remarks_stand_in_the_metrics(tiles, tmp_path):
 
 
 def test_a_run_starts_from_another_runs_weights(tiles, tmp_path):
-    first = train(tiles.folder, tmp_path / "a", TrainOptions(model="pix2pix", settings=SMALL, steps=5, seed=1)).run
-    options = TrainOptions(steps=1, seed=2, init=tmp_path / "a")
+    first = train(
+        tiles.folder, tmp_path / "a", TrainOptions(model="pix2pix", settings=SMALL, steps=5, seed=1, monitor="l1")
+    ).run
+    options = TrainOptions(steps=1, seed=2, init=tmp_path / "a", monitor="l1")
     second = train(tiles.folder, tmp_path / "b", replace(options, model="pix2pix", settings={**SMALL, "lr": 1e-12})).run
     one, two = (load_file(run.checkpoint("last")) for run in (first, second))
     names = [name for name in one if name.startswith("model.") and name.endswith("weight")]
@@ -109,7 +113,7 @@ def test_a_run_starts_from_another_runs_weights(tiles, tmp_path):
 
 def test_a_refused_init_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    train(tiles.folder, tmp_path / "first", TrainOptions(model="pix2pix", settings=SMALL, steps=1))
+    train(tiles.folder, tmp_path / "first", TrainOptions(model="pix2pix", settings=SMALL, steps=1, monitor="l1"))
     (tmp_path / "damaged" / "checkpoints").mkdir(parents=True)
     (tmp_path / "damaged" / "checkpoints" / "last.safetensors").write_bytes(b"no tensors")
     for name in ("damaged", "unsaved"):
@@ -123,7 +127,10 @@ def test_a_refused_init_leaves_no_run_for_resume_to_take_up(tiles, tmp_path, mon
     ):
         with pytest.raises(SattransError, match=told):
             train(
-                tiles.folder, options=TrainOptions(model="pix2pix", settings={"width": width}, steps=1, init=Path(init))
+                tiles.folder,
+                options=TrainOptions(
+                    model="pix2pix", settings={"width": width}, steps=1, init=Path(init), monitor="l1"
+                ),
             )
         with pytest.raises(NothingToUse, match="no unfinished run"):
             resume("last")
@@ -154,7 +161,7 @@ def test_a_run_that_fails_before_its_first_checkpoint_is_removed_a_later_one_sta
 
     step = Loop.train_step
     monkeypatch.setattr(Loop, "train_step", fail)
-    options = TrainOptions(epochs=2, batch_size=8)
+    options = TrainOptions(epochs=2, batch_size=8, monitor="l1")
     for failing, kept in ((1, False), (len(tiles.split("train")) // 8, True)):
         with pytest.raises(TrainingError, match=f"at step {failing} l1 is nan") as caught:
             train(tiles.folder, tmp_path / "r", replace(options, model="pix2pix", settings=SMALL))

@@ -13,7 +13,7 @@ from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, resume, train
 
-OPTIONS = {"epochs": 4, "batch_size": 2, "seed": 5}
+OPTIONS = {"epochs": 4, "batch_size": 2, "seed": 5, "monitor": "l1"}
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,14 @@ def test_it_needs_no_images_without_maps(tiles, tmp_path, caplog):
     root = tiles.folder.parent / "inria"
     paired = tile(root, tmp_path / "t", options=TileOptions(size=64, unpaired=False)).tileset
     with caplog.at_level("INFO", "sattrans"):
-        train(paired.folder, tmp_path / "r", TrainOptions(model="unaligned", settings={"width": 4}, steps=2))
-        train(tiles.folder, tmp_path / "aligned", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1))
+        train(
+            paired.folder, tmp_path / "r", TrainOptions(model="unaligned", settings={"width": 4}, steps=2, monitor="l1")
+        )
+        train(
+            tiles.folder,
+            tmp_path / "aligned",
+            TrainOptions(model="pix2pix", settings={"width": 4}, steps=1, monitor="l1"),
+        )
     assert caplog.text.count("(8 training tiles of 64 px)") == 2
 
 
