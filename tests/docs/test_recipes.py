@@ -80,5 +80,5 @@ def test_runs_list_tells_runs_apart_by_their_options(tiles, tmp_path):
     listed = sattrans("runs", "list", cwd=tmp_path).stdout
     listed = [line.rstrip() for line in listed.splitlines()]
     assert listed[0].split() == ["run", "model", "tileset", "epochs", "best", "age", "options"]
-    assert listed[1].endswith("width=4")
+    assert listed[1].endswith("width=4") and "source=" not in listed[1]  # what "auto" stood for is no choice
     assert listed[2].endswith("width=8 precision=bf16 seed=3")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from makers import make_folder
+from makers_pictures import make_tileset
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -61,6 +62,21 @@ def test_out_of_memory_is_reported_with_a_batch_that_fits(tiles, tmp_path, messa
     with pytest.raises(
         TrainingError, match="out of memory at step 0 with 8 tiles of 64 px a step: --batch-size 2 fits"
     ):
+        loop.run()
+
+
+def test_out_of_memory_with_more_crops_than_tiles_is_reported_too(tmp_path):
+    one = make_tileset(tmp_path / "t", None, {"train": 1})
+    own = {"width": 8, "head_width": 8}
+    options = TrainOptions(model="projected", settings=own, steps=1, batch_size=8, monitor="l1")
+    loop = build_loop(train(one.folder, tmp_path / "r", options).run, torch.device("cpu"))
+
+    def run_out(network, inputs):
+        if len(inputs[0]) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    loop.model.generator.register_forward_pre_hook(run_out)
+    with pytest.raises(TrainingError, match="with 8 tiles of 64 px a step: --batch-size 2 fits"):
         loop.run()
 
 
