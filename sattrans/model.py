@@ -104,6 +104,8 @@ class TrainDefaults:
             or "joint_kid", which is low if images look real and follow their maps.
         schedule: Learning rate over training, see `Schedule`; "linear" is pix2pix's.
         ema: Decay of the generator's moving average, at least 0 and below 1.
+        useful_after: Steps after which a first useful image can be expected, which training tells in minutes; None if
+            that is unknown.
     """
 
     epochs: int = 200
@@ -113,6 +115,7 @@ class TrainDefaults:
     monitor: str = "joint_kid"
     schedule: Schedule = "linear"
     ema: float = 0.999
+    useful_after: int | None = None
 
 
 class ModelOptions(BaseModel):

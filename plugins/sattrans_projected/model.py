@@ -78,7 +78,7 @@ class ProjectedGAN(Model):
         "https://arxiv.org/abs/2111.01007; modulation: Park et al., CVPR 2019, https://arxiv.org/abs/1903.07291"
     )
     fallback = True
-    defaults = TrainDefaults(steps=1500, batch_size=4, schedule="late", ema=0.997)
+    defaults = TrainDefaults(steps=1200, batch_size=4, schedule="late", ema=0.997, useful_after=250)
     stride = 32
     margin = 156
     crop = 128

@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from sattrans.runs.run import METRICS, Run
 from sattrans.train.settings import Settings
 from sattrans.utils.atomic import write_bytes
-from sattrans.utils.console import log, progress_bar
+from sattrans.utils.console import log, pluralize, progress_bar
 
 TENSORBOARD = "tensorboard"
 CURVES = "losses.png"
@@ -91,6 +92,46 @@ class TrainingLogger:
         samples = np.asarray(Image.open(self.samples_path(epoch)))
         self._tensorboard.add_image("samples", samples, step, dataformats="HWC")
         self._tensorboard.flush()
+
+
+class Pace:
+    """Tells once, after the first steps, how long training will take, and when a useful image can be expected.
+
+    Args:
+        begun: Steps that were done before.
+        steps: Steps of the whole training.
+        useful_after: Steps after which a first useful image can be expected; None if that is unknown.
+    """
+
+    _FIRST = 5
+    _MEASURED = 20
+
+    def __init__(self, begun: int, steps: int, useful_after: int | None) -> None:
+        self.begun, self.steps, self.useful_after = begun, steps, useful_after
+        self._since = 0.0
+
+    def message(self, step: int) -> str:
+        """Return the line after step `_MEASURED`, which is none for a training of under a minute; else nothing."""
+        done = step - self.begun
+        if done == self._FIRST:  # the first steps are slower
+            self._since = time.monotonic()
+        if done != self._MEASURED:
+            return ""
+        each = (time.monotonic() - self._since) / (self._MEASURED - self._FIRST)
+        left = _minutes((self.steps - step) * each)
+        if not left:
+            return ""
+        useful = _minutes(((self.useful_after or 0) - step) * each)
+        first = f"a first useful image in about {useful}, the last step" if useful else "the last step"
+        return f"{first} in about {left}; samples/ in the run's folder shows images after each epoch"
+
+
+def _minutes(seconds: float) -> str:
+    """Return a duration in words; nothing for less than a minute."""
+    minutes = round(seconds / 60)
+    return (
+        "" if seconds < 60 else f"{pluralize(minutes, 'minute')}" if minutes < 120 else f"{round(minutes / 60)} hours"
+    )
 
 
 def _memory(device: torch.device) -> int:

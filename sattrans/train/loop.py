@@ -15,12 +15,12 @@ from sattrans.model import Batch, Model, Update
 from sattrans.runs.run import Run
 from sattrans.train.checkpoints import load_last, save_best, save_last
 from sattrans.train.distributed import SINGLE_PROCESS, Processes
-from sattrans.train.loggers import TrainingLogger
+from sattrans.train.loggers import Pace, TrainingLogger
 from sattrans.train.oom import fitting_batch, out_of_memory
 from sattrans.train.settings import SCHEDULES, Settings
 from sattrans.train.signals import catch_signals
 from sattrans.train.validation import DISTANCES, Judge, refresh_batch_norm, use_generator, validate, write_samples
-from sattrans.utils.console import pluralize
+from sattrans.utils.console import log, pluralize
 
 SAVE_SECONDS = 300
 """Seconds between two checkpoints within a long epoch, so that a kill costs minutes."""
@@ -73,9 +73,12 @@ class Loop:
             self.logger.bar(self.step, self.processes.is_first) as progress,
         ):
             self.model.train()
+            pace = Pace(self.step, self.settings.steps, self.model.defaults.useful_after)
             while self.step < self.settings.steps:
                 losses = self._step()
                 self.logger.log_step(progress, losses)
+                if self.processes.is_first and (message := pace.message(self.step)):
+                    log.info(message)
                 if self.step % per_epoch == 0 or self.step == self.settings.steps:
                     self._end_epoch()
                     saved = time.monotonic()
