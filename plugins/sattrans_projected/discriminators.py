@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
 from sattrans.networks import EfficientNetLite, load_efficientnet_lite
 
@@ -63,6 +62,30 @@ class MixedFeatures(nn.Module):
         return mixed
 
 
+class SpectralConv2d(nn.Conv2d):
+    """A convolution whose weight is divided by its largest singular value (Miyato et al., ICLR 2018).
+
+    One step of power iteration at each forward pass in training, as in PyTorch's `spectral_norm`; that takes 15 steps
+    when it is made, which are slow where a model is only built to count its weights.
+    """
+
+    direction: Tensor
+
+    def __init__(self, entering: int, channels: int, kernel: int, stride: int = 1, bias: bool = True) -> None:
+        super().__init__(entering, channels, kernel, stride, (kernel - 1) // 2, bias=bias)
+        self.register_buffer("direction", torch.full((channels,), channels**-0.5))
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  its name in PyTorch
+        """Convolve."""
+        matrix = self.weight.flatten(1)
+        with torch.no_grad():
+            across = F.normalize(matrix.t() @ self.direction, dim=0)
+            if self.training:
+                self.direction.copy_(F.normalize(matrix @ across, dim=0))
+        norm = self.direction.clone() @ (matrix @ across)
+        return self._conv_forward(input, self.weight / norm, self.bias)
+
+
 class Head(nn.Module):
     """Judges mixed features given the map: one logit for each place."""
 
@@ -70,17 +93,16 @@ class Head(nn.Module):
         super().__init__()
         self.stride = stride
         unshuffled = min(stride, 4)
-        self.features = spectral_norm(nn.Conv2d(channels, width, 1))
-        self.map = spectral_norm(nn.Conv2d(source_channels * unshuffled**2, width, 1, bias=False))
+        self.features = SpectralConv2d(channels, width, 1)
+        self.map = SpectralConv2d(source_channels * unshuffled**2, width, 1, bias=False)
         self.unshuffled = unshuffled
-        second = nn.Conv2d(width, width, 4, 2, 1) if stride < 16 else nn.Conv2d(width, width, 3, 1, 1)
         self.stages = nn.Sequential(
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(width, width, 3, 1, 1)),
+            SpectralConv2d(width, width, 3),
             nn.LeakyReLU(0.2),
-            spectral_norm(second),
+            SpectralConv2d(width, width, 4, 2) if stride < 16 else SpectralConv2d(width, width, 3),
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(width, 1, 3, 1, 1)),
+            SpectralConv2d(width, 1, 3),
         )
 
     def forward(self, features: Tensor, source: Tensor) -> Tensor:

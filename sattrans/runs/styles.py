@@ -22,5 +22,4 @@ def check_style(style: str, spec: TileSpec, model: str, styled: bool) -> None:
     if not styled or not spec.scenes:
         raise OptionError(f"--style {style}: model '{model}' has no styles; leave the option out")
     if style not in spec.scenes:
-        few = ", ".join(spec.scenes[:5]) + (f" and {len(spec.scenes) - 5} more" if len(spec.scenes) > 5 else "")
-        raise OptionError(f"--style {style}{did_you_mean(style, spec.scenes)}: the run's scenes are {few}")
+        raise OptionError(f"--style {style}: the run was trained on no such scene{did_you_mean(style, spec.scenes)}")
