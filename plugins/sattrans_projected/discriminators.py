@@ -83,7 +83,8 @@ class SpectralConv2d(nn.Conv2d):
             if self.training:
                 self.direction.copy_(F.normalize(matrix @ across, dim=0))
         norm = self.direction.clone() @ (matrix @ across)
-        return self._conv_forward(input, self.weight / norm, self.bias)
+        maps: Tensor = self._conv_forward(input, self.weight / norm, self.bias)
+        return maps
 
 
 class Head(nn.Module):

@@ -151,7 +151,7 @@ def _steps(folder: Path, options: DemoOptions) -> Iterator[Step]:
     if run.is_dir() and not trained:
         yield step(run, "train", "--resume", run)
     else:
-        network = ("--set", "source=onehot", "--set", f"width={options.width}")
+        network = ("--set", f"width={options.width}")
         length = ("--steps", options.steps, "--batch-size", options.batch_size)
         yield step(run, "train", "--model", model, "--data", tiles, *network, *length, "-o", run, done=trained)
     yield step(image, "generate", map_, "--run", run, "-o", image)

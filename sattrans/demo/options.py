@@ -27,9 +27,9 @@ class DemoOptions:
     map_height: int = 768
     map_width: int = 1024
     size: int = 128
-    steps: int = 2000
-    batch_size: int = 2
-    width: int = 16
+    steps: int = 200
+    batch_size: int = 4
+    width: int = 64
 
     def __post_init__(self) -> None:
         check(self)

@@ -197,7 +197,7 @@ def generate_by(
     devices = choose_devices(options.device, options.devices)
     update, preview = options.update, options.preview
     creation = parse_creation_options(options.co)
-    with _task(map_, run, options, devices[0]) as task, ExitStack() as stack:
+    with _task(map_, run, options, devices[0], not is_image(output)) as task, ExitStack() as stack:
         # An image that cannot be updated is refused here, whether there is anything to do or not.
         previous = stack.enter_context(task.previous(update)) if update else None
         image = task.image(output, previous, creation, overwrite) if is_image(output) else None
@@ -240,7 +240,9 @@ def open_run(folder: Path | None) -> Run:
 
 
 @contextmanager
-def _task(map_: str | Path, opened: Run, options: GenerateOptions, device: torch.device) -> Iterator[_Task]:
+def _task(
+    map_: str | Path, opened: Run, options: GenerateOptions, device: torch.device, each_is_a_file: bool
+) -> Iterator[_Task]:
     """Open map and run, and check that they fit together."""
     kind, spec = model_class(opened.model_name), opened.spec
     precision = resolve_precision(options.precision, device)
@@ -248,7 +250,7 @@ def _task(map_: str | Path, opened: Run, options: GenerateOptions, device: torch
     check_style(options.style, spec, kind.name, kind.styled)
     with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
         height, width = read_map.height, read_map.width
-        size = window_size(spec.size, kind.stride, kind.margin, height, width)
+        size = window_size(spec.size, kind.stride, kind.margin, height, width, each_is_a_file)
         is_one = kind.margin is not None and size >= max(height, width)  # nothing to overlap with
         overlap = 0 if is_one else parse_overlap(options.overlap, size, kind.stride, kind.margin)
         plan = WindowPlan(height, width, size, overlap, blend)

@@ -17,16 +17,24 @@ LARGE = 1024
 """Side in pixels of the windows of a model with a margin: the part of a window that is thrown away is then small."""
 
 
-def window_size(tile: int, stride: int, margin: int | None, height: int, width: int) -> int:
+def window_size(tile: int, stride: int, margin: int | None, height: int, width: int, each_is_a_file: bool) -> int:
     """Return the side of the windows, in pixels.
 
     It is the tile size. A model that sees only `margin` pixels around a pixel gives the same pixel in a window of any
     size, so its windows are larger, but no larger than the map needs.
+
+    Args:
+        tile: The tile size, in pixels.
+        stride: Windows start at multiples of this many pixels (`Model.stride`).
+        margin: How many pixels around a pixel decide its value (`Model.margin`); None if the whole tile does.
+        height: Height of the map, in pixels.
+        width: Width of the map, in pixels.
+        each_is_a_file: Whether each window becomes a tile of its own, which should not be much larger than `tile`.
     """
     if margin is None:
         return tile
-    needed = max(height, width) + stride
-    return max(tile, min(LARGE, -(-needed // stride) * stride))
+    wanted = min(tile + 2 * margin if each_is_a_file else LARGE, max(height, width) + stride)
+    return max(tile, -(-wanted // stride) * stride)
 
 
 @dataclass(frozen=True)
