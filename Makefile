@@ -4,6 +4,7 @@
 # make faults  kills, full disks, inputs that change, and many random examples: takes long
 # make format  formats the code and fixes what ruff can fix
 # make browser  opens a report in an installed Chromium ($CHROMIUM, or one on the PATH); skips without one
+# make bench-images  trains models on real scenes for 15 CPU minutes each, three times, and writes docs/realism.md: hours
 # Needs make and Python 3.11 or newer; another one: make demo PYTHON=/path/to/python3
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo quick test faults lint format docs bench browser check clean setup
+.PHONY: demo quick test faults lint format docs bench bench-images browser check clean setup
 
 demo: setup
 	$(BIN)/sattrans demo
@@ -42,6 +43,9 @@ docs: setup
 bench: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python -m pytest -n 0 --no-header -q -s tests/benchmarks/bench_*.py
+
+bench-images: setup
+	$(BIN)/python tests/benchmarks/images.py
 
 browser: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[browser]"
