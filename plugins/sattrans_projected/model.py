@@ -20,15 +20,16 @@ STYLE = 8
 CALIBRATION_STEPS = 100
 """Steps in which the deviation of each pretrained feature over real images is estimated; then it is fixed."""
 
-FEATURE_LEVELS = (2, 3, 4)
-"""Levels of the features, of strides 8 to 32, whose differences the generator minimises."""
+FEATURE_LEVELS = (3, 4)
+"""Levels of the features, of strides 16 and 32, whose differences the generator minimises."""
 
-OPENINGS = (14, 30)
+OPENINGS = (12, 28)
 """Sides in pixels of squares: what of a class such a square fits into. A class often means two things, such as lakes
 and the land between houses, and their shape tells which."""
 
-POOLED = (8, 32)
-"""Sides in pixels of the squares whose mean colours the generator should meet."""
+POOLED = (32,)
+"""Sides in pixels of the squares whose mean colours the generator should meet: in smaller ones it may differ, as fields
+do."""
 
 
 class Painter(nn.Module):
@@ -38,8 +39,9 @@ class Painter(nn.Module):
         super().__init__()
         scenes = max(1, len(spec.scenes))
         self.has_classes = has_classes
-        extra = random_fields.CHANNELS + (len(OPENINGS) * spec.source_channels if self.has_classes else 0)
-        self.paint = Generator(spec.source_channels, extra, STYLE, spec.target_channels, width)
+        of_map = spec.source_channels * (1 + len(OPENINGS) if self.has_classes else 1)
+        conditions = of_map + random_fields.CHANNELS + STYLE
+        self.paint = Generator(spec.source_channels, conditions, spec.target_channels, width)
         self.styles = nn.Parameter(torch.randn(scenes, STYLE))
         shares = torch.tensor(spec.shares) if spec.shares else torch.zeros(scenes, spec.source_channels)
         self.shares: Tensor
@@ -47,12 +49,15 @@ class Painter(nn.Module):
 
     def forward(self, source: Tensor, noise: Noise, styles: Tensor) -> Tensor:
         """Paint maps (N, C, H, W), given the indices of their styles (N,)."""
-        fields = random_fields.fields(noise)
+        conditions = [F.avg_pool2d(source, 2), random_fields.fields(noise)]
         if self.has_classes:
-            shares = F.avg_pool2d(source, 2)
-            fields = torch.cat([fields, *(_opened(shares, side // 2) for side in OPENINGS)], dim=1)
+            shares = F.avg_pool2d(source, 4)
+            opened = torch.cat([_opened(shares, side // 4) for side in OPENINGS], dim=1)
+            conditions.append(F.interpolate(opened, scale_factor=2, mode="nearest"))
+        codes = self.styles[styles][:, :, None, None]
+        conditions.append(codes.expand(-1, -1, *conditions[0].shape[-2:]))
         white = [noise.field(1, stride) for stride in (*STRIDES, 1) if stride <= WHITE_FROM]
-        image: Tensor = self.paint(source, fields, self.styles[styles], white)
+        image: Tensor = self.paint(source, torch.cat(conditions, dim=1), white)
         return image
 
     def nearest_styles(self, source: Tensor) -> Tensor:
@@ -80,7 +85,7 @@ class ProjectedGAN(Model):
     fallback = True
     defaults = TrainDefaults(steps=1200, batch_size=4, schedule="late", ema=0.997, useful_after=250)
     stride = 32
-    margin = 156
+    margin = 152
     crop = 128
     styled = True
 
@@ -90,9 +95,9 @@ class ProjectedGAN(Model):
         lr: float = Field(8e-4, gt=0, description="learning rate of the generator (Adam, betas 0.5 and 0.99)")
         discriminator_lr: float = Field(6e-4, gt=0, description="learning rate of the discriminators")
         head_width: int = Field(64, ge=8, description="channels of the discriminator's heads")
-        pixel_weight: float = Field(0.5, ge=0, description="weight of the discriminator on pixels")
+        pixel_weight: float = Field(1.0, ge=0, description="weight of the discriminator on pixels")
         color_weight: float = Field(10.0, ge=0, description="weight of the difference of pooled colours")
-        feature_weight: float = Field(0.5, ge=0, description="weight of the difference of features")
+        feature_weight: float = Field(0.3, ge=0, description="weight of the difference of features")
         augment: Augmentation = Field(
             "auto", description="vary what the discriminators see; auto: for fewer than 2,000 training tiles"
         )
@@ -199,7 +204,7 @@ class ProjectedGAN(Model):
         return image
 
     def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Return `l1`, and `color`: the mean difference of colours over squares of 8 and 32 px."""
+        """Return `l1`, and `color`: the mean difference of colours over squares of 32 px."""
         noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
         fake = self.translate(batch.source, noise)
         color = _mean([F.l1_loss(F.avg_pool2d(fake, side), F.avg_pool2d(batch.target, side)) for side in POOLED])

@@ -21,7 +21,7 @@ WHITE_FROM = 8
 
 
 class Generator(nn.Module):
-    """Paints an image from coarse to fine; at each level the map, random fields and a style scale and shift features.
+    """Paints an image from coarse to fine; at each level the conditions scale and shift the features.
 
     A pixel depends on the map within `ProjectedGAN.margin` pixels. As spatially-adaptive normalisation (Park et al.,
     CVPR 2019), but features are divided by their root mean square at each pixel, so that no pixel depends on the
@@ -29,40 +29,35 @@ class Generator(nn.Module):
 
     Args:
         source_channels: Channels of a map.
-        field_channels: Channels of the random fields.
-        style: Length of a style code.
+        conditions: Channels of what features are scaled and shifted by: map, random fields and style.
         out_channels: Channels of an image.
         width: Channels at a stride of 8 px; the other levels have a multiple.
     """
 
-    def __init__(self, source_channels: int, field_channels: int, style: int, out_channels: int, width: int) -> None:
+    def __init__(self, source_channels: int, conditions: int, out_channels: int, width: int) -> None:
         super().__init__()
         widths = [max(8, round(width * share / 8) * 8) for share in SHARES]
-        conditions = source_channels + field_channels
         self.first = nn.Conv2d(conditions, widths[0], 1)
         self.narrow = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths))
         self.levels = nn.ModuleList()
         for stride, channels in zip(STRIDES, widths[:-1], strict=True):
-            count = COARSE_BLOCKS if stride == STRIDES[0] else 1
-            noisy = stride <= WHITE_FROM
-            self.levels.append(nn.ModuleList(Block(channels, conditions, style, noisy) for _ in range(count)))
-        self.detail = Conv3(source_channels, widths[-1])
-        self.grain = nn.Parameter(torch.full((widths[-1], 1, 1), 0.1))
+            count, more = (COARSE_BLOCKS if stride == STRIDES[0] else 1), int(stride <= WHITE_FROM)
+            self.levels.append(nn.ModuleList(Block(channels, conditions + more) for _ in range(count)))
+        self.detail = Conv3(source_channels + 1, widths[-1])
         self.last = Conv3(widths[-1], out_channels)
 
-    def forward(self, source: Tensor, fields: Tensor, style: Tensor, white: Sequence[Tensor]) -> Tensor:
+    def forward(self, source: Tensor, conditions: Tensor, white: Sequence[Tensor]) -> Tensor:
         """Paint.
 
         Args:
             source: Maps (N, source_channels, H, W); H and W are multiples of 16.
-            fields: Random fields (N, field_channels, H / 2, W / 2).
-            style: Style codes (N, style).
+            conditions: What features are scaled and shifted by, (N, conditions, H / 2, W / 2).
             white: White noise (N, 1, H / stride, W / stride), for the strides 8, 4, 2 and 1.
 
         Returns:
             Images (N, out_channels, H, W) in [-1, 1].
         """
-        pyramid = [torch.cat([F.avg_pool2d(source, 2), fields], dim=1)]
+        pyramid = [conditions]
         for _ in STRIDES[1:]:
             pyramid.append(F.avg_pool2d(pyramid[-1], 2))
         pyramid.reverse()
@@ -71,10 +66,12 @@ class Generator(nn.Module):
         for level, blocks in enumerate(self.levels):
             if level:
                 maps = _double(self.narrow[level - 1](maps))
-            grain = next(noise) if STRIDES[level] <= WHITE_FROM else None
+            below = pyramid[level]
+            if STRIDES[level] <= WHITE_FROM:
+                below = torch.cat([below, next(noise)], dim=1)
             for block in blocks.children():
-                maps = block(maps, pyramid[level], style, grain)
-        maps = _double(self.narrow[-1](maps)) + self.detail(source) + next(noise) * self.grain
+                maps = block(maps, below)
+        maps = _double(self.narrow[-1](maps)) + self.detail(torch.cat([source, next(noise)], dim=1))
         image: Tensor = torch.tanh(self.last(F.leaky_relu(maps, 0.2)))
         return image
 
@@ -86,33 +83,31 @@ def _double(maps: Tensor) -> Tensor:
 class Block(nn.Module):
     """Two modulated 3×3 convolutions, added to their input."""
 
-    def __init__(self, channels: int, conditions: int, style: int, noisy: bool) -> None:
+    def __init__(self, channels: int, conditions: int) -> None:
         super().__init__()
-        self.one = Modulated(channels, conditions, style, noisy)
-        self.two = Modulated(channels, conditions, style, noisy)
+        self.one = Modulated(channels, conditions)
+        self.two = Modulated(channels, conditions)
 
-    def forward(self, maps: Tensor, conditions: Tensor, style: Tensor, grain: Tensor | None) -> Tensor:
+    def forward(self, maps: Tensor, conditions: Tensor) -> Tensor:
         """Return features (N, channels, H, W)."""
-        changed: Tensor = maps + self.two(self.one(maps, conditions, style, grain), conditions, style, grain)
+        changed: Tensor = maps + self.two(self.one(maps, conditions), conditions)
         return changed * 0.7071
 
 
 class Modulated(nn.Module):
-    """Normalise at each pixel, scale and shift by map, fields and style, activate, convolve, and add white noise."""
+    """Normalise at each pixel, scale and shift by the conditions, activate, and convolve."""
 
-    def __init__(self, channels: int, conditions: int, style: int, noisy: bool) -> None:
+    def __init__(self, channels: int, conditions: int) -> None:
         super().__init__()
-        self.by_place = nn.Conv2d(conditions, 2 * channels, 1)
-        self.by_style = nn.Linear(style, 2 * channels, bias=False)
+        self.modulation = nn.Conv2d(conditions, 2 * channels, 1)
         self.conv = Conv3(channels, channels)
-        self.grain = nn.Parameter(torch.full((channels, 1, 1), 0.1)) if noisy else None
 
-    def forward(self, maps: Tensor, conditions: Tensor, style: Tensor, grain: Tensor | None) -> Tensor:
+    def forward(self, maps: Tensor, conditions: Tensor) -> Tensor:
         """Return features (N, channels, H, W)."""
-        scale, shift = (self.by_place(conditions) + self.by_style(style)[:, :, None, None]).chunk(2, dim=1)
+        scale, shift = self.modulation(conditions).chunk(2, dim=1)
         normal = maps * torch.rsqrt(maps.square().mean(1, keepdim=True) + 1e-4)
         changed: Tensor = self.conv(F.leaky_relu(torch.addcmul(normal + shift, normal, scale), 0.2))
-        return changed if grain is None or self.grain is None else changed + grain * self.grain
+        return changed
 
 
 class Conv3(nn.Conv2d):

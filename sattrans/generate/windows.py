@@ -13,7 +13,7 @@ from sattrans.generate.blending import RAMPS, Floats, Ramp, axis_weights, cell_s
 from sattrans.generate.options import Blend, read_overlap
 from sattrans.raster.window import Window, window_starts
 
-LARGE = 1024
+LARGE = 1536
 """Side in pixels of the windows of a model with a margin: the part of a window that is thrown away is then small."""
 
 

@@ -121,7 +121,8 @@ class Pace:
         left = _minutes((self.steps - step) * each)
         if not left:
             return ""
-        useful = _minutes(((self.useful_after or 0) - step) * each)
+        useful_after = self.useful_after if (self.useful_after or self.steps) < self.steps else 0
+        useful = _minutes(((useful_after or 0) - step) * each)
         first = f"a first useful image in about {useful}, the last step" if useful else "the last step"
         return f"{first} in about {left}; samples/ in the run's folder shows images after each epoch"
 
