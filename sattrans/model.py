@@ -253,6 +253,8 @@ class Model(nn.Module, ABC):
     crop: ClassVar[int | None] = None
     """Side in pixels of the random crops that training batches hold, at the tiles' own resolution; None for whole
     tiles, enlarged by 286/256 and cropped to their size as in pix2pix. Validation and `translate` see whole tiles."""
+    random: ClassVar[bool] = False
+    """Whether `translate` uses its `noise`, so that another seed gives another image."""
     styled: ClassVar[bool] = False
     """Whether the model learns a style for each of `TileSpec.scenes`, which `Noise.style` then chooses."""
     margin: ClassVar[int | None] = None

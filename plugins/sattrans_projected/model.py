@@ -87,7 +87,7 @@ class ProjectedGAN(Model):
     stride = 32
     margin = 152
     crop = 128
-    styled = True
+    random = styled = True
 
     class Options(ModelOptions):
         """The options of the projected GAN."""

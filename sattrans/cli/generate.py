@@ -54,6 +54,12 @@ def generate(
     from sattrans.generate import generate as run
     from sattrans.generate.batch import generate_batch, is_batch
 
+    if options.variants > 1 and not is_batch(map_):
+        from sattrans.generate.variants import generate_variants
+
+        for result in generate_variants(map_, output, options, overwrite=overwrite, dry_run=dry_run):
+            _show(result)
+        return
     if not is_batch(map_):
         result = run(map_, output, options, overwrite=overwrite, dry_run=dry_run)
         _show(result)

@@ -9,13 +9,15 @@ if TYPE_CHECKING:
     from sattrans.generate.api import GenerateResult, generate
     from sattrans.generate.batch import BatchResult, generate_batch
     from sattrans.generate.options import GenerateOptions
+    from sattrans.generate.variants import generate_variants
 
-__all__ = ["BatchResult", "GenerateOptions", "GenerateResult", "generate", "generate_batch"]
+__all__ = ["BatchResult", "GenerateOptions", "GenerateResult", "generate", "generate_batch", "generate_variants"]
 __getattr__ = lazy_names(
     __name__,
     {
         "api": ("GenerateResult", "generate"),
         "batch": ("BatchResult", "generate_batch"),
         "options": ("GenerateOptions",),
+        "variants": ("generate_variants",),
     },
 )

@@ -71,6 +71,15 @@ class GenerateOptions(MapOptions):
             metavar="SCENE",
         ),
     ] = "auto"
+    variants: Annotated[
+        int,
+        Option(
+            "Images of the map with different random numbers: OUT-1.tif, OUT-2.tif and so on.",
+            panel=FILES,
+            minimum=1,
+            decides_bytes=False,
+        ),
+    ] = 1
     batch_size: Annotated[int, Option("Windows translated at once.", panel=WINDOWS, minimum=1)] = 4
     seed: Seed = 0
     update: Annotated[
