@@ -45,7 +45,9 @@ class WGAN(Model):
         clip: float = Field(0.01, gt=0, description="bound of the critic's weights under clip")
         penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty under gp")
         critic_steps: int = Field(5, ge=1, description="critic steps for one generator step")
-        warmup: int = Field(25, ge=0, description="generator steps that are given 100 critic steps each")
+        warmup: int = Field(
+            0, ge=0, description="first generator steps that are given 100 critic steps each; 25 in the report"
+        )
         l1_weight: float = Field(100.0, ge=0, description="weight of L1 beside the adversarial loss")
         lr: float | None = Field(
             None, gt=0, description="learning rate; 5e-5 (RMSProp) under clip, 1e-4 (Adam) under gp"
