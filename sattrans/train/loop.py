@@ -55,7 +55,7 @@ class Loop:
 
     def _make_judge(self) -> Judge:
         try:
-            return Judge(self.val)
+            return Judge(self.val, self.train)
         except UsageError as error:
             raise UsageError(f"--monitor {self.settings.monitor}: {error}; or give another --monitor, as l1") from None
 

@@ -118,7 +118,7 @@ def main() -> None:
                 found.setdefault(contestant.title, []).append({**values, "cpu": seconds})
                 found.setdefault("real images of other places", []).append(scores["floors"]["real"])
                 if split == 0:
-                    sheet(Run.open(run), ROOT / "docs" / "images" / f"korea-{name}.png")
+                    sheet(Run.open(run), ROOT / "docs" / "images" / f"korea-bench-{name}.png")
                 print(split, contestant.title, f"{seconds:.0f} s", values, flush=True)
     head = f"| | CPU s | {' | '.join(SCORES.values())} |\n|---|--:|{'--:|' * len(SCORES)}\n"
     rows = [

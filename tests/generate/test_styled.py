@@ -8,7 +8,7 @@ import pytest
 from generate_command import PLACE, VALUES, made, read, refused, write_map
 from makers import make_folder, write_raster
 
-from sattrans.generate import GenerateOptions, generate
+from sattrans.generate import GenerateOptions, generate, generate_variants
 from sattrans.generate.update import record_path
 from sattrans.generate.windows import LARGE, window_size
 from sattrans.runs.run import Run
@@ -105,7 +105,7 @@ def test_an_update_keeps_the_style_of_the_image_though_the_map_is_now_like_anoth
 def test_an_unknown_style_is_refused_with_what_was_meant(styled, tmp_path):
     map_, scene = write_map(tmp_path / "map.tif"), styled.spec.scenes[0]
     error = refused(styled, 2, map_, "-o", tmp_path / "o.tif", "--style", scene + "x")
-    assert f"--style {scene}x; did you mean '{scene}'?" in error
+    assert f"--style {scene}x: the run was trained on no such scene; did you mean '{scene}'?" in error
     assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
 
 
@@ -139,13 +139,45 @@ def test_classes_that_the_run_does_not_know_are_refused_before_a_style_is_chosen
         (156, 40, 90, 128),  # no larger than the map needs, and a multiple of the stride
         (156, 90, 40, 128),
         (156, 1, 1, 64),  # nor smaller than a tile
-        (156, 1010, 10, LARGE),
+        (156, LARGE - 14, 10, LARGE),
     ],
 )
 def test_windows_are_large_where_a_pixel_depends_on_little(margin, height, width, side):
-    found = window_size(64, 32, margin, height, width)
+    found = window_size(64, 32, margin, height, width, each_is_a_file=False)
     assert found == side
     assert found % 32 == 0
+
+
+def test_a_window_that_becomes_a_file_is_a_tile_with_its_margins():
+    assert window_size(64, 32, 156, 5000, 5000, each_is_a_file=True) == 384  # 64 + 2 * 156, up to a multiple of 32
+    assert window_size(64, 32, None, 5000, 5000, each_is_a_file=True) == 64
+
+
+# Variants.
+
+
+def test_variants_differ_by_their_seed_alone_and_are_made_once(styled, tmp_path):
+    map_ = write_map(tmp_path / "map.tif")
+    options = GenerateOptions(run=styled.folder, variants=2, seed=5)
+    both = generate_variants(map_, tmp_path / "v.tif", options)
+    assert [result.output.name for result in both] == ["v-1.tif", "v-2.tif"]
+    one, other = (read(result.output) for result in both)
+    assert not np.array_equal(one, other)
+    alone = generate(map_, tmp_path / "alone.tif", GenerateOptions(run=styled.folder, seed=6))
+    assert np.array_equal(read(alone.output), other)
+    assert [result.made for result in generate_variants(map_, tmp_path / "v.tif", options)] == [False, False]
+
+
+def test_variants_of_a_model_without_random_numbers_are_refused(run, tmp_path):
+    error = refused(run, 2, write_map(tmp_path / "map.tif"), "-o", tmp_path / "o.tif", "--variants", 3)
+    assert error == f"error: --variants 3: model '{run.model_name}' makes one image of a map"
+
+
+def test_variants_are_of_one_map_and_not_of_an_update(styled, tmp_path):
+    map_ = write_map(tmp_path / "map.tif")
+    made(styled, map_, "-o", tmp_path / "o.tif")
+    error = refused(styled, 2, map_, "-o", tmp_path / "o.tif", "--variants", 2, "--update", tmp_path / "o.tif")
+    assert error == "error: --update and --preview are for one image, not for --variants"
 
 
 def test_a_small_map_is_one_window_whatever_the_overlap(styled, tmp_path):

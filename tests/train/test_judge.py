@@ -17,7 +17,7 @@ from sattrans.model import Batch
 from sattrans.networks import efficientnet
 from sattrans.raster.palette import LandClass, Palette
 from sattrans.runs.run import Run
-from sattrans.train import TrainOptions, train
+from sattrans.train import TrainOptions, train, validation
 from sattrans.train.validation import Judge, _quarters
 
 CPU = torch.device("cpu")
@@ -64,11 +64,22 @@ def flat(image):
 @pytest.mark.parametrize("source", ["onehot", "color"])
 def test_real_images_score_nothing_and_flat_ones_much(tiles, source):
     val = val_batches(tiles, source)
-    judge = Judge(val)
+    judge = Judge(val, val)
     real, bad = judge(Painter(val)), judge(Painter(val, change=flat))
     assert real.keys() == {"joint_kid", "kid"}
     assert real == pytest.approx({"joint_kid": 0, "kid": 0}, abs=1e-3)
     assert bad["kid"] > 0.1 and bad["joint_kid"] > 0.05
+
+
+def test_training_tiles_stand_in_for_few_validation_tiles(monkeypatch):
+    few, many = ([torch.rand(1, 3, 64, 64) * 2 - 1 for _ in range(count)] for count in (3, 5))
+    val, train = (
+        SimpleNamespace(tiles=of, device=CPU, pick=lambda index, of=of: Batch(of[index[0]], of[index[0]]))
+        for of in (few, many)
+    )
+    for judged, tiles_needed in ((train, 4), (val, 3)):
+        monkeypatch.setattr(validation, "JUDGED_TILES", tiles_needed)
+        assert Judge(val, train).val is judged
 
 
 def views(classes, seed):
@@ -83,7 +94,7 @@ def test_images_of_other_places_are_seen_by_joint_kid_alone():
     source = F.one_hot(torch.tensor(classes), 3).float()[:, :, None, None].expand(-1, -1, 64, 64)
     real = views(classes, 0)
     val = SimpleNamespace(tiles=classes, device=CPU, pick=lambda index: Batch(source[index], real[index]))
-    judge = Judge(val)
+    judge = Judge(val, val)
 
     def scores(images):
         made = iter(images.split(1))
@@ -97,7 +108,7 @@ def test_images_of_other_places_are_seen_by_joint_kid_alone():
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_tiles_are_cut_into_quarters_with_their_maps(tmp_path, count):
     val = val_batches(make_tileset(tmp_path / "t", PALETTE, {"train": 1, "val": count}))
-    judge = Judge(val)
+    judge = Judge(val, val)
     real = judge(Painter(val))
     assert real == pytest.approx({"joint_kid": 0, "kid": 0}, abs=1e-3)
     assert all(math.isfinite(value) for value in judge(Painter(val, change=flat)).values())
