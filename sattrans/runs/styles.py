@@ -8,6 +8,9 @@ from sattrans.model import TileSpec
 AUTO = "auto"
 """Chooses the scene whose classes are most like those of the map."""
 
+SHOWN = 5
+"""Scenes that a message names if none is like the one asked for."""
+
 
 def nearest_scene(spec: TileSpec, shares: Sequence[float]) -> int:
     """Return the index of the scene whose class shares differ least from `shares`, one number for each class."""
@@ -22,4 +25,7 @@ def check_style(style: str, spec: TileSpec, model: str, styled: bool) -> None:
     if not styled or not spec.scenes:
         raise OptionError(f"--style {style}: model '{model}' has no styles; leave the option out")
     if style not in spec.scenes:
-        raise OptionError(f"--style {style}: the run was trained on no such scene{did_you_mean(style, spec.scenes)}")
+        hint = did_you_mean(style, spec.scenes)
+        if "did you mean" not in hint and len(spec.scenes) > SHOWN:
+            hint = f"; available: {', '.join(spec.scenes[:SHOWN])} and {len(spec.scenes) - SHOWN} more"
+        raise OptionError(f"--style {style}: the run was trained on no such scene{hint}")

@@ -34,7 +34,9 @@ def test_a_style_that_a_run_has_is_taken():
 
 
 def test_a_style_that_a_run_has_not_is_refused_with_what_was_meant():
-    with pytest.raises(OptionError, match="--style somer; did you mean 'summer'?.* scenes are spring, summer, winter$"):
+    with pytest.raises(
+        OptionError, match=r"--style somer: the run was trained on no such scene; did you mean 'summer'\?$"
+    ):
         check_style("somer", SPEC, "projected", styled=True)
     many = TileSpec(64, 3, scenes=tuple(f"scene-{number}" for number in range(9)))
     with pytest.raises(OptionError, match="scene-3, scene-4 and 4 more$"):
