@@ -27,7 +27,7 @@ class DemoOptions:
     map_height: int = 768
     map_width: int = 1024
     size: int = 128
-    steps: int = 200
+    steps: int = 320
     batch_size: int = 4
     width: int = 64
 
