@@ -57,7 +57,7 @@ def test_readme_lines(folder, monkeypatch):
 
     def short(data, output, options, **how):
         settings = {**options.settings, "width": 1}
-        return whole(data, output, replace(options, steps=1, settings=settings, monitor="l1"), **how)
+        return whole(data, output, replace(options, steps=1, settings=settings), **how)
 
     monkeypatch.setattr(training, "train", short)
     for line in lines:
