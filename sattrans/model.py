@@ -49,6 +49,11 @@ class TileSpec:
     shares: tuple[tuple[float, ...], ...] = ()
     tiles: int = 0
 
+    def nearest_scene(self, shares: Sequence[float]) -> int:
+        """Return the index of the scene whose class shares differ least from `shares`, one number for each class."""
+        differences = [sum(abs(a - b) for a, b in zip(scene, shares, strict=True)) for scene in self.shares]
+        return differences.index(min(differences)) if differences else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
-from sattrans.networks import Augmentation, augment, bce_against, init_normal, is_augmented
+from sattrans.networks import Augmentation, bce_against, discriminator_views, init_normal
 from sattrans_pix2pix.networks import PatchDiscriminator, UNet, Upsampling
 
 WON = 0.05
@@ -71,7 +71,7 @@ class Pix2Pix(Model):
         """Update the discriminator, then the generator against the updated discriminator."""
         source, target = batch.source, batch.target
         fake = self.generator(source)
-        maps, real_view, fake_view = self.views(source, target, fake)
+        maps, real_view, fake_view = discriminator_views(source, target, fake, self.options.augment, self.spec.tiles)
         yield Update(
             "discriminator",
             {
@@ -80,14 +80,6 @@ class Pix2Pix(Model):
             },
         )
         yield Update("generator", self.generator_losses(self.discriminator(maps, fake_view), fake, target))
-
-    def views(self, source: Tensor, target: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return map, real and generated image as the discriminator sees them: augmented alike, or as they are."""
-        if not is_augmented(self.options.augment, self.spec.tiles):
-            return source, target, fake
-        both, maps = augment(torch.cat([target, fake]), source)
-        real_view, fake_view = both.chunk(2)
-        return maps, real_view.detach(), fake_view
 
     def generator_losses(self, logits: Tensor, fake: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return the generator's losses: adversarial, from the logits of generated images, and L1 with its weight."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
-from sattrans.networks import Augmentation, augment, is_augmented
+from sattrans.networks import Augmentation, discriminator_views
 from sattrans_projected import noise as random_fields
 from sattrans_projected.discriminators import Heads, MixedFeatures, PixelDiscriminator
 from sattrans_projected.networks import STRIDES, WHITE_FROM, Generator
@@ -27,9 +27,8 @@ OPENINGS = (12, 28)
 """Sides in pixels of squares: what of a class such a square fits into. A class often means two things, such as lakes
 and the land between houses, and their shape tells which."""
 
-POOLED = (32,)
-"""Sides in pixels of the squares whose mean colours the generator should meet: in smaller ones it may differ, as fields
-do."""
+SQUARE = 32
+"""Side in pixels of the squares whose mean colours the generator should meet: within one they may vary."""
 
 
 class Painter(nn.Module):
@@ -43,9 +42,7 @@ class Painter(nn.Module):
         conditions = of_map + random_fields.CHANNELS + STYLE
         self.paint = Generator(spec.source_channels, conditions, spec.target_channels, width)
         self.styles = nn.Parameter(torch.randn(scenes, STYLE))
-        shares = torch.tensor(spec.shares) if spec.shares else torch.zeros(scenes, spec.source_channels)
-        self.shares: Tensor
-        self.register_buffer("shares", shares, persistent=False)
+        self.spec = spec
 
     def forward(self, source: Tensor, noise: Noise, styles: Tensor) -> Tensor:
         """Paint maps (N, C, H, W), given the indices of their styles (N,)."""
@@ -62,18 +59,18 @@ class Painter(nn.Module):
 
     def nearest_styles(self, source: Tensor) -> Tensor:
         """Return the index of the scene whose class shares are nearest to those of each map, (N,)."""
-        own = source.mean((2, 3))
         if not self.has_classes:  # colours: nothing is known of the scenes' maps
             return torch.zeros(len(source), dtype=torch.long, device=source.device)
-        distances = (own[:, None] - self.shares[None]).abs().sum(2)
-        return distances.argmin(1)
+        nearest = [self.spec.nearest_scene(shares) for shares in source.mean((2, 3)).tolist()]
+        return torch.tensor(nearest, device=source.device)
 
 
 class ProjectedGAN(Model):
     """Paints each class from coarse to fine, and is judged on pretrained features.
 
-    The discriminator minimises a hinge loss, the generator -E[D(fake)], as the mean over the heads, with the
-    difference of pooled colours and of features. Real and generated images are augmented alike before they are judged.
+    The discriminator minimises the mean of its heads' hinge losses. The generator minimises the sum of -E[D(fake)] over
+    the heads, with the difference of pooled colours and of features. Real and generated images are augmented alike
+    before they are judged.
     """
 
     name = "projected"
@@ -133,55 +130,50 @@ class ProjectedGAN(Model):
         source, target = batch.source, batch.target
         styles = torch.zeros(len(batch), dtype=torch.long) if batch.scene is None else batch.scene
         fake = self.generator(source, _training_noise(source), styles)
-        judged, maps = torch.cat([target, fake]), source
-        if is_augmented(self.options.augment, self.spec.tiles):
-            judged, maps = augment(judged, source)
-        real_features, fake_features, view, view_maps = self._judge(judged, maps)
-        heads = self.heads[view]
-        d_losses: dict[str, Tensor] = {}
-        detached = [maps.detach() for maps in fake_features]
-        logits_real, logits_fake = heads(real_features, view_maps), heads(detached, view_maps)
-        d_losses["d_real"] = _mean([F.relu(1 - logits).mean() for logits in logits_real])
-        d_losses["d_fake"] = _mean([F.relu(1 + logits).mean() for logits in logits_fake])
+        maps, real_view, fake_view = discriminator_views(source, target, fake, self.options.augment, self.spec.tiles)
+        heads, judged_maps, real_features, fake_features = self._judge(maps, real_view, fake_view)
+        detached = [features.detach() for features in fake_features]
+        logits_real, logits_fake = heads(real_features, judged_maps), heads(detached, judged_maps)
+        d_losses = {
+            "d_real": _mean([F.relu(1 - logits).mean() for logits in logits_real]),
+            "d_fake": _mean([F.relu(1 + logits).mean() for logits in logits_fake]),
+        }
         weight = self.options.pixel_weight
-        real_view, fake_view = judged[: len(batch)].detach(), judged[len(batch) :]
         if weight:
             d_losses["p_real"] = F.relu(1 - self.pixels(maps, real_view)).mean()
             d_losses["p_fake"] = F.relu(1 + self.pixels(maps, fake_view.detach())).mean()
         yield Update("discriminator", d_losses)
-        losses = {"g_heads": -sum(logits.mean() for logits in heads(fake_features, view_maps))}
+        losses = {"g_heads": -sum(logits.mean() for logits in heads(fake_features, judged_maps))}
         if weight:
             losses["g_pixels"] = -weight * self.pixels(maps, fake_view).mean()
-        losses["g_color"] = self.options.color_weight * _mean(
-            [F.l1_loss(F.avg_pool2d(fake, side), F.avg_pool2d(target, side)) for side in POOLED]
-        )
+        losses["g_color"] = self.options.color_weight * _color_difference(fake, target)
         losses["g_features"] = self.options.feature_weight * _mean(
             [F.l1_loss(fake_features[level], real_features[level]) for level in FEATURE_LEVELS]
         )
         yield Update("generator", losses)
         self.step += 1
 
-    def _judge(self, judged: Tensor, maps: Tensor) -> tuple[list[Tensor], list[Tensor], int, Tensor]:
-        """Return mixed features of real and generated images, which heads judge them, and the maps of that view.
+    def _judge(self, maps: Tensor, real: Tensor, fake: Tensor) -> tuple[nn.Module, Tensor, list[Tensor], list[Tensor]]:
+        """Return the heads that judge this step, and what they see: maps, features of real and of generated images.
 
-        Even steps show the whole image, odd ones a random quarter enlarged to the same size.
+        Even steps show whole images, odd ones a random quarter enlarged to the same size; each has its own heads.
         """
-        view = int(self.step) % 2
-        if view:
-            side = judged.shape[-1] // 2
+        part = int(self.step) % 2
+        if part:
+            side = maps.shape[-1] // 2
             row, col = (int(torch.randint(0, side // 4 + 1, ())) * 4 for _ in range(2))
-            judged = F.interpolate(
-                judged[..., row : row + side, col : col + side], scale_factor=2, mode="bilinear", align_corners=False
+            maps, real, fake = (pixels[..., row : row + side, col : col + side] for pixels in (maps, real, fake))
+            maps = F.interpolate(maps, scale_factor=2, mode="nearest")
+            real, fake = (
+                F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False) for images in (real, fake)
             )
-            maps = F.interpolate(maps[..., row : row + side, col : col + side], scale_factor=2, mode="nearest")
         network = self._features[0]
-        real, fake = judged.chunk(2)
         with torch.no_grad():
             plain = network.plain(real)
             self._calibrate(plain)
             deviations = self._deviations([features.shape[1] for features in plain])
             real_features = network.mix(plain, deviations)
-        return real_features, network.mix(network.plain(fake), deviations), view, maps
+        return self.heads[part], maps, real_features, network.mix(network.plain(fake), deviations)
 
     def _calibrate(self, features: Sequence[Tensor]) -> None:
         """Add real features to the estimate of each channel's variance, in the first steps."""
@@ -207,8 +199,7 @@ class ProjectedGAN(Model):
         """Return `l1`, and `color`: the mean difference of colours over squares of 32 px."""
         noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
         fake = self.translate(batch.source, noise)
-        color = _mean([F.l1_loss(F.avg_pool2d(fake, side), F.avg_pool2d(batch.target, side)) for side in POOLED])
-        return {"l1": F.l1_loss(fake, batch.target), "color": color}
+        return {"l1": F.l1_loss(fake, batch.target), "color": _color_difference(fake, batch.target)}
 
 
 def _opened(shares: Tensor, side: int) -> Tensor:
@@ -218,6 +209,11 @@ def _opened(shares: Tensor, side: int) -> Tensor:
         for shape, padding in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
             shares = sign * F.max_pool2d(sign * shares, shape, 1, padding)
     return shares
+
+
+def _color_difference(fake: Tensor, target: Tensor) -> Tensor:
+    """Return the mean difference of the mean colours of squares."""
+    return F.l1_loss(F.avg_pool2d(fake, SQUARE), F.avg_pool2d(target, SQUARE))
 
 
 def _training_noise(source: Tensor) -> Noise:

@@ -25,7 +25,7 @@ _BLUR = (0.0625, 0.25, 0.375, 0.25, 0.0625)
 _REACH = 4
 """Cells beyond a window that its smooth noise depends on: two of the blur, two of the interpolation."""
 
-_HASH = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)
+_HASH = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)
 
 
 def fields(noise: Noise) -> Tensor:
@@ -71,8 +71,7 @@ def _parcels(seed: int, rows: Tensor, cols: Tensor, length: int) -> Tensor:
     wall with an angle, a length and a width of its own.
     """
     spacing = 5 * length
-    nearest: Tensor | None = None
-    district = torch.zeros((), dtype=torch.long)
+    nearest, district = torch.tensor(torch.inf, device=rows.device), torch.tensor(0, device=rows.device)
     cell_row, cell_col = rows // spacing, cols // spacing
     for down in (-1, 0, 1):
         for across in (-1, 0, 1):
@@ -80,11 +79,8 @@ def _parcels(seed: int, rows: Tensor, cols: Tensor, length: int) -> Tensor:
             point_row = (cell_row + down + _unit(key, 1)) * spacing
             point_col = (cell_col + across + _unit(key, 2)) * spacing
             distance = (rows - point_row).square() + (cols - point_col).square()
-            if nearest is None:
-                nearest, district = distance, key
-            else:
-                district = torch.where(distance < nearest, key, district)
-                nearest = torch.minimum(distance, nearest)
+            district = torch.where(distance < nearest, key, district)
+            nearest = torch.minimum(distance, nearest)
     angle = _unit(district, 3) * torch.pi
     long = length * (0.6 + 0.8 * _unit(district, 4))
     wide = long * (0.25 + 0.4 * _unit(district, 5))

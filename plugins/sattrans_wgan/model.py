@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer, RMSprop
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
-from sattrans.networks import Augmentation, augment, init_normal, is_augmented
+from sattrans.networks import Augmentation, discriminator_views, init_normal
 from sattrans_pix2pix.networks import Upsampling
 from sattrans_resse.networks import ResSEPatchDiscriminator, ResSEUNet
 
@@ -99,10 +99,7 @@ class WGAN(Model):
         generator_too = int(self.critic_since) + 1 >= self.critic_steps_now()
         with torch.set_grad_enabled(generator_too):
             fake = self.generator(source)
-        maps, real_view, fake_view = source, target, fake
-        if is_augmented(self.options.augment, self.spec.tiles):
-            both, maps = augment(torch.cat([target, fake]), source)
-            real_view, fake_view = both[: len(batch)].detach(), both[len(batch) :]
+        maps, real_view, fake_view = discriminator_views(source, target, fake, self.options.augment, self.spec.tiles)
         losses = {
             "c_real": -self.critic(maps, real_view).mean(),
             "c_fake": self.critic(maps, fake_view.detach()).mean(),

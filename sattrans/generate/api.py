@@ -43,7 +43,7 @@ from sattrans.raster.open import gdal_session
 from sattrans.runs.device import choose_devices
 from sattrans.runs.options import Precision
 from sattrans.runs.run import Run
-from sattrans.runs.styles import AUTO, check_style, nearest_scene
+from sattrans.runs.styles import AUTO, check_style
 from sattrans.runs.translator import Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import log, pluralize
@@ -286,7 +286,7 @@ def _style(options: GenerateOptions, spec: TileSpec, map_: Map, plan: WindowPlan
     for row, col in sample_windows(plan.indices, plan.size):
         counts += np.bincount(read_map_row(map_, plan, row, col, col).ravel(), minlength=256)
     known = counts[: spec.classes]
-    return spec.scenes[nearest_scene(spec, (known / max(1, known.sum())).tolist())]
+    return spec.scenes[spec.nearest_scene((known / max(1, known.sum())).tolist())]
 
 
 def _estimate(

@@ -3,7 +3,7 @@
 from torch import Tensor, full_like, nn
 from torch.nn import functional as F
 
-from sattrans.networks.augmentation import Augmentation, augment, is_augmented
+from sattrans.networks.augmentation import Augmentation, augment, discriminator_views, is_augmented
 from sattrans.networks.cpu import Conv2d, ConvTranspose2d, join
 from sattrans.networks.efficientnet import EfficientNetLite, load_efficientnet_lite
 
@@ -14,6 +14,7 @@ __all__ = [
     "EfficientNetLite",
     "augment",
     "bce_against",
+    "discriminator_views",
     "init_normal",
     "is_augmented",
     "join",

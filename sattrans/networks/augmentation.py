@@ -33,6 +33,28 @@ def is_augmented(augmentation: Augmentation, tiles: int) -> bool:
     return augmentation == "on" or (augmentation == "auto" and 0 < tiles < FEW_TILES)
 
 
+def discriminator_views(
+    source: Tensor, target: Tensor, fake: Tensor, augmentation: Augmentation, tiles: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return maps, real and generated images as a discriminator should see them: augmented alike, or as they are.
+
+    Args:
+        source: Maps, (N, C, H, W).
+        target: Real images, (N, 3, H, W) in [-1, 1].
+        fake: Images generated from the maps, (N, 3, H, W); gradients flow through the augmentation to them.
+        augmentation: Whether to augment, see `is_augmented`.
+        tiles: Number of training tiles.
+
+    Returns:
+        Maps, real images and generated images.
+    """
+    if not is_augmented(augmentation, tiles):
+        return source, target, fake
+    both, maps = augment(torch.cat([target, fake]), source)
+    # Both are one tensor, whose graph the real images do not need.
+    return maps, both[: len(target)].detach(), both[len(target) :]
+
+
 def augment(both: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
     """Change colours of images, and shift and cut out images and maps together; uses torch's random numbers.
 

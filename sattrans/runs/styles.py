@@ -1,7 +1,5 @@
 """Styles: what a model learned of each scene it was trained on, such as its season and light."""
 
-from collections.abc import Sequence
-
 from sattrans.errors import OptionError, did_you_mean
 from sattrans.model import TileSpec
 
@@ -10,12 +8,6 @@ AUTO = "auto"
 
 SHOWN = 5
 """Scenes that a message names if none is like the one asked for."""
-
-
-def nearest_scene(spec: TileSpec, shares: Sequence[float]) -> int:
-    """Return the index of the scene whose class shares differ least from `shares`, one number for each class."""
-    differences = [sum(abs(a - b) for a, b in zip(scene, shares, strict=True)) for scene in spec.shares]
-    return differences.index(min(differences)) if differences else 0
 
 
 def check_style(style: str, spec: TileSpec, model: str, styled: bool) -> None:

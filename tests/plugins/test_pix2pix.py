@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sattrans.model import Batch, Noise, TileSpec
+from sattrans.networks import discriminator_views
 from sattrans.train.settings import SCHEDULES
 from sattrans_pix2pix.model import Pix2Pix
 from sattrans_pix2pix.networks import PatchDiscriminator, UNet, stage_widths
@@ -366,7 +367,7 @@ def test_it_leaves_the_papers_upsampling_and_colours_for_those_who_ask():
 def test_few_tiles_are_augmented_and_an_unknown_number_is_not(tiles, augmented):
     model = Pix2Pix(TileSpec(64, 3, tiles=tiles), Pix2Pix.Options(width=1, source="color"))
     source, real, fake = (torch.rand(1, 3, 64, 64) for _ in range(3))
-    seen = model.views(source, real, fake)
+    seen = discriminator_views(source, real, fake, model.options.augment, model.spec.tiles)
     assert all(torch.equal(a, b) for a, b in zip(seen, (source, real, fake), strict=True)) != augmented
 
 

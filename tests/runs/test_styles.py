@@ -7,7 +7,7 @@ import pytest
 from sattrans.errors import OptionError
 from sattrans.model import TileSpec
 from sattrans.runs.run import Run
-from sattrans.runs.styles import AUTO, check_style, nearest_scene
+from sattrans.runs.styles import AUTO, check_style
 
 SHARES = ((0.8, 0.2, 0.0), (0.1, 0.1, 0.8), (0.4, 0.4, 0.2))
 SPEC = TileSpec(64, 3, classes=3, scenes=("spring", "summer", "winter"), shares=SHARES)
@@ -18,13 +18,13 @@ SPEC = TileSpec(64, 3, classes=3, scenes=("spring", "summer", "winter"), shares=
     [(SHARES[0], 0), (SHARES[1], 1), (SHARES[2], 2), ((1, 0, 0), 0), ((0, 0.2, 0.8), 1), ((0.45, 0.45, 0.1), 2)],
 )
 def test_the_scene_with_the_likest_classes_is_nearest(shares, nearest):
-    assert nearest_scene(SPEC, shares) == nearest
+    assert SPEC.nearest_scene(shares) == nearest
 
 
 def test_of_scenes_that_are_as_like_the_first_is_nearest():
     even = TileSpec(64, 2, classes=2, scenes=("a", "b"), shares=((0.5, 0.5), (0.5, 0.5)))
-    assert nearest_scene(even, (1, 0)) == 0
-    assert nearest_scene(TileSpec(64, 3, scenes=("a", "b")), ()) == 0  # nothing is known of its scenes' maps
+    assert even.nearest_scene((1, 0)) == 0
+    assert TileSpec(64, 3, scenes=("a", "b")).nearest_scene(()) == 0  # nothing is known of its scenes' maps
 
 
 def test_a_style_that_a_run_has_is_taken():
