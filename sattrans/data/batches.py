@@ -182,13 +182,18 @@ def source_channels(encoding: SourceEncoding, palette: Palette | None) -> int:
 def to_picture(map_: Tensor, palette: Palette | None) -> NDArray[np.uint8]:
     """Return a map of a `TileStore` as red, green, blue (3, S, S) for display; `UNKNOWN` is grey."""
     color = encode_color(map_[None], palette)[0]
-    picture: NDArray[np.uint8] = ((color + 1) * 127.5).round().byte().cpu().numpy()
+    picture: NDArray[np.uint8] = to_levels(color).cpu().numpy()
     return picture
 
 
 def to_target(images: Tensor) -> Tensor:
     """Return images (N, 3, H, W) uint8 as float32 in [-1, 1]."""
     return images.float() / 127.5 - 1
+
+
+def to_levels(images: Tensor) -> Tensor:
+    """Return images of any shape in [-1, 1] as uint8 grey levels."""
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
 
 
 @cache
@@ -227,8 +232,7 @@ class Batches:
         self.crops = Crops(store.tileset.size, crop)
         self.scenes = {name: number for number, name in enumerate(scenes)}
         self.encoding = encoding
-        most = max(1, store.paired // processes)
-        self.batch_size = batch_size if self.crops.side else min(batch_size, most)
+        self.batch_size = self.crops.batch_size(batch_size, store.paired, processes)
         self.device = device
         self.seed = seed
         self.pairing = pairing
@@ -238,7 +242,7 @@ class Batches:
     @property
     def per_epoch(self) -> int:
         """Steps in an epoch of training; the incomplete last one is left out."""
-        return self._steps(self.store.paired)
+        return self.crops.steps(self.store.paired, self._tiles_per_step)
 
     @property
     def tiles(self) -> list[Tile]:
@@ -255,13 +259,9 @@ class Batches:
         """This process's part of a step's batch."""
         return slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
 
-    def _steps(self, count: int) -> int:
-        """Return the number of complete batches in an epoch of `count` tiles."""
-        return max(1, count * self.crops.repeats(count, self._tiles_per_step) // self._tiles_per_step)
-
     def _draw(self, step: int, count: int, stream: int) -> list[int]:
         """Return this process's part of the tiles of a step, drawn from `count` in the order of a random stream."""
-        turn, position = divmod(step, self._steps(count))
+        turn, position = divmod(step, self.crops.steps(count, self._tiles_per_step))
         crops = count * self.crops.repeats(count, self._tiles_per_step)
         order = torch.randperm(crops, generator=self._generator(turn, stream)).tolist()
         chosen = order[position * self._tiles_per_step :][: self._tiles_per_step][self._own]

@@ -46,6 +46,14 @@ class Crops:
             return 1
         return max((self.size // self.side) ** 2, -(-MIN_STEPS * per_step // tiles))
 
+    def steps(self, tiles: int, per_step: int) -> int:
+        """Return the number of complete steps in an epoch of `tiles` tiles and `per_step` crops a step."""
+        return max(1, tiles * self.repeats(tiles, per_step) // per_step)
+
+    def batch_size(self, wanted: int, tiles: int, processes: int) -> int:
+        """Return how many crops a process takes in a step: of whole tiles, no more than there are."""
+        return wanted if self.side else max(1, min(wanted, tiles // processes))
+
     def draw(self, count: int, generator: torch.Generator) -> list[Crop]:
         """Draw a crop of each of `count` tiles."""
         margin = (self.size - self.side) if self.side else round(self.size * JITTER) - self.size

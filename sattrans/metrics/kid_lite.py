@@ -183,7 +183,8 @@ class LiteKID:
     It takes about 2 CPU s for 16 images of 256 px, as often as `distance` is called, and once for the real images.
 
     Args:
-        real: Real images: a tensor (N, 3, H, W) uint8, or batches of such.
+        real: Real images: a tensor (N, 3, H, W) uint8, or batches of such; or their features, of the metric's layer, as
+            `LiteFeatures` computes them, (N, P, C).
         metric: A name in `LAYERS`. `kid_lite0` must not judge a model that was trained with Lite0's features.
         training: Real training images, whose features' deviations are the unit; by default those of `real`.
         conditions: Descriptions of the map below each patch, (N, P, M), appended to the features of the real and of the
@@ -202,9 +203,9 @@ class LiteKID:
 
     def __init__(
         self,
-        real: Tensor | Iterable[Tensor],
+        real: Tensor | Iterable[Tensor] | Features,
         metric: str = "kid_lite1",
-        training: Tensor | Iterable[Tensor] | None = None,
+        training: Tensor | Iterable[Tensor] | Features | None = None,
         conditions: Features | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -221,7 +222,7 @@ class LiteKID:
     def __len__(self) -> int:
         return len(self._real)
 
-    def distance(self, generated: Tensor | Iterable[Tensor], paired: bool = True) -> float:
+    def distance(self, generated: Tensor | Iterable[Tensor] | Features, paired: bool = True) -> float:
         """Return the distance of generated images from the real ones.
 
         Args:
@@ -253,7 +254,9 @@ class LiteKID:
         weight = np.sqrt(scaled.shape[-1] / self._conditions.shape[-1])
         return np.concatenate([scaled, weight * self._conditions / deviations(self._conditions)], axis=-1)
 
-    def _of(self, images: Tensor | Iterable[Tensor]) -> Features:
+    def _of(self, images: Tensor | Iterable[Tensor] | Features) -> Features:
+        if isinstance(images, np.ndarray):
+            return images
         batches = [self._features(batch)[0] for batch in _batches(images)]
         return np.concatenate(batches) if batches else np.empty((0, 1, *self._features.channels), np.float32)
 

@@ -13,7 +13,7 @@ from sattrans.data.crops import Crops
 from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import Interrupted, UsageError
-from sattrans.model import Model, ModelOptions, Pairing, SourceOption, TileSpec
+from sattrans.model import Model, ModelOptions, Pairing, SourceEncoding, TileSpec
 from sattrans.plugins import default_model, model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
@@ -187,19 +187,16 @@ def _prepare(
 ) -> _Job:
     tileset = Tileset.open(data) if data else Tileset.newest()
     kind = model_class(options.model or default_model())
-    model_options = resolve(kind, options.settings)
-    if model_options.source == "auto":
-        model_options = model_options.model_copy(update={"source": "onehot" if tileset.palette else "color"})
-    spec = _spec(tileset, kind, model_options.source)
-    count = len(tileset.split("train"))
-    batch_size = options.batch_size or kind.defaults.batch_size
-    if kind.crop is None:
-        batch_size = max(1, min(batch_size, count // processes))
-    defaults = kind.defaults
+    defaults, model_options = kind.defaults, resolve(kind, options.settings)
+    source = model_options.source
+    if source == "auto":
+        source = "onehot" if tileset.palette else "color"
+        model_options = model_options.model_copy(update={"source": source})
+    spec = _spec(tileset, kind, source)
+    crops = Crops(tileset.size, kind.crop)
+    batch_size = crops.batch_size(options.batch_size or defaults.batch_size, spec.tiles, processes)
     steps = options.steps or (None if options.epochs else defaults.steps)
-    per_epoch = max(
-        1, count * Crops(tileset.size, kind.crop).repeats(count, batch_size * processes) // (batch_size * processes)
-    )
+    per_epoch = crops.steps(spec.tiles, batch_size * processes)
     settings = Settings(
         steps=steps or (options.epochs or defaults.epochs) * per_epoch,
         batch_size=batch_size,
@@ -260,7 +257,7 @@ def resume(run: Path | str, device: str = "auto") -> TrainResult:
             return result
 
 
-def _spec(tileset: Tileset, kind: type[Model], source: SourceOption) -> TileSpec:
+def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSpec:
     """Return what the model is built for. Raises `UsageError` if it cannot be trained on the tileset."""
     if tileset.side_by_side:
         raise UsageError(
@@ -271,28 +268,27 @@ def _spec(tileset: Tileset, kind: type[Model], source: SourceOption) -> TileSpec
             f"model '{kind.name}' takes tiles of {', '.join(map(str, kind.sizes))} px, {tileset.folder} "
             f"has {tileset.size}: tile again with --size"
         )
-    channels = source_channels("color" if source == "auto" else source, tileset.palette)
+    channels = source_channels(source, tileset.palette)
     if not channels:
         raise UsageError(
             f"the maps of {tileset.folder} are pictures without classes, source={source} needs classes: "
             "use --set source=color"
         )
-    if not tileset.split("train"):
+    training = tileset.split("train")
+    if not training:
         unpaired = len(tileset.split(UNPAIRED))
         maps = f" with a map, {unpaired} without one" if unpaired else ""
         raise UsageError(f"{tileset.folder} has no training tiles{maps}: tile again with another --split, or with maps")
     names = tileset.palette.names if tileset.palette else ()
-    scenes = tuple(sorted({tile.scene for tile in tileset.split("train")}))
-    shares = _class_shares(tileset, scenes) if names else ()
-    tiles = len(tileset.split("train"))
-    return TileSpec(tileset.size, channels, classes=len(names), scenes=scenes, shares=shares, tiles=tiles)
+    scenes = tuple(sorted({tile.scene for tile in training}))
+    shares = _class_shares(training, scenes, names) if names else ()
+    return TileSpec(tileset.size, channels, classes=len(names), scenes=scenes, shares=shares, tiles=len(training))
 
 
-def _class_shares(tileset: Tileset, scenes: Sequence[str]) -> tuple[tuple[float, ...], ...]:
-    """Return the part of each scene's training tiles that each class covers."""
-    names = tileset.palette.names if tileset.palette else ()
+def _class_shares(tiles: Sequence[Tile], scenes: Sequence[str], names: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+    """Return the part of each scene's tiles that each class covers."""
     sums = {scene: [0.0] * len(names) for scene in scenes}
-    for tile in tileset.split("train"):
+    for tile in tiles:
         for number, name in enumerate(names):
             sums[tile.scene][number] += tile.shares.get(name, 0.0)
     return tuple(tuple(round(part / max(sum(sums[scene]), 1e-9), 6) for part in sums[scene]) for scene in scenes)

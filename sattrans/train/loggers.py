@@ -121,8 +121,9 @@ class Pace:
         left = _minutes((self.steps - step) * each)
         if not left:
             return ""
-        useful_after = self.useful_after if (self.useful_after or self.steps) < self.steps else 0
-        useful = _minutes(((useful_after or 0) - step) * each)
+        useful = ""
+        if self.useful_after is not None and self.useful_after < self.steps:
+            useful = _minutes((self.useful_after - step) * each)
         first = f"a first useful image in about {useful}, the last step" if useful else "the last step"
         return f"{first} in about {left}; samples/ in the run's folder shows images after each epoch"
 
@@ -130,9 +131,9 @@ class Pace:
 def _minutes(seconds: float) -> str:
     """Return a duration in words; nothing for less than a minute."""
     minutes = round(seconds / 60)
-    return (
-        "" if seconds < 60 else f"{pluralize(minutes, 'minute')}" if minutes < 120 else f"{round(minutes / 60)} hours"
-    )
+    if seconds < 60:
+        return ""
+    return pluralize(minutes, "minute") if minutes < 120 else f"{round(minutes / 60)} hours"
 
 
 def _memory(device: torch.device) -> int:

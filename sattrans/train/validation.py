@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sattrans.data.batches import Batches, to_picture
+from sattrans.data.batches import Batches, to_levels, to_picture
 from sattrans.data.contact_sheet import write_sheet
 from sattrans.data.tileset import Tileset
 from sattrans.metrics.baselines import evenly_spaced
-from sattrans.metrics.kid_lite import LiteKID, place_descriptions
+from sattrans.metrics.kid_lite import LAYERS, LiteFeatures, LiteKID, place_descriptions
 from sattrans.model import Model, Noise
 
 REFRESH_TILES = 64
@@ -98,10 +98,13 @@ class Judge:
         self.indices = evenly_spaced(count, min(count, JUDGED_TILES))
         self._cut = _quarters if count < FEWEST_TILES else lambda tiles: tiles
         batches = [val.pick([index]) for index in self.indices]
-        real = self._cut(torch.cat([_levels(batch.target) for batch in batches]))
+        real = self._cut(torch.cat([to_levels(batch.target) for batch in batches]))
         places = np.concatenate([place_descriptions(self._cut(batch.source)) for batch in batches])
-        self._plain = LiteKID(real, device=val.device)
-        self._joint = LiteKID(real, conditions=places, device=val.device)
+        which, block = LAYERS["kid_lite1"]
+        self._features = LiteFeatures(which, (block,), val.device)
+        (features,) = self._features(real)
+        self._plain = LiteKID(features, device=val.device)
+        self._joint = LiteKID(features, conditions=places, device=val.device)
 
     @torch.no_grad()
     def __call__(self, model: Model) -> dict[str, float]:
@@ -109,9 +112,9 @@ class Judge:
         made = []
         for index in self.indices:
             batch = self.val.pick([index])
-            made.append(_levels(model.translate(batch.source, Noise(0, [(0, 0)], model.spec.size, self.val.device))))
-        images = self._cut(torch.cat(made))
-        return {"joint_kid": self._joint.distance(images), "kid": self._plain.distance(images)}
+            made.append(to_levels(model.translate(batch.source, Noise(0, [(0, 0)], model.spec.size, self.val.device))))
+        (features,) = self._features(self._cut(torch.cat(made)))  # once, for both
+        return {"joint_kid": self._joint.distance(features), "kid": self._plain.distance(features)}
 
 
 @torch.no_grad()
@@ -130,7 +133,7 @@ def write_samples(model: Model, val: Batches, path: Path) -> None:
 
 def _to_pixels(images: tuple[Tensor, ...]) -> tuple[Any, ...]:
     """Return images in [-1, 1], (3, H, W), as uint8 arrays."""
-    return tuple(_levels(image).cpu().numpy() for image in images)
+    return tuple(to_levels(image).cpu().numpy() for image in images)
 
 
 def _quarters(tiles: Tensor) -> Tensor:
@@ -138,8 +141,3 @@ def _quarters(tiles: Tensor) -> Tensor:
     side = tiles.shape[-1] // 2
     parts = [tiles[..., r : r + side, c : c + side] for r in (0, side) for c in (0, side)]
     return torch.stack(parts, dim=1).flatten(0, 1)
-
-
-def _levels(images: Tensor) -> Tensor:
-    """Return images in [-1, 1] as uint8 grey levels."""
-    return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()

@@ -80,10 +80,10 @@ def train(tiles: Path, run: Path, contestant: Contestant) -> float:
     return sattrans(*options, "--steps", steps, "-o", run)
 
 
-def score(run: Path, segmenter: str) -> Mapping[str, Any]:
+def score(run: Path) -> Mapping[str, Any]:
     """Return the scores of a run and those of real images of other places."""
     output = run.with_name(f"{run.name}-scores")
-    sattrans("evaluate", run, "-o", output, "--metrics", ",".join(SCORES), "--segmenter", segmenter)
+    sattrans("evaluate", run, "-o", output, "--metrics", ",".join(SCORES), "--segmenter", "train")
     scores: Mapping[str, Any] = json.loads((output / "scores.json").read_text())
     return scores
 
@@ -113,7 +113,7 @@ def main() -> None:
             for name, contestant in CONTESTANTS.items():
                 run = Path(folder) / f"{name}-{split}"
                 seconds = train(tiles, run, contestant)
-                scores = score(run, "train")
+                scores = score(run)
                 values = {key: scores["columns"][0]["means"].get(key) for key in SCORES}
                 found.setdefault(contestant.title, []).append({**values, "cpu": seconds})
                 found.setdefault("real images of other places", []).append(scores["floors"]["real"])
