@@ -12,11 +12,16 @@ import shapely
 from numpy.typing import NDArray
 
 from sattrans.errors import RasterError, SattransError
+from sattrans.maps.geojson import check_geojson
 from sattrans.raster.georeference import parse_crs
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 
 DRIVER_OF_MAGIC = {b"SQLite format 3\0": "GPKG", b"\0\0\x27\x0a": "ESRI Shapefile"}
 """First bytes of a file, and the driver that then opens it; GeoJSON is text that starts with a brace."""
+
+PREFIX_OF_DRIVER = {"GeoJSON": "GeoJSON:"}
+"""What makes GDAL open a file by this driver alone, where the first bytes do not already decide that: text that begins
+with a brace may also be a VRT or a pipeline, which name addresses and other files."""
 
 OTHER_MAP_SUFFIXES = (".gpkg", ".geojson", *IMAGE_SUFFIXES)
 """Suffixes of maps that are not shapefiles."""
@@ -88,6 +93,21 @@ def vector_files(path: Path) -> list[Path]:
     if path.is_fifo() or path.is_socket():
         return []
     return [path] if driver_of(path) else []
+
+
+def _source(file: Path) -> str:
+    """Return the name by which pyogrio opens this file and no other. Raises `RasterError`."""
+    from pyogrio.util import vsi_path
+
+    driver = driver_of(file)
+    if driver is None:
+        raise RasterError(f"{file} is not a vector map any more; was it replaced?")
+    if driver == "GeoJSON":
+        check_geojson(file)
+    name = PREFIX_OF_DRIVER.get(driver, "") + str(file.absolute())
+    if vsi_path(name) != name:  # it takes a part of the name for that of an archive
+        raise RasterError(f"{file} has a name that may mean another file; rename it, without ! and ;")
+    return name
 
 
 def layers_of(files: Sequence[Path]) -> list[Layer]:
@@ -163,14 +183,12 @@ def _call_pyogrio(name: str, file: Path, **arguments: Any) -> Any:
         ) from None
     function = pyogrio.raw.read if name == "raw.read" else getattr(pyogrio, name)
     try:
+        source = _source(file)
         with _warnings_lock, catch_warnings():
             simplefilter("ignore")  # about dropped measures, and layers with an unusual axis order
-            return function(str(file.absolute()), **arguments)
-    except (
-        pyogrio.errors.DataSourceError,
-        pyogrio.errors.DataLayerError,
-        pyogrio.errors.FeatureError,
-        OSError,
-    ) as error:
-        reason = str(error).splitlines()[0].split("; ")[0]
+            return function(source, **arguments)
+    except RasterError:
+        raise
+    except (RuntimeError, ValueError, OSError) as error:  # pyogrio's errors are subclasses; so is text that is no UTF-8
+        reason = (str(error).splitlines() or [type(error).__name__])[0].split("; ")[0]
         raise RasterError(f"cannot read {file} as a vector map ({reason}); download or create it again") from error

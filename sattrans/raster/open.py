@@ -241,7 +241,8 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
     path = Path(source)
     driver = _driver_of(path, allow_vrt=isinstance(source, str))
     options = STRICT_OPTIONS if driver == "VRT" else {**STRICT_OPTIONS, **NO_SIDECAR_OPTIONS}
-    with _open_dataset(str(path), driver, options) as src:
+    # As an absolute path, because rasterio takes a name such as http:host or file:x.tif for an address.
+    with _open_dataset(str(path), driver, options, str(path.absolute())) as src:
         crs, transform = src.crs, src.transform
         if crs is None or transform.is_identity:
             aux_crs, aux_transform = read_aux_xml(path)
@@ -281,11 +282,14 @@ def _driver_of(path: Path, allow_vrt: bool) -> str:
 
 
 @contextmanager
-def _open_dataset(name: str, driver: str | None, options: Mapping[str, str]) -> Iterator[DatasetReader]:
+def _open_dataset(
+    name: str, driver: str | None, options: Mapping[str, str], source: str | None = None
+) -> Iterator[DatasetReader]:
+    """Open what rasterio knows as `source`; messages call it `name`."""
     try:
         with _gdal_env(options), suppress_warnings():
             reader = _TiffReader if driver == "GTiff" else rasterio.open
-            src = reader(name, driver=driver, sharing=False)
+            src = reader(source or name, driver=driver, sharing=False)
     except UnicodeEncodeError:
         raise RasterError(f"{name}: its name is not UTF-8; rename it") from None
     except (RasterioError, OSError) as error:

@@ -2,6 +2,7 @@ import os
 import shutil
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,6 +179,17 @@ def test_gdal_settings_of_the_user_stand_after_a_raster_was_open(mine):
         read(mine)
         assert rasterio.env.getenv()["GDAL_DISABLE_READDIR_ON_OPEN"] == "FALSE"
         assert rasterio.env.getenv()["GDAL_PAM_ENABLED"] == "YES"
+
+
+@pytest.mark.parametrize("name", ["file:mine.tif", "zip:mine.tif", "PORT", "VRT:mine.tif", "GTIFF_DIR:1:mine.tif"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_file_named_like_an_address_is_that_file(mine, monkeypatch, name, kind):
+    """Also where its name is that of another file with something before it."""
+    monkeypatch.chdir(mine.parent)
+    with web_server() as (address, asked):
+        found = Path(name.replace("PORT", address.replace("//", "") + "?mine.tif"))
+        write_raster(mine.parent / found, np.full((64, 64), SECRET, np.uint8))
+        assert (read(kind(found)) == SECRET).all() and asked == []
 
 
 # What is too large, damaged, or none is refused, in a line that names it.

@@ -232,7 +232,12 @@ class RowWriter:
     def _encode_again(self, whole: Path, encoded: Path) -> None:
         """Encode the file with GDAL as the user requested, then read it, because GDAL does not report a full disk."""
         with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", GDAL_CACHEMAX=64):
-            raster_copy(str(whole), str(encoded), driver="COG", **{"BLOCKSIZE": BLOCK, **self._creation.for_gdal})
+            raster_copy(
+                str(whole.absolute()),
+                str(encoded.absolute()),
+                driver="COG",
+                **{"BLOCKSIZE": BLOCK, **self._creation.for_gdal},
+            )
         with open_raster(encoded) as made:
             for chunk in self.layout.chunks:
                 made.read(chunk)
