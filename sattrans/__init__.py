@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # what typing has for type checkers, without loading it
 if TYPE_CHECKING:
     from sattrans.data.classes_toml import CLASSES_FILE, read_classes
     from sattrans.data.dataset import Dataset, Scene, Split, paired_scenes, rasters_by_stem
+    from sattrans.data.split_lists import SplitLists, read_split_lists
     from sattrans.errors import ClassesError, DatasetNotFound, RasterError, SattransError
     from sattrans.plugins.hookspecs import hookimpl
     from sattrans.raster.inspect import MaskFacts, inspect_mask
@@ -32,6 +33,7 @@ __all__ = [
     "SattransError",
     "Scene",
     "Split",
+    "SplitLists",
     "Window",
     "__version__",
     "distinct_colors",
@@ -40,6 +42,7 @@ __all__ = [
     "paired_scenes",
     "rasters_by_stem",
     "read_classes",
+    "read_split_lists",
 ]
 
 
@@ -48,6 +51,7 @@ __getattr__ = lazy_names(
     {
         "data.classes_toml": ("CLASSES_FILE", "read_classes"),
         "data.dataset": ("Dataset", "Scene", "Split", "paired_scenes", "rasters_by_stem"),
+        "data.split_lists": ("SplitLists", "read_split_lists"),
         "errors": ("ClassesError", "DatasetNotFound", "RasterError", "SattransError"),
         "raster.window": ("Cell", "Window"),
         "plugins.hookspecs": ("hookimpl",),

@@ -13,6 +13,8 @@ from sattrans import Cell, Dataset, DatasetNotFound, LandClass, Palette, Scene, 
 STEM = re.compile(r"([a-z-]+?)(\d+)")
 """City and number. The pattern is matched against the stem, not the path, because folders may have digits, too."""
 
+SUFFIXES = (".tif", ".tiff")
+
 VALIDATION_NUMBERS = range(1, 6)
 """Scenes 1 to 5 of each city are for validation, as in the benchmark's paper."""
 
@@ -32,6 +34,7 @@ class Inria(Dataset):
     )
     licence = "free for research, terms at the home page"
     homepage = "https://project.inria.fr/aerialimagelabeling/"
+    published_splits = ("train", "val")
 
     @classmethod
     def _train(cls, root: Path) -> Path:
@@ -40,9 +43,12 @@ class Inria(Dataset):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Return whether there are `train/images` and `train/gt`, in `AerialImageDataset/` or in the folder itself."""
+        """Return whether there are `train/images` and `train/gt` with names of cities, or without any rasters."""
         train = cls._train(root)
-        return (train / "images").is_dir() and (train / "gt").is_dir()
+        if not ((train / "images").is_dir() and (train / "gt").is_dir()):
+            return False
+        stems = [path.stem for path in (train / "gt").iterdir() if path.suffix.lower() in SUFFIXES]
+        return not stems or any(STEM.fullmatch(stem) for stem in stems)
 
     @property
     def palette(self) -> Palette:

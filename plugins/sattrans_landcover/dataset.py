@@ -4,13 +4,26 @@ Boguszewski et al., "LandCover.ai: Dataset for Automatic Mapping of Buildings, W
 Aerial Imagery", CVPR Workshops 2021. https://landcover.ai.linuxpolska.com
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from sattrans import Cell, Dataset, DatasetNotFound, LandClass, Palette, Scene, Split, paired_scenes
+from sattrans import (
+    Cell,
+    Dataset,
+    DatasetNotFound,
+    LandClass,
+    Palette,
+    Scene,
+    Split,
+    SplitLists,
+    paired_scenes,
+    rasters_by_stem,
+    read_split_lists,
+)
 
-SPLIT_FILES: tuple[Split, ...] = ("train", "val", "test")
+TILE_ID = re.compile(r"(.+)_\d+")
 
 
 class LandCover(Dataset):
@@ -30,9 +43,19 @@ class LandCover(Dataset):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Return whether there are images, masks and one of the archive's split files."""
-        own = [f"{split}.txt" for split in SPLIT_FILES] + ["split.py"]
-        return (root / "images").is_dir() and (root / "masks").is_dir() and any((root / name).is_file() for name in own)
+        """Return whether there are images, masks, and the archive's script or its lists of `<scene>_<k>`."""
+        if not ((root / "images").is_dir() and (root / "masks").is_dir()):
+            return False
+        if (root / "split.py").is_file():
+            return True
+        try:
+            lists = read_split_lists(root)
+        except DatasetNotFound:  # said when the lists are used
+            return True
+        scenes = rasters_by_stem(root / "images") if lists.split_of else {}
+        ids = [TILE_ID.fullmatch(name) for name in lists.split_of]
+        # Lists of whole scenes are those of another dataset; of an archive unpacked in part, no id may have a scene.
+        return bool(lists.lists) and (not scenes or any(ids)) and not any(name in scenes for name in lists.split_of)
 
     @property
     def palette(self) -> Palette:
@@ -52,25 +75,14 @@ class LandCover(Dataset):
         yield from paired_scenes(self.root / "images", self.root / "masks")
 
     @cached_property
-    def _split_of_id(self) -> dict[str, Split]:
-        listed: dict[str, Split] = {}
-        for split in SPLIT_FILES:
-            path = self.root / f"{split}.txt"
-            if not path.is_file():
-                continue
-            try:
-                lines = path.read_text(encoding="utf-8").split()
-            except UnicodeDecodeError as error:
-                raise DatasetNotFound(
-                    f"{path} is not a list of tile ids ({error.reason}); download it again"
-                ) from error
-            for line in lines:
-                if listed.setdefault(line, split) != split:
-                    raise DatasetNotFound(
-                        f"{path} lists {line}, which is in {listed[line]}.txt, too; download the dataset's lists again"
-                    )
-        return listed
+    def _lists(self) -> SplitLists:
+        return read_split_lists(self.root)
 
     def published_split(self, scene: Scene, cell: Cell) -> Split | None:
         """Return the split whose list contains `<scene>_<k>`; None for cells cut by the edge."""
-        return self._split_of_id.get(f"{scene.id}_{cell.k}")
+        return self._lists.split_of.get(f"{scene.id}_{cell.k}")
+
+    def split_notices(self, cells: Mapping[str, int]) -> Iterator[str]:
+        """Yield which entries of the lists name no tile."""
+        known = {f"{scene}_{k}" for scene, count in cells.items() for k in range(count)}
+        yield from self._lists.notices(known, "tile")

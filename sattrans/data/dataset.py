@@ -1,7 +1,7 @@
 """Dataset: the base class of dataset plugins, which describe the scenes, classes and published split of a folder."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -70,13 +70,16 @@ class Dataset(ABC):
     published_size: ClassVar[int | None] = None
     """Tile size in pixels of a published split of tiles; None if scenes are split as a whole, or not at all."""
 
+    published_splits: ClassVar[tuple[Split, ...]] = SPLITS
+    """The splits of the published split; a note says which of them have no tiles."""
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @classmethod
     @abstractmethod
     def recognises(cls, root: Path) -> bool:
-        """Return whether a folder looks like this dataset, judged by file names alone. Opens no raster, never raises.
+        """Return whether a folder looks like this dataset, judged by file names and small text files. Never raises.
 
         Args:
             root: A folder, a file, or a path that does not exist.
@@ -114,6 +117,17 @@ class Dataset(ABC):
             The split of the cell, or None if the publishers do not assign one.
         """
         return None
+
+    def split_notices(self, cells: Mapping[str, int]) -> Iterator[str]:
+        """Yield notices about the published split, once the scenes have been opened.
+
+        Args:
+            cells: How many cells of `published_size` each scene has, by its id; 1 if `published_size` is None.
+
+        Yields:
+            A line of text for each notice, such as one that names entries of a list that are of no tile.
+        """
+        yield from ()
 
     def notices(self) -> Iterator[str]:
         """Yield notices about the folder for the user.

@@ -237,9 +237,11 @@ def _gaps(
 ) -> Iterator[str]:
     """Yield what is missing: splits without tiles, classes that a split lacks."""
     counts = Counter(tile.split for tile in tiles)
-    absent = absent_splits(counts, job.plan.scheme, job.selection)
+    absent = absent_splits(job.dataset, counts, job.plan.scheme, job.selection)
     if absent:
-        yield f"no tiles in split {' and '.join(absent)}, because there are too few tiles; try smaller tiles"
+        published = job.plan.scheme == "published"
+        because = "the published split has none here" if published else "there are too few tiles; try smaller tiles"
+        yield f"no tiles in split {' and '.join(absent)}, because {because}"
     names = job.palette.names if job.palette else ()
     if job.options.drop_empty and not dropped["empty"]:
         yield f"--drop-empty dropped no tile: no tile has only {names[0]}, the first class"

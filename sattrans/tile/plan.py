@@ -21,6 +21,7 @@ from sattrans.tile.splits import (
     SceneGrid,
     by_scene,
     has_published,
+    published_cells,
 )
 
 MAX_BAND_PIXELS = 16 << 20
@@ -160,6 +161,7 @@ def _scheme(
     heights, widths = [s.height for s in sources], [s.width for s in sources]
     wanted = requested == "published" or (requested is None and not selection.options.fractions)
     published = wanted and has_published(dataset, scenes, heights, widths)
+    notices = list(dataset.split_notices(published_cells(dataset, scenes, heights, widths))) if wanted else []
     if requested == "published" and not published:
         raise OptionError(
             f"dataset '{dataset.name}' in {dataset.root} has no published split; use --split scene, block or random"
@@ -167,13 +169,13 @@ def _scheme(
     if requested == "published" and selection.options.fractions:
         raise OptionError("--fractions needs --split scene, block or random; the published split has its own shares")
     if requested or published or not sources:
-        return requested or ("published" if published else "scene"), []
+        return requested or ("published" if published else "scene"), notices
     # If every scene is too small for more than one block, a split by block would be a split by scene.
     blocks = any(min(s.record.height, s.record.width) >= 2 * selection.size for s in sources)
     scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES or not blocks else "block"
     shares = "/".join(f"{share * 100:g}" for share in selection.options.fractions or FRACTIONS)
     reason = "" if selection.options.fractions else "no published split: "
-    return scheme, [f"{reason}tiles are split by {scheme}, {shares} (--split scene|block|random)"]
+    return scheme, [*notices, f"{reason}tiles are split by {scheme}, {shares} (--split scene|block|random)"]
 
 
 def _parts(cells: Sequence[tuple[Cell, TileSplit]]) -> Iterator[Sequence[tuple[Cell, TileSplit]]]:
@@ -216,10 +218,11 @@ def _reasons(selection: TileSelection, dropped: Mapping[str, int], sources: Sequ
     return left_out or "nothing to train on"
 
 
-def absent_splits(splits: Mapping[TileSplit, int], scheme: Scheme, selection: TileSelection) -> list[Split]:
+def absent_splits(
+    dataset: Dataset, splits: Mapping[TileSplit, int], scheme: Scheme, selection: TileSelection
+) -> list[Split]:
     """Return the splits that should have tiles but have none."""
-    if scheme == "published":
-        return []
     fractions = dict(zip(SPLITS, selection.options.fractions or FRACTIONS, strict=True))
+    wanted = dataset.published_splits if scheme == "published" else [split for split in SPLITS if fractions[split]]
     merged = ("val",) if selection.options.merge_val else ()
-    return [split for split in SPLITS if fractions[split] and split not in merged and not splits.get(split)]
+    return [split for split in wanted if split not in merged and not splits.get(split)]

@@ -112,6 +112,17 @@ def has_published(dataset: Dataset, scenes: Sequence[Scene], heights: Sequence[i
     return False
 
 
+def published_cells(
+    dataset: Dataset, scenes: Sequence[Scene], heights: Sequence[int], widths: Sequence[int]
+) -> dict[str, int]:
+    """Return the number of cells of the published grid of each scene, by its id."""
+    size = dataset.published_size
+    return {
+        scene.id: -(-height // size) * -(-width // size) if size else 1
+        for scene, height, width in zip(scenes, heights, widths, strict=True)
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class SceneGrid:
     """The cells of one scene that are to be split, in pixels of the published scene.

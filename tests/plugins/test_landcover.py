@@ -106,9 +106,23 @@ def test_an_id_in_two_lists_is_refused_with_both_named(root):
 
 def test_a_list_that_is_no_text_is_refused_by_name(root):
     scene = only_scene(root)
-    (root / "val.txt").write_bytes(f"{scene.id}_0".encode("utf-16"))  # what PowerShell's > writes
+    (root / "val.txt").write_bytes(b"\xff\x00\xfe")
     with pytest.raises(DatasetNotFound, match=r"val\.txt is not a list"):
         LandCover(root).published_split(scene, next(tile_cells(1100, 1300, 512)))
+
+
+def test_entries_that_name_no_tile_are_named_and_a_split_without_tiles_is_told(root, tmp_path):
+    scene = only_scene(root)
+    write_lists(root, train=f"{scene.id}_0\nX-9_99\n", val=f"{scene.id}_77\n", test=f"{scene.id}_1\n")
+    notices = tile(root, tmp_path / "t").tileset.manifest["notices"]
+    assert [n for n in notices if "train.txt has 1 entry that names no tile: X-9_99" in n]
+    assert [n for n in notices if f"val.txt has 1 entry that names no tile: {scene.id}_77" in n]
+    assert [n for n in notices if "no tiles in split val, because the published split has none here" in n]
+
+
+def test_lists_of_whole_scenes_are_those_of_another_dataset(root):
+    write_lists(root, train=f"{only_scene(root).id}\n")
+    assert not LandCover.recognises(root)
 
 
 def test_without_lists_nothing_is_published(root):
