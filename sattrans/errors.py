@@ -26,6 +26,8 @@ class SattransError(Exception):
     """The base class of all errors that sattrans raises."""
 
     exit_code = 1
+    details: tuple[str, ...] = ()
+    """Further lines that the command line prints below the message."""
 
 
 class RasterError(SattransError, OSError):
@@ -70,7 +72,11 @@ class UsageError(SattransError, ValueError):
 
 
 class DatasetNotFound(UsageError):
-    """There is no dataset in a folder; the message says which files are expected."""
+    """There is no dataset in a folder; the message says which files are expected, `details` say it on further lines."""
+
+    def __init__(self, message: str, details: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 class PluginError(UsageError):

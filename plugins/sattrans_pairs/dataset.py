@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sattrans import Cell, Dataset, DatasetNotFound, Scene, Split, rasters_by_stem
+from sattrans import Cell, Dataset, DatasetNotFound, RasterError, Scene, Split, has_layout, raster_size, rasters_by_stem
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -25,15 +25,30 @@ class Pairs(Dataset):
 
     name = "pairs"
     title = "map and image side by side, as for pix2pix"
-    layout = "train/*.jpg (or .png; left and right half are a pair)\nval/*.jpg (optional)\ntest/*.jpg (optional)"
+    layout = (
+        "train/*.jpg (or .png; twice as wide as high: left and right half are a pair)\n"
+        "val/*.jpg (optional)\n"
+        "test/*.jpg (optional)"
+    )
     licence = "that of the pictures; those of Isola et al. 2017 state none"
+    named_after_folder = True
     homepage = "https://phillipi.github.io/pix2pix/"
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Return whether there are pictures in `train/`."""
+        """Return whether the pictures in `train/` hold two squares each, and are no images or masks by their names.
+
+        The sizes of the first and the last picture are read.
+        """
         train = root / "train"
-        return train.is_dir() and any(path.suffix.lower() in SUFFIXES for path in train.glob("[!.]*"))
+        if not train.is_dir() or has_layout(root):
+            return False
+        pictures = sorted(path for path in train.glob("[!.]*") if path.suffix.lower() in SUFFIXES)
+        try:
+            sizes = [raster_size(path) for path in pictures[:1] + pictures[-1:]]
+        except RasterError:  # said when it is read
+            return True
+        return bool(sizes) and all(width == 2 * height for height, width in sizes)
 
     @property
     def palette(self) -> None:

@@ -45,7 +45,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except SattransError as error:
-            _fail(str(error))
+            _fail(str(error), error.details)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             from sattrans.utils.output import RESUME  # slow to import, for a line that is seldom printed
@@ -85,8 +85,11 @@ class Commands(TyperGroup):
             raise typer.Exit(2) from None
 
 
-def _fail(message: str) -> None:
-    _console(stderr=True).print(f"[bold red]error:[/] {_line(message)}")
+def _fail(message: str, details: Iterable[str] = ()) -> None:
+    console = _console(stderr=True)
+    console.print(f"[bold red]error:[/] {_line(message)}")
+    for line in details:
+        console.print(f"  {_line(line)}")
 
 
 class _LineHandler(logging.Handler):

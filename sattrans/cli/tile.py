@@ -24,7 +24,11 @@ def tile(
     root: Annotated[Path, typer.Argument(help="The dataset's folder.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The tileset's folder. [dim]Default: tiles/<dataset>-<size>.[/dim]"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The tileset's folder. [dim]Default: tiles/<dataset>-<size>, of own data tiles/<folder>-<size>.[/dim]",
+        ),
     ] = None,
     options: TileOptions = TileOptions(),
     *,

@@ -2,11 +2,13 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sattrans.errors import ClassesError
 from sattrans.raster.palette import RGB, LandClass, Palette
+from sattrans.utils.text import read_text
 
 CLASSES_FILE = "classes.toml"
 """Name of the file in a dataset's folder."""
@@ -28,15 +30,20 @@ def read_classes(path: Path) -> Palette:
         ClassesError: The file cannot be read, or a class is wrong; the message names it.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(read_text(path))
     except OSError as error:
         raise ClassesError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ClassesError(f"{path} is not valid TOML: {error}") from error
     try:
-        return Palette(tuple(_class(name, table) for name, table in tables.items()))
+        return palette_of(tables)
     except ClassesError as error:
         raise ClassesError(f"{path}: {error}") from error
+
+
+def palette_of(tables: Mapping[str, Any]) -> Palette:
+    """Return the classes of tables by name, each with `value` and `color`. Raises `ClassesError`."""
+    return Palette(tuple(_class(name, table) for name, table in tables.items()))
 
 
 def _class(name: str, table: Any) -> LandClass:

@@ -1,12 +1,13 @@
 """Dataset: the base class of dataset plugins, which describe the scenes, classes and published split of a folder."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+from unicodedata import normalize
 
-from sattrans.errors import DatasetNotFound
+from sattrans.errors import DatasetNotFound, OptionError
 from sattrans.raster.palette import Palette
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.raster.window import Cell
@@ -61,20 +62,46 @@ class Dataset(ABC):
     """One line about the dataset for lists."""
     layout: ClassVar[str] = ""
     """The expected files and folders, one per line, such as `images/*.tif`."""
-    licence: ClassVar[str] = ""
+    licence: str = ""
     """Licence of the data."""
     homepage: ClassVar[str] = ""
     """Address of the dataset's page."""
     fallback: ClassVar[bool] = False
     """Whether the dataset is used only if no other one recognises a folder."""
+    named_after_folder: ClassVar[bool] = False
+    """Whether tilesets are named after the folder, not after the dataset: many folders may be of this kind."""
     published_size: ClassVar[int | None] = None
     """Tile size in pixels of a published split of tiles; None if scenes are split as a whole, or not at all."""
 
+    attribution: str = ""
+    """Whom to name as the source of the data."""
     published_splits: ClassVar[tuple[Split, ...]] = SPLITS
     """The splits of the published split; a note says which of them have no tiles."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def told(self, images: str | None = None, masks: str | None = None, threshold: int | None = None) -> "Dataset":
+        """Return the dataset as a user describes it, unless its files are where the publishers put them.
+
+        Args:
+            images: Glob of the images, relative to the folder.
+            masks: Glob of the masks.
+            threshold: The least grey level of masks that is the second of two classes.
+
+        Raises:
+            OptionError: The dataset does not need to be told, or has no two classes to tell apart.
+        """
+        if images or masks:
+            raise OptionError(f"--images and --masks are not for dataset '{self.name}', which knows its files")
+        if threshold and (self.palette is None or len(self.palette) != 2):
+            raise OptionError(f"--threshold is for masks of two classes, and dataset '{self.name}' has others")
+        return self
+
+    @property
+    def tile_defaults(self) -> Mapping[str, Any]:
+        """Options of `tile` that hold for this folder unless the user gives others, by field, such as `bidx`."""
+        return {}
 
     @classmethod
     @abstractmethod
@@ -159,10 +186,17 @@ def rasters_by_stem(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if named_as_raster(path):
-            if path.stem in found:
-                raise DatasetNotFound(f"{found[path.stem]} and {path.name} have the same stem: move one of them away")
-            found[path.stem] = path
+            stem = normalize("NFC", path.stem)  # some systems write an accent as a sign of its own
+            if stem in found:
+                raise DatasetNotFound(f"{found[stem]} and {path.name} have the same stem: move one of them away")
+            found[stem] = path
     return found
+
+
+def no_partner(what: str, unmatched: Sequence[Path], folder: Path) -> DatasetNotFound:
+    """Return the error for images without masks, or masks without images; `folder` is where partners lie."""
+    more = f" (and {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
+    return DatasetNotFound(f"{what} {unmatched[0]} has no partner in {folder}{more}: add it, or move this file away")
 
 
 def paired_scenes(images: Path, masks: Path) -> Iterator[Scene]:
@@ -188,12 +222,8 @@ def paired_scenes(images: Path, masks: Path) -> Iterator[Scene]:
         (image_of, mask_of, "image", masks),
         (mask_of, image_of, "mask", images),
     ):
-        unmatched = [stem for stem in rasters if stem not in partners]
+        unmatched = [path for stem, path in rasters.items() if stem not in partners]
         if unmatched:
-            more = f" (and {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
-            path = rasters[unmatched[0]]
-            raise DatasetNotFound(
-                f"{what} {path} has no partner in {partner_folder}{more}: add it, or move this file away"
-            )
+            raise no_partner(what, unmatched, partner_folder)
     for stem, image in image_of.items():
         yield Scene(stem, image, mask_of[stem])

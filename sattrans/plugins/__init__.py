@@ -164,8 +164,10 @@ def default_model() -> str:
     return str(fallbacks[0])
 
 
-def open_dataset(root: Path, name: str | None = None) -> Dataset:
+def open_dataset(root: Path, name: str | None = None, described: bool = False) -> Dataset:
     """Return the dataset in a folder: the one named, or the one that recognises it, or a fallback.
+
+    With `described`, the user says which files it has, and a fallback is taken without looking at them.
 
     Raises `DatasetNotFound` if the folder does not exist, if no dataset recognises it (with the files that each
     expects), or if several do.
@@ -175,15 +177,17 @@ def open_dataset(root: Path, name: str | None = None) -> Dataset:
         raise DatasetNotFound(f"{root}: {problem}")
     if name is not None:
         return dataset_class(name)(root)
+    if described:
+        name = next((dataset.name for dataset in manager().loadable("dataset") if dataset.fallback), "folder")
+        return dataset_class(name)(root)
     recognising: list[type[Dataset]] = [
         dataset for dataset in manager().loadable("dataset") if _safely(dataset.recognises, root)
     ]
     chosen = [dataset for dataset in recognising if not dataset.fallback] or recognising
     if not chosen:
-        expected = "; ".join(
-            f"{dataset.name}: {', '.join(dataset.layout.splitlines())}" for dataset in manager().loadable("dataset")
-        )
-        raise DatasetNotFound(f"no dataset recognises {root}. Expected there: {expected}")
+        from sattrans.data.not_recognised import not_recognised
+
+        raise not_recognised(root, list(manager().loadable("dataset")))
     if len(chosen) > 1:
         names = ", ".join(dataset.name for dataset in chosen)
         raise DatasetNotFound(f"{root} looks like each of {names}: choose one with --dataset")

@@ -17,6 +17,9 @@ Coding = Literal["values", "table", "colors"]
 TO_BYTE_COMMAND = "gdal_translate -ot Byte IN.tif OUT.tif"
 """Converts a mask of whole numbers that are stored as floats to integers."""
 
+TO_THRESHOLD = "cut it at a grey level with sattrans tile --threshold 128"
+"""What can be done with a smoothed mask of two classes."""
+
 MAX_CLASSES = 64
 """The most values or colours that count as classes if no palette is given; a picture has more."""
 
@@ -118,7 +121,7 @@ class ClassMap:
         if self.raster.lossy:
             raise ClassesError(
                 f"{path} is compressed with loss (JPEG), which added value{plural} {listed} to {expected}; create it "
-                "again without loss, or threshold it first"
+                f"again without loss, or {TO_THRESHOLD}"
             )
         known = np.flatnonzero(self.lookup != UNKNOWN)
         between = extra[(extra > known[0]) & (extra < known[-1])]
@@ -126,7 +129,8 @@ class ClassMap:
         if _looks_smoothed(len(extra), unexpected, levels / 2) and 2 * len(between) >= len(extra):
             raise ClassesError(
                 f"{path} contains {len(between)} values between those of the classes ({_list_some(between)}): it was "
-                "smoothed or compressed with loss (JPEG?); create it again by nearest neighbour, or threshold it first"
+                "smoothed or compressed with loss (JPEG?); create it again by nearest neighbour, or "
+                f"{TO_THRESHOLD}"
             )
         remedy = "use a map of these classes"
         if self.mappable and 0 <= extra[0] <= 255:
@@ -197,6 +201,18 @@ def class_map(
     elif coding == "values" and raster.bands >= 3:
         notice = f"{raster.path}: its three bands are equal, and are read as one band of class values"
     return ClassMap(raster, palette, coding, lookup, notice)
+
+
+def by_threshold(raster: Raster, palette: Palette, threshold: int | None) -> dict[int, int]:
+    """Return the class index of each grey level: that of the lower of two values below the threshold, else the other.
+
+    Empty without a threshold. A declared nodata value stays one, unless it is the value of a class.
+    """
+    if threshold is None:
+        return {}
+    low, high = sorted(range(len(palette)), key=lambda index: palette.values[index])
+    levels = (level for level in range(256) if level != raster.nodata or level in palette.values)
+    return {level: high if level >= threshold else low for level in levels}
 
 
 def _detect_coding(raster: Raster, palette: Palette, mapped: Mapping[int, int]) -> Coding:

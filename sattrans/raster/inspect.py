@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sattrans.errors import ClassesError, RasterError
-from sattrans.raster.class_map import MAX_CLASSES, TO_BYTE_COMMAND
+from sattrans.raster.class_map import MAX_CLASSES, TO_BYTE_COMMAND, TO_THRESHOLD
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import RGB, LandClass, Palette, distinct_colors
 
@@ -100,7 +100,7 @@ def inspect_mask(path: Path | str) -> MaskFacts:
         if raster.lossy and (np.diff(found) == 1).any():
             raise ClassesError(
                 f"{path} is compressed with loss (JPEG), and some of its {len(found)} values are so close that JPEG "
-                "must have added them; create it again without loss, or threshold it first"
+                f"must have added them; create it again without loss, or {TO_THRESHOLD}"
             )
         if len(found) > MAX_CLASSES:
             raise ClassesError(_too_many_values(path, len(found)))
@@ -110,5 +110,5 @@ def inspect_mask(path: Path | str) -> MaskFacts:
 def _too_many_values(path: Path | str, count: int) -> str:
     return (
         f"{path} contains {count} different values, too many to be classes: it is a picture, or was smoothed; create "
-        "it again by nearest neighbour, or define the classes in a classes.toml"
+        f"it again by nearest neighbour, {TO_THRESHOLD}, or define the classes in a classes.toml"
     )

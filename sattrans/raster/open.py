@@ -256,6 +256,12 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
         yield Raster(str(path), src, Georeference.of(crs, transform), gdal_options=options)
 
 
+def raster_size(path: Path) -> tuple[int, int]:
+    """Return height and width of a raster, as its header has them. Raises `RasterError` as `open_raster` does."""
+    with open_raster(path) as raster:
+        return raster.height, raster.width
+
+
 def _driver_of(path: Path, allow_vrt: bool) -> str:
     """Return the driver that opens a file, by its first bytes."""
     if path.is_fifo() or path.is_socket():  # opening one would wait until another process writes to it

@@ -20,7 +20,7 @@ from sattrans.tile.options import TileOptions
 from sattrans.tile.plan import absent_splits
 from sattrans.tile.prepare import Prepared, prepare
 from sattrans.tile.preview import write_preview
-from sattrans.tile.scene import close_cached_scene
+from sattrans.tile.scene import check_samples, close_cached_scene
 from sattrans.tile.stretch import find_scale
 from sattrans.tile.up_to_date import TilesetOutput
 from sattrans.tile.writing import cut_rows, known_inputs, tidy
@@ -108,7 +108,8 @@ def tile(
 
     Args:
         root: The dataset's folder.
-        output: The tileset's folder; None for `tiles/<dataset>-<size>`.
+        output: The tileset's folder; None for `tiles/<dataset>-<size>`, or
+            `tiles/<name of the folder>-<size>` for own data.
         options: Which tiles are cut, and how.
         overwrite: Replace a tileset that was made with other options.
         dry_run: Check everything and plan the tiles, but write nothing; a few tiles are encoded to estimate their size.
@@ -127,6 +128,8 @@ def tile(
     if dry_run:
         return _plan(job, folder, made)
     if made:
+        if job.palette:
+            check_samples(job.sources, job.palette)
         with folder.claim(), executor(options.workers, options.scheduler) as pool:
             try:
                 _fill(job, folder, pool)
@@ -214,6 +217,7 @@ def _fill(job: Prepared, output: TilesetOutput, pool: Executor) -> None:
         "dropped": dict(sorted(dropped.items())),
         "leakage": Leakage.of(tiles, leaks).to_json(),
         "inputs": [item.to_json() for item in inputs],
+        **{name: text for name in ("licence", "attribution") if (text := getattr(job.dataset, name))},
     }
     output.finish({**body, **found})
 

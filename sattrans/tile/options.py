@@ -72,6 +72,22 @@ class TileOptions:
             maximum=MAX_SIZE,
         ),
     ] = None
+    images: Annotated[
+        str | None,
+        Option("Glob of the images, relative to the folder, such as 'photos/*.jpg'.", panel=GRID, metavar="GLOB"),
+    ] = None
+    masks: Annotated[
+        str | None, Option("Glob of the masks, which have the images' names.", panel=GRID, metavar="GLOB")
+    ] = None
+    threshold: Annotated[
+        int | None,
+        Option(
+            "Masks of grey levels: the least level of the second class, such as 128.",
+            panel=GRID,
+            minimum=1,
+            maximum=255,
+        ),
+    ] = None
     bidx: Annotated[
         tuple[int, ...] | None,
         Option(
@@ -167,6 +183,8 @@ class TileOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        if (self.images is None) != (self.masks is None):
+            raise OptionError("--images and --masks belong together: give both")
         if self.workers is not None and self.scheduler is not None:
             raise OptionError("--workers and --scheduler exclude each other: give one")
         if self.layout == "pairs" and not FORMATS[self.tile_format].is_picture:

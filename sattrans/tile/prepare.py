@@ -1,8 +1,9 @@
 """Prepare a tileset: its dataset opened, every scene looked at, before anything is written."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,14 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
 
     Raises `UsageError` for invalid options, `RasterError`, `AlignmentError` and `ClassesError` for invalid inputs.
     """
-    found = open_dataset(root, options.dataset)
+    found, options = _open(root, options)
     size = options.size if options.size is not None else found.published_size or DEFAULT_SIZE
     tile_step(size, options.overlap)
     palette = found.palette
     scale = parse_scale(options.scale) if options.scale else None
     _check_classes(options, palette)
     areas = _areas(options)
-    folder = output or DEFAULT_FOLDER / f"{found.name}-{size}"
+    folder = output or DEFAULT_FOLDER / f"{_name(found, root)}-{size}"
     check_folder(folder)
     if folder.is_symlink() or folder.name in ("", ".."):  # the lock of a folder lies beside it, under its own name
         folder = _resolved(folder)
@@ -76,7 +77,13 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     selection = TileSelection(options, size, areas)
     plan = plan_tiles(found, scenes, sources, selection)
     recorded_options = _resolved_options(found, root, options, size, plan.scheme)
-    all_notices = (*found.notices(), *_few(notices), *_small(sources, size, options), *plan.notices)
+    all_notices = (
+        *found.notices(),
+        *_halves(scenes, options),
+        *_few(notices),
+        *_small(sources, size, options),
+        *plan.notices,
+    )
     return Prepared(
         found,
         palette,
@@ -92,6 +99,33 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
         tuple(inputs),
         all_notices,
     )
+
+
+def _open(root: Path, options: TileOptions) -> tuple[Dataset, TileOptions]:
+    """Return the dataset, as the options and its own file describe it, and the options with its defaults."""
+    described = bool(options.images or options.masks)
+    found = open_dataset(root, options.dataset, described=described)
+    if described or options.threshold:
+        found = found.told(options.images, options.masks, options.threshold)
+    defaults = {name: value for name, value in found.tile_defaults.items() if getattr(options, name) is None}
+    return found, replace(options, **defaults)
+
+
+def _name(dataset: Dataset, root: Path) -> str:
+    """Return the name that a tileset has by default."""
+    return re.sub(r"\s+", "_", _resolved(root).name) if dataset.named_after_folder else dataset.name
+
+
+def _halves(scenes: Sequence[Scene], options: TileOptions) -> Iterable[str]:
+    """Yield which half of files that hold map and image is which."""
+    count = sum(scene.side_by_side for scene in scenes)
+    if count:
+        first, second = ("map", "image") if options.direction == "AtoB" else ("image", "map")
+        other = "BtoA" if options.direction == "AtoB" else "AtoB"
+        yield (
+            f"{pluralize(count, 'picture is', 'pictures are')} cut into halves: the left half is the {first}, the "
+            f"right half the {second} (--direction {other} swaps them)"
+        )
 
 
 def _check_classes(options: TileOptions, palette: Palette | None) -> None:

@@ -1,8 +1,8 @@
 """Scene sources: the bands of a scene, how its map encodes classes, and how image and map get onto one grid."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from sattrans.raster.alignment import (
     warp_to_grid,
 )
 from sattrans.raster.bands import rgb_bands
-from sattrans.raster.class_map import ClassMap, Coding, class_map
+from sattrans.raster.class_map import ClassMap, Coding, by_threshold, class_map
 from sattrans.raster.georeference import Georeference, window_corners
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import Palette
@@ -48,6 +48,7 @@ class SceneSource:
     map_kernel: ResamplingMethod | None
     coding: Coding | None
     halves: Direction | None
+    threshold: int | None = None
 
     @property
     def grid(self) -> Grid:
@@ -98,7 +99,9 @@ def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -
             grid.width,
             grid.georeference,
         )
-        coding = class_map(map_, palette).coding if map_ and palette else None
+        coding = None
+        if map_ and palette:
+            coding = class_map(map_, palette, values=by_threshold(map_, palette, options.threshold)).coding
         source = SceneSource(
             record,
             image.height,
@@ -109,6 +112,7 @@ def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -
             _map_kernel(map_, coding, grid, options) if map_ else None,
             coding,
             halves,
+            options.threshold,
         )
         if map_ and source.map_kernel:
             _check_overlap(image, map_)
@@ -179,7 +183,7 @@ def _notices(
         yield f"{image.path} has pixels of {wide:g} × {high:g}; --res makes them square"
     if georeference.known and not georeference.north_up:
         yield f"{image.path} is not north-up; its tiles keep its rows and columns"
-    if map_ and (notice := _read_as(map_, palette, source.coding).notice):
+    if map_ and (notice := _read_as(map_, palette, source).notice):
         yield notice
     if map_ and not georeference.crs and not source.halves:
         yield f"{image.path} has no CRS, so its tiles have no footprint in the index"
@@ -192,7 +196,7 @@ def open_scene(source: SceneSource, palette: Palette | None) -> Iterator[OpenSce
         image = stack.enter_context(open_raster(Path(source.record.image)))
         if source.halves:
             image, half = _halves(image, source.halves)
-            yield OpenScene(image, _read_as(half, palette, source.coding))
+            yield OpenScene(image, _read_as(half, palette, source))
             return
         image = replace(image, georeference=source.image_georeference)
         on_image = stack.enter_context(warp_to_grid(image, source.grid, source.image_kernel, image.nodata))
@@ -202,13 +206,29 @@ def open_scene(source: SceneSource, palette: Palette | None) -> Iterator[OpenSce
         map_ = stack.enter_context(open_raster(Path(source.record.map)))
         _, map_ = _share_georeference(image, map_)
         # The coding of the classes is read from the file itself, because warping may drop its colour table.
-        whole = _read_as(map_, palette, source.coding)
+        whole = _read_as(map_, palette, source)
         warped = stack.enter_context(warp_to_grid(map_, source.grid, source.map_kernel, whole.nodata))
         yield OpenScene(on_image, replace(whole, raster=warped))
 
 
-def _read_as(map_: Raster, palette: Palette | None, coding: Coding | None) -> ClassMap | RGBMap:
-    return class_map(map_, palette, coding) if palette else rgb_map(map_)
+def _read_as(map_: Raster, palette: Palette | None, source: SceneSource) -> ClassMap | RGBMap:
+    if palette is None:
+        return rgb_map(map_)
+    return class_map(map_, palette, source.coding, by_threshold(map_, palette, source.threshold))
+
+
+SAMPLED_MAPS, SAMPLED_ROWS = 20, 64
+"""Number of maps of which some rows are read before anything is written."""
+
+
+def check_samples(sources: Sequence[SceneSource], palette: Palette) -> None:
+    """Raise `ClassesError` if rows in the middle of some maps are not of the classes, such as smoothed masks."""
+    maps = [source for source in sources if source.record.map and not source.halves]
+    for source in maps[:: max(1, len(maps) // SAMPLED_MAPS)]:
+        with suppress(RasterError), open_raster(Path(source.record.map or "")) as map_:
+            top = max(0, map_.height // 2 - SAMPLED_ROWS // 2)
+            rows = Window(top, 0, min(SAMPLED_ROWS, map_.height - top), map_.width)
+            _read_as(map_, palette, source).read(rows)
 
 
 class _CachedScene(threading.local):

@@ -123,8 +123,8 @@ def test_what_was_taken_by_default_is_said_on_stderr(tmp_path):
     done = runs("tile", "f", "--size", "64", cwd=tmp_path)
     assert "dataset folder in f" in done.stderr
     done = runs("train", "--steps", "1", "--set", "width=2", cwd=tmp_path)
-    assert "model projected on tiles/folder-64" in done.stderr
-    assert "runs/projected-folder-64-1" in done.stdout
+    assert "model projected on tiles/f-64" in done.stderr
+    assert "runs/projected-f-64-1" in done.stdout
 
 
 @pytest.mark.slow
@@ -144,7 +144,6 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
     (tmp_path / "text.tif").write_text("hello")
     wrong = [
         (("tile", "nowhere"), 2, "no such folder"),
-        (("tile", "empty"), 2, "no dataset recognises empty"),
         (("tile", "f", "--dataset", "inira"), 2, "did you mean 'inria'"),
         (("tile", "f", "--size", "999"), 2, "larger than every scene"),
         (("tile", "f", "--size", "0"), 2, "at least 1"),
@@ -174,6 +173,15 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
     ]
     for args, code, match in wrong:
         fails(*args, cwd=tmp_path, code=code, match=match)
+
+
+def test_a_folder_that_is_not_recognised_is_told_on_lines_of_their_own(tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = sattrans("tile", "empty", cwd=tmp_path)
+    first, *looked, found, todo = done.stderr.splitlines()
+    assert (done.exit_code, first, found) == (2, "error: no dataset recognises empty", "  found: nothing")
+    assert all(line.startswith("  looked for ") for line in looked)
+    assert todo.startswith("  to do: ")
 
 
 WRONG_LINES = [

@@ -152,7 +152,7 @@ def test_the_python_snippet_of_the_api(folder):
     make_folder(folder / "place", scenes=2, size=128)
     (snippet,) = blocks(DOCS / "api.md", "python")
     exec(compile(snippet.text, "api.md", "exec"), {})
-    assert Tileset.open(Path("tiles/folder-64")).size == 64
+    assert Tileset.open(Path("tiles/place-64")).size == 64
 
 
 @pytest.mark.faults

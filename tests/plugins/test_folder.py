@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from makers import COLORS, make_folder, make_indices, write_raster
 
-from sattrans.errors import ClassesError, DatasetNotFound, RasterError
+from sattrans.errors import ClassesError, DatasetNotFound, OptionError, RasterError, SattransError
 from sattrans.plugins import open_dataset
+from sattrans.raster.open import open_raster
 from sattrans.tile import TileOptions, tile
 from sattrans_folder.dataset import Folder
 
@@ -128,3 +129,83 @@ def test_an_empty_folder_of_masks_says_what_is_expected(tmp_path):
         (tmp_path / folder).mkdir()
     with pytest.raises(DatasetNotFound, match=r"no rasters in .*images: expected"):
         _ = Folder(tmp_path).palette
+
+
+def test_scenes_in_lists_or_in_folders_of_splits_have_these_splits(tmp_path):
+    root = make_folder(tmp_path / "listed", size=64)
+    for split, name in (("train", "images/place0.png"), ("val", "place1"), ("test", "place7")):
+        (root / f"{split}.txt").write_text(f"{name}\n")
+    result = tile(root, tmp_path / "t", options=TileOptions(size=64))
+    assert {t.id: t.split for t in result.tileset.tiles} == {"place0_0": "train", "place1_0": "val"}
+    assert [n for n in result.notices if "test.txt has 1 entry that names no scene: place7" in n]
+    assert [n for n in result.notices if n.startswith("no tiles in split test")]
+
+
+def test_dataset_toml_gives_globs_bands_classes_and_credits(tmp_path):
+    root = make_folder(tmp_path / "d", scenes=2, size=64)
+    (root / "images").rename(root / "things")
+    text = 'images = "things/*.tif"\nmasks = "masks/*"\nbands = [3, 2, 1]\nlicence = "CC BY 4.0"\nattribution = "me"\n'
+    classes = "".join(f'[classes.c{v}]\nvalue = {v}\ncolor = "#0000{v:02x}"\n' for v in (10, 30, 50))
+    (root / "dataset.toml").write_text(text + classes, encoding="utf-8-sig")
+    tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
+    assert tileset.palette.names == ("c10", "c30", "c50")
+    assert (tileset.manifest["licence"], tileset.manifest["attribution"]) == ("CC BY 4.0", "me")
+    plain = tile(root, tmp_path / "u", options=TileOptions(size=64, bidx=(1, 2, 3))).tileset
+    with open_raster(tileset.tiles[0].image_path(tmp_path / "t")) as own:
+        swapped = own.read()
+    with open_raster(plain.tiles[0].image_path(tmp_path / "u")) as other:
+        assert (swapped == other.read()[::-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('image = "a"', r"dataset\.toml: unknown option 'image'; did you mean 'images'"),
+        ('images = "a/*"', r"dataset\.toml gives images without masks"),
+        ("threshold = 0", "threshold must be at least 1 .*got 0"),
+        ("bands = [1, 2]", r"dataset\.toml: bands"),
+        ("[classes.a]\nvalue = 1", r"dataset\.toml: \[a\] needs a whole number"),
+        ("images = ", r"dataset\.toml is not valid TOML"),
+    ],
+)
+def test_a_wrong_dataset_toml_is_one_line_that_names_the_key(text, message, tmp_path):
+    (tmp_path / "dataset.toml").write_text(text)
+    with pytest.raises(SattransError, match=message):
+        open_dataset(tmp_path)
+
+
+def test_images_and_masks_are_told_by_globs(tmp_path):
+    root = make_folder(tmp_path / "d", scenes=2, size=64)
+    (root / "images").rename(root / "things")
+    options = TileOptions(size=64, images="things/*.tif", masks="masks/*.tif")
+    assert len(tile(root, tmp_path / "t", options=options).tileset.tiles) == 2
+    with pytest.raises(OptionError, match="--images and --masks belong together"):
+        TileOptions(images="a")
+    with pytest.raises(OptionError, match="not for dataset 'landcover'"):
+        tile(root, options=TileOptions(dataset="landcover", images="a", masks="b"))
+
+
+def test_grey_masks_are_cut_at_a_threshold(tmp_path):
+    root = make_folder(tmp_path / "d", scenes=2, size=64)
+    ramp = np.tile(np.arange(128, 256, 2, dtype=np.uint8), (64, 1))
+    ramp[32:] -= 128
+    for mask in (root / "masks").iterdir():
+        write_raster(mask, ramp, None, None, compress="deflate")
+    with pytest.raises(ClassesError, match="--threshold 128"):
+        tile(root, tmp_path / "t", options=TileOptions(size=64))
+    assert not (tmp_path / "t").exists()
+    tileset = tile(root, tmp_path / "t", options=TileOptions(size=64, threshold=100)).tileset
+    assert tileset.palette.values == (0, 255)
+    with open_raster(tileset.tiles[0].map_path(tmp_path / "t")) as map_:
+        assert (map_.read()[0] == np.where(ramp < 100, 0, 255)).all()
+
+
+def test_grey_masks_of_two_known_classes_are_refused_before_any_tile(tmp_path):
+    root = make_folder(tmp_path / "d", scenes=2, size=64, values=(0, 255))
+    write_classes(root, '[no]\nvalue = 0\ncolor = "#000000"\n[yes]\nvalue = 255\ncolor = "#ffffff"\n')
+    ramp = np.tile(np.arange(-400, 624, 16).clip(0, 255).astype(np.uint8), (64, 1))
+    write_raster(root / "masks" / "place1.tif", ramp, None, None)
+    with pytest.raises(ClassesError, match="--threshold 128"):
+        tile(root, tmp_path / "t", options=TileOptions(size=32))
+    assert not (tmp_path / "t").exists()
+    tile(root, tmp_path / "t", options=TileOptions(size=32, threshold=128))

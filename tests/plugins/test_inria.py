@@ -155,3 +155,12 @@ def test_a_test_image_that_is_named_as_a_training_scene_is_refused(with_test_ima
         DatasetNotFound, match=r"test/images/austin1\.tif has the same name as .*train/images/austin1\.tif"
     ):
         list(Inria(with_test_images).scenes())
+
+
+def test_train_images_and_gt_without_names_of_cities_are_another_dataset(tmp_path):
+    for folder in ("images", "gt"):
+        (tmp_path / "train" / folder).mkdir(parents=True)
+        (tmp_path / "train" / folder / "tile_0001.tif").touch()
+    assert not Inria.recognises(tmp_path)
+    (tmp_path / "train" / "gt" / "vienna3.tif").touch()
+    assert Inria.recognises(tmp_path)

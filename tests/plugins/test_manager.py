@@ -307,11 +307,15 @@ def test_a_dataset_that_fails_to_look_stops_no_other(site, tmp_path):
 def test_a_folder_that_none_recognises_is_told_what_each_expects(site, tmp_path):
     site.add("mine", good("mine"))
     (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "things").mkdir()
     with pytest.raises(DatasetNotFound, match="no dataset recognises") as caught:
         open_dataset(tmp_path / "data")
-    assert "mine: mine.txt" in str(caught.value)
-    assert "folder: images/*, masks/* (same stems), classes.toml (optional)" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    *looked, found, todo = caught.value.details
+    assert str(caught.value) == f"no dataset recognises {tmp_path / 'data'}"
+    assert "looked for mine: mine.txt" in looked
+    assert {line.split(":")[0] for line in looked} >= {"looked for folder", "looked for landcover", "looked for pairs"}
+    assert found == "found: things/"
+    assert todo.startswith("to do: say which with --images GLOB --masks GLOB, or in a dataset.toml")
 
 
 @pytest.mark.parametrize(("path", "message"), [("missing", "no such folder"), ("file", "is a file")])

@@ -12,6 +12,7 @@ from sattrans.plugins import open_dataset
 from sattrans.raster.open import open_raster
 from sattrans.raster.window import tile_cells
 from sattrans.testing import check_dataset
+from sattrans.tile import TileOptions, tile
 from sattrans_pairs.dataset import Pairs
 
 
@@ -85,6 +86,24 @@ def test_other_layouts_are_not_recognised(tmp_path):
         DatasetNotFound, match=r"no pictures in .*empty/train; each picture there must have map and image"
     ):
         list(Pairs(tmp_path / "empty").scenes())
+
+
+def test_pictures_that_are_not_two_squares_or_have_masks_beside_them_are_no_pairs(tmp_path):
+    write_raster(tmp_path / "wide" / "train" / "1.png", make_picture(make_indices(48, 64, 3)), None, None, driver="PNG")
+    picture(tmp_path / "mass" / "train" / "1.png")
+    picture(tmp_path / "mass" / "train_labels" / "1.png")
+    picture(tmp_path / "globe" / "train" / "1_sat.png")
+    picture(tmp_path / "globe" / "train" / "1_mask.png")
+    for name in ("wide", "mass", "globe"):
+        assert not Pairs.recognises(tmp_path / name)
+    assert open_dataset(tmp_path / "mass").name == open_dataset(tmp_path / "globe").name == "folder"
+
+
+def test_which_half_is_the_map_is_told(root, tmp_path):
+    for direction, half in (("AtoB", "map"), ("BtoA", "image")):
+        options = TileOptions(size=64, direction=direction)
+        notices = tile(root, tmp_path / direction, options=options).notices
+        assert any(f"5 pictures are cut into halves: the left half is the {half}, " in notice for notice in notices)
 
 
 def test_show_says_that_there_are_no_classes():

@@ -1,0 +1,64 @@
+"""dataset.toml: a user's file about a folder of images and masks, where names alone do not say enough."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from sattrans.data.classes_toml import palette_of
+from sattrans.errors import ClassesError, DatasetNotFound
+from sattrans.raster.palette import Palette
+from sattrans.utils.options import Option, check, from_mapping
+from sattrans.utils.text import read_text
+
+DATASET_FILE = "dataset.toml"
+"""Name of the file in a dataset's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """What a `dataset.toml` says; every key may be left out."""
+
+    images: Annotated[str | None, Option("Glob of the images, relative to the folder.")] = None
+    masks: Annotated[str | None, Option("Glob of the masks.")] = None
+    bands: Annotated[tuple[int, int, int] | None, Option("The images' bands for red, green and blue.")] = None
+    threshold: Annotated[
+        int | None, Option("Masks of grey levels: the least value of the class.", minimum=1, maximum=255)
+    ] = None
+    licence: Annotated[str, Option("The licence of the data.")] = ""
+    attribution: Annotated[str, Option("Whom to name as the source.")] = ""
+    classes: Annotated[Mapping[str, Any] | None, Option("The classes, each a table as in classes.toml.")] = None
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def palette(self) -> Palette | None:
+        """The classes, or None if the file does not define them. Raises `ClassesError`."""
+        return None if self.classes is None else palette_of(self.classes)
+
+
+def read_dataset_toml(folder: Path) -> DatasetFile:
+    """Read the `dataset.toml` of a folder; without one, nothing is said.
+
+    Raises:
+        DatasetNotFound: The file is not valid; the message names it and the key.
+    """
+    path = folder / DATASET_FILE
+    if not path.is_file():
+        return DatasetFile()
+    try:
+        table = tomllib.loads(read_text(path))
+    except OSError as error:
+        raise DatasetNotFound(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DatasetNotFound(f"{path} is not valid TOML: {error}") from error
+    found: DatasetFile = from_mapping(DatasetFile, table, str(path))
+    if (found.images is None) != (found.masks is None):
+        raise DatasetNotFound(f"{path} gives images without masks, or masks without images; give both globs")
+    try:
+        found.palette  # noqa: B018  checked when the file is read
+    except ClassesError as error:
+        raise ClassesError(f"{path}: {error}") from error
+    return found
