@@ -7,22 +7,24 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import rasterio
-from commands import error_line
+from commands import error_line, sattrans
+from disks import LIMITED, resume_with_more_room, run_on_disk, skip_unless_mountable
+from forks import COMMAND, Fork, run_fork
 from makers import make_indices, make_picture
 from makers_tiles import cut_tiles, grid_of
 from rio_cogeo import cog_validate
 
 short = pytest.mark.short
 KILLS = int(os.environ.get("SATTRANS_KILLS", "8"))
-SATTRANS = [sys.executable, "-m", "sattrans"]
-HEIGHT, WIDTH = 2600, 4700
+HEIGHT, WIDTH = 1600, 4300
+PIECES = 8
+LARGE = 3_000_000
+"""Bytes that all but the largest file, which is the mosaic, are smaller than."""
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +34,18 @@ def tiles(tmp_path_factory):
 
 
 def command(tiles, output, *more):
-    return [*SATTRANS, "mosaic", str(tiles), "-o", str(output), "--workers", "2", *more]
+    return ["mosaic", tiles, "-o", output, "--workers", "2", *more]
 
 
-def run(arguments, **how):
-    return subprocess.run(arguments, capture_output=True, text=True, check=False, **how)
+def joined(tiles, output, *more):
+    """Run the command to its end, in this process."""
+    return sattrans(*command(tiles, output, *more)).exit_code == 0
 
 
 @pytest.fixture(scope="module")
 def whole(tiles, tmp_path_factory):
     output = tmp_path_factory.mktemp("whole") / "m.tif"
-    assert run(command(tiles, output)).returncode == 0
+    assert joined(tiles, output)
     return output
 
 
@@ -59,13 +62,14 @@ def assert_same(output, whole):
 def test_kills_at_random_moments(tiles, whole, tmp_path):
     output = tmp_path / "out" / "m.tif"
     output.parent.mkdir()
+    run_fork("--help")  # what forks have in common is loaded
     begin = time.monotonic()
-    assert run(command(tiles, output)).returncode == 0
+    assert run_fork(*command(tiles, output)).returncode == 0
     length = time.monotonic() - begin
     output.unlink()
     chance, went_on = random.Random("mosaic"), 0
     for _ in range(KILLS):
-        process = subprocess.Popen(command(tiles, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = Fork(*command(tiles, output))
         time.sleep(chance.uniform(0.1, 1.05) * length)
         process.kill()
         process.wait()
@@ -73,7 +77,7 @@ def test_kills_at_random_moments(tiles, whole, tmp_path):
             assert_same(output, whole)
             output.unlink()
         went_on += (output.parent / "m.tif.part").exists()
-    assert run(command(tiles, output)).returncode == 0
+    assert joined(tiles, output)
     assert_same(output, whole)
     assert went_on or KILLS < 3
     assert [path.name for path in output.parent.iterdir()] == ["m.tif"]  # no lock, no pieces
@@ -82,7 +86,7 @@ def test_kills_at_random_moments(tiles, whole, tmp_path):
 @short
 def test_a_piece_that_did_not_reach_the_disk_whole_is_made_again(tiles, whole, tmp_path):
     output = tmp_path / "m.tif"
-    process = subprocess.Popen(command(tiles, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = Fork(*command(tiles, output))
     while len(pieces := list(tmp_path.glob("m.tif.part/*.tif"))) < 4:
         assert process.poll() is None
         time.sleep(0.002)
@@ -90,31 +94,31 @@ def test_a_piece_that_did_not_reach_the_disk_whole_is_made_again(tiles, whole, t
     process.wait()
     pieces[0].write_bytes(b"")
     pieces[1].write_bytes(pieces[1].read_bytes()[:-100] + bytes(100))
-    assert run(command(tiles, output)).returncode == 0
+    assert joined(tiles, output)
     assert_same(output, whole)
 
 
 @short
 def test_ctrl_c_is_told_in_a_line_and_the_same_command_goes_on(tiles, whole, tmp_path):
-    process = subprocess.Popen(command(tiles, tmp_path / "m.tif"), stderr=subprocess.PIPE, text=True)
+    process = Fork(*command(tiles, tmp_path / "m.tif"))
     while not list(tmp_path.glob("m.tif.part/piece-*.tif")):
         assert process.poll() is None
         time.sleep(0.002)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate()
-    assert process.returncode == 130
+    assert process.wait() == 130
     assert error_line(told) == "error: stopped; to resume, repeat the command"
-    assert run(command(tiles, tmp_path / "m.tif")).returncode == 0
+    assert joined(tiles, tmp_path / "m.tif")
     assert_same(tmp_path / "m.tif", whole)
 
 
 def test_a_second_writer_is_told_who_the_first_is(tiles, whole, tmp_path):
-    first = subprocess.Popen(command(tiles, tmp_path / "m.tif"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = Fork(*command(tiles, tmp_path / "m.tif"))
     while not list(tmp_path.glob("m.tif.part/*.tif")):
         assert first.poll() is None
         time.sleep(0.002)
     first.send_signal(signal.SIGSTOP)
-    second = run(command(tiles, tmp_path / "m.tif", "--overwrite"))
+    second = run_fork(*command(tiles, tmp_path / "m.tif", "--overwrite"))
     assert second.returncode == 1
     assert f"is being written by process {first.pid} on " in error_line(second.stderr)
     first.send_signal(signal.SIGCONT)
@@ -131,87 +135,51 @@ def told_at_the_end(output, reason):
     return f"error: cannot write {output} ({reason}); is the disk full? {kept}"
 
 
-LIMITED = """
-import resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-most = int(sys.argv.pop(1))
-resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-from sattrans.cli import app
-app()
-"""
-
-
 @pytest.mark.parametrize("most", [0, pytest.param(5_000, marks=short), 1_000_000, pytest.param(-100, marks=short)])
 def test_a_file_that_may_not_grow(tiles, whole, tmp_path, most):
     """From no byte at all, over a piece, to all but the last of the whole."""
     output = tmp_path / "out" / "m.tif"
     most = most if most >= 0 else whole.stat().st_size + most
-    done = run([sys.executable, "-c", LIMITED, str(most), *command(tiles, output)[3:]])
+    done = run_fork(most, *command(tiles, output), code=LIMITED)
     assert done.returncode == 1
     line = error_line(done.stderr)
-    if most > 5_000_000:
+    if most > LARGE:
         assert line == told_at_the_end(output, "File too large")
     else:
         assert line.startswith(f"error: {output.parent}/")
         assert line.endswith(": File too large; free some space, then repeat the command")
     assert not output.exists()
     kept = {path: path.stat().st_mtime_ns for path in output.parent.glob("m.tif.part/*-*.tif")}
-    if most > 5_000_000:
-        assert len(kept) > 12  # all of them: 12 pieces, and those of the overviews
-    assert run(command(tiles, output)).returncode == 0
+    if most > LARGE:
+        assert len(kept) > PIECES  # all of them, and those of the overviews
+    assert joined(tiles, output)
     assert_same(output, whole)
 
-
-FULL = """
-set -e
-mount -t tmpfs -o size=$1 none "$2"
-disk=$2
-out=$3
-shift 3
-status=0
-"$@" || status=$?
-[ $status = 1 ]
-[ ! -e "$out" ]
-mount -o remount,size=256m "$disk"
-"$@"
-cp "$out" "$disk/../copy.tif"
-"""
 
 NO_LOOK = "import sattrans.mosaic.api as m; m.check_disk_space = lambda *_: None; from sattrans.cli import app; app()"
 """The command without a look at the disk: as when another fills it in between."""
 
 
-@pytest.mark.parametrize("room", ["16k", pytest.param("3m", marks=short), "9m", "20m"])
+@pytest.mark.parametrize("room", ["16k", pytest.param("2m", marks=short), "6m", "12m"])
 def test_a_disk_that_fills_up(tiles, whole, tmp_path, room):
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    tried = ["unshare", "-m", "mount", "-t", "tmpfs", "none", mounted]
-    if not shutil.which("unshare") or subprocess.run(tried, capture_output=True, check=False).returncode:
-        pytest.skip("only root, where it may, can mount a small disk")
-    output = mounted / "m.tif"
-    arguments = [sys.executable, "-c", NO_LOOK, *command(tiles, output)[3:]]
-    done = run(["unshare", "-m", "sh", "-c", FULL, "sh", room, mounted, output, *arguments])
-    assert done.returncode == 0, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    disk = skip_unless_mountable(tmp_path / "disk")
+    output = disk / "m.tif"
+    told = resume_with_more_room(disk, room, output, tmp_path / "copy.tif", *command(tiles, output), code=NO_LOOK)
+    errors = [line for line in told.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    if room == "20m":
+    if room == "12m":
         assert errors[0] == told_at_the_end(output, "No space left on device")
     else:
         assert errors[0].startswith(f"error: {output}.part/piece-")
         assert errors[0].endswith(": No space left on device; free some space, then repeat the command")
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in told
     assert_same(tmp_path / "copy.tif", whole)
 
 
 @short
 def test_a_disk_without_room_is_told_before(tiles, tmp_path):
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    tried = ["unshare", "-m", "mount", "-t", "tmpfs", "none", mounted]
-    if not shutil.which("unshare") or subprocess.run(tried, capture_output=True, check=False).returncode:
-        pytest.skip("only root, where it may, can mount a small disk")
-    script = 'mount -t tmpfs -o size=9m none "$1"; shift; exec "$@"'
-    done = run(["unshare", "-m", "sh", "-c", script, "sh", mounted, *command(tiles, mounted / "m.tif")])
+    disk = skip_unless_mountable(tmp_path / "disk")
+    done = run_on_disk(disk, "9m", *command(tiles, disk / "m.tif"), code=COMMAND)
     assert done.returncode == 1
     assert "m.tif needs about " in error_line(done.stderr) and "its disk has 9." in error_line(done.stderr)
 
@@ -221,7 +189,7 @@ def test_a_disk_without_room_is_told_before(tiles, tmp_path):
 
 def stopped(tiles, output):
     """Begin, and be killed after a few pieces."""
-    process = subprocess.Popen(command(tiles, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = Fork(*command(tiles, output))
     while len(list(output.parent.glob("m.tif.part/*.tif"))) < 3:
         assert process.poll() is None
         time.sleep(0.002)
@@ -234,10 +202,10 @@ def test_tiles_that_changed_since_it_was_killed_are_refused(tiles, tmp_path):
     own = shutil.copytree(tiles, tmp_path / "t")
     stopped(own, tmp_path / "m.tif")
     (own / "t000.tif").touch()
-    done = run(command(own, tmp_path / "m.tif"))
-    assert done.returncode == 2
+    done = sattrans(*command(own, tmp_path / "m.tif"))
+    assert done.exit_code == 2
     assert "was made from other tiles, or from these tiles before they changed" in error_line(done.stderr)
-    assert run(command(own, tmp_path / "m.tif", "--overwrite")).returncode == 0
+    assert joined(own, tmp_path / "m.tif", "--overwrite")
 
 
 WATCHED = """
@@ -263,14 +231,14 @@ app()
     ("action", "told"),
     [
         pytest.param("Path({!r}).touch()", "tiles changed while the mosaic was made", marks=short),
-        ("Path({!r}).unlink()", "t065.tif"),
+        ("Path({!r}).unlink()", "{name}"),
         ("Path({!r}).write_bytes(b'II*\\0')", "t"),
     ],
 )
 def test_a_tile_that_changes_or_goes_while_it_is_joined(tiles, tmp_path, action, told):
     own = shutil.copytree(tiles, tmp_path / "t")
-    last = own / "t065.tif"
-    done = run([sys.executable, "-c", WATCHED, action.format(str(last)), *command(own, tmp_path / "m.tif")[3:]])
+    last = max(own.iterdir())
+    done = run_fork(action.format(str(last)), *command(own, tmp_path / "m.tif"), code=WATCHED)
     assert done.returncode == 1, done.stderr
-    assert told in error_line(done.stderr)
+    assert told.format(name=last.name) in error_line(done.stderr)
     assert not (tmp_path / "m.tif").exists()

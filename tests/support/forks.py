@@ -6,6 +6,7 @@ where a process that has loaded torch cannot safely be forked.
 
 import multiprocessing
 import os
+import subprocess
 import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,8 +17,16 @@ COMMAND = "from sattrans.__main__ import main; main()"
 """What `sattrans` runs."""
 
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-LOADED = ["torch", "rasterio", "sattrans.cli", "sattrans.train.api", "sattrans.generate.api", "sattrans.evaluate.api"]
+LOADED = ["torch", "torch._dynamo", "rasterio", "sattrans.cli"]  # an optimiser loads the second
+LOADED += [f"sattrans.{verb}.api" for verb in ("tile", "train", "generate", "mosaic", "evaluate")]
 STREAMS = ("stdout", "stderr")
+
+
+def run_fork(*arguments: Any, code: str = COMMAND) -> subprocess.CompletedProcess[str]:
+    """Run code as `Fork` does, to its end; used as `subprocess.run` is."""
+    process = Fork(*arguments, code=code)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.wait(), stdout, stderr)
 
 
 class Fork:
