@@ -3,6 +3,8 @@
 import inspect
 import json
 import shlex
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from sattrans.errors import OutputExists
 from sattrans.plugins import default_model, open_dataset
 from sattrans.runs.run import Run
 
-TINY = DemoOptions(scenes=1, map_height=96, map_width=160, size=128, steps=2, width=2)
+TINY = DemoOptions(scenes=1, map_height=96, map_width=160, size=128, steps=2, batch_size=1, width=2)
 VERBS = ["tile", "train", "generate", "generate", "mosaic", "evaluate"]
 
 
@@ -28,9 +30,26 @@ def files(folder):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A tiny demo, and the steps that were taken."""
+def interrupted(tmp_path_factory):
+    """A tiny demo that is interrupted before its training: its folder, the steps, its files and their times."""
     folder = tmp_path_factory.mktemp("demo") / "a demo"  # a name that has to be quoted
+    taken = []
+
+    def stop_at_train(step):
+        taken.append(step)
+        if step.arguments[0] == "train":
+            raise KeyboardInterrupt
+        command.run_step(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        demo(folder, TINY, run=stop_at_train)
+    return folder, taken, files(folder)
+
+
+@pytest.fixture(scope="module")
+def made(interrupted):
+    """A tiny demo that was interrupted and resumed, and the steps that were taken from there on."""
+    folder, _, _ = interrupted
     taken = []
 
     def run(step):
@@ -82,40 +101,26 @@ def test_a_second_time_nothing_is_done(made, capsys):
     assert all(str(folder) in " ".join(words) for words in commands)
 
 
-def test_an_interrupted_demo_resumes(made, tmp_path):
-    taken = []
-
-    def stop_at_train(step):
-        taken.append(step)
-        if step.arguments[0] == "train":
-            raise KeyboardInterrupt
-        command.run_step(step)
-
-    with pytest.raises(KeyboardInterrupt):
-        demo(tmp_path / "demo", TINY, run=stop_at_train)
-    assert not (tmp_path / "demo" / "demo.json").exists()
-    assert (tmp_path / "demo" / "demo.json.begun").is_file()
-    tiles = files(tmp_path / "demo" / "tiles")
-    demo(tmp_path / "demo", TINY, run=command.run_step)
-    assert files(tmp_path / "demo" / "tiles") == tiles
-    with rasterio.open(made[0] / "sat.tif") as one, rasterio.open(tmp_path / "demo" / "sat.tif") as other:
-        assert (one.read() == other.read()).all()
+def test_an_interrupted_demo_resumes(interrupted, made):
+    folder, before, left = interrupted
+    assert folder / "demo.json.begun" in left and folder / "demo.json" not in left
+    now = files(folder)
+    assert folder / "demo.json" in now and folder / "demo.json.begun" not in now
+    kept = [path for path in left if path.relative_to(folder).parts[0] in ("landcover", "map.tif", "tiles")]
+    assert len(kept) > 100
+    assert all(now[path] == left[path] for path in kept)
+    _, _, resumed = made
+    assert resumed[: len(before)] == before  # the training, which had not begun, begins with the same options
 
 
-def test_an_unfinished_training_is_resumed(tmp_path):
-    def stop_in_training(step):
-        if step.arguments[0] != "train":
-            return command.run_step(step)
-        run = tmp_path / "demo" / "runs" / default_model()
-        command.run_step(step)
-        (run / "run.json").rename(run / "run.json.begun")  # as a killed training leaves it
-        body = json.loads((run / "run.json.begun").read_text())
-        del body["summary"]
-        (run / "run.json.begun").write_text(json.dumps(body))
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        demo(tmp_path / "demo", TINY, run=stop_in_training)
+def test_an_unfinished_training_is_resumed(made, tmp_path):
+    shutil.copytree(made[0], tmp_path / "demo")
+    run = tmp_path / "demo" / "runs" / default_model()
+    (tmp_path / "demo" / "demo.json").rename(tmp_path / "demo" / "demo.json.begun")
+    body = json.loads((run / "run.json").read_text())
+    (run / "run.json").unlink()  # as a killed training leaves it
+    del body["summary"]
+    (run / "run.json.begun").write_text(json.dumps(body))
     taken = []
 
     def until_train(step):
@@ -125,7 +130,6 @@ def test_an_unfinished_training_is_resumed(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         demo(tmp_path / "demo", TINY, run=until_train)
-    run = tmp_path / "demo" / "runs" / default_model()
     assert taken[-1] == Step(("train", "--resume", str(run)), run)
 
 
@@ -157,7 +161,7 @@ def test_overwrite_replaces_only_a_demo(tmp_path):
         demo(own, TINY, run=stop)
     first = (own / "map.tif").read_bytes()
     with pytest.raises(KeyboardInterrupt):
-        demo(own, DemoOptions(seed=7, scenes=1, map_height=96, map_width=160), run=stop, overwrite=True)
+        demo(own, replace(TINY, seed=7, side=128), run=stop, overwrite=True)
     assert (own / "map.tif").read_bytes() != first
 
 

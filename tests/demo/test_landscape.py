@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from skimage.measure import label
 
 from sattrans.demo.buildings import put_buildings
 from sattrans.demo.fields import CROPS, fields
@@ -35,19 +36,9 @@ def mean_color(landscape: Landscape, name: str) -> NDArray[np.float64]:
 
 def flooded(mask: NDArray[np.bool_], seed: tuple[int, int]) -> NDArray[np.bool_]:
     """The part of a mask that is connected with one of its pixels, over edges and corners."""
-    reached = np.zeros_like(mask)
-    reached[seed] = True
-    while True:
-        rows, cols = np.nonzero(reached)
-        window = (slice(max(0, rows.min() - 1), rows.max() + 2), slice(max(0, cols.min() - 1), cols.max() + 2))
-        wider = np.zeros_like(mask)
-        for down in (-1, 0, 1):
-            for across in (-1, 0, 1):
-                wider[window] |= np.roll(reached, (down, across), axis=(0, 1))[window]
-        wider &= mask
-        if (wider == reached).all():
-            return reached
-        reached = wider
+    parts = label(mask, connectivity=2)
+    reached: NDArray[np.bool_] = parts == parts[seed]
+    return reached
 
 
 @pytest.mark.slow
