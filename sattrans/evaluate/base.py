@@ -1,15 +1,18 @@
 """Metric families: metrics that share what is measured of each pair of images, and how the pairs are combined."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from sattrans.metrics.bootstrap import RESAMPLES
+from sattrans.raster.palette import UNKNOWN
 
 Better = Literal["lower", "higher", "real"]
 """Which values are better; `real`: those close to the value of real images."""
@@ -19,6 +22,10 @@ Statistics = NDArray[Any]
 
 PairWeights = NDArray[np.float64]
 """How often each of N pairs counts in each of B resamples: (B, N)."""
+
+
+NOT_NEGATIVE = 0.0, math.inf
+"""The range of a distance."""
 
 
 class Unavailable(Exception):
@@ -48,6 +55,7 @@ class Metric:
         class_details: Key under which `Family.details` returns the value of each class; empty if there are none.
         class_title: Title of the chart of these values.
         min_images: With fewer images the value is biased, and the table says so.
+        range: The lowest and the highest value that it can have; an interval ends there.
     """
 
     name: str
@@ -59,6 +67,7 @@ class Metric:
     class_details: str = ""
     class_title: str = ""
     min_images: int = 0
+    range: tuple[float, float] = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,8 @@ class ImagePair:
         number: Index of the pair in its set.
         fake_map: Class indices (H, W) of the map that `fake` was made from; None if maps have no classes.
         real_map: Class indices of the map of `real`. It differs from `fake_map` only in baselines and shuffled pairs.
+        valid: Which pixels hold data in both images, (H, W); None if all do. The others are black in both, of no class
+            in the maps, and left out of all that is measured pixel by pixel.
     """
 
     fake: Tensor
@@ -78,6 +89,30 @@ class ImagePair:
     number: int
     fake_map: Tensor | None = None
     real_map: Tensor | None = None
+    valid: Tensor | None = None
+
+    def where_valid(self, *masks: Tensor | None) -> "ImagePair":
+        """Return the pair without the pixels that one of some masks (H, W) says hold no data; None: all do."""
+        given = [mask for mask in masks if mask is not None]
+        if not given:
+            return self
+        valid = torch.stack([mask.to(self.real.device) for mask in given]).all(0)
+
+        def shown(pixels: Tensor, nothing: int) -> Tensor:
+            return torch.where(valid, pixels.to(valid.device), nothing)
+
+        maps = (None if map_ is None else shown(map_, UNKNOWN) for map_ in (self.fake_map, self.real_map))
+        fake_map, real_map = maps
+        return replace(
+            self, fake=shown(self.fake, 0), real=shown(self.real, 0), fake_map=fake_map, real_map=real_map, valid=valid
+        )
+
+    @property
+    def valid_pixels(self) -> tuple[Tensor, Tensor]:
+        """The pixels of both images that hold data, (3, N), or the images."""
+        if self.valid is None:
+            return self.fake, self.real
+        return self.fake[:, self.valid], self.real[:, self.valid]
 
 
 @dataclass(frozen=True)
@@ -159,6 +194,14 @@ def by_class(context: MetricContext, values: NDArray[np.float64]) -> dict[str, f
     """Return values (classes,) by class name; None for a class without a value."""
     named = zip(context.classes, values, strict=True)
     return {name: float(value) if np.isfinite(value) else None for name, value in named}
+
+
+def known_mean(values: NDArray[np.float64], weights: PairWeights) -> NDArray[np.float64]:
+    """Return the weighted means (B,) of values (N,), of which NaN are left out; NaN if there is no other."""
+    known = np.isfinite(values)
+    count = weights @ known.astype(np.float64)
+    mean: NDArray[np.float64] = weights @ np.where(known, values, 0) / np.where(count > 0, count, np.nan)
+    return mean
 
 
 def weighted_mean(statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:

@@ -16,8 +16,8 @@ from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import RasterError, UsageError
 from sattrans.raster.bands import read_image, rgb_bands, to_uint8
 from sattrans.raster.open import Raster, open_raster
+from sattrans.raster.palette import UNKNOWN
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
-from sattrans.raster.window import Window
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Translator
 from sattrans.utils.console import pluralize
@@ -53,6 +53,10 @@ class RealImages(ABC):
     def read(self, number: int) -> RealImage:
         """Read an image. Raises `RasterError` if its file cannot be read."""
 
+    def valid(self, number: int) -> Tensor | None:
+        """Return which pixels of an image that was read hold data, (H, W); None if all do."""
+        return None
+
     def map_picture(self, number: int) -> NDArray[np.uint8] | None:
         """Return the map of an image in its colours, (3, H, W), or None if there is no map."""
         return None
@@ -73,6 +77,13 @@ class RealTiles(RealImages):
         """Read a tile."""
         image, map_ = self.store[number]
         return RealImage(image, map_ if self.tileset.palette else None)
+
+    def valid(self, number: int) -> Tensor | None:
+        """Return which pixels of a tile hold data; without classes, those that are not black in image and map."""
+        if self.tiles[number].valid == 1:
+            return None
+        image, map_ = self.store[number]
+        return map_ != UNKNOWN if self.tileset.palette else image.any(0) | map_.any(0)
 
     def map_picture(self, number: int) -> NDArray[np.uint8] | None:
         """Return the map of a tile in its colours, (3, H, W)."""
@@ -108,11 +119,17 @@ class RealFolder(RealImages):
                         f"{self.shape[0]} px: all images must have the same size"
                     )
         self.size = min(self.shape)
+        self._valid: dict[int, Tensor | None] = {}
         self.key = hash_of(*(sha256(self.files[name]) for name in self.ids))
 
     def read(self, number: int) -> RealImage:
         """Read an image."""
-        return RealImage(_read(self.files[self.ids[number]]), None)
+        image, self._valid[number] = _read(self.files[self.ids[number]])
+        return RealImage(image, None)
+
+    def valid(self, number: int) -> Tensor | None:
+        """Return which pixels of an image hold data."""
+        return self._valid.get(number)
 
 
 class ImageSource(ABC):
@@ -135,6 +152,10 @@ class ImageSource(ABC):
     @abstractmethod
     def images(self, numbers: Sequence[int]) -> Iterator[Tensor]:
         """Yield the images (3, H, W) uint8 that belong to the real images of these numbers."""
+
+    def valid(self, number: int) -> Tensor | None:
+        """Return which pixels of the image that was yielded for a number hold data, (H, W); None if all do."""
+        return None
 
 
 SEED_SETTINGS = frozenset({"seed"})
@@ -180,13 +201,19 @@ class FolderImages(ImageSource):
     def __init__(self, folder: Path, real_folder: RealFolder) -> None:
         self.name, self.folder = folder.resolve().name, folder
         self._files = [real_folder.compared[folder][name] for name in real_folder.ids]
+        self._valid: dict[int, Tensor | None] = {}
         self.key = hash_of(*map(sha256, self._files))
         self.about = {"images": self.key}
 
     def images(self, numbers: Sequence[int]) -> Iterator[Tensor]:
         """Yield the images."""
         for number in numbers:
-            yield _read(self._files[number])
+            image, self._valid[number] = _read(self._files[number])
+            yield image
+
+    def valid(self, number: int) -> Tensor | None:
+        """Return which pixels of an image hold data."""
+        return self._valid.get(number)
 
 
 def without_duplicates(sources: Sequence[ImageSource]) -> tuple[list[ImageSource], list[str]]:
@@ -242,10 +269,11 @@ def _check_8_bit(raster: Raster) -> None:
         )
 
 
-def _read(path: Path) -> Tensor:
+def _read(path: Path) -> tuple[Tensor, Tensor | None]:
+    """Return an image (3, H, W), black where it holds nothing, and which pixels hold data; None if all do."""
     with open_raster(path) as raster:
         _check_8_bit(raster)
-        pixels, valid = read_image(raster, Window(0, 0, raster.height, raster.width), rgb_bands(raster, None))
-    if valid is not None:  # nodata is black in both images, as in tiles
-        pixels = np.where(valid, pixels, np.uint8(0))
-    return torch.from_numpy(pixels)
+        pixels, valid = read_image(raster, raster.window, rgb_bands(raster, None))
+    if valid is None or valid.all():
+        return torch.from_numpy(pixels), None
+    return torch.from_numpy(np.where(valid, pixels, np.uint8(0))), torch.from_numpy(valid)

@@ -7,7 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sattrans.evaluate.base import Family, ImagePair, Metric, PairWeights, Statistics, by_class, weighted_mean
+from sattrans.evaluate.base import (
+    NOT_NEGATIVE,
+    Family,
+    ImagePair,
+    Metric,
+    PairWeights,
+    Statistics,
+    by_class,
+    known_mean,
+    weighted_mean,
+)
 from sattrans.metrics.color import MOMENTS, black_pixels, class_moments, color_distances, sam
 from sattrans.metrics.pixel import l1_sum, l2_norm, mae, psnr, rmse
 from sattrans.metrics.segmentation import nanmean
@@ -27,6 +37,7 @@ class PixelMetrics(Family):
             "grey levels",
             "lower",
             "mean absolute difference of all values of an image, then the mean over images",
+            range=NOT_NEGATIVE,
         ): mae,
         Metric(
             "rmse",
@@ -34,6 +45,7 @@ class PixelMetrics(Family):
             "grey levels",
             "lower",
             "root of the mean squared difference of an image, then the mean over images",
+            range=NOT_NEGATIVE,
         ): rmse,
         Metric(
             "psnr",
@@ -41,6 +53,7 @@ class PixelMetrics(Family):
             "dB",
             "higher",
             "10·log₁₀(255² / mean squared difference) of each image, then the mean; equal images are counted apart",
+            range=NOT_NEGATIVE,
         ): psnr,
         Metric(
             "l1_sum",
@@ -48,6 +61,7 @@ class PixelMetrics(Family):
             "of [-1, 1]",
             "lower",
             "sum of absolute differences of all values of an image in [−1, 1]; it grows with the image",
+            range=NOT_NEGATIVE,
         ): l1_sum,
         Metric(
             "l2_norm",
@@ -55,6 +69,7 @@ class PixelMetrics(Family):
             "of [-1, 1]",
             "lower",
             "root of the sum of squared differences of an image in [−1, 1]; it grows with the image",
+            range=NOT_NEGATIVE,
         ): l2_norm,
         Metric(
             "sam",
@@ -62,26 +77,26 @@ class PixelMetrics(Family):
             "degrees",
             "lower",
             "mean angle between the colours of a pixel; black pixels have none and are left out",
+            range=(0.0, 90.0),
         ): sam,
     }
     metrics = tuple(functions)
 
     def measure(self, pair: ImagePair) -> Statistics:
         """Return the value of each metric, NaN for none, then the number of black pixels."""
-        values = [function(pair.fake, pair.real) for function in self.functions.values()]
-        return np.array([*(np.nan if v is None else v for v in values), black_pixels(pair.fake, pair.real)])
+        fake, real = pair.valid_pixels
+        if not real.numel():
+            return np.array([*(np.nan for _ in self.functions), 0])
+        values = [function(fake, real) for function in self.functions.values()]
+        return np.array([*(np.nan if v is None else v for v in values), black_pixels(fake, real)])
 
     def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
         """Return the mean over the pairs that have a value."""
-        values = self._column(metric, statistics)
-        known = np.isfinite(values)
-        count = weights @ known.astype(np.float64)
-        mean: NDArray[np.float64] = weights @ np.where(known, values, 0) / np.where(count > 0, count, np.nan)
-        return mean
+        return known_mean(self._column(metric, statistics), weights)
 
     def details(self, statistics: Statistics) -> dict[str, Any]:
         """Return the number of images without a PSNR, and of pixels without an angle."""
-        equal = np.isnan(self._column("psnr", statistics))
+        equal = np.isnan(self._column("psnr", statistics)) & np.isfinite(self._column("mae", statistics))
         return {"equal_images": int(equal.sum()), "black_pixels": int(statistics[:, -1].sum())}
 
     def _column(self, metric: str, statistics: Statistics) -> Statistics:
@@ -99,28 +114,38 @@ class StructuralSimilarity(Family):
             "higher",
             "structural similarity (Wang et al. 2004): Gaussian 11×11, σ 1.5, K 0.01 and 0.03, population covariance, "
             "only where the window lies inside, mean of the channels",
+            range=(-1.0, 1.0),
         ),
     )
     min_size = WINDOW
 
     def measure(self, pair: ImagePair) -> Statistics:
         """Return the similarity."""
-        return np.array([ssim(pair.fake, pair.real)])
+        return np.array([ssim(pair.fake, pair.real, pair.valid)])
 
     def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
-        """Return the mean."""
-        return weighted_mean(statistics, weights)[:, 0]
+        """Return the mean over the pairs that have a value."""
+        return known_mean(statistics[:, 0], weights)
 
 
 class MultiScaleSimilarity(StructuralSimilarity):
     """MS-SSIM."""
 
-    metrics = (Metric("ms_ssim", "MS-SSIM", "", "higher", "structural similarity over five scales (Wang et al. 2003)"),)
+    metrics = (
+        Metric(
+            "ms_ssim",
+            "MS-SSIM",
+            "",
+            "higher",
+            "structural similarity over five scales (Wang et al. 2003)",
+            range=(0.0, 1.0),
+        ),
+    )
     min_size = MS_SSIM_SIZE
 
     def measure(self, pair: ImagePair) -> Statistics:
         """Return the similarity."""
-        return np.array([ms_ssim(pair.fake, pair.real)])
+        return np.array([ms_ssim(pair.fake, pair.real, pair.valid)])
 
 
 class ClassColors(Family):
@@ -135,6 +160,7 @@ class ClassColors(Family):
             "distance of the mean colours inside each class over the whole set, then the mean of the classes",
             class_details="class_color",
             class_title="distance of the mean colour",
+            range=NOT_NEGATIVE,
         ),
         Metric(
             "class_spread",
@@ -144,6 +170,7 @@ class ClassColors(Family):
             "√Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½) of the covariances of colour inside each class, then the mean of the classes",
             class_details="class_spread",
             class_title="distance of the spread of colour",
+            range=NOT_NEGATIVE,
         ),
     )
     real_from_training = needs_classes = True

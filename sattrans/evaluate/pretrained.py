@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sattrans.evaluate.base import (
+    NOT_NEGATIVE,
     Family,
     ImagePair,
     Metric,
@@ -42,6 +43,7 @@ class SegmentationConsistency(Family):
             per_image=False,
             class_details="iou",
             class_title="IoU with the segmented image",
+            range=(0.0, 1.0),
         ),
     )
     needs_classes = True
@@ -105,6 +107,7 @@ class InceptionDistances(WeightsFamily):
             "Fréchet distance of Inception features (Heusel et al. 2017); biased upwards for few images",
             per_image=False,
             min_images=2048,
+            range=NOT_NEGATIVE,
         ),
     )
     compares_sets = real_from_training = True
@@ -136,6 +139,7 @@ class VGG19Cosines(WeightsFamily):
             "higher",
             "cosine of relu5_4 of VGG19 for images in [−1, 1]; even unrelated images score near 1",
             per_image=False,
+            range=(-1.0, 1.0),
         ),
         Metric(
             "vgg_centred",
@@ -144,6 +148,7 @@ class VGG19Cosines(WeightsFamily):
             "higher",
             "cosine of relu5_4, ImageNet-normalised, averaged over 4×4 fields, less the mean feature of real images",
             per_image=False,
+            range=(-1.0, 1.0),
         ),
     )
     weights = "vgg19"

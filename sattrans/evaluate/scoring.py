@@ -114,7 +114,7 @@ def _score(family: Family, metric: Metric, statistics: Statistics, seed: int, in
         return Score(value)
     resampled = family.combine(metric.name, statistics, resample_counts(len(statistics), family.resamples, seed))
     if value is not None:
-        resampled = centred(resampled, value)
+        resampled = centred(resampled, value).clip(*metric.range)
     return Score(value, interval(resampled), resampled)
 
 
@@ -186,10 +186,13 @@ class Scorer:
         def pairs(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
             for number, fake in zip(numbers, source.images(numbers), strict=True):
                 image, map_ = self.real_images.read(number)
-                other_image, other_map = self.real_images.read(int(self._partners[number]))
+                valid = self.real_images.valid(number)
+                other = int(self._partners[number])
+                other_image, other_map = self.real_images.read(other)
+                there, other_valid = source.valid(number), self.real_images.valid(other)
                 yield (
-                    ImagePair(fake, image, number, map_, map_),
-                    ImagePair(fake, other_image, number, other_map, other_map),
+                    ImagePair(fake, image, number, map_, map_).where_valid(there, valid),
+                    ImagePair(fake, other_image, number, other_map, other_map).where_valid(there, other_valid),
                 )
 
         # A single image cannot be paired with another one.
@@ -206,9 +209,10 @@ class Scorer:
         def pairs(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
             for number in numbers:
                 image, map_ = self.real_images.read(number)
+                valid = self.real_images.valid(number)
                 other_image, other_map = train.read(chosen[number]) if train else RealImage(image, map_)
                 yield (
-                    ImagePair(image, image, number, map_, map_),
+                    ImagePair(image, image, number, map_, map_).where_valid(valid),
                     ImagePair(other_image, image, number, other_map, map_),
                 )
 
@@ -224,8 +228,9 @@ class Scorer:
         def pairs(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
             for number in numbers:
                 image, map_ = self.real_images.read(number)
+                valid = self.real_images.valid(number)
                 assert map_ is not None
-                yield (ImagePair(paint(map_, colors), image, number, map_, map_),)
+                yield (ImagePair(paint(map_, colors), image, number, map_, map_).where_valid(valid),)
 
         statistics = SetStatistics(self.families)
         self._measure("class colours", f"class colours {colors.tobytes().hex()}", pairs, statistics)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.evaluate.base import (
+    NOT_NEGATIVE,
     Family,
     ImagePair,
     Metric,
@@ -32,6 +33,7 @@ class SlicedWasserstein(Family):
             "sliced Wasserstein distance of 7×7 patches of a Laplacian pyramid, 128 directions, normalised by the real "
             "patches",
             per_image=False,
+            range=NOT_NEGATIVE,
         ),
     )
     compares_sets = real_from_training = True
@@ -65,6 +67,7 @@ class PowerSpectrum(Family):
             "lower",
             "mean over rings of |10·log₁₀| of the ratio of radial power, of the means over the set",
             per_image=False,
+            range=NOT_NEGATIVE,
         ),
     )
     compares_sets = real_from_training = True
@@ -116,6 +119,7 @@ class PhaseOfGrid(Family):
             "mean gradient at the column or row, modulo 8, 16 or 32 px, where it is largest, over the mean gradient, "
             "of the set or inside a class; the phase is chosen on one half of the pixels, measured on the other",
             per_image=False,
+            range=NOT_NEGATIVE,
         ),
     )
     compares_sets = True
@@ -150,6 +154,7 @@ class NearestTile(Family):
             "grey levels",
             "real",
             "root mean squared difference to the nearest training tile or its mirror image, at 32 px",
+            range=NOT_NEGATIVE,
         ),
     )
     compares_sets = True

@@ -24,29 +24,36 @@ MS_SSIM_SIZE = WINDOW * 2 ** (len(SCALES) - 1)
 """Shortest side in pixels: the window must lie inside the image at the coarsest scale."""
 
 
-def ssim(fake: Tensor, real: Tensor) -> float:
+def ssim(fake: Tensor, real: Tensor, valid: Tensor | None = None) -> float:
     """Mean structural similarity, -1 to 1, over the three channels (Wang et al. 2004, equation 13).
 
     Gaussian window 11×11 with σ 1.5, K 0.01 and 0.03, population covariance, and only where the window lies
     wholly inside: as scikit-image with `gaussian_weights=True, use_sample_covariance=False`. Libraries that average
     a padded border, too, or scikit-image's own default window, give other numbers for the same images.
+
+    Args:
+        fake: An image (3, H, W).
+        real: The image to compare it with, of the same shape.
+        valid: Which pixels hold data, (H, W): only windows of such pixels count, and NaN is the value if there is none.
     """
     if min(fake.shape[-2:]) < WINDOW:
         raise UsageError(f"SSIM needs images of at least {WINDOW} px, not {fake.shape[-1]} × {fake.shape[-2]}")
+    channels, height, width = fake.shape
+    if valid is not None:
+        return float(torch.stack([_mean_of_valid(*_terms(x, y), valid) for x, y in _channels(fake, real)]).mean())
     total = 0.0
     for x, y in _bands(fake, real):
         luminance, contrast = _terms(x, y)
         total += float((luminance * contrast).sum())
-    channels, height, width = fake.shape
     return total / (channels * (height - WINDOW + 1) * (width - WINDOW + 1))
 
 
-def ms_ssim(fake: Tensor, real: Tensor) -> float:
+def ms_ssim(fake: Tensor, real: Tensor, valid: Tensor | None = None) -> float:
     """Mean structural similarity over five scales, 0 to 1 (Wang, Simoncelli and Bovik 2003, equation 7).
 
     Each scale is the one before averaged over 2×2 pixels; an odd last row or column is left out. Contrast and
     structure enter at every scale, luminance at the coarsest; negative terms count as 0; the mean of the channels.
-    Raises `UsageError` for an image with a side under 176 px.
+    `valid` is as for `ssim`. Raises `UsageError` for an image with a side under 176 px.
     """
     if min(fake.shape[-2:]) < MS_SSIM_SIZE:
         raise UsageError(f"MS-SSIM needs images of at least {MS_SSIM_SIZE} px, not {fake.shape[-1]} × {fake.shape[-2]}")
@@ -55,6 +62,13 @@ def ms_ssim(fake: Tensor, real: Tensor) -> float:
     for scale, weight in enumerate(SCALES):
         if scale:
             x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+            valid = None if valid is None else F.avg_pool2d(valid[None].float(), 2)[0] == 1
+        if valid is not None:
+            terms = [_terms(a, b) for a, b in _channels(x, y)]
+            last = scale == len(SCALES) - 1
+            means = [_mean_of_valid(lum if last else torch.ones_like(lum), con, valid) for lum, con in terms]
+            product *= torch.stack(means).cpu().clamp(min=0) ** weight
+            continue
         sums = torch.zeros_like(product)
         for number, (band_x, band_y) in enumerate(_bands(x, y)):
             luminance, contrast = _terms(band_x, band_y)
@@ -62,6 +76,17 @@ def ms_ssim(fake: Tensor, real: Tensor) -> float:
         pixels = (x.shape[1] - WINDOW + 1) * (x.shape[2] - WINDOW + 1)
         product *= (sums / pixels).clamp(min=0) ** weight
     return float(product.mean())
+
+
+def _channels(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    for channel in range(len(x)):
+        yield x[channel : channel + 1].double(), y[channel : channel + 1].double()
+
+
+def _mean_of_valid(luminance: Tensor, contrast: Tensor, valid: Tensor) -> Tensor:
+    """Return the mean of the product over windows that hold valid pixels alone; NaN if there is none."""
+    whole = F.max_pool2d((~valid)[None].float(), WINDOW, stride=1) == 0
+    return (luminance * contrast)[whole].mean()
 
 
 def _bands(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
