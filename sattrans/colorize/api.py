@@ -177,7 +177,7 @@ def _write(copy: GeoTiffOutput, raster: Raster, map_: ClassMap, rgb: bool) -> No
 
 def _nodata(classes: ClassMap) -> int:
     """Return the nodata value of a copy: the mask's, or the highest value that no class has."""
-    if classes.nodata is not None and 0 <= classes.nodata <= 255:
+    if classes.coding != "colors" and classes.nodata is not None and 0 <= classes.nodata <= 255:
         return classes.nodata
     return classes.palette.nodata
 

@@ -11,6 +11,7 @@ from sattrans.errors import OptionError, OutputExists, RasterError
 from sattrans.maps.open import Map
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
+from sattrans.raster.validity import read_with_alpha
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import check_writable
 
@@ -45,7 +46,7 @@ def write_preview(path: Path, map_: Map, palette: Palette | None, image: Path) -
 
         def image_pixels(window: Window) -> Pixels:
             try:
-                bands = generated.read(window).astype(np.uint8, copy=False)
+                bands = read_with_alpha(generated, window, (1, 2, 3))
             except RasterError as error:
                 raise RasterError(f"{error}, with --overwrite") from error
             return bands if len(bands) == 3 else np.where(bands[3], bands[:3], TRANSPARENT_GREY).astype(np.uint8)

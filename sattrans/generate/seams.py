@@ -4,12 +4,16 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sattrans.errors import UsageError
 from sattrans.generate.windows import WindowPlan
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.raster.bands import read_image, rgb_bands
 from sattrans.raster.cog.output import OPTIONS_TAG
-from sattrans.raster.open import open_raster
+from sattrans.raster.open import Raster, open_raster
+from sattrans.raster.validity import has_transparency, read_opaque
 from sattrans.raster.window import Window
 from sattrans.utils.console import progress_bar
 
@@ -33,7 +37,7 @@ def seams_of(path: Path) -> Seams | None:
             raise UsageError(
                 f"{path} does not record its windows; the seam score needs an image that sattrans generate made"
             ) from None
-        bands, alpha = rgb_bands(raster, None), raster.alpha_band
+        bands = rgb_bands(raster, None)
         parts = [
             Window(row, col, min(CHUNK, plan.height - row), min(CHUNK, plan.width - col))
             for row in range(0, plan.height, CHUNK)
@@ -41,12 +45,17 @@ def seams_of(path: Path) -> Seams | None:
         ]
         return seams(
             lambda window: read_image(raster, window, bands)[0],
-            None if alpha is None else (lambda window: raster.read(window, [alpha])[0] > 0),
+            (lambda window: _opaque(raster, window)) if has_transparency(raster) else None,
             _with_progress(sampled_parts(parts), path),
             (plan.height, plan.width),
             plan.boundaries(),
             plan.overlap,
         )
+
+
+def _opaque(raster: Raster, window: Window) -> NDArray[np.bool_]:
+    opaque = read_opaque(raster, window)
+    return np.ones((window.height, window.width), bool) if opaque is None else opaque
 
 
 def _with_progress(parts: Sequence[Window], path: Path) -> Iterator[Window]:

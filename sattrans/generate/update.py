@@ -20,6 +20,7 @@ from sattrans.raster.cog.layout import is_complete
 from sattrans.raster.cog.options import CreationOptions
 from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.open import Raster, open_raster
+from sattrans.raster.validity import has_transparency, read_with_alpha
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import part_of
 from sattrans.utils.console import progress_bar
@@ -164,7 +165,7 @@ class PreviousImage:
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Return all bands of a window, (bands, H, W), with alpha if there is one."""
         try:
-            return self.image.read(window).astype(np.uint8, copy=False)
+            return read_with_alpha(self.image, window, (1, 2, 3))
         except RasterError as error:
             raise RasterError(f"--update {self.path}: part of it cannot be read; {REMAKE}") from error
 
@@ -177,8 +178,9 @@ def open_previous(path: Path, options: Mapping[str, Any], plan: WindowPlan, band
         if not is_complete(path):
             raise UsageError(f"--update {path}: the image is damaged, its end is missing; {REMAKE}")
         found = read_record(path, image.tags(), plan, options, frozenset({"map"}))
-        if image.bands != bands:
-            raise UsageError(f"--update {path}: the image has {image.bands} bands, not {bands}; {REMAKE}")
+        found_bands = 3 + has_transparency(image)  # a mask stands for alpha in a JPEG
+        if image.bands < 3 or found_bands != bands:
+            raise UsageError(f"--update {path}: the image has {found_bands} bands, not {bands}; {REMAKE}")
         yield PreviousImage(path, image, *found)
 
 

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from sattrans.errors import OptionError, RasterError, UsageError
+from sattrans.errors import OptionError, RasterError
 from sattrans.mosaic.dataset_pool import DatasetPool
 from sattrans.mosaic.estimate import MosaicEstimate, estimate
 from sattrans.mosaic.layout import ChunkJoiner, MosaicPlan, plan_mosaic
 from sattrans.mosaic.methods import METHODS, class_map_methods
 from sattrans.mosaic.options import MAX_DEFAULT_WORKERS, Method, MosaicOptions
 from sattrans.mosaic.tiles import MosaicTile, PixelFormat, find_tiles, inspect_tiles
+from sattrans.mosaic.values import merged_colormap, unused_value
 from sattrans.raster.cog.disk_space import check_disk_space
 from sattrans.raster.cog.options import parse_creation_options
 from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.cog.writer import Layout, row_writer
-from sattrans.raster.open import gdal_session
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import progress_bar
@@ -69,7 +67,9 @@ def mosaic(
     """Join the rasters in a folder, or a tileset's `images`, into one cloud-optimised GeoTIFF.
 
     Pixels that no tile covers are transparent, or have the tiles' nodata value; in class maps they have a value that
-    no tile contains. To resume an interrupted mosaic, repeat the call.
+    no tile contains. Tiles that are transparent in part are laid over each other, or averaged by their opacity.
+
+    To resume an interrupted mosaic, repeat the call.
 
     Args:
         tiles: Folder of tiles with 8 bits per band and one CRS; without `options.res`, also one resolution and grid.
@@ -113,9 +113,9 @@ def mosaic(
         check_writable(output)
         with executor(workers) as pool:
             layout = _layout(plan, found, pixel_format, is_map, datasets, pool)
-        all_valid = not any(tile.has_alpha or tile.format.nodata is not None for tile in found)
+        all_valid = not any(tile.has_transparency or tile.format.nodata is not None for tile in found)
         all_valid &= not any(tile.warp for tile in plan.tiles)
-        joiner = ChunkJoiner(plan, layout, method, datasets, all_valid)
+        joiner = ChunkJoiner(plan, layout, method, datasets, all_valid, is_map)
         needed = estimate(joiner, output, creation, workers)
         check_disk_space(output, needed.disk)
         if dry_run:
@@ -176,11 +176,14 @@ def _layout(
     datasets: DatasetPool,
     pool: Executor,
 ) -> Layout:
-    grid, nodata = plan.grid, pixel_format.nodata
-    alpha = any(tile.has_alpha for tile in tiles)
-    if plan.gap_share > 0 and nodata is None and not alpha:
+    grid, colormap = plan.grid, merged_colormap(tiles, datasets, pool)
+    declared = {tile.format.nodata for tile in tiles}
+    alpha = any(tile.has_transparency for tile in tiles)
+    # Tiles that differ in nodata tell each for itself what is empty; one value cannot say it for all of them.
+    nodata = declared.pop() if len(declared) == 1 and not alpha else None
+    if nodata is None and not alpha and (plan.gap_share > 0 or len(declared) > 1):
         if is_map:
-            nodata = _unused_value([tile.path for tile in tiles], datasets, pool)
+            nodata = unused_value([tile.path for tile in tiles], datasets, pool)
         else:
             alpha = True
     return Layout(
@@ -189,24 +192,8 @@ def _layout(
         pixel_format.bands,
         grid.georeference,
         alpha,
-        pixel_format.colormap,
+        colormap,
         nodata,
         {"SATTRANS_VERSION": __version__},
         overviews="nearest" if is_map else "average",
     )
-
-
-def _unused_value(paths: Sequence[Path], datasets: DatasetPool, pool: Executor) -> int:
-    """Return the highest value that no tile contains, which becomes the nodata value of the mosaic."""
-
-    def values(path: Path) -> set[int]:
-        with gdal_session(files_only=True), datasets.open(path) as raster:
-            return {int(value) for window in raster.strips() for value in np.unique(raster.read(window))}
-
-    unused = set(range(256)).difference(*pool.map(values, paths))
-    if not unused:
-        raise UsageError(
-            "there are gaps between the tiles, and no value from 0 to 255 is free to mark them: set a nodata value in "
-            "the tiles (rio edit-info --nodata)"
-        )
-    return max(unused)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
@@ -81,12 +81,7 @@ class DatasetPool:
                     yield tile.raster
                     return
                 if tile.warped is None:
-                    raster = Raster(
-                        tile.raster.path,
-                        tile.raster.src,
-                        warp.source.georeference,
-                        gdal_options=tile.raster.gdal_options,
-                    )
+                    raster = replace(tile.raster, georeference=warp.source.georeference)
                     kernel = choose_resampling(raster, warp.target, warp.is_map)
                     tile.warped = tile.files.enter_context(warp_to_grid(raster, warp.target, kernel, warp.nodata))
                 yield tile.warped

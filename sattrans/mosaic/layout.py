@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 
 from sattrans.errors import OptionError, UsageError
 from sattrans.mosaic.dataset_pool import DatasetPool, Warp
-from sattrans.mosaic.methods import METHODS
+from sattrans.mosaic.methods import METHODS, Opacity, Pixels
 from sattrans.mosaic.options import Method
-from sattrans.mosaic.tiles import MosaicTile
+from sattrans.mosaic.tiles import GRID_TOLERANCE, MosaicTile
 from sattrans.raster.alignment import Grid
 from sattrans.raster.aoi import parse_bounds
-from sattrans.raster.bands import read_valid_mask
 from sattrans.raster.cog.writer import Layout, RowWriter
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import gdal_session
+from sattrans.raster.validity import effective_nodata, holds_data, is_opaque, read_opacity
 from sattrans.raster.window import Window
-
-GRID_TOLERANCE = 0.05
-"""Largest offset, in pixels, of a tile from the mosaic's grid that needs no resampling."""
 
 MAX_SIDE = 500_000
 """Largest width or height of a mosaic in pixels: beyond it, a tile is misplaced or a unit is wrong."""
+
+DECIMALS = 1e-6
+"""Error of a pixel's size that a world file of six decimals has, in units of the CRS."""
 
 ROUNDING = 1e-6
 """Error, in pixels, that a coordinate may have because it was written as a decimal number."""
@@ -35,10 +35,15 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class PlacedTile:
-    """A tile and its window on the mosaic's grid, which may cross the mosaic's edge. `warp`: None on the same grid."""
+    """A tile and its window on the mosaic's grid, which may cross the mosaic's edge.
+
+    `bands` are read of it; `has_transparency` is as in `MosaicTile`; `warp` is None if it is on the mosaic's grid.
+    """
 
     path: Path
     window: Window
+    bands: tuple[int, ...]
+    has_transparency: bool
     warp: Warp | None
 
 
@@ -93,6 +98,8 @@ def plan_mosaic(tiles: Sequence[MosaicTile], is_map: bool, res: float | None, bo
         if pixel is None:
             raise OptionError(f"--res {res:g}: {tiles[0].path} does not tell its ground resolution: give it a CRS")
         reference = reference.scaled(res / pixel[0], res / pixel[1])
+    else:
+        reference = _with_exact_pixels(reference, tiles)
     placed = [_place(tile, tiles[0], reference, is_map, res) for tile in tiles]
     placed = [tile for tile in placed if tile.window.height and tile.window.width]
     extent = _extent(placed)
@@ -107,6 +114,25 @@ def plan_mosaic(tiles: Sequence[MosaicTile], is_map: bool, res: float | None, bo
     return MosaicPlan(grid, [_relative_to(extent, tile) for tile in placed if tile.window.intersection(extent)])
 
 
+def _with_exact_pixels(reference: Georeference, tiles: Sequence[MosaicTile]) -> Georeference:
+    """Return a grid whose pixels are as large as the distances between tiles say, if world files rounded their size.
+
+    Six decimals of a pixel's size are enough within a tile, but their error grows with the number of pixels.
+    """
+    a, b, c, d, e, f = reference.transform
+    sides = []
+    for side, origin, ends in (
+        (a, c, [tile.grid.georeference.transform[2] for tile in tiles]),
+        (e, f, [tile.grid.georeference.transform[5] for tile in tiles]),
+    ):
+        distance = max((end - origin for end in ends), key=abs)
+        pixels = round(distance / side)
+        exact = distance / pixels if pixels else side
+        is_off = abs(distance / side - pixels) > GRID_TOLERANCE / 2
+        sides.append(exact if is_off and abs(exact - side) <= DECIMALS else side)
+    return Georeference(reference.crs, (sides[0], b, c, d, sides[1], f))
+
+
 def _place(tile: MosaicTile, first: MosaicTile, reference: Georeference, is_map: bool, res: float | None) -> PlacedTile:
     """Return a tile with its window on the unbounded grid of `reference`."""
     own, (height, width) = tile.grid.georeference, (tile.grid.height, tile.grid.width)
@@ -115,7 +141,8 @@ def _place(tile: MosaicTile, first: MosaicTile, reference: Georeference, is_map:
     offset = left - round(left), top - round(top)
     same_size = abs(right - left - width) < GRID_TOLERANCE and abs(bottom - top - height) < GRID_TOLERANCE
     if same_size and max(map(abs, offset)) <= GRID_TOLERANCE:
-        return PlacedTile(tile.path, Window(round(top), round(left), height, width), None)
+        window = Window(round(top), round(left), height, width)
+        return PlacedTile(tile.path, window, tile.format.numbers, tile.has_transparency, None)
     if res is None:
         pixel = tile.measure_gsd or own.resolution
         raise UsageError(
@@ -127,8 +154,8 @@ def _place(tile: MosaicTile, first: MosaicTile, reference: Georeference, is_map:
     end_row, end_col = math.ceil(bottom - 0.5 - ROUNDING), math.ceil(right - 0.5 - ROUNDING)
     window = Window(first_row, first_col, end_row - first_row, end_col - first_col)
     grid = Grid(window.height, window.width, reference.at(window))
-    nodata = None if tile.has_alpha else tile.format.nodata
-    return PlacedTile(tile.path, window, Warp(grid, tile.grid, is_map, nodata))
+    warp = Warp(grid, tile.grid, is_map, tile.format.nodata)
+    return PlacedTile(tile.path, window, tile.format.numbers, tile.has_transparency, warp)
 
 
 def _extent(tiles: Sequence[PlacedTile]) -> Window:
@@ -161,7 +188,7 @@ def _bounds_window(bounds: str, reference: Georeference, tiles: Sequence[PlacedT
 
 
 def _relative_to(extent: Window, tile: PlacedTile) -> PlacedTile:
-    return PlacedTile(tile.path, tile.window.shifted(-extent.row, -extent.col), tile.warp)
+    return replace(tile, window=tile.window.shifted(-extent.row, -extent.col))
 
 
 def _box(window: Window) -> shapely.Geometry:
@@ -172,7 +199,7 @@ def _box(window: Window) -> shapely.Geometry:
 class ChunkJoiner:
     """Joins the tiles of a mosaic chunk by chunk; several threads may use it at once.
 
-    `all_valid` says that no tile can have a pixel without data.
+    `all_valid` says that no tile can have a pixel without data; `is_map`, that values may be classes.
     """
 
     plan: MosaicPlan
@@ -180,6 +207,7 @@ class ChunkJoiner:
     method: Method
     datasets: DatasetPool
     all_valid: bool
+    is_map: bool
 
     @property
     def averages(self) -> bool:
@@ -201,15 +229,41 @@ class ChunkJoiner:
             if part is not None:
                 part_of_tile = part.shifted(-windows[index].row, -windows[index].col)
                 joiner.add(index, part, *self._read(tiles[index], part_of_tile))
-        pixels, filled = joiner.result()
+        pixels, opacity = joiner.result()
         if self.layout.nodata is not None:
-            pixels[:, ~filled] = int(self.layout.nodata)
+            pixels[:, opacity == 0] = int(self.layout.nodata)
         if self.layout.alpha:
-            pixels = np.concatenate([pixels, np.where(filled, 255, 0).astype(np.uint8)[np.newaxis]])
+            pixels = np.concatenate([pixels, opacity[np.newaxis]])
         return pixels
 
-    def _read(self, tile: PlacedTile, part: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    def _read(self, tile: PlacedTile, part: Window) -> tuple[Pixels, Opacity]:
         with self.datasets.open(tile.path, tile.warp) as raster:
-            pixels = raster.read(part, range(1, self.layout.count + 1)).astype(np.uint8, copy=False)
-            valid = read_valid_mask(raster, part, pixels)
-        return pixels, None if valid is None or valid.all() else valid
+            pixels = raster.read(part, tile.bands).astype(np.uint8, copy=False)
+            opacity = read_opacity(raster, part)
+            if opacity is None:
+                data = holds_data(pixels, effective_nodata(raster))
+                return pixels, None if data is None or data.all() else np.where(data, np.uint8(255), np.uint8(0))
+            if tile.warp:
+                opacity = _without_edges(opacity, part, tile.warp) if tile.has_transparency else _any(opacity)
+            if self.is_map:  # classes cannot be mixed
+                opacity = np.where(is_opaque(raster, opacity), np.uint8(255), np.uint8(0))
+        return pixels, opacity
+
+
+def _any(opacity: Pixels) -> Pixels:
+    return np.where(opacity > 0, np.uint8(255), np.uint8(0))
+
+
+def _without_edges(opacity: Pixels, part: Window, warp: Warp) -> Pixels:
+    """Return the opacity of a warped tile's pixels, of which those at its edge are covered in part only.
+
+    Such a pixel belongs to one tile, so that its opacity is that of the covered part: else each edge between two tiles
+    would be a transparent line.
+    """
+    to_target = ~warp.target.georeference.affine @ warp.source.georeference.affine
+    (left, top), (right, bottom) = to_target @ (0, 0), to_target @ (warp.source.width, warp.source.height)
+    rows, cols = np.arange(part.row, part.bottom), np.arange(part.col, part.right)
+    down = np.minimum(rows + 1, bottom) - np.maximum(rows, top)
+    across = np.minimum(cols + 1, right) - np.maximum(cols, left)
+    covered = np.outer(down.clip(1e-3, 1), across.clip(1e-3, 1))
+    return np.rint(np.minimum(opacity / covered, 255)).astype(np.uint8)

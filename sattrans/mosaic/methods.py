@@ -12,7 +12,8 @@ from sattrans.mosaic.options import Method
 from sattrans.raster.window import Window
 
 Pixels = NDArray[np.uint8]
-Valid = NDArray[np.bool_] | None
+Opacity = Pixels | None
+"""How opaque pixels are, (h, w), 0 to 255; None if all are opaque."""
 
 MAX_CELLS = 1 << 14
 """If tile edges cut a chunk into more cells, the chunk is not split into covered-once and shared windows."""
@@ -27,11 +28,11 @@ class Joiner(Protocol):
     def visible_part(self, index: int) -> Window | None:
         """Return the part of a tile that the result depends on, inside the chunk; None if there is none."""
 
-    def add(self, index: int, part: Window, pixels: Pixels, valid: Valid) -> None:
-        """Add the visible part of a tile: pixels (bands, h, w), and which are valid (h, w); None: all are."""
+    def add(self, index: int, part: Window, pixels: Pixels, opacity: Opacity) -> None:
+        """Add the visible part of a tile: pixels (bands, h, w), and how opaque they are."""
 
-    def result(self) -> tuple[Pixels, NDArray[np.bool_]]:
-        """Return the joined pixels (bands, H, W), and where a tile has data (H, W)."""
+    def result(self) -> tuple[Pixels, Pixels]:
+        """Return the joined pixels (bands, H, W), and how opaque they are, (H, W); 0 where no tile has data."""
 
 
 class CellGrid:
@@ -86,7 +87,7 @@ class Overlay:
         self, bands: int, height: int, width: int, tiles: Sequence[Window], all_valid: bool, keep_first: bool
     ) -> None:
         self._pixels = np.zeros((bands, height, width), np.uint8)
-        self._filled = np.zeros((height, width), bool)
+        self._opacity = np.zeros((height, width), np.uint8)
         self._parts = _clipped(tiles, height, width)
         self.order: Sequence[int] = range(len(tiles))[:: -1 if keep_first else 1]
         self._cells = CellGrid(self._parts)
@@ -103,19 +104,25 @@ class Overlay:
             return part
         return self._cells.bounding_window(self._top_tile == index, self._cells.span(part))
 
-    def add(self, index: int, part: Window, pixels: Pixels, valid: Valid) -> None:
-        """Overwrite the pixels under a tile."""
-        slices = part.slices
-        if valid is None:
-            self._pixels[:, *slices] = pixels
-            self._filled[slices] = True
-        else:
-            np.copyto(self._pixels[:, *slices], pixels, where=valid)
-            self._filled[slices] |= valid
+    def add(self, index: int, part: Window, pixels: Pixels, opacity: Opacity) -> None:
+        """Lay a tile over the pixels below it."""
+        below, below_opacity = self._pixels[:, *part.slices], self._opacity[part.slices]
+        if opacity is None:
+            below[:], below_opacity[:] = pixels, 255
+            return
+        partial = (opacity > 0) & (opacity < 255)
+        if partial.any():  # the operator "over" of Porter and Duff, Compositing Digital Images, 1984
+            over, under = opacity.astype(np.float32) / 255, below_opacity.astype(np.float32) / 255
+            both = over + under * (1 - over)
+            mixed = (pixels * over + below * (under * (1 - over))) / np.maximum(both, np.float32(1e-6))
+            np.copyto(below, np.rint(mixed).astype(np.uint8), where=partial)
+            np.copyto(below_opacity, np.rint(255 * both).astype(np.uint8), where=partial)
+        np.copyto(below, pixels, where=opacity == 255)
+        np.copyto(below_opacity, np.uint8(255), where=opacity == 255)
 
-    def result(self) -> tuple[Pixels, NDArray[np.bool_]]:
-        """Return the joined pixels, and where a tile has data."""
-        return self._pixels, self._filled
+    def result(self) -> tuple[Pixels, Pixels]:
+        """Return the joined pixels, and how opaque they are."""
+        return self._pixels, self._opacity
 
 
 class _SharedSums:
@@ -125,17 +132,20 @@ class _SharedSums:
         self.window = window
         self._sum = np.zeros((bands, window.height, window.width), np.float32)
         self._weight = np.zeros((window.height, window.width), np.float32)
+        self._opacity = np.zeros((window.height, window.width), np.uint8)
 
-    def add(self, overlap: Window, pixels: Pixels, weight: NDArray[np.float32]) -> None:
+    def add(self, overlap: Window, pixels: Pixels, weight: NDArray[np.float32], opacity: Opacity) -> None:
         slices = _slices_in(self.window, overlap)
         self._sum[:, *slices] += pixels * weight
         self._weight[slices] += weight
+        highest = self._opacity[slices]
+        np.maximum(highest, np.uint8(255) if opacity is None else opacity, out=highest)
 
-    def mean(self) -> tuple[Pixels, Valid]:
-        """Return the mean, and a mask of the pixels with data; None if all pixels have data."""
-        filled = None if self._weight.all() else self._weight > 0
-        mean = np.divide(self._sum, self._weight, out=self._sum, where=True if filled is None else filled)
-        return np.rint(mean, out=mean).astype(np.uint8), filled
+    def mean(self) -> tuple[Pixels, Opacity]:
+        """Return the mean, and the opacity of the most opaque tile; None if all pixels are opaque."""
+        filled = True if self._weight.all() else self._weight > 0
+        mean = np.divide(self._sum, self._weight, out=self._sum, where=filled)
+        return np.rint(mean, out=mean).astype(np.uint8), None if self._opacity.min() == 255 else self._opacity
 
 
 class Weighted:
@@ -151,7 +161,7 @@ class Weighted:
         weight: Callable[[Window, Window], NDArray[np.float32]],
     ) -> None:
         self._pixels = np.zeros((bands, height, width), np.uint8)
-        self._filled = np.zeros((height, width), bool)
+        self._opacity = np.zeros((height, width), np.uint8)
         self._tiles, self._parts = tiles, _clipped(tiles, height, width)
         self._weight = weight
         self.order: Sequence[int] = range(len(tiles))
@@ -174,32 +184,33 @@ class Weighted:
         """Return the whole tile."""
         return self._parts[index]
 
-    def add(self, index: int, part: Window, pixels: Pixels, valid: Valid) -> None:
+    def add(self, index: int, part: Window, pixels: Pixels, opacity: Opacity) -> None:
         """Copy what only this tile covers, and add the rest to the sums."""
         for window in self._covered_once[index]:
             slices = _slices_in(part, window)
-            self._copy(window, pixels[:, *slices], None if valid is None else valid[slices])
+            self._copy(window, pixels[:, *slices], None if opacity is None else opacity[slices])
         for shared in self._shared:
             if overlap := shared.window.intersection(part):
                 slices = _slices_in(part, overlap)
                 weight = self._weight(self._tiles[index], overlap)
-                if valid is not None:
-                    weight = weight * valid[slices]
-                shared.add(overlap, pixels[:, *slices], weight)
+                shown = None if opacity is None else opacity[slices]
+                if shown is not None:
+                    weight = weight * np.divide(shown, 255, dtype=np.float32)
+                shared.add(overlap, pixels[:, *slices], weight, shown)
 
-    def result(self) -> tuple[Pixels, NDArray[np.bool_]]:
-        """Return the joined pixels, and where a tile has data."""
+    def result(self) -> tuple[Pixels, Pixels]:
+        """Return the joined pixels, and how opaque they are."""
         for shared in self._shared:
             self._copy(shared.window, *shared.mean())
-        return self._pixels, self._filled
+        return self._pixels, self._opacity
 
-    def _copy(self, window: Window, pixels: Pixels, valid: Valid) -> None:
-        if valid is None:
+    def _copy(self, window: Window, pixels: Pixels, opacity: Opacity) -> None:
+        if opacity is None:
             self._pixels[:, *window.slices] = pixels
-            self._filled[window.slices] = True
+            self._opacity[window.slices] = 255
         else:
-            np.copyto(self._pixels[:, *window.slices], pixels, where=valid)
-            self._filled[window.slices] = valid
+            np.copyto(self._pixels[:, *window.slices], pixels, where=opacity > 0)
+            self._opacity[window.slices] = opacity
 
 
 def _slices_in(outer: Window, inner: Window) -> tuple[slice, slice]:

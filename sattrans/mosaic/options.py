@@ -25,6 +25,7 @@ class MosaicOptions:
             "What becomes of pixels that several tiles cover.",
             default="feather, or first for tiles of one band",
             recorded_as="blend",
+            aliases=("--blend",),
         ),
     ] = None
     res: Annotated[

@@ -6,16 +6,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from sattrans.data.tileset import MANIFEST, Tileset
 from sattrans.errors import OutputExists, RasterError, UsageError
 from sattrans.mosaic.dataset_pool import DatasetPool
 from sattrans.raster.alignment import Grid, target_grid
-from sattrans.raster.georeference import Georeference
+from sattrans.raster.bands import choose_bands
+from sattrans.raster.georeference import Georeference, reproject, same_crs, window_corners
 from sattrans.raster.gsd import measure_gsd_or_unit
 from sattrans.raster.open import Raster, gdal_session
 from sattrans.raster.palette import RGB
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.raster.validity import effective_nodata, has_transparency
+from sattrans.raster.window import Window
 from sattrans.utils.manifest import is_unfinished
+
+GRID_TOLERANCE = 0.05
+"""Largest offset, in pixels, of a tile from the mosaic's grid that needs no resampling."""
 
 BATCH = 16
 """Number of tiles that a thread inspects before it takes the next batch."""
@@ -23,9 +31,17 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class PixelFormat:
-    """What all tiles of a mosaic have in common: the number of bands without alpha, nodata and the colour table."""
+    """What a tile's pixels are.
+
+    Attributes:
+        bands: The number of bands without alpha.
+        numbers: Their numbers, counted from 1: one, or those of red, green and blue.
+        nodata: The value of pixels without data; None if there is none, or if alpha or a mask decides.
+        colormap: The colour table of a tile of one band.
+    """
 
     bands: int
+    numbers: tuple[int, ...]
     nodata: float | None
     colormap: Mapping[int, RGB] | None
 
@@ -37,23 +53,24 @@ class PixelFormat:
                 f"{raster.path} has {raster.dtype} pixels, and a mosaic is made of 8-bit tiles: scale it first, for "
                 "example with sattrans tile --scale"
             )
-        bands = raster.bands - (raster.alpha_band is not None)
+        bands = sum(color != "alpha" for color in raster.band_colors)
         if bands not in (1, 3):
             raise RasterError(
                 f"{raster.path} has {bands} bands, and a mosaic is made of tiles with one band (classes, grey) or "
-                "three (colours): select the bands first (rio stack)"
+                "three (colours): select the bands first (gdal_translate -b 1 -b 2 -b 3)"
             )
-        return cls(bands, raster.nodata, raster.colormap() if bands == 1 else None)
+        numbers = choose_bands(raster).bands if bands == 3 else choose_bands(raster).bands[:1]
+        return cls(bands, numbers, effective_nodata(raster), raster.colormap() if bands == 1 else None)
 
 
 @dataclass(frozen=True, slots=True)
 class MosaicTile:
-    """A tile of the mosaic as its file describes it."""
+    """A tile of the mosaic as its file describes it. `has_transparency`: whether it has alpha or a mask."""
 
     path: Path
     grid: Grid
     format: PixelFormat
-    has_alpha: bool
+    has_transparency: bool
 
     @property
     def measure_gsd(self) -> tuple[float, float] | None:
@@ -130,7 +147,7 @@ def _inspect(paths: Sequence[Path], datasets: DatasetPool, res: float | None) ->
                 if res is not None and raster.georeference.known:
                     target_grid(raster, res)  # raises if `res` is far from the tile's own resolution
                 pixel_format = PixelFormat.of(raster)
-                tiles.append(MosaicTile(path, Grid.of(raster), pixel_format, raster.alpha_band is not None))
+                tiles.append(MosaicTile(path, Grid.of(raster), pixel_format, has_transparency(raster)))
     return tiles
 
 
@@ -150,31 +167,39 @@ def _georeferenced(tile: MosaicTile, georeferences: Mapping[Path, Georeference])
 
 
 def _check_compatible(tile: MosaicTile, first: MosaicTile, res: float | None) -> None:
-    """Raise `UsageError` if a tile and the first tile differ in CRS, in resolution without `res`, or in format."""
+    """Raise `UsageError` if a tile and the first tile differ in CRS, in resolution without `res`, or in bands."""
     own, reference = tile.grid.georeference, first.grid.georeference
     both = f"{tile.path} and {first.path}"
-    if own.crs != reference.crs and own.rasterio_crs != reference.rasterio_crs:
+    if not _same_place(tile.grid, reference):
         raise UsageError(
             f"{both} have different coordinate reference systems ({own.crs_name or 'none'} and "
             f"{reference.crs_name or 'none'}): reproject one of them first (rio warp)"
         )
     size, reference_size = own.resolution, reference.resolution
-    if res is None and max(abs(a - b) / b for a, b in zip(size, reference_size, strict=True)) > 1e-6:
+    drift = max(
+        abs(a / b - 1) * length
+        for a, b, length in zip(size, reference_size, (tile.grid.width, tile.grid.height), strict=True)
+    )
+    if res is None and drift > GRID_TOLERANCE:
         raise UsageError(
             f"{tile.path} has pixels of {size[0]:g} × {size[1]:g}, {first.path} of {reference_size[0]:g} × "
             f"{reference_size[1]:g}: choose the mosaic's resolution in metres with --res, for example --res "
             f"{min((tile.measure_gsd or size)[0], (first.measure_gsd or reference_size)[0]):.4g}"
         )
-    if tile.format != first.format:
+    if tile.format.bands != first.format.bands:
         raise UsageError(
-            f"{both} differ in {_difference(tile.format, first.format)}: make a mosaic of each kind separately"
+            f"{both} differ in bands ({tile.format.bands} and {first.format.bands}): make a mosaic of each kind "
+            "separately"
         )
+    if (tile.format.colormap is None) != (first.format.colormap is None):
+        raise UsageError(f"{both} differ in colour table, one has none: make a mosaic of each kind separately")
 
 
-def _difference(tile: PixelFormat, first: PixelFormat) -> str:
-    if tile.bands != first.bands:
-        return f"bands ({tile.bands} and {first.bands})"
-    if tile.nodata != first.nodata:
-        values = ("none" if nodata is None else f"{nodata:g}" for nodata in (tile.nodata, first.nodata))
-        return f"nodata ({' and '.join(values)})"
-    return "colour table"
+def _same_place(grid: Grid, reference: Georeference) -> bool:
+    """Return whether a tile has the CRS of `reference`, by whatever name, or one with other heights alone."""
+    own = grid.georeference
+    if own.crs is None or reference.crs is None or same_crs(own.crs, reference.crs):
+        return own.crs == reference.crs or same_crs(own.crs, reference.crs)
+    corners = own.to_coordinates(window_corners([Window(0, 0, grid.height, grid.width)]))
+    there = reproject(corners, own.crs, reference.crs)
+    return there is not None and bool(np.abs(there - corners).max() <= GRID_TOLERANCE * min(own.resolution))

@@ -22,6 +22,9 @@ TOLERANCE = 0.01
 MAX_SCALING = 64
 """The largest factor between two resolutions; a larger one is a mistake in the unit."""
 
+NO_ALPHA = -1
+"""Tells GDAL that no band is alpha, not even one that is labelled so."""
+
 WEB_MERCATOR = crs_wkt("EPSG:3857")
 
 ResamplingMethod = Literal["average", "cubic", "mode", "nearest"]
@@ -172,6 +175,12 @@ def warp_to_grid(
     if method is None:
         yield raster
         return
+    masked, labelled = raster.has_mask, "alpha" in raster.band_colors
+    if raster.side_mask and masked:
+        raise RasterError(
+            f"{raster.side_mask.path} cannot be resampled with {raster.path}; put the mask into the raster first, such "
+            "as with gdal_translate -b 1 -b 2 -b 3 -b mask"
+        )
     source, target = raster.georeference, grid.georeference
     if source.crs is None or target.crs is None:  # an unknown CRS counts as the other one: any CRS will do for both
         source, target = Georeference(WEB_MERCATOR, source.transform), Georeference(WEB_MERCATOR, target.transform)
@@ -189,9 +198,10 @@ def warp_to_grid(
                 src_nodata=nodata,
                 nodata=nodata,
                 tolerance=1e-3,  # in pixels; GDAL's default, an eighth, shifts the result of nearest neighbour
-                add_alpha=nodata is None and raster.alpha_band is None and not within,
+                src_alpha=NO_ALPHA if labelled and raster.alpha_band is None else 0,
+                add_alpha=nodata is None and not labelled and (masked or not within),
             )
     except RasterioError as error:
         raise RasterError(f"cannot warp {raster.path} to the image's grid ({error})") from error
     with closing(vrt):
-        yield replace(raster, src=vrt, georeference=grid.georeference)
+        yield replace(raster, src=vrt, georeference=grid.georeference, resampled=True)

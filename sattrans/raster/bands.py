@@ -1,6 +1,7 @@
 """Reading an image: which bands are red, green and blue, their 8-bit pixels, and which pixels are valid."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,21 +9,90 @@ from numpy.typing import NDArray
 from sattrans.errors import OptionError, RasterError
 from sattrans.raster.open import Raster
 from sattrans.raster.scale import Scale
+from sattrans.raster.validity import read_valid
 from sattrans.raster.window import Window
 from sattrans.utils.console import pluralize
 
+Bands = tuple[int, int, int]
+"""The numbers of the red, green and blue band, counted from 1."""
 
-def rgb_bands(image: Raster, bidx: Sequence[int] | None, scaled: bool = False) -> tuple[int, int, int]:
-    """Return the numbers of the red, green and blue band: `bidx`, or 1, 2, 3; a single band stands for all three.
+BIDX = "--bidx"
+"""The option that names an image's bands."""
+
+COLORS = ("red", "green", "blue")
+
+UNNAMED = {"undefined", "gray", "alpha", "palette"}
+"""What a file says of a band without saying which colour it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class BandChoice:
+    """The bands of an image that are red, green and blue, and what to tell the user if there was a choice."""
+
+    bands: Bands
+    notice: str = ""
+
+
+def choose_bands(image: Raster, bidx: Sequence[int] | None = None, option: str = "") -> BandChoice:
+    """Choose the bands for red, green and blue: `bidx`, or what the file says, or the first three.
+
+    A single band stands for all three; alpha bands are left out. If the file says what its bands are, but not which
+    of them are red, green and blue, nothing is guessed.
 
     Args:
         image: The open image.
-        bidx: Three band numbers, counted from 1; None for the default.
+        bidx: Three band numbers, counted from 1; None for the file's own.
+        option: The option that names bands, for messages; empty if there is none.
+
+    Raises:
+        OptionError: if `bidx` does not name three bands of the image.
+        RasterError: if the file names its bands, and they are not red, green and blue.
+    """
+    if bidx is not None:
+        if len(bidx) != 3:
+            raise OptionError(f"--bidx names {pluralize(len(bidx), 'band')}; give three, for red, green and blue")
+        if not all(1 <= number <= image.bands for number in bidx):
+            raise OptionError(f"--bidx {','.join(map(str, bidx))}: {image.path} has bands 1 to {image.bands}")
+        red, green, blue = bidx
+        return BandChoice((red, green, blue))
+    said = image.band_colors
+    data = [number for number, color in enumerate(said, 1) if color != "alpha"]
+    if len(data) == 1:
+        return BandChoice((data[0], data[0], data[0]))
+    found = [[number for number in data if said[number - 1] == color] for color in COLORS]
+    if all(len(numbers) == 1 for numbers in found):
+        (red,), (green,), (blue,) = found
+        chosen = red, green, blue
+    elif {said[number - 1] for number in data} - UNNAMED:
+        example = ",".join(map(str, [*data, data[0]][:3]))
+        remedy = (
+            f"name three, such as {option} {example}" if option else "label them (rio edit-info --colorinterp 1=red)"
+        )
+        raise RasterError(
+            f"{image.path} has bands {', '.join(said)}, of which not one each is red, green and blue; {remedy}"
+        )
+    else:
+        chosen = (data[0], data[1], data[2]) if len(data) >= 3 else (data[0], data[0], data[0])
+    if chosen == tuple(data):
+        return BandChoice(chosen)
+    taken = ", ".join(map(str, dict.fromkeys(chosen)))
+    what = "are taken as red, green and blue" if len(set(chosen)) == 3 else "is taken as grey"
+    others = f" ({option} takes others)" if option else ""
+    return BandChoice(chosen, f"{image.path} has bands {', '.join(said)}: {taken} {what}{others}")
+
+
+def rgb_bands(image: Raster, bidx: Sequence[int] | None, scaled: bool = False) -> Bands:
+    """Return the bands that `choose_bands` chooses, of an image that can be read as one.
+
+    Args:
+        image: The open image.
+        bidx: Three band numbers, counted from 1; None for the file's own.
         scaled: Whether pixels are scaled to 8 bits after reading, so that any depth is allowed.
 
     Raises:
         OptionError: if `bidx` does not name three bands of the image.
-        RasterError: if pixels are not 8 bits deep and not `scaled`, or are indices of a colour table.
+        RasterError: if pixels are not 8 bits deep and not `scaled`, or are indices of a colour table, or if it is
+            unclear which bands are meant.
     """
     if image.dtype != "uint8" and not scaled:
         raise RasterError(
@@ -34,15 +104,7 @@ def rgb_bands(image: Raster, bidx: Sequence[int] | None, scaled: bool = False) -
             f"{image.path} has a colour table instead of red, green and blue bands; expand it first, such as with "
             "gdal_translate -expand rgb"
         )
-    if bidx is None:
-        data_bands = image.bands - (image.alpha_band is not None)
-        return (1, 2, 3) if data_bands >= 3 else (1, 1, 1)
-    if len(bidx) != 3:
-        raise OptionError(f"--bidx names {pluralize(len(bidx), 'band')}; give three, for red, green and blue")
-    if not all(1 <= number <= image.bands for number in bidx):
-        raise OptionError(f"--bidx {','.join(map(str, bidx))}: {image.path} has bands 1 to {image.bands}")
-    red, green, blue = bidx
-    return red, green, blue
+    return choose_bands(image, bidx, BIDX).bands
 
 
 def read_image(
@@ -60,20 +122,8 @@ def read_image(
 
 
 def read_valid_mask(image: Raster, window: Window, pixels: NDArray[np.generic]) -> NDArray[np.bool_] | None:
-    """Return which pixels of a window are valid, shape (H, W), or None if the raster declares neither alpha nor nodata.
-
-    An alpha band decides, if there is one; else a pixel is invalid if every band has the nodata value. A pixel with a
-    band that is NaN or infinite is invalid, too.
-    """
-    valid: NDArray[np.bool_] | None = None
-    if image.alpha_band is not None:
-        valid = image.read(window, [image.alpha_band])[0] != 0
-    elif image.nodata is not None and not np.isnan(image.nodata):
-        valid = (pixels != image.nodata).any(axis=0)
-    if pixels.dtype.kind == "f":
-        finite = np.isfinite(pixels).all(axis=0)
-        valid = finite if valid is None else valid & finite
-    return valid
+    """Return which pixels of a window are valid, shape (H, W), or None if all are; see `raster.validity`."""
+    return read_valid(image, window, pixels, image.nodata)
 
 
 def read_values(image: Raster, window: Window, bands: Sequence[int]) -> NDArray[np.generic]:

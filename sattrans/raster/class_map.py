@@ -1,21 +1,23 @@
 """Maps read as class indices, whether their pixels are class values, indices of a colour table, or colours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import ClassesError, RasterError
+from sattrans.raster.bands import choose_bands
 from sattrans.raster.open import Raster
 from sattrans.raster.palette import UNKNOWN, Palette, pack_rgb
+from sattrans.raster.validity import describe, may_be_invalid, read_opaque
 from sattrans.raster.window import Window
 
 Coding = Literal["values", "table", "colors"]
 
-TO_BYTE_COMMAND = "gdal_translate -ot Byte IN.tif OUT.tif"
-"""Converts a mask of whole numbers that are stored as floats to integers."""
+NOTHING = int(np.iinfo(np.int64).min)
+"""What stands for NaN and nodata in whole numbers that were stored as floats."""
 
 TO_THRESHOLD = "cut it at a grey level with sattrans tile --threshold 128"
 """What can be done with a smoothed mask of two classes."""
@@ -37,7 +39,9 @@ class ClassMap:
         palette: The classes.
         coding: `values`: pixels are the palette's values. `table`: the colour table has the palette's colours at other
             values. `colors`: red, green and blue are the palette's colours.
-        lookup: The class index of each pixel value 0 to 255, `UNKNOWN` for a value without a class.
+        lookup: The class index of each pixel value from 0, `UNKNOWN` for a value without a class.
+        bands: The bands that are read: the one of values, or those of red, green and blue.
+        transparent: The values that the colour table shows as transparent, which are no class.
         notice: What the user should know about how the map is read, or empty.
         mappable: Whether the user can map a value to a class (`--map`); a message then says so.
     """
@@ -46,45 +50,69 @@ class ClassMap:
     palette: Palette
     coding: Coding
     lookup: NDArray[np.uint8]
+    bands: Sequence[int] = (1,)
+    transparent: frozenset[int] = frozenset()
     notice: str = ""
     mappable: bool = False
 
     @property
     def nodata(self) -> int | None:
-        """The declared nodata value, unless it is the value of a class."""
-        return None if self.coding == "colors" else _nodata_value(self.raster, self.lookup)
+        """The declared nodata value, unless it is that of a class; of colours, the one that all bands have."""
+        if self.coding != "colors":
+            return _nodata_value(self.raster, self.lookup)
+        nodata = self.raster.nodata
+        return None if nodata is None or (nodata,) * 3 in self.palette.colors else int(nodata)
 
     @property
     def has_nodata(self) -> bool:
-        """Whether pixels may be invalid: the map has a nodata value or an alpha band."""
-        return self.nodata is not None or self.raster.alpha_band is not None
+        """Whether pixels may be invalid: by nodata, alpha, a mask, NaN, or a transparent colour of the table."""
+        return bool(self.transparent) or may_be_invalid(self.raster, self.nodata)
+
+    @property
+    def invalid_by(self) -> str:
+        """What the map declares about invalid pixels, such as "nodata value 0"; empty if it declares nothing."""
+        values = ", ".join(map(str, sorted(self.transparent)))
+        declared = [describe(self.raster, self.nodata), f"transparent colour of value {values}" if values else ""]
+        return " and ".join(filter(None, declared))
 
     def read(self, window: Window | None = None) -> NDArray[np.uint8]:
         """Return class indices, shape (H, W), with `UNKNOWN` for invalid pixels (`has_nodata`).
 
         Raises `ClassesError` for values or colours that are not in the palette.
         """
+        opaque = read_opaque(self.raster, window)
         if self.coding == "colors":
-            rgb = self.raster.read(window, (1, 2, 3)).astype(np.uint8, copy=False)
+            rgb = self.raster.read(window, self.bands).astype(np.uint8, copy=False)
             indices = self.palette.from_rgb(rgb)
-            unexpected = (indices == UNKNOWN) & _opaque(self.raster, window)
+            unexpected = indices == UNKNOWN
+            if opaque is not None:
+                unexpected &= opaque
+            if self.nodata is not None and unexpected.any():
+                unexpected &= (rgb != self.nodata).any(axis=0)
             if unexpected.any():
                 self._raise_for_colors(rgb, unexpected)
-            return self._apply_alpha(indices, window)
-        values = self.raster.read(window, (1,))[0]
-        if values.dtype == np.uint8:
-            indices = self.lookup.take(values)
         else:
-            in_range = (values >= 0) & (values <= 255)
-            indices = np.where(in_range, self.lookup[np.where(in_range, values, 0)], np.uint8(UNKNOWN))
-        if indices.max(initial=0) == UNKNOWN:  # rare: what follows costs as much as reading
-            unexpected = indices == UNKNOWN
-            if self.nodata is not None:
-                unexpected &= values != self.nodata
-            unexpected &= _opaque(self.raster, window)
-            if unexpected.any():
-                self._raise_for_values(values, unexpected)
-        return self._apply_alpha(indices, window)
+            values: NDArray[Any] = self.raster.read(window, self.bands)[0]
+            if values.dtype.kind == "f":
+                values = whole_numbers(values, self.raster.path, self.nodata)
+            indices = self._look_up(values)
+            if indices.max(initial=0) == UNKNOWN:  # rare: what follows costs as much as reading
+                unexpected = indices == UNKNOWN
+                if opaque is not None:
+                    unexpected &= opaque
+                for value in (self.nodata, NOTHING, *self.transparent):
+                    if value is not None:
+                        unexpected &= values != value
+                if unexpected.any():
+                    self._raise_for_values(values, unexpected)
+        return indices if opaque is None else np.where(opaque, indices, np.uint8(UNKNOWN))
+
+    def _look_up(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        if values.dtype == np.uint8:
+            return self.lookup.take(values)
+        in_range = (values >= 0) & (values < len(self.lookup))
+        indices: NDArray[np.uint8] = np.where(in_range, self.lookup[np.where(in_range, values, 0)], np.uint8(UNKNOWN))
+        return indices
 
     def read_with_mask(self, window: Window | None = None) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """Return what `read` does, and which pixels are valid, (H, W), or None if the map has no nodata."""
@@ -95,11 +123,6 @@ class ClassMap:
         """Return which pixels are valid, (H, W)."""
         valid: NDArray[np.bool_] = self.read(window) != UNKNOWN
         return valid
-
-    def _apply_alpha(self, indices: NDArray[np.uint8], window: Window | None) -> NDArray[np.uint8]:
-        if self.raster.alpha_band is None:
-            return indices
-        return np.where(_opaque(self.raster, window), indices, np.uint8(UNKNOWN))
 
     def check(self) -> None:
         """Read the complete map once, in strips; raise `ClassesError` or `RasterError` for any error in it."""
@@ -183,24 +206,50 @@ def class_map(
             values, not colours.
 
     Raises:
-        RasterError: for two bands, and for pixels that are not integers.
+        RasterError: for two bands.
     """
-    if not np.issubdtype(np.dtype(raster.dtype), np.integer):
-        raise RasterError(
-            f"{raster.path} has {raster.dtype} pixels, but a map has integer classes, or colours; if its values are "
-            f"whole numbers, convert them: {TO_BYTE_COMMAND}"
-        )
     coding = coding or _detect_coding(raster, palette, values or {})
     if coding == "colors" and raster.dtype != "uint8":
         raise RasterError(f"{raster.path} has {raster.dtype} colours; convert them to 8 bits")
     lookup = _lookup_by_table(raster, palette) if coding == "table" else _lookup_by_value(palette)
-    lookup[list(values or {})] = list((values or {}).values())
+    if values:
+        lookup = np.pad(lookup, (0, max(0, max(values) + 1 - len(lookup))), constant_values=UNKNOWN)
+        lookup[list(values)] = list(values.values())
+    transparent = frozenset(value for value in transparent_values(raster) if lookup[value] == UNKNOWN)
+    if coding == "colors":
+        choice = choose_bands(raster)
+        return ClassMap(raster, palette, coding, lookup, choice.bands, notice=choice.notice)
     notice = ""
     if coding == "table":
         notice = f"{raster.path}: classes are read from the colours of its colour table"
-    elif coding == "values" and raster.bands >= 3:
+    elif raster.bands >= 3:
         notice = f"{raster.path}: its three bands are equal, and are read as one band of class values"
-    return ClassMap(raster, palette, coding, lookup, notice)
+    return ClassMap(raster, palette, coding, lookup, _data_bands(raster)[:1], transparent, notice)
+
+
+def transparent_values(raster: Raster) -> list[int]:
+    """Return the values that a raster's colour table shows as transparent, up to 255."""
+    table = raster.color_table() or {}
+    return [value for value, (*_, alpha) in table.items() if alpha == 0 and value <= 255]
+
+
+def whole_numbers(values: NDArray[np.generic], path: str, nodata: float | None) -> NDArray[np.int64]:
+    """Return whole numbers that are stored as floats, same shape; `NOTHING` for NaN and nodata.
+
+    Raises `RasterError` if other numbers are among them.
+    """
+    floats = values.astype(np.float64)
+    holds = np.isfinite(floats)
+    if nodata is not None:
+        holds &= values != nodata
+    whole = holds & (floats == np.rint(floats)) & (np.abs(floats) < float(2**53))
+    if (whole != holds).any():
+        wrong = floats[holds & ~whole][0]
+        raise RasterError(
+            f"{path} has {values.dtype} pixels such as {wrong:g}, but the classes of a map are whole numbers; create "
+            "it again with whole numbers, and with nodata where it has holes"
+        )
+    return np.where(whole, floats, NOTHING).astype(np.int64)
 
 
 def by_threshold(raster: Raster, palette: Palette, threshold: int | None) -> dict[int, int]:
@@ -216,19 +265,24 @@ def by_threshold(raster: Raster, palette: Palette, threshold: int | None) -> dic
 
 
 def _detect_coding(raster: Raster, palette: Palette, mapped: Mapping[int, int]) -> Coding:
-    data_bands = raster.bands - (raster.alpha_band is not None)
-    if data_bands >= 3:
+    data_bands = _data_bands(raster)
+    if len(data_bands) >= 3:
         values = {*palette.values, *mapped, _nodata_value(raster, _lookup_by_value(palette))}
-        return "values" if _contains_only(raster, values, (1, 2, 3)) else "colors"
-    if data_bands != 1:
-        raise RasterError(f"{raster.path} has {data_bands} bands, but a map has one (classes) or three (colours)")
+        return "values" if _contains_only(raster, values, data_bands[:3]) else "colors"
+    if len(data_bands) != 1:
+        raise RasterError(f"{raster.path} has {len(data_bands)} bands, but a map has one (classes) or three (colours)")
     table = raster.colormap()
     if table and not mapped and not _table_agrees(table, palette):
         lookup = _lookup_by_table(raster, palette)
         drawn = {value for value in range(256) if lookup[value] != UNKNOWN}
-        if _contains_only(raster, {*drawn, _nodata_value(raster, lookup)}, (1,)):
+        if _contains_only(raster, {*drawn, *transparent_values(raster), _nodata_value(raster, lookup)}, data_bands):
             return "table"
     return "values"
+
+
+def _data_bands(raster: Raster) -> list[int]:
+    """Return the numbers of the bands other than alpha."""
+    return [number for number, color in enumerate(raster.band_colors, 1) if color != "alpha"]
 
 
 def _lookup_by_value(palette: Palette) -> NDArray[np.uint8]:
@@ -240,29 +294,21 @@ def _lookup_by_table(raster: Raster, palette: Palette) -> NDArray[np.uint8]:
     """Return the class index of each pixel value by its colour in the raster's colour table."""
     by_color = {color: index for index, color in enumerate(palette.colors)}
     lookup = np.full(256, UNKNOWN, np.uint8)
-    for value, color in (raster.colormap() or {}).items():
+    for value, (*color, alpha) in (raster.color_table() or {}).items():
         # Nodata is not a class here: a TIFF without an entry for it has black there, and so may a class.
-        if value < 256 and value != raster.nodata:
-            lookup[value] = by_color.get(color, UNKNOWN)
+        if value < 256 and value != raster.nodata and alpha:
+            lookup[value] = by_color.get((color[0], color[1], color[2]), UNKNOWN)
     return lookup
 
 
-def _contains_only(raster: Raster, values: set[int | None], bands: tuple[int, ...]) -> bool:
+def _contains_only(raster: Raster, values: set[int | None], bands: Sequence[int]) -> bool:
     """Return whether these bands are equal everywhere and contain only these values."""
     for window in raster.strips():
-        pixels = raster.read(window, bands)[:, _opaque(raster, window)]
+        pixels, opaque = raster.read(window, bands), read_opaque(raster, window)
+        pixels = pixels.reshape(len(bands), -1) if opaque is None else pixels[:, opaque]
         if (pixels != pixels[:1]).any() or not values.issuperset(np.unique(pixels[0]).tolist()):
             return False
     return True
-
-
-def _opaque(raster: Raster, window: Window | None) -> NDArray[np.bool_]:
-    """Return which pixels of a map are not transparent, (H, W)."""
-    window = window or raster.window
-    if raster.alpha_band is None:
-        return np.ones((window.height, window.width), bool)
-    opaque: NDArray[np.bool_] = raster.read(window, (raster.alpha_band,))[0] != 0
-    return opaque
 
 
 def _nodata_value(raster: Raster, lookup: NDArray[np.uint8]) -> int | None:

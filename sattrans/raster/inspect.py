@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from sattrans.errors import ClassesError, RasterError
-from sattrans.raster.class_map import MAX_CLASSES, TO_BYTE_COMMAND, TO_THRESHOLD
+from sattrans.raster.class_map import MAX_CLASSES, NOTHING, TO_THRESHOLD, transparent_values, whole_numbers
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import RGB, LandClass, Palette, distinct_colors
+from sattrans.raster.validity import read_opaque
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class MaskFacts:
     """What a mask contains.
 
     Attributes:
-        values: The values in its first band, in ascending order, without nodata.
+        values: The values of its valid pixels in its first band, in ascending order.
         colormap: Its colour table, value to red, green, blue, if it has one.
     """
 
@@ -69,27 +70,25 @@ def inspect_mask(path: Path | str) -> MaskFacts:
         path: A `Path` or a `str`, with the meaning that they have for `open_raster`.
 
     Raises:
-        RasterError: for pixels that are not integers, or outside 0 to 255.
+        RasterError: for pixels that are not whole numbers, or outside 0 to 255.
         ClassesError: for a mask of colours, for more values than classes can have, and for values that JPEG added.
     """
     has_value = np.zeros(256, bool)
     with open_raster(path) as raster:
-        if not np.issubdtype(np.dtype(raster.dtype), np.integer):
-            raise RasterError(
-                f"{path} has {raster.dtype} pixels, but a mask has integer classes; if its values are whole numbers, "
-                f"convert them: {TO_BYTE_COMMAND}"
-            )
-        data_bands = raster.bands - (raster.alpha_band is not None)
-        bands = (1, 2, 3) if data_bands >= 3 else (1,)
+        data_bands = [number for number, color in enumerate(raster.band_colors, 1) if color != "alpha"]
+        bands = data_bands[: 3 if len(data_bands) >= 3 else 1]
+        nothing = [raster.nodata, NOTHING, *transparent_values(raster)]
         for window in raster.strips():
-            pixels = raster.read(window, bands)
-            if (pixels != pixels[:1]).any():
+            pixels, opaque = raster.read(window, bands), read_opaque(raster, window)
+            pixels = pixels.reshape(len(bands), -1) if opaque is None else pixels[:, opaque]
+            if len(bands) > 1 and (pixels != pixels[:1]).any():
                 raise ClassesError(
                     f"{path} contains colours, not class values; give the class of each colour in a classes.toml "
                     "beside images/ and masks/"
                 )
-            values = np.unique(pixels[0])
-            values = values[values != raster.nodata] if raster.nodata is not None else values
+            first = pixels[0]
+            values = np.unique(whole_numbers(first, str(path), raster.nodata) if first.dtype.kind == "f" else first)
+            values = values[~np.isin(values, [value for value in nothing if value is not None])]
             if not len(values):
                 continue
             if values[0] < 0 or values[-1] > 255:

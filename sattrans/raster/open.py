@@ -1,26 +1,29 @@
 """Opening a raster: a file is opened only by the driver that its first bytes name, and checked before it is read."""
 
 import os
-import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from mmap import ACCESS_READ, mmap
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from sattrans.errors import RasterError
-from sattrans.raster.cog.tiff import GEO_KEYS, LITTLE_ENDIAN, Directory, read_directory
 from sattrans.raster.georeference import Georeference, suppress_warnings
+from sattrans.raster.orientation import check_upright
+from sattrans.raster.pages import check_pages
+from sattrans.raster.points import place_by_points
+from sattrans.raster.side_mask import SUFFIX, SideMask
 from sattrans.raster.sidecar import read_aux_xml, read_world_file
+from sattrans.raster.tiff_reader import TiffReader
 from sattrans.raster.tile_formats import FORMATS
 from sattrans.raster.window import Window
 
@@ -101,6 +104,10 @@ class Raster:
         part: The window of `src` that it is limited to; None for all of it.
         gdal_options: Options for opening and reading. They apply to one thread during a call, since a raster may stay
             open, and be closed by another thread.
+        side_mask: The mask file beside it, if there is one.
+        named: Bands that the user named as colours; none of them is alpha, whatever the file says.
+        resampled: Whether it is warped while it is read.
+        notices: What the user should know about the file, a line each.
     """
 
     path: str
@@ -108,6 +115,10 @@ class Raster:
     georeference: Georeference
     part: Window | None = None
     gdal_options: Mapping[str, str] = field(default_factory=dict)
+    side_mask: SideMask | None = None
+    named: frozenset[int] = frozenset()
+    resampled: bool = False
+    notices: tuple[str, ...] = ()
 
     def crop(self, window: Window) -> "Raster":
         """Return a window as a raster of its own."""
@@ -150,12 +161,23 @@ class Raster:
         return None if self.src.nodata is None else float(self.src.nodata)
 
     @property
+    def band_colors(self) -> tuple[str, ...]:
+        """What each band is by the file's own words: "red", "alpha", "nir", "undefined" and so on."""
+        return tuple(meaning.name for meaning in self.src.colorinterp)
+
+    @property
     def alpha_band(self) -> int | None:
         """The number of the alpha band, counted from 1; None if there is none."""
         for number, meaning in enumerate(self.src.colorinterp, 1):
-            if meaning == rasterio.enums.ColorInterp.alpha:
+            if meaning == ColorInterp.alpha and number not in self.named:
                 return number
         return None
+
+    @cached_property
+    def has_mask(self) -> bool:
+        """Whether a mask, in the file or beside it, says which pixels are valid."""
+        flags = self.src.mask_flag_enums[0]
+        return self.side_mask is not None or (MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags)
 
     def colormap(self) -> dict[int, tuple[int, int, int]] | None:
         """Return the colour table, value to red, green, blue; None if there is none."""
@@ -201,19 +223,39 @@ class Raster:
         """
         window = window or self.window
         numbers = list(bands or self.src.indexes)
+        with self._reading(window):
+            shape = window.height, window.width, len(numbers)
+            out = np.empty(shape, self.dtype).transpose(2, 0, 1) if interleaved else None
+            pixels: NDArray[np.generic] = self.src.read(numbers, window=self._in_src(window), out=out)
+        return pixels
+
+    def read_mask(self, window: Window | None = None) -> NDArray[np.uint8]:
+        """Return the mask, (H, W): 0 where the raster holds nothing. Only if `has_mask`.
+
+        Raises:
+            RasterError: as `read`, and if the file beside the raster is not its mask.
+        """
+        window = window or self.window
+        with self._reading(window):
+            if self.side_mask:
+                return self.side_mask.read(self._in_src(window))
+            mask: NDArray[np.uint8] = self.src.read_masks(1, window=self._in_src(window))
+        return mask
+
+    def _in_src(self, window: Window) -> RasterioWindow:
         left, top = (self.part.col, self.part.row) if self.part else (0, 0)
-        src_window = RasterioWindow(left + window.col, top + window.row, window.width, window.height)
+        return RasterioWindow(left + window.col, top + window.row, window.width, window.height)
+
+    @contextmanager
+    def _reading(self, window: Window) -> Iterator[None]:
         try:
             with _gdal_env(self.gdal_options):
-                shape = window.height, window.width, len(numbers)
-                out = np.empty(shape, self.dtype).transpose(2, 0, 1) if interleaved else None
-                pixels: NDArray[np.generic] = self.src.read(numbers, window=src_window, out=out)
+                yield
         except (RasterioError, MemoryError) as error:
             raise RasterError(
                 f"{self.path}: cannot read rows {window.row} to {window.bottom}, the file is damaged or cut short "
                 f"({_reason(error)}); download or create it again"
             ) from error
-        return pixels
 
 
 def check_exists(source: str | Path) -> None:
@@ -228,11 +270,12 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
 
     Args:
         source: A `Path` is a file that was found: it is opened by the driver that its first bytes name, whatever its
-            suffix, and nothing beside it is read except a CRS and a transform. A `str` is what a user typed: it may
-            also be a `.vrt`, or an `https://` or `s3://` address.
+            suffix, and nothing beside it is read except a CRS, a transform and a mask (`.msk`, a GeoTIFF). A `str` is
+            what a user typed: it may also be a `.vrt`, or an `https://` or `s3://` address.
 
     Raises:
-        RasterError: if the source is missing, damaged, or not a raster of a supported format.
+        RasterError: if the source is missing, damaged, or not a raster of a supported format; if it is a picture that
+            is not stored upright, or a TIFF of several pages.
     """
     if isinstance(source, str) and source.startswith(REMOTE_SCHEMES):
         with _open_dataset(source, None, STRICT_OPTIONS) as src:
@@ -241,19 +284,40 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
     path = Path(source)
     driver = _driver_of(path, allow_vrt=isinstance(source, str))
     options = STRICT_OPTIONS if driver == "VRT" else {**STRICT_OPTIONS, **NO_SIDECAR_OPTIONS}
+    check_upright(path, driver)
     # As an absolute path, because rasterio takes a name such as http:host or file:x.tif for an address.
     with _open_dataset(str(path), driver, options, str(path.absolute())) as src:
+        notices = list(check_pages(str(path), src))
         crs, transform = src.crs, src.transform
         if crs is None or transform.is_identity:
             aux_crs, aux_transform = read_aux_xml(path)
             crs = crs or aux_crs
             if transform.is_identity:
                 transform = aux_transform or read_world_file(path) or transform
+        if transform.is_identity:
+            crs, transform, notice = place_by_points(str(path), src, crs)
+            notices += [notice] if notice else []
         if not np.isfinite(transform[:6]).all():
             raise RasterError(f"{path} has a geotransform with NaN or infinite numbers; repair it first")
         if transform.is_degenerate:
             raise RasterError(f"{path} has a geotransform that maps all pixels to a line or point; repair it first")
-        yield Raster(str(path), src, Georeference.of(crs, transform), gdal_options=options)
+        raster = Raster(str(path), src, Georeference.of(crs, transform), gdal_options=options, notices=tuple(notices))
+        mask = path.with_name(path.name + SUFFIX)
+        with closing(_side_mask(mask, src)) if mask.is_file() else nullcontext() as side_mask:
+            yield replace(raster, side_mask=side_mask) if side_mask else raster
+
+
+def _side_mask(mask: Path, src: DatasetReader) -> SideMask:
+
+    @contextmanager
+    def opened() -> Iterator[DatasetReader]:
+        if _driver_of(mask, allow_vrt=False) != "GTiff":
+            raise RasterError(f"{mask} is not a GeoTIFF, as GDAL writes masks; repair or remove it")
+        options = {**STRICT_OPTIONS, **NO_SIDECAR_OPTIONS}
+        with _open_dataset(str(mask), "GTiff", options, str(mask.absolute())) as opened_mask:
+            yield opened_mask
+
+    return SideMask(mask, opened, src.height, src.width)
 
 
 def raster_size(path: Path) -> tuple[int, int]:
@@ -294,7 +358,7 @@ def _open_dataset(
     """Open what rasterio knows as `source`; messages call it `name`."""
     try:
         with _gdal_env(options), suppress_warnings():
-            reader = _TiffReader if driver == "GTiff" else rasterio.open
+            reader = TiffReader if driver == "GTiff" else rasterio.open
             src = reader(source or name, driver=driver, sharing=False)
     except UnicodeEncodeError:
         raise RasterError(f"{name}: its name is not UTF-8; rename it") from None
@@ -303,32 +367,6 @@ def _open_dataset(
     with closing(src):  # not `with src`, which would change this thread's GDAL options until it is closed
         _check_sizes(name, src)
         yield src
-
-
-_last_crs: tuple[Directory, CRS | None] = {}, None
-
-
-class _TiffReader(DatasetReader):  # type: ignore[misc]
-    """Reuses the CRS of the previous TIFF if the same bytes encode it, since PROJ takes longer than all else."""
-
-    def read_crs(self) -> CRS | None:
-        """Return the CRS; rasterio calls this once, when it opens the file."""
-        global _last_crs
-        last_keys, crs = _last_crs
-        keys = _geo_keys(Path(self.name))
-        if not keys or keys != last_keys:
-            crs = super().read_crs()
-            _last_crs = keys, crs
-        return crs
-
-
-def _geo_keys(path: Path) -> Directory:
-    """Return the tags that encode a TIFF's CRS; empty if they cannot be read in this simple way."""
-    try:
-        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            return read_directory(data, GEO_KEYS) if data[:2] == LITTLE_ENDIAN else {}
-    except (OSError, ValueError, KeyError, StopIteration, struct.error):
-        return {}
 
 
 def _check_sizes(name: str, src: DatasetReader) -> None:

@@ -1,12 +1,15 @@
 """Maps that are pictures: read as colours, without classes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import RasterError
+from sattrans.raster.bands import choose_bands
 from sattrans.raster.open import Raster
+from sattrans.raster.validity import OPAQUE, may_be_invalid, read_valid
 from sattrans.raster.window import Window
 from sattrans.utils.console import pluralize
 
@@ -17,12 +20,14 @@ class RGBMap:
 
     Attributes:
         raster: The open map.
+        bands: The bands that are red, green and blue, or the one that holds indices of the table.
         table: Red, green, blue and alpha of each pixel value of a map with a colour table, (256, 4); None if the bands
             are the colours.
         notice: What the user should know about how the map is read, or empty.
     """
 
     raster: Raster
+    bands: Sequence[int] = (1, 2, 3)
     table: NDArray[np.uint8] | None = None
     notice: str = ""
 
@@ -33,9 +38,9 @@ class RGBMap:
 
     @property
     def has_nodata(self) -> bool:
-        """Whether pixels may be invalid: there is a nodata value, an alpha band, or a transparent colour."""
-        transparent = self.table is not None and bool((self.table[:, 3] == 0).any())
-        return transparent or self.raster.nodata is not None or self.raster.alpha_band is not None
+        """Whether pixels may be invalid: nodata, alpha, a mask, or a transparent colour of the table."""
+        transparent = self.table is not None and bool((self.table[:, 3] < OPAQUE).any())
+        return transparent or may_be_invalid(self.raster, self.raster.nodata)
 
     def read(self, window: Window | None = None) -> NDArray[np.uint8]:
         """Return red, green, blue, shape (3, H, W), with black for invalid pixels (`has_nodata`)."""
@@ -62,15 +67,12 @@ class RGBMap:
             self.raster.read(window)
 
     def _bands(self, window: Window | None) -> NDArray[np.uint8]:
-        return self.raster.read(window, (1, 2, 3) if self.table is None else (1,)).astype(np.uint8, copy=False)
+        return self.raster.read(window, self.bands).astype(np.uint8, copy=False)
 
     def _valid(self, bands: NDArray[np.uint8], window: Window | None) -> NDArray[np.bool_]:
-        valid = np.ones(bands.shape[1:], bool) if self.table is None else self.table[bands[0], 3] != 0
-        if self.raster.nodata is not None:
-            valid &= (bands != self.raster.nodata).any(axis=0)
-        if self.raster.alpha_band is not None:
-            valid &= self.raster.read(window, (self.raster.alpha_band,))[0] != 0
-        return valid
+        valid = np.ones(bands.shape[1:], bool) if self.table is None else self.table[bands[0], 3] >= OPAQUE
+        declared = read_valid(self.raster, window, bands, self.raster.nodata)
+        return valid if declared is None else valid & declared
 
 
 def rgb_map(raster: Raster) -> RGBMap:
@@ -87,7 +89,8 @@ def rgb_map(raster: Raster) -> RGBMap:
         raise RasterError(f"{raster.path} has {raster.dtype} pixels, not 8-bit colours; scale it first")
     bands = raster.bands - (raster.alpha_band is not None)
     if bands >= 3:
-        return RGBMap(raster)
+        choice = choose_bands(raster)
+        return RGBMap(raster, choice.bands, notice=choice.notice)
     colors = raster.color_table() if bands == 1 else None
     if not colors:
         raise RasterError(
@@ -97,4 +100,4 @@ def rgb_map(raster: Raster) -> RGBMap:
     table = np.full((256, 4), (0, 0, 0, 255), np.uint8)
     for value, color in colors.items():
         table[value] = color
-    return RGBMap(raster, table, f"{raster.path}: drawn in the colours of its colour table")
+    return RGBMap(raster, (1,), table, f"{raster.path}: drawn in the colours of its colour table")

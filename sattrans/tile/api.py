@@ -15,6 +15,7 @@ from sattrans.raster.georeference import Georeference
 from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale
 from sattrans.tile.cut import CutSettings, tile_bytes
+from sattrans.tile.invalid import why_invalid
 from sattrans.tile.leakage import Leakage, find_leaks
 from sattrans.tile.options import TileOptions
 from sattrans.tile.plan import absent_splits
@@ -197,11 +198,14 @@ def _fill(job: Prepared, output: TilesetOutput, pool: Executor) -> None:
     scale = _scale(job, output, pool, stale)
     cutting = _cut_settings(job, scale)
     rows = list(job.plan.rows(job.sources, cutting, job.folder))
-    tiles, dropped, inputs = cut_rows(output, rows, job.inputs, hashed, stale, pool)
+    tiles, dropped, invalid, inputs = cut_rows(output, rows, job.inputs, hashed, stale, pool)
     dropped = Counter(job.plan.dropped) + dropped
+    why = list(why_invalid(job.sources, job.palette, invalid))
     if not tiles:
         left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
-        raise UsageError(f"no tile of {job.dataset.root} is left ({left_out}): nothing to train on")
+        reasons = "".join(f"; {reason}" for reason in why)
+        raise UsageError(f"no tile of {job.dataset.root} is left ({left_out}): nothing to train on{reasons}")
+    notices += why
     used = {tile.scene for tile in tiles}
     records = [source.record for source in job.sources if source.record.id in used]
     georeferences = {record.id: record.georeference for record in records}

@@ -25,6 +25,9 @@ from sattrans.utils.hashing import sha256
 
 Pixels = NDArray[np.uint8]
 
+NODATA = "nodata"
+"""The reason for leaving out a cell with too few valid pixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class CutSettings:
@@ -64,10 +67,17 @@ class TileRow:
 
 @dataclass(frozen=True, slots=True)
 class CutResult:
-    """The result of cutting a row: its tiles, and the number of dropped cells by reason."""
+    """The result of cutting a row.
+
+    Attributes:
+        tiles: Its tiles.
+        dropped: The number of dropped cells, by reason.
+        invalid: Of the cells dropped for nodata, how many have invalid pixels in the image, and how many in the map.
+    """
 
     tiles: tuple[Tile, ...]
     dropped: Mapping[str, int]
+    invalid: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,8 @@ class TilePixels:
     """The pixels of one tile: red, green, blue (3, S, S); a map as class indices (S, S), or as a picture (3, S, S).
 
     `valid` says which pixels hold something, None where all do; elsewhere the image is black and indices are
-    `UNKNOWN`. `inside` counts the pixels that lie in the scene.
+    `UNKNOWN`. `inside` counts the pixels that lie in the scene. `invalid` names the files with invalid pixels there,
+    "image" and "map".
     """
 
     cell: Cell
@@ -84,6 +95,7 @@ class TilePixels:
     map: Pixels | None
     valid: NDArray[np.bool_] | None
     inside: int
+    invalid: tuple[str, ...] = ()
 
 
 def cut_row(row: TileRow) -> CutResult:
@@ -92,15 +104,17 @@ def cut_row(row: TileRow) -> CutResult:
         return row.known
     tiles: list[Tile] = []
     dropped: Counter[str] = Counter()
+    invalid: Counter[str] = Counter()
     with gdal_session():
         for pixels in read_tiles(row):
             shares = _shares(pixels, row.cutting)
             reason = _reason_to_drop(pixels, shares, row.cutting)
             if reason:
                 dropped[reason] += 1
+                invalid.update(pixels.invalid if reason == NODATA else ())
             else:
                 tiles.append(_write(pixels, shares, row))
-    return CutResult(tuple(tiles), dict(dropped))
+    return CutResult(tuple(tiles), dict(dropped), dict(invalid))
 
 
 def tile_bytes(row: TileRow) -> Iterator[int]:
@@ -122,19 +136,22 @@ def read_tiles(row: TileRow) -> Iterator[TilePixels]:
     interleaved = FORMATS[row.cutting.format].is_picture
     rgb, valid = read_image(opened.image, inside, row.source.bands, row.cutting.scale, interleaved)
     map_, there = opened.map.read_with_mask(inside) if opened.map else (None, None)
+    held = {"image": valid, "map": there}
     if there is not None:
         valid = there if valid is None else valid & there
     for cell, split in row.cells:
         part = inside.intersection(cell.window)
         assert part
         across = slice(part.col - left, part.right - left)
-        yield _tile_pixels(
+        pixels = _tile_pixels(
             cell,
             split,
             rgb[:, :, across],
             map_[..., across] if map_ is not None else None,
             valid[:, across] if valid is not None else None,
         )
+        invalid = [name for name, mask in held.items() if mask is not None and not mask[:, across].all()]
+        yield replace(pixels, invalid=tuple(invalid))
 
 
 def _tile_pixels(
@@ -168,7 +185,7 @@ def _shares(pixels: TilePixels, cutting: CutSettings) -> dict[str, float]:
 def _reason_to_drop(pixels: TilePixels, shares: Mapping[str, float], cutting: CutSettings) -> str:
     valid = pixels.inside if pixels.valid is None else int(pixels.valid.sum())
     if valid < cutting.min_valid * pixels.inside or not valid:
-        return "nodata"
+        return NODATA
     if pixels.map is None or cutting.palette is None:
         return ""
     if cutting.drop_empty and set(shares) <= {cutting.palette.names[0]}:

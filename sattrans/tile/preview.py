@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from sattrans.data.contact_sheet import FAINT, INK, font, percent, shortened, swatch, to_picture, write_picture
 from sattrans.data.dataset import SPLITS
 from sattrans.data.tileset import Tile, Tileset
+from sattrans.raster.bands import choose_bands
 from sattrans.raster.class_map import class_map
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import RGB, UNKNOWN
@@ -168,8 +169,7 @@ class _Reader:
 
 def _rgb(raster: Raster) -> NDArray[np.uint8]:
     """Return red, green, blue (3, H, W); a single band is used for all three."""
-    data_bands = raster.bands - (raster.alpha_band is not None)
-    return raster.read(bands=(1, 2, 3) if data_bands >= 3 else (1, 1, 1)).astype(np.uint8, copy=False)
+    return raster.read(bands=choose_bands(raster).bands).astype(np.uint8, copy=False)
 
 
 def _fitted(rgb: NDArray[np.uint8], resampling: Image.Resampling) -> Image.Image:

@@ -17,17 +17,19 @@ from sattrans.raster.alignment import (
     target_grid,
     warp_to_grid,
 )
-from sattrans.raster.bands import rgb_bands
+from sattrans.raster.bands import BIDX, Bands, choose_bands, rgb_bands
 from sattrans.raster.class_map import ClassMap, Coding, by_threshold, class_map
 from sattrans.raster.georeference import Georeference, window_corners
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import Palette
 from sattrans.raster.rgb_map import RGBMap, rgb_map
+from sattrans.raster.validity import effective_nodata
 from sattrans.raster.window import Window
 from sattrans.tile.inputs import name_of
 from sattrans.tile.options import Direction, TileOptions
 
-Bands = tuple[int, int, int]
+SQUARE = 1e-3
+"""Relative difference of a pixel's sides up to which it counts as square, as coordinates are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -
     if halves and options.res is not None:
         raise OptionError(f"--res: {scene.image} holds map and image side by side, which have no ground resolution")
     with ExitStack() as stack:
-        image = stack.enter_context(open_raster(scene.image))
+        image = _named(stack.enter_context(open_raster(scene.image)), options.bidx)
         map_ = None
         if halves:
             image, map_ = _halves(image, halves)
@@ -118,6 +120,11 @@ def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -
             _check_overlap(image, map_)
         notices = list(_notices(image, map_, palette, source, options))
     return source, notices
+
+
+def _named(image: Raster, bands: Sequence[int] | None) -> Raster:
+    """Return an image of which the bands that are named as colours are not alpha, whatever the file says."""
+    return replace(image, named=frozenset(bands)) if bands else image
 
 
 def _map_kernel(map_: Raster, coding: Coding | None, grid: Grid, options: TileOptions) -> ResamplingMethod | None:
@@ -179,10 +186,14 @@ def _notices(
 ) -> Iterator[str]:
     georeference = source.record.georeference
     wide, high = georeference.resolution
-    if options.res is None and georeference.known and abs(wide - high) > 1e-6 * max(wide, high):
+    if options.res is None and georeference.known and abs(wide - high) > SQUARE * max(wide, high):
         yield f"{image.path} has pixels of {wide:g} × {high:g}; --res makes them square"
     if georeference.known and not georeference.north_up:
         yield f"{image.path} is not north-up; its tiles keep its rows and columns"
+    yield from image.notices
+    yield from map_.notices if map_ and not source.halves else ()
+    if notice := choose_bands(image, options.bidx, BIDX).notice:
+        yield notice
     if map_ and (notice := _read_as(map_, palette, source).notice):
         yield notice
     if map_ and not georeference.crs and not source.halves:
@@ -193,13 +204,13 @@ def _notices(
 def open_scene(source: SceneSource, palette: Palette | None) -> Iterator[OpenScene]:
     """Open a source's rasters on its grid."""
     with ExitStack() as stack:
-        image = stack.enter_context(open_raster(Path(source.record.image)))
+        image = _named(stack.enter_context(open_raster(Path(source.record.image))), source.bands)
         if source.halves:
             image, half = _halves(image, source.halves)
             yield OpenScene(image, _read_as(half, palette, source))
             return
         image = replace(image, georeference=source.image_georeference)
-        on_image = stack.enter_context(warp_to_grid(image, source.grid, source.image_kernel, image.nodata))
+        on_image = stack.enter_context(warp_to_grid(image, source.grid, source.image_kernel, effective_nodata(image)))
         if source.record.map is None:
             yield OpenScene(on_image)
             return

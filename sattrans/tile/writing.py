@@ -43,8 +43,11 @@ def cut_rows(
     hashed: dict[str, Input],
     stale: set[str],
     pool: Executor,
-) -> tuple[list[Tile], Counter[str], list[Input]]:
-    """Cut the missing tiles. Return all tiles in order, the counts of dropped cells, and the inputs with their hashes.
+) -> tuple[list[Tile], Counter[str], dict[tuple[str, str], int], list[Input]]:
+    """Cut the missing tiles.
+
+    Return all tiles in order, the counts of dropped cells, those of cells with invalid pixels by scene and by "image"
+    or "map", and the inputs with their hashes.
 
     `hashed` are the inputs whose hash is known, `stale` the ids of scenes whose files changed after an earlier run cut
     them.
@@ -87,7 +90,10 @@ def cut_rows(
         _check_same(was, Input.of(Path(path)))
     tiles = [tile for key in keys for tile in results[key].tiles]
     dropped = sum((Counter(result.dropped) for result in results.values()), Counter())
-    return tiles, dropped, [hashed[item.path] for item in inputs]
+    invalid: Counter[tuple[str, str]] = Counter()
+    for row, key in zip(rows, keys, strict=True):
+        invalid.update({(row.source.record.id, file): count for file, count in results[key].invalid.items()})
+    return tiles, dropped, dict(invalid), [hashed[item.path] for item in inputs]
 
 
 def _check_same(before: Input, after: Input) -> None:
@@ -115,11 +121,17 @@ def _cut(row: TileRow, key: str) -> CutResult:
 
 
 def _known(entry: Mapping[str, Any] | None) -> CutResult | None:
-    return CutResult(tuple(map(tile_from_json, entry["tiles"])), entry["dropped"]) if entry else None
+    if not entry:
+        return None
+    return CutResult(tuple(map(tile_from_json, entry["tiles"])), entry["dropped"], entry.get("invalid", {}))
 
 
 def _cut_to_json(result: CutResult) -> dict[str, Any]:
-    return {"tiles": [tile_to_json(tile) for tile in result.tiles], "dropped": dict(result.dropped)}
+    return {
+        "tiles": [tile_to_json(tile) for tile in result.tiles],
+        "dropped": dict(result.dropped),
+        "invalid": dict(result.invalid),
+    }
 
 
 def tidy(folder: Path, tiles: Sequence[Tile]) -> None:

@@ -17,6 +17,12 @@ from sattrans.mosaic import MosaicOptions, mosaic
 
 PLACE = Affine(0.5, 0, 200_000, 0, -0.5, 700_000)
 CRS = "EPSG:2180"
+CRS_BY_ESRI = (
+    'PROJCS["ETRS_1989_Poland_CS92",GEOGCS["GCS_ETRS_1989",DATUM["D_ETRS_1989",SPHEROID["GRS_1980",6378137.0,'
+    '298.257222101]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'
+    'PARAMETER["False_Easting",500000.0],PARAMETER["False_Northing",-5300000.0],PARAMETER["Central_Meridian",19.0],'
+    'PARAMETER["Scale_Factor",0.9993],PARAMETER["Latitude_Of_Origin",0.0],UNIT["Meter",1.0]]'
+)
 
 
 def picture(height, width, seed=0):
@@ -214,3 +220,100 @@ def test_no_tiles_and_no_tif_are_refused(tmp_path):
     flat(tmp_path / "t", "a.tif", 1, 0)
     with pytest.raises(OptionError, match=r"\.tif"):
         mosaic(tmp_path / "t", tmp_path / "m.png")
+
+
+# Tiles that differ in what no pixel needs
+
+
+def test_one_crs_under_two_names_or_with_heights_is_joined(tmp_path):
+    named = CRS_BY_ESRI, "EPSG:2180+5621"
+    for number, crs in enumerate(named):
+        folder = tmp_path / str(number)
+        write_raster(folder / "a.tif", picture(40, 100), CRS, PLACE)
+        write_raster(folder / "b.tif", picture(40, 100), crs, PLACE @ Affine.translation(100, 0))
+        result = mosaic(folder, tmp_path / f"{number}.tif")
+        assert (result.width, result.gap_share) == (200, 0)
+    write_raster(folder / "b.tif", picture(40, 100), "EPSG:2177", PLACE @ Affine.translation(100, 0))
+    with pytest.raises(UsageError, match="different coordinate reference systems"):
+        mosaic(folder, tmp_path / "no.tif")
+
+
+def tables(folder, first, second):
+    for number, (values, table) in enumerate((first, second)):
+        place = PLACE @ Affine.translation(100 * number, 0)
+        write_raster(folder / f"{number}.tif", np.full((40, 100), values, np.uint8), CRS, place, colormap=table)
+    return folder
+
+
+def test_colour_tables_may_differ_in_entries_that_no_pixel_has(tmp_path):
+    one, other = {1: (1, 1, 1), 2: (2, 2, 2), 3: (9, 9, 9)}, {1: (1, 1, 1), 2: (7, 7, 7), 4: (4, 4, 4)}
+    folder = tables(tmp_path / "t", (2, one), (4, other))
+    with rasterio.open(mosaic(folder, tmp_path / "m.tif").output) as out:
+        assert {value: out.colormap(1)[value][:3] for value in (1, 2, 4)} == {1: (1,) * 3, 2: (2,) * 3, 4: (4,) * 3}
+    tables(folder, (2, one), (2, other))
+    with pytest.raises(UsageError, match="value 2 is #070707 and #020202; expand each to red, green, blue first"):
+        mosaic(folder, tmp_path / "n.tif")
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+def test_nodata_in_one_tile_only_is_empty_there_and_a_value_elsewhere(tmp_path, bands):
+    holed = np.full((bands, 40, 100), 50, np.uint8)
+    holed[:, :, :30] = 7
+    write_raster(tmp_path / "t" / "a.tif", holed, CRS, PLACE, nodata=7)
+    write_raster(tmp_path / "t" / "b.tif", np.full_like(holed, 7), CRS, PLACE @ Affine.translation(100, 0))
+    with rasterio.open(mosaic(tmp_path / "t", tmp_path / "m.tif").output) as out:
+        assert (out.dataset_mask() > 0).tolist() == [[False] * 30 + [True] * 170] * 40
+        assert (out.read(1)[:, 100:] == 7).all()
+
+
+def test_world_files_of_six_decimals_are_joined_over_any_distance(tmp_path):
+    pixel = 0.2985821417
+    for number in (0, 1, 400):
+        left = round(200_000 + 100 * number * pixel, 6)
+        place = Affine(round(pixel, 6), 0, left, 0, -round(pixel, 6), 700_000)
+        write_raster(tmp_path / "t" / f"{number:03d}.tif", picture(40, 100), CRS, place)
+    assert mosaic(tmp_path / "t", tmp_path / "m.tif").width == 40_100
+
+
+def test_an_overlay_that_is_transparent_in_part_shows_what_lies_below(tmp_path):
+    overlay = np.zeros((4, 40, 100), np.uint8)
+    overlay[3], overlay[3, :, 50:] = 1, 128
+    write_raster(tmp_path / "t" / "a.tif", overlay, CRS, PLACE, photometric="RGB", alpha="YES")
+    alone = read(mosaic(tmp_path / "t", tmp_path / "alone.tif").output)
+    assert (alone[3] == overlay[3]).all()
+    write_raster(tmp_path / "t" / "b.tif", np.full((3, 40, 100), 200, np.uint8), CRS, PLACE)
+    for method in ("first", "feather"):
+        joined = read(mosaic(tmp_path / "t", tmp_path / f"{method}.tif", MosaicOptions(method)).output)
+        assert (joined[0, :, :50] == 199).all() and (joined[3] == 255).all()
+        assert (joined[0, :, 50:] == (100 if method == "first" else 133)).all()
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_mask_of_a_tile_shows_what_lies_below(tmp_path, inside):
+    image = picture(40, 100)
+    write_raster(tmp_path / "t" / "a.tif", image, CRS, PLACE)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=inside), rasterio.open(tmp_path / "t" / "a.tif", "r+") as raster:
+        raster.write_mask(np.arange(100)[np.newaxis].repeat(40, 0) < 60)
+    write_raster(tmp_path / "t" / "b.tif", np.full((3, 40, 100), 200, np.uint8), CRS, PLACE)
+    joined = read(mosaic(tmp_path / "t", tmp_path / "m.tif", MosaicOptions("first")).output)
+    assert (joined[:3, :, :60] == image[:, :, :60]).all() and (joined[:3, :, 60:] == 200).all()
+
+
+def test_resampled_tiles_with_alpha_have_no_seam(tmp_path):
+    """Each edge pixel is covered in part by either tile, and belongs to one."""
+    for number in range(2):
+        tile = np.full((4, 40, 101), 255, np.uint8)
+        place = PLACE @ Affine.translation(101 * number, 0)
+        write_raster(tmp_path / "t" / f"{number}.tif", tile, CRS, place, photometric="RGB", alpha="YES")
+    joined = read(mosaic(tmp_path / "t", tmp_path / "m.tif", MosaicOptions(res=1.0)).output)
+    assert joined.shape == (4, 20, 101) and (joined[3] == 255).all()
+
+
+def test_a_jpeg_mosaic_with_gaps_is_read_back_with_them(tmp_path):
+    for number, col in enumerate((0, 150)):
+        write_raster(tmp_path / "t" / f"{number}.tif", picture(40, 100), CRS, PLACE @ Affine.translation(col, 0))
+    made = mosaic(tmp_path / "t", tmp_path / "again" / "m.tif", MosaicOptions(co=("COMPRESS=JPEG",))).output
+    with rasterio.open(made) as src:
+        assert src.count == 3  # the alpha band became a mask
+    joined = read(mosaic(made.parent, tmp_path / "n.tif").output)
+    assert (joined[3] == np.where((np.arange(250) >= 100) & (np.arange(250) < 150), 0, 255)).all()

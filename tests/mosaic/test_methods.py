@@ -32,8 +32,11 @@ def join(method, *tiles, height=4, width=9):
         part = joiner.visible_part(number)
         if part is not None:
             inside = Window(part.row - tile.row, part.col - tile.col, part.height, part.width).slices
-            joiner.add(number, part, pixels[:, *inside], None if valid is None else valid[inside])
-    return joiner.result()
+            opacity = None if valid is None else valid[inside] * np.uint8(255)
+            joiner.add(number, part, pixels[:, *inside], opacity)
+    pixels, opacity = joiner.result()
+    assert set(np.unique(opacity)) <= {0, 255}
+    return pixels, opacity == 255
 
 
 def join_two(method, left=10, right=40):
@@ -83,6 +86,26 @@ def test_first_takes_pixels_from_a_later_tile_where_the_first_is_invalid():
 def test_last_keeps_earlier_pixels_where_the_last_tile_is_invalid():
     pixels, _ = join("last", (LEFT, full(10), None), (RIGHT, full(40), valid(slice(2, 6))))
     assert pixels[0, 0].tolist() == [10] * 5 + [40] * 4
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "opacity"), [("first", 110, 224), ("last", 160, 224), ("mean", 120, 192), ("feather", 120, 192)]
+)
+def test_tiles_that_are_transparent_in_part_are_mixed_by_their_opacity(method, value, opacity):
+    # Over: 192/255 of the upper tile and 128/255 of what is left of the lower one; mean: weighted by the opacities.
+    tile = Window(0, 0, 2, 2)
+    joiner = METHODS[method].joiner(1, 2, 2, [tile, tile], False)
+    for number in joiner.order:
+        pixels = full((80, 180)[number], 2, 2)
+        joiner.add(number, tile, pixels, np.full((2, 2), (192, 128)[number], np.uint8))
+    pixels, opacities = joiner.result()
+    over, under = 192 / 255, 128 / 255
+    if method == "last":
+        over, under = under, over
+    upper, lower = (180, 80) if method == "last" else (80, 180)
+    both = over + under * (1 - over)
+    expected = (upper * over + lower * under * (1 - over)) / both if method in ("first", "last") else value
+    assert abs(int(pixels[0, 0, 0]) - expected) <= 1 and abs(int(opacities[0, 0]) - opacity) <= 1
 
 
 @given(st.sampled_from(sorted(METHODS)), st.integers(0, 255), st.integers(1, 6))

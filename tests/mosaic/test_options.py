@@ -58,7 +58,7 @@ def test_a_tileset_of_any_format_is_placed_by_its_index(tmp_path, kind):
 def test_tiles_with_and_without_alpha_and_black_that_is_a_colour(tmp_path):
     folder = cut_tiles(tmp_path / "t", np.zeros((3, 40, 60), np.uint8), [(0, 0, 40, 60)])
     alpha = np.full((4, 40, 60), 200, np.uint8)
-    alpha[3, :, :30] = 0
+    alpha[3] = np.where(np.arange(60) < 30, 0, 255)
     write_raster(folder / "a.tif", alpha, UTM, PLACE @ Affine.translation(40, 0), photometric="RGB", ALPHA="YES")
     image = read(mosaic(folder, tmp_path / "m.tif", MosaicOptions("first")).output)
     # By name the tile with alpha comes first; it begins at column 40 and is empty up to column 70.

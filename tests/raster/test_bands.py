@@ -191,7 +191,7 @@ def test_a_pixel_is_empty_where_every_band_has_the_nodata_value(opened):
 def test_a_pixel_is_empty_where_alpha_is_0_and_real_black_is_not(opened):
     alpha = np.full((1, 60, 80), 255, np.uint8)
     alpha[0, 2:4, 3] = 0
-    alpha[0, 9, 9] = 1
+    alpha[0, 9, 9] = 254
     pixels = np.concatenate([np.zeros_like(PICTURE), alpha])
     image = opened(pixels, photometric="RGB", alpha="YES", nodata=0)
     window = Window(2, 0, 20, 20)

@@ -198,7 +198,24 @@ def test_colors_of_16_bits_are_refused(refused):
 
 
 def test_pixels_that_are_not_whole_numbers_are_refused(refused):
-    assert "has float32 pixels" in refused(VALUES.astype(np.float32), error=RasterError)
+    assert "has float32 pixels such as 38.5" in refused(VALUES.astype(np.float32) + np.float32(0.5), error=RasterError)
+
+
+@pytest.mark.parametrize(("nodata", "hole"), [(None, np.nan), (np.nan, np.nan), (-9999, -9999), (-3.4e38, -3.4e38)])
+def test_whole_numbers_that_are_stored_as_floats_are_classes_and_holes_are_none(tmp_path, nodata, hole):
+    values = VALUES.astype(np.float32)
+    values[3, 4] = hole
+    with opened(tmp_path, values, nodata=nodata) as map_:
+        expected = INDICES.copy()
+        expected[3, 4] = UNKNOWN
+        assert map_.has_nodata and (map_.read() == expected).all()
+    assert inspect_mask(tmp_path / "map.tif").values == PALETTE.values
+
+
+def test_an_infinite_class_or_one_that_is_unknown_is_refused_in_floats_too(refused):
+    values = VALUES.astype(np.float32)
+    values[3, 4] = 7
+    assert "contains value 7, which is not one of" in refused(values)
 
 
 def test_two_bands_are_refused(refused):

@@ -47,7 +47,7 @@ def _make_spoilt_folders() -> None:
     write_raster(Path("deep/images/place0.tif"), np.zeros((3, 128, 128), np.uint16), UTM, HERE)
     edges = np.array([6] * 60 + [31, 57, 82, 108, 133, 159, 184, 210, 235] + [255] * 59, np.uint8)
     ramp = np.arange(128, dtype=np.uint8)
-    for name, row in (("smoothed", edges), ("unknown", ramp), ("fractions", ramp.astype(np.float32))):
+    for name, row in (("smoothed", edges), ("unknown", ramp), ("fractions", ramp.astype(np.float32) / 2)):
         write_raster(Path(name, "masks", "place0.tif"), np.tile(row, (128, 1)), UTM, HERE)
     Path("smoothed/classes.toml").write_text('[a]\nvalue = 6\ncolor = "#000000"\n[b]\nvalue = 255\ncolor = "#ff0000"\n')
     for name, scenes in (("known", 1), ("changed", 1), ("renamed", 1), ("damaged", 2)):
