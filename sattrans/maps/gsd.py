@@ -1,6 +1,7 @@
 """The ground resolution that a map is translated at: that of the run, of `--res`, or the map's own."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from sattrans.errors import OptionError
 from sattrans.raster.alignment import MAX_SCALING, Grid
@@ -8,6 +9,12 @@ from sattrans.raster.gsd import measure_gsd
 
 TOLERANCE = 0.03
 """Relative difference up to which resolutions count as equal: a model sees no difference, and resampling would blur."""
+
+STEP = 1.002
+"""Relative step between the sizes of pixels where a projection stretches distances: an error of up to 0.1 %."""
+
+ROUNDING = 1e-6
+"""Error, in pixels, that a coordinate may have because it was computed with floats."""
 
 GsdRange = tuple[float, float]
 """The shortest and the longest side of a pixel in metres."""
@@ -78,13 +85,58 @@ def choose_grid(path: str, grid: Grid, res: str | float | None, run: GsdRange | 
             f"{path} has pixels of {_metres(*pixel)}, {reason}, which differ by a factor of {factor:.0f}; use a map "
             f"of a resolution within a factor of {MAX_SCALING}{remedy}"
         )
-    scale_x, scale_y = min(scale_x, grid.width), min(scale_y, grid.height)  # at least one pixel remains
-    height, width = int(grid.height / scale_y + 1e-6), int(grid.width / scale_x + 1e-6)
+    fitted = _on_multiples(grid, scale_x, scale_y) if grid.georeference.north_up else _scaled(grid, scale_x, scale_y)
     return MapGrid(
-        Grid(height, width, grid.georeference.scaled(scale_x, scale_y)),
+        fitted,
         target,
-        f"{path} has pixels of {_metres(*pixel)}, {reason}: resampled to {width} wide × {height} high",
+        f"{path} has pixels of {_metres(*pixel)}, {reason}: resampled to {fitted.width} wide × {fitted.height} high",
     )
+
+
+def _scaled(grid: Grid, scale_x: float, scale_y: float) -> Grid:
+    """Return a grid with larger or smaller pixels from the same corner, with at least one pixel."""
+    scale_x, scale_y = min(scale_x, grid.width), min(scale_y, grid.height)
+    height, width = int(grid.height / scale_y + 1e-6), int(grid.width / scale_x + 1e-6)
+    return Grid(height, width, grid.georeference.scaled(scale_x, scale_y))
+
+
+def _on_multiples(grid: Grid, scale_x: float, scale_y: float) -> Grid:
+    """Return a grid with other pixels, whose edges are at multiples of their size from the origin of the CRS.
+
+    It has the pixels whose centres lie in `grid`. So the grids of neighbouring sheets continue each other, and a centre
+    lies in one of them only. A map that holds no centre keeps its corner.
+    """
+    georeference = grid.georeference
+    units = georeference.resolution[0] * scale_x, georeference.resolution[1] * scale_y
+    # Where a projection stretches distances, the scale differs a little from sheet to sheet.
+    width, height = units if _is_undistorted(grid) else (_step(units[0]), _step(units[1]))
+    left, top = georeference.affine @ (0, 0)
+    right, bottom = georeference.affine @ (grid.width, grid.height)
+    first_col, end_col = _first(left / width), _first(right / width)
+    first_row, end_row = _first(-top / height), _first(-bottom / height)
+    if end_col == first_col or end_row == first_row:
+        return _scaled(grid, scale_x, scale_y)
+    transform = (width, 0.0, first_col * width, 0.0, -height, -first_row * height)
+    return Grid(end_row - first_row, end_col - first_col, replace(georeference, transform=transform))
+
+
+def _first(edge: float) -> int:
+    """Return the first pixel whose centre is not before an edge, in pixels."""
+    return math.ceil(edge - 0.5 - ROUNDING)
+
+
+def _is_undistorted(grid: Grid) -> bool:
+    """Return whether the CRS's own metres are those on the ground, so that a pixel is the same everywhere."""
+    crs, pixel = grid.georeference.rasterio_crs, measure_gsd(grid.georeference, grid.height, grid.width)
+    if crs is None or pixel is None or not crs.is_projected:
+        return False
+    factor = float(crs.linear_units_factor[1])
+    return all(side == own * factor for side, own in zip(pixel, grid.georeference.resolution, strict=True))
+
+
+def _step(size: float) -> float:
+    """Return a size rounded to one of a series of sizes, so that sheets of nearly the same size share one."""
+    return STEP ** round(math.log(size, STEP))
 
 
 def _metres(first: float, second: float, between: str = " × ") -> str:

@@ -65,7 +65,7 @@ class RasterMap:
     @property
     def notices(self) -> list[str]:
         """What the user should know about how the map is read."""
-        notices = [self._source.notice, self._target.notice, *self._crop.notices]
+        notices = [*self.raster.notices, self._source.notice, self._target.notice, *self._crop.notices]
         if not self.georeference.known:
             notices.append(f"{self.raster.path} has no georeference, so the image has none")
         return [notice for notice in notices if notice]
@@ -119,15 +119,12 @@ class RasterMap:
         window, grid = self._crop.window, self._target.grid
         if self._target.metres is None:
             return window
-        (width, height), (source_width, source_height) = (
-            grid.georeference.resolution,
-            self.raster.georeference.resolution,
-        )
-        scale_x, scale_y = width / source_width, height / source_height
-        row, col = max(0, math.floor(window.row * scale_y) - 1), max(0, math.floor(window.col * scale_x) - 1)
-        bottom = min(self.raster.height, math.ceil(window.bottom * scale_y) + 1)
-        right = min(self.raster.width, math.ceil(window.right * scale_x) + 1)
-        return Window(row, col, bottom - row, right - col)
+        corners = ~self.raster.georeference.affine @ grid.georeference.affine
+        ends = [corners @ (x, y) for x in (window.col, window.right) for y in (window.row, window.bottom)]
+        (left, right), (top, bottom) = ((min(values), max(values)) for values in zip(*ends, strict=True))
+        row, col = max(0, math.floor(top) - 1), max(0, math.floor(left) - 1)
+        end_row, end_col = min(self.raster.height, math.ceil(bottom) + 1), min(self.raster.width, math.ceil(right) + 1)
+        return Window(row, col, end_row - row, end_col - col)
 
 
 def _file_identity(raster: Raster) -> list[Any]:

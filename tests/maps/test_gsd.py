@@ -149,6 +149,39 @@ def test_a_map_in_degrees_gets_pixels_that_are_square_on_the_ground(tmp_path):
     assert measure_gsd(map_.georeference, map_.height, map_.width) == pytest.approx((1.1141, 1.1141), rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("crs", "place", "run"),
+    [
+        ("EPSG:2180", Affine(0.3, 0, 500_000.1, 0, -0.3, 600_000.2), 0.25),
+        ("EPSG:2180", Affine(0.3, 0, 500_000.1, 0, -0.3, 600_000.2), 1.0),
+        ("EPSG:3857", Affine(0.5, 0, 2_000_000.3, 0, -0.5, 8_000_000.7), 0.2),
+        ("EPSG:4326", Affine(1e-5, 0, 20.00007, 0, -1e-5, 60.00003), 1.5),
+    ],
+)
+def test_grids_of_neighbouring_sheets_continue_each_other(tmp_path, crs, place, run):
+    indices = make_indices(90, 160, 5, patch=10)
+    whole = opened(write_raster(tmp_path / "whole.tif", indices, crs, place), (run, run))
+    parts = []
+    for name, row, col in (("a", 0, 0), ("b", 0, 70), ("c", 40, 0), ("d", 40, 70)):
+        part = indices[row : (40 if row == 0 else 90), col : (70 if col == 0 else 160)]
+        path = write_raster(tmp_path / f"{name}.tif", part, crs, place @ Affine.translation(col, row))
+        parts.append(opened(path, (run, run)))
+    steps = {map_.georeference.resolution for _, map_ in [whole, *parts]}
+    assert len(steps) == 1
+    width, height = steps.pop()
+    joined = np.full_like(whole[0], 99)
+    left, top = whole[1].georeference.transform[2], whole[1].georeference.transform[5]
+    for pixels, map_ in parts:
+        col, row = (map_.georeference.transform[2] - left) / width, (top - map_.georeference.transform[5]) / height
+        assert (col, row) == pytest.approx((round(col), round(row)), abs=1e-3)
+        place_of_part = slice(round(row), round(row) + map_.height), slice(round(col), round(col) + map_.width)
+        assert (joined[place_of_part] == 99).all()  # each pixel is in one sheet
+        joined[place_of_part] = pixels
+    assert (joined != 99).all()
+    if run < 1:  # by nearest neighbour, a pixel does not depend on what lies beyond the sheet's edge
+        assert (joined == whole[0]).all()
+
+
 def test_a_rotated_map_stays_rotated(tmp_path):
     turned = HERE @ Affine.rotation(30)
     coarse = make_indices(40, 60, 5, patch=8)
