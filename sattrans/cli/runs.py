@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.console import guarded, say, show_table
+from sattrans.cli.console import guarded, notify, say, show_table
 
 if TYPE_CHECKING:
     from sattrans.runs.run import Run
@@ -31,6 +31,7 @@ def list_default(context: typer.Context) -> None:
 
 def list_runs(under: Annotated[Path, typer.Argument(help="The folder of the runs.")] = Path("runs")) -> None:
     """List the runs in a folder, oldest first."""
+    from sattrans.errors import SattransError
     from sattrans.runs.run import Run
 
     rows = []
@@ -39,7 +40,11 @@ def list_runs(under: Annotated[Path, typer.Argument(help="The folder of the runs
         state = (
             f"{summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}" if summary else "unfinished"
         )
-        epochs = str(summary["epochs"]) if summary else str(len(run.metrics()))
+        try:
+            epochs = str(summary["epochs"]) if summary else str(len(run.metrics()))
+        except SattransError as error:
+            notify([str(error)])
+            epochs = "?"
         rows.append([run.name, run.model_name, run.manifest["data"]["name"], epochs, state, _age(run), _options(run)])
     if not rows:
         say(f"no runs in {under}/; sattrans train makes one")

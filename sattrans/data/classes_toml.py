@@ -1,14 +1,13 @@
 """classes.toml: a user's file with the value, name and colour of each class of a mask."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sattrans.errors import ClassesError
 from sattrans.raster.palette import RGB, LandClass, Palette
-from sattrans.utils.text import read_text
+from sattrans.utils.records import read_toml
 
 CLASSES_FILE = "classes.toml"
 """Name of the file in a dataset's folder."""
@@ -30,10 +29,10 @@ def read_classes(path: Path) -> Palette:
         ClassesError: The file cannot be read, or a class is wrong; the message names it.
     """
     try:
-        tables = tomllib.loads(read_text(path))
+        tables = read_toml(path)
     except OSError as error:
         raise ClassesError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ClassesError(f"{path} is not valid TOML: {error}") from error
     try:
         return palette_of(tables)

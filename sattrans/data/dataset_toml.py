@@ -1,6 +1,5 @@
 """dataset.toml: a user's file about a folder of images and masks, where names alone do not say enough."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from sattrans.data.classes_toml import palette_of
 from sattrans.errors import ClassesError, DatasetNotFound
 from sattrans.raster.palette import Palette
 from sattrans.utils.options import Option, check, from_mapping
-from sattrans.utils.text import read_text
+from sattrans.utils.records import read_toml
 
 DATASET_FILE = "dataset.toml"
 """Name of the file in a dataset's folder."""
@@ -49,10 +48,10 @@ def read_dataset_toml(folder: Path) -> DatasetFile:
     if not path.is_file():
         return DatasetFile()
     try:
-        table = tomllib.loads(read_text(path))
+        table = read_toml(path)
     except OSError as error:
         raise DatasetNotFound(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except ValueError as error:
         raise DatasetNotFound(f"{path} is not valid TOML: {error}") from error
     found: DatasetFile = from_mapping(DatasetFile, table, str(path))
     if (found.images is None) != (found.masks is None):

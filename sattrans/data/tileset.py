@@ -1,13 +1,12 @@
 """Tileset: a folder of tiles with its index (`tiles.geojson`) and its manifest (`tileset.json`)."""
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sattrans.data.dataset import SPLITS, TileSplit
 from sattrans.errors import NothingToUse, SattransError, UsageError
@@ -18,6 +17,10 @@ from sattrans.raster.window import Window
 from sattrans.utils.atomic import write_json
 from sattrans.utils.hashing import sha256
 from sattrans.utils.manifest import begun_of, folders_with, read_manifest, write_manifest
+from sattrans.utils.records import checked_json, read_bytes
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 VERSION = 2
 MANIFEST = "tileset.json"
@@ -81,7 +84,7 @@ class Tileset:
             if begun_of(folder / MANIFEST).is_file():
                 raise UsageError(f"{folder} is an unfinished tileset; repeat the sattrans tile command to finish it")
             raise UsageError(f"{folder} is not a tileset; make one with sattrans tile FOLDER -o {folder}")
-        return cls(folder, read_manifest(folder / MANIFEST, "tileset", VERSION))
+        return cls(folder, read_manifest(folder / MANIFEST, "tileset", VERSION, _schema))
 
     @classmethod
     def newest(cls, under: Path = DEFAULT_FOLDER) -> "Tileset":
@@ -141,9 +144,10 @@ class Tileset:
         """All tiles, in the order of the index."""
         path = self.folder / INDEX
         try:
-            features = json.loads(path.read_text(encoding="utf-8"))["features"]
-            return tuple(_tile(feature) for feature in features)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return tuple(_tiles(read_bytes(path)))
+        except OSError as error:
+            raise UsageError(f"{path} is damaged ({error.strerror}): make the tileset again") from error
+        except ValueError as error:
             raise UsageError(f"{path} is damaged ({error}): make the tileset again") from error
 
     def split(self, split: TileSplit) -> list[Tile]:
@@ -181,21 +185,41 @@ def tile_from_json(value: Mapping[str, Any]) -> Tile:
     return Tile(**{**value, "window": Window(**value["window"])})
 
 
-def _tile(feature: Mapping[str, Any]) -> Tile:
-    p = feature["properties"]
-    window = Window(p["row"], p["col"], p["height"], p["width"])
-    return Tile(
-        feature["id"],
-        p["scene"],
-        p["split"],
-        window,
-        p["shares"],
-        p["image"],
-        p["image_sha256"],
-        p["map"],
-        p["map_sha256"],
-        p["valid"],
-    )
+def _schema() -> "type[BaseModel]":
+    from sattrans.data.schemas import TilesetManifest
+
+    return TilesetManifest
+
+
+MAX_TILES = 500_000
+"""The most tiles of a tileset, whose index is held in memory."""
+
+
+def _tiles(data: bytes) -> Iterator[Tile]:
+    """Yield the tiles of an index. Raises `ValueError` if it is damaged."""
+    from sattrans.data.schemas import Index, IndexProperties
+
+    if data.count(b'"Feature"') > MAX_TILES:  # before memory is taken for them
+        raise ValueError(f"it has more than {MAX_TILES} tiles")
+    features = checked_json(Index, data).features
+    for name in IndexProperties.model_fields:
+        if data.count(f'"{name}":'.encode()) > len(features):
+            raise ValueError(f"a tile has {name} twice")
+    for feature in features:
+        p = feature.properties
+        window = Window(p.row, p.col, p.height, p.width)
+        yield Tile(
+            feature.id,
+            p.scene,
+            p.split,
+            window,
+            p.shares,
+            p.image,
+            p.image_sha256,
+            p.map,
+            p.map_sha256,
+            p.valid,
+        )
 
 
 def write_index(folder: Path, tiles: Iterable[Tile], scenes: Mapping[str, SceneRecord]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 
 from sattrans.data.tileset import Tileset
 from sattrans.errors import UsageError
@@ -38,12 +39,19 @@ from sattrans.runs.run import Run
 from sattrans.utils.atomic import part_of, remove
 from sattrans.utils.console import log, pluralize
 from sattrans.utils.folder_output import FolderOutput
-from sattrans.utils.manifest import as_json, read_manifest
+from sattrans.utils.manifest import as_json
 from sattrans.utils.options import recorded
 from sattrans.utils.output import check_folder
+from sattrans.utils.schemas import Manifest, Options
 
 DEFAULT_FOLDER = Path("evaluations")
 MANIFEST = "scores.json"
+
+
+class ScoresManifest(Manifest):
+    """`scores.json`, of which only the options are read."""
+
+    options: Options | None = None
 
 
 class EvaluationOutput(FolderOutput):
@@ -55,7 +63,11 @@ class EvaluationOutput(FolderOutput):
 
     def _options_in(self, manifest: Path) -> Mapping[str, Any] | None:
         """Return the recorded options; None for an evaluation of before they were recorded, which is replaced."""
-        return read_manifest(manifest, self.kind, self.version).get("options") if manifest.is_file() else None
+        return self.read(manifest).get("options") if manifest.is_file() else None
+
+    def schema(self, begun: bool) -> type[BaseModel]:
+        """See `FolderOutput`."""
+        return ScoresManifest
 
 
 @dataclass(frozen=True, slots=True)

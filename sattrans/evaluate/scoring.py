@@ -17,6 +17,7 @@ from sattrans.evaluate.images import ImageSource, RealImage, RealImages
 from sattrans.evaluate.training_tiles import ClassColorTable
 from sattrans.metrics.baselines import evenly_spaced, paint, partners
 from sattrans.metrics.bootstrap import Interval, centred, difference_interval, excludes_zero, interval, resample_counts
+from sattrans.utils.arrays import read_arrays
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import progress_bar
 from sattrans.utils.hashing import hash_of
@@ -126,6 +127,10 @@ MeasuredRows = Mapping[str, NDArray[np.generic]]
 """Statistics of some images by name, one row per image."""
 
 
+MAX_MEASURED = 1 << 28
+"""Bytes that the statistics of a chunk of images may take."""
+
+
 class MeasurementCache:
     """A folder of statistics that were already measured: `<key>/<first>-<last>.npz`, each written atomically."""
 
@@ -137,8 +142,11 @@ class MeasurementCache:
         path = self._path(key, numbers)
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        try:
+            rows = read_arrays(path, MAX_MEASURED, nan=True)
+        except ValueError:
+            return None  # it is damaged, and measured again
+        return rows if all(row.shape[:1] == (len(numbers),) for row in rows.values()) else None
 
     def store(self, key: str, numbers: Sequence[int], rows: MeasuredRows) -> None:
         """Write the statistics of these images."""

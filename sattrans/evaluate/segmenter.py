@@ -5,10 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from pydantic import Field
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,10 +18,13 @@ from sattrans.data.crops import Crops
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import SattransError, UsageError
 from sattrans.raster.palette import UNKNOWN
+from sattrans.runs.tensors import load_into, read_tensors
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import progress_bar
 from sattrans.utils.hashing import sha256
 from sattrans.utils.lock import lock
+from sattrans.utils.records import checked, parse_json
+from sattrans.utils.schemas import Name, Schema
 
 WIDTH = 16
 LEVELS = 3
@@ -70,6 +73,13 @@ def _block(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+class SegmenterState(Schema):
+    """What a segmenter's file says about it."""
+
+    classes: list[Name]
+    width: Annotated[int, Field(ge=8, le=1024, multiple_of=8)]
+
+
 @dataclass(frozen=True)
 class Segmenter:
     """A trained segmenter.
@@ -97,13 +107,16 @@ class Segmenter:
     def open(cls, path: Path, tileset: Tileset, device: torch.device) -> "Segmenter":
         """Open a file that `train_segmenter` wrote. Raises `UsageError` for another file or other classes."""
         try:
-            with safe_open(path, framework="pt") as file:
-                about = json.loads((file.metadata() or {}).get("segmenter", "null"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
-        except (SafetensorError, ValueError, OSError) as error:
+            tensors, metadata = read_tensors(path)
+            about = parse_json(metadata.get("segmenter", "null"))
+        except (ValueError, OSError) as error:
             raise UsageError(f"{path} is not a segmenter ({error}): train one with --segmenter train") from error
         if about is None:
             raise UsageError(f"{path} contains other weights than a segmenter's: train one with --segmenter train")
+        try:
+            checked(SegmenterState, about)
+        except ValueError as error:
+            raise UsageError(f"{path} is damaged ({error}): train one with --segmenter train") from error
         palette = tileset.palette
         if palette is None or about["classes"] != list(palette.names):
             raise UsageError(
@@ -111,7 +124,10 @@ class Segmenter:
                 "train another one with --segmenter train"
             )
         network = SmallUNet(len(palette), about["width"])
-        network.load_state_dict(tensors)
+        try:
+            load_into(network, tensors)
+        except ValueError as error:
+            raise UsageError(f"{path} is damaged ({error}): train one with --segmenter train") from error
         return cls(path, network.to(device).eval(), about, sha256(path))
 
 

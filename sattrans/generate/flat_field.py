@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sattrans.generate.blending import Floats, blur, cell_means, upsample
 from sattrans.raster.palette import UNKNOWN
+from sattrans.utils.arrays import read_arrays
 
 COARSE = 8
 """DCT coefficients along an axis that make up the coarse part: wavelengths down to a quarter of a window."""
@@ -166,11 +167,32 @@ class ClassField:
     columns: Floats
     blotches: Floats
 
+    @property
+    def side(self) -> int:
+        """Side of the windows in pixels, S."""
+        return int(self.blotches.shape[-1])
+
+    def check(self, number: int) -> None:
+        """Raise `ValueError` if the parts of this class do not fit each other."""
+        coarse, side = self.waves.shape[-1], self.side
+        fits = (
+            0 <= number < UNKNOWN
+            and self.waves.shape == (3, coarse, coarse)
+            and 0 < coarse <= side
+            and self.rows.shape == self.columns.shape == (3, side)
+            and self.blotches.shape == (3, side, side)
+        )
+        if not fits:
+            raise ValueError(f"has arrays of class {number} that do not fit each other")
+
     @cached_property
     def shading(self) -> Floats:
         """The part that is the same in every window, (3, S, S)."""
         return inverse_dct(self.waves, self.blotches.shape[1]) + self.rows[:, :, None] + self.columns[:, None, :]
 
+
+MAX_FIELDS = 1 << 26
+"""Bytes that all fields of a record may take: those of 80 classes in windows of 512 px."""
 
 PARTS = [part.name for part in fields(ClassField)]
 
@@ -226,11 +248,17 @@ class FlatField:
 
     @classmethod
     def decode(cls, text: str) -> "FlatField":
-        """Return the fields that `encode` wrote, exactly."""
-        with np.load(BytesIO(base64.b64decode(text)), allow_pickle=False) as arrays:
-            parts = {k: _dequantize(part) if k.endswith(DENSE) else part for k, part in arrays.items()}
-        numbers = sorted({int(key.split(".")[0]) for key in parts})
-        return cls({n: ClassField(**{name: parts[f"{n}.{name}"] for name in PARTS}) for n in numbers})
+        """Return the fields that `encode` wrote, exactly. Raises `ValueError` for another text."""
+        arrays = read_arrays(base64.b64decode(text, validate=True), MAX_FIELDS)
+        parts = {k: _dequantize(part) if k.endswith(DENSE) else part for k, part in arrays.items()}
+        try:
+            numbers = sorted({int(key.split(".")[0]) for key in parts})
+            read = {n: ClassField(**{name: parts[f"{n}.{name}"] for name in PARTS}) for n in numbers}
+        except KeyError as error:
+            raise ValueError(f"lacks the array {error}") from error
+        for number, part in read.items():
+            part.check(number)
+        return cls(read)
 
 
 DENSE = "blotches"

@@ -1,6 +1,5 @@
 """The seam score of image files that `generate` wrote."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.validity import has_transparency, read_opaque
 from sattrans.raster.window import Window
 from sattrans.utils.console import progress_bar
+from sattrans.utils.records import parse_json
 
 CHUNK = 1024
 """Side in pixels of the chunks that are read."""
@@ -29,7 +29,7 @@ def seams_of(path: Path) -> Seams | None:
     """
     with open_raster(path) as raster:
         try:
-            recorded = json.loads(raster.tags()[OPTIONS_TAG])
+            recorded = parse_json(raster.tags()[OPTIONS_TAG])
             plan = WindowPlan(
                 raster.height, raster.width, int(recorded["window"]), int(recorded["overlap"]), recorded["blend"]
             )

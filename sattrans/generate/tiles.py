@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from sattrans.errors import OutputExists
+from sattrans.generate.schemas import GeneratedManifest
 from sattrans.generate.stream import Stream
 from sattrans.generate.windows import WindowPlan
 from sattrans.raster.bands import to_uint8
@@ -31,6 +34,10 @@ class GeneratedTiles(FolderOutput):
     ) -> None:
         super().__init__(path, options, overwrite=overwrite)
         self.plan, self.stem = plan, stem
+
+    def schema(self, begun: bool) -> type[BaseModel]:
+        """See `FolderOutput`."""
+        return GeneratedManifest
 
     def check_own(self) -> None:
         """See `FolderOutput`."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from sattrans.errors import OutputExists, RasterError, SattransError, UsageError
 from sattrans.generate.flat_field import FlatField
+from sattrans.generate.schemas import WindowsManifest
 from sattrans.generate.stream import read_map_row
 from sattrans.generate.windows import WindowPlan
 from sattrans.maps.open import Map
@@ -67,8 +69,12 @@ def seal(hashes: Digests, map_: Map) -> str:
 def record_of(output: Path) -> dict[str, Any] | None:
     """Return an image's record; None if there is none or it cannot be read."""
     with suppress(SattransError):
-        return read_manifest(record_path(output), "windows", VERSION)
+        return read_manifest(record_path(output), "windows", VERSION, _schema)
     return None
+
+
+def _schema() -> type[BaseModel]:
+    return WindowsManifest
 
 
 PENDING = "record.json"
@@ -81,7 +87,7 @@ def recover_record(output: Path) -> None:
     if pending.is_file() and output.is_file():
         with open_raster(output) as image:
             image_seal = image.tags().get(TAG)
-        if read_manifest(pending, "windows", VERSION)["seal"] == image_seal:
+        if read_manifest(pending, "windows", VERSION, _schema)["seal"] == image_seal:
             pending.replace(record_path(output))
 
 
@@ -122,7 +128,7 @@ def read_record(
     path = record_path(output)
     if not path.is_file():
         raise UsageError(f"--update {output}: its record {path} is missing; {REMAKE}")
-    record = read_manifest(path, "windows", VERSION)
+    record = read_manifest(path, "windows", VERSION, _schema)
     if record["seal"] != tags.get(TAG):
         raise UsageError(f"--update {output}: {path} is not the record of this image; {REMAKE}")
     if record["size"] != [plan.height, plan.width]:
@@ -137,8 +143,16 @@ def read_record(
                 f"--update {output}: it was made with {name} {record['options'].get(name)}, not {value}; "
                 f"give the same options, or {REMAKE}"
             )
+    if {len(row) for row in record["windows"]} != {16 * len(plan.cols)} or len(record["windows"]) != len(plan.rows):
+        raise UsageError(f"--update {output}: {path} is damaged: it has other windows than the image; {REMAKE}")
     found = [[int(row[at : at + 16], 16) for at in range(0, len(row), 16)] for row in record["windows"]]
-    return np.array(found, np.uint64), FlatField.decode(record["flat_field"])
+    try:
+        flat = FlatField.decode(record["flat_field"])
+        if any(field.side != plan.size for field in flat.classes.values()):
+            raise ValueError("has other windows than the image")
+        return np.array(found, np.uint64), flat
+    except ValueError as error:
+        raise UsageError(f"--update {output}: {path} is damaged: flat_field {error}; {REMAKE}") from error
 
 
 REASONS = {

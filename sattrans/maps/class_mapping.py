@@ -1,11 +1,11 @@
 """Mapping the values of a raster map, or the classes of a rule file, to the classes of a run (`--class-map`)."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sattrans.errors import OptionError, did_you_mean
 from sattrans.raster.palette import Palette
+from sattrans.utils.records import read_toml
 
 
 def parse_class_mapping(texts: Iterable[str]) -> dict[str, str]:
@@ -30,14 +30,14 @@ def parse_class_mapping(texts: Iterable[str]) -> dict[str, str]:
 
 def _read(path: Path) -> dict[str, str]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
     except FileNotFoundError:
         raise OptionError(
             f"--class-map {path}: no such file; for a single value, give its class, such as 5=2"
         ) from None
     except OSError as error:
         raise OptionError(f"cannot read --class-map {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise OptionError(f"--class-map {path} is not valid TOML: {error}") from error
     for source, target in table.items():
         if type(target) not in (int, str):

@@ -1,6 +1,5 @@
 """Rule files: which class the features of a vector map become, by their attributes, in the order of drawing."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import OptionError, did_you_mean
+from sattrans.utils.records import parse_toml, read_text
 
 BUILT_IN = {"osm": Path(__file__).with_name("osm.toml")}
 """Built-in rule files, by name."""
@@ -82,13 +82,13 @@ def read_rules(source: str | Path) -> Rules:
     path = BUILT_IN.get(str(source), Path(source))
     where = f"--rules {source}"
     try:
-        data = path.read_bytes()
-        table = tomllib.loads(data.decode())
+        text = read_text(path)
+        table = parse_toml(text)
     except FileNotFoundError:
         raise OptionError(f"{where}: no such file, nor built-in rules ({', '.join(BUILT_IN)})") from None
     except OSError as error:
         raise OptionError(f"cannot read {where}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise OptionError(f"{where} is not valid TOML: {error}") from error
     _check_keys(where, table, FILE_KEYS)
     background, optional, rules = table.get("background"), table.get("optional", False), table.get("rule")
@@ -97,7 +97,7 @@ def read_rules(source: str | Path) -> Rules:
     if not isinstance(rules, list) or not rules or not all(isinstance(rule, dict) for rule in rules):
         raise OptionError(f"{where} contains no rule; write [[rule]] tables")
     parsed = tuple(_rule(f"{where}, rule {number}", rule) for number, rule in enumerate(rules, 1))
-    return Rules(str(source), sha256(data).hexdigest()[:16], background, optional, parsed)
+    return Rules(str(source), sha256(text.encode()).hexdigest()[:16], background, optional, parsed)
 
 
 def _rule(where: str, table: Mapping[str, Any]) -> Rule:

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sattrans.errors import UsageError, did_you_mean
 from sattrans.metrics.features import VGG19, InceptionV3
+from sattrans.runs.tensors import check_tensor, read_tensors
 from sattrans.utils.hashing import sha256
 
 FOLDER_VARIABLE = "SATTRANS_WEIGHTS"
@@ -91,11 +90,16 @@ def load_weights(name: str, path: Path, device: torch.device) -> PublishedWeight
 def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return read_tensors(path)[0]
         tensors: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         # PyTorch's own message about such a file advises to unpickle it unsafely.
         raise UsageError(f"{path} contains no weights; give a .pth or .safetensors file of tensors") from error
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise UsageError(f"{path} contains something other than named tensors")
+    try:
+        for name, tensor in tensors.items():
+            check_tensor(name, tensor)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}; download it again") from error
     return tensors

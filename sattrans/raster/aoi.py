@@ -1,6 +1,5 @@
 """Areas of interest: bounds, or the polygons of a GeoJSON file, compared with the windows of a raster."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from shapely.geometry import shape
 from sattrans.errors import OptionError, UsageError
 from sattrans.raster.georeference import WGS84, Georeference, crs_wkt, reproject, window_corners
 from sattrans.raster.window import Window
+from sattrans.utils.records import MAX_RECORD, parse_json, read_text
 
 TOLERANCE = 0.25
 """How far a tile may stick out of an area, in pixels: an edge that is straight in degrees is curved when projected."""
@@ -100,7 +100,7 @@ def read_aoi(path: Path) -> Area:
     Format: RFC 7946; the `crs` member is from the 2008 specification. Raises `UsageError`.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        value = parse_json(read_text(path, MAX_RECORD))
         polygons = [shape(geometry) for geometry in _geometries(value)]
         crs = _crs(value)
     except OSError as error:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -20,10 +19,14 @@ from sattrans.model import Model, TileSpec
 from sattrans.plugins import model_class
 from sattrans.raster.palette import Palette
 from sattrans.runs.model_options import resolve
+from sattrans.runs.schemas import MetricsLine, RunManifest
+from sattrans.runs.tensors import read_tensors
 from sattrans.utils.atomic import write_bytes
+from sattrans.utils.console import log
 from sattrans.utils.folder_output import FolderOutput
 from sattrans.utils.manifest import begun_of, folders_with, read_manifest, write_manifest
 from sattrans.utils.output import Found
+from sattrans.utils.records import parse_json, read_lines
 
 VERSION = 1
 MANIFEST = "run.json"
@@ -90,15 +93,20 @@ class Run:
         """Open a run's folder, finished or not. Raises `UsageError` if it is not a run."""
         path = folder / MANIFEST
         if path.is_file():
-            return cls(folder, read_manifest(path, "run", VERSION))
+            return cls(folder, read_manifest(path, "run", VERSION, lambda: RunManifest))
         if begun_of(path).is_file():
-            return cls(folder, read_manifest(begun_of(path), "run", VERSION))
+            return cls(folder, read_manifest(begun_of(path), "run", VERSION, lambda: RunManifest))
         raise UsageError(f"{folder} is not a run; sattrans runs list shows the runs in runs/, sattrans train makes one")
 
     @classmethod
     def all(cls, under: Path = DEFAULT_FOLDER) -> list["Run"]:
-        """Return the runs under a folder, oldest first."""
-        runs = [cls.open(folder) for folder in folders_with(under, MANIFEST, begun_of(Path(MANIFEST)).name)]
+        """Return the runs under a folder, oldest first; a damaged one is named and left out."""
+        runs = []
+        for folder in folders_with(under, MANIFEST, begun_of(Path(MANIFEST)).name):
+            try:
+                runs.append(cls.open(folder))
+            except SattransError as error:
+                log.warning("%s", error)
         return sorted(runs, key=lambda run: str(run.manifest["created"]))
 
     @classmethod
@@ -107,12 +115,13 @@ class Run:
 
         Raises `NothingToUse` if there is none; the message says `by` which option another run can be chosen.
         """
-        runs = [run for run in cls.all(under) if run.finished == finished]
+        begun = cls.all(under)
+        runs = [run for run in begun if run.finished == finished]
         if runs:
             return runs[-1]
         if not finished:
             raise NothingToUse(f"no unfinished run in {under}/ to resume; sattrans train starts one")
-        only = " finished" if cls.all(under) else ""
+        only = " finished" if begun else ""
         raise NothingToUse(f"no{only} run in {under}/; make one with sattrans train, or name one {by}")
 
     @property
@@ -186,7 +195,12 @@ class Run:
         path = self.folder / METRICS
         if not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        try:
+            return read_lines(path, MetricsLine)
+        except OSError as error:
+            raise SattransError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise SattransError(f"{path} is damaged: {error}; remove that line") from error
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -202,11 +216,13 @@ def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, Tensor]
             f"{path} does not exist, because the run was stopped before its first checkpoint; train again"
         )
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            state = json.loads((file.metadata() or {})["state"])
-            return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118  no mapping
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        tensors, metadata = read_tensors(path, device)
+        state = parse_json(metadata.get("state", ""), nan=True)
+        if not isinstance(state, dict):
+            raise ValueError("it has no state")
+    except (ValueError, OSError) as error:
         raise SattransError(f"{path} is damaged ({error}): resume from another checkpoint, or train again") from error
+    return tensors, state
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

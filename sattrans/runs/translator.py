@@ -18,6 +18,7 @@ from sattrans.networks.cpu import subpixel
 from sattrans.runs.device import choose_device, fast_at_bf16
 from sattrans.runs.options import Precision, Stats
 from sattrans.runs.run import Run, load_checkpoint, under
+from sattrans.runs.tensors import load_into
 
 FEW_CHANNELS = 4
 
@@ -55,11 +56,11 @@ class Translator:
             model = run.build_model()
         tensors, self.checkpoint = load_checkpoint(run.checkpoint("best"), torch.device("cpu"))
         try:
-            model.generator.load_state_dict(under("generator", tensors), assign=True)
-        except RuntimeError as error:
+            load_into(model.generator, under("generator", tensors), assign=True)
+        except ValueError as error:
             raise SattransError(
-                f"the weights in {run.folder} do not fit model '{run.model_name}' as it is now "
-                f"installed ({str(error).splitlines()[0]}): train again"
+                f"the weights in {run.checkpoint('best')} do not fit model '{run.model_name}' as it is now installed "
+                f"({error}): train again"
             ) from error
         if stats not in get_args(Stats):
             raise OptionError(f"--stats must be one of {', '.join(get_args(Stats))}, got {stats}")
@@ -89,6 +90,11 @@ class Translator:
             maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
             source = self._encode(maps, self.palette).contiguous(memory_format=torch.channels_last)
             images = self.model.translate(source, Noise(self.seed, origins, windows.shape[-1], self.device, self.style))
+            if not torch.isfinite(images).all():
+                raise SattransError(
+                    f"run {self.run.folder} generates pixels that are not finite: its weights are damaged, or too "
+                    "large for --precision bf16; train again"
+                )
             levels = images.float().add(1).mul_(127.5).clamp_(0, 255)
             pixels: NDArray[np.float32] = levels.cpu().contiguous().numpy()
         return pixels

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sattrans.utils.atomic import naming, write_bytes
+from sattrans.utils.records import checked, parse_json
 
 
 class Journal:
@@ -16,15 +17,17 @@ class Journal:
         self.path = path
 
     def read(self) -> list[dict[str, Any]]:
-        """Return the entries, in the order they were made."""
+        """Return the entries, in the order they were made; the work of a line that is damaged is done again."""
         if not self.path.is_file():
             return []
+        from sattrans.data.schemas import JournalEntry
+
         entries = []
         for line in self.path.read_bytes().split(b"\n")[:-1]:
-            try:
-                entries.append(json.loads(line))
-            except ValueError:  # torn by a machine that lost its power
-                continue
+            with suppress(ValueError):  # torn by a machine that lost its power
+                entry = parse_json(line)
+                checked(JournalEntry, entry)
+                entries.append(entry)
         return entries
 
     @contextmanager

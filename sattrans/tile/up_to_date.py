@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sattrans.data.tileset import INDEX, MANIFEST, VERSION, Tileset
 from sattrans.errors import OutputExists, SattransError
@@ -14,8 +14,11 @@ from sattrans.tile.prepare import Prepared
 from sattrans.utils.atomic import now
 from sattrans.utils.console import pluralize
 from sattrans.utils.folder_output import FolderOutput
-from sattrans.utils.manifest import begun_of, read_manifest
+from sattrans.utils.manifest import begun_of
 from sattrans.utils.output import REPLACE
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 class TilesetOutput(FolderOutput):
@@ -36,6 +39,12 @@ class TilesetOutput(FolderOutput):
         self.entries: tuple[dict[str, Any], ...] = ()
         """What it wrote in its journal."""
 
+    def schema(self, begun: bool) -> "type[BaseModel]":
+        """See `FolderOutput`."""
+        from sattrans.data.schemas import BegunTilesetManifest, CutTilesetManifest
+
+        return BegunTilesetManifest if begun else CutTilesetManifest
+
     @property
     def journal(self) -> Journal:
         """The journal of the unfinished tileset."""
@@ -44,7 +53,7 @@ class TilesetOutput(FolderOutput):
     def begin(self, resumed: bool) -> None:
         """Make the folder, or read what an earlier run left in it; `write_inputs` then writes the manifest."""
         if resumed:
-            self.earlier = read_manifest(self.begun_manifest, self.kind, self.version)
+            self.earlier = self.read(self.begun_manifest)
             self.created, self.entries = self.earlier["created"], tuple(self.journal.read())
         super().begin(resumed)
 

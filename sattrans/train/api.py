@@ -18,6 +18,7 @@ from sattrans.plugins import default_model, model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
 from sattrans.runs.run import DEFAULT_FOLDER, Run, RunOutput, load_checkpoint, under
+from sattrans.runs.tensors import load_into
 from sattrans.train.distributed import SINGLE_PROCESS, Processes, process_group
 from sattrans.train.launcher import record_run
 from sattrans.train.loggers import write_curves
@@ -368,11 +369,10 @@ def _load_initial_weights(model: Model, folder: Path, device: torch.device) -> N
     """Load another run's last weights into a model. Raises `UsageError` if they do not fit."""
     tensors, _ = load_checkpoint(Run.open(folder).checkpoint("last"), device)
     try:
-        model.load_state_dict(under("model", tensors))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
+        load_into(model, under("model", tensors))
+    except ValueError as error:
         raise UsageError(
-            f"--init {folder}: its weights do not fit this model, tileset and options ({reason}): "
+            f"--init {folder}: its weights do not fit this model, tileset and options ({error}): "
             "use those it was trained with (sattrans runs show)"
         ) from error
 

@@ -7,8 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sattrans.errors import SattransError
 from sattrans.model import Model
 from sattrans.runs.run import Run, load_checkpoint, save_checkpoint, under
+from sattrans.runs.schemas import LoopState
+from sattrans.runs.tensors import check_fit, load_into
+from sattrans.utils.records import checked
 
 
 def save_last(
@@ -41,22 +45,39 @@ def load_last(
     run: Run, model: Model, average: nn.Module, optimizers: Mapping[str, Optimizer], device: torch.device
 ) -> dict[str, Any]:
     """Load what `save_last` wrote into the objects, and return its `state`."""
-    tensors, state = load_checkpoint(run.checkpoint("last"), device)
-    model.load_state_dict(under("model", tensors))
-    average.load_state_dict(under("average", tensors))
-    plain = state.pop("optimizers")
-    for name, optimizer in optimizers.items():
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        entries = {**under(f"optimizer.{name}", tensors), **plain[name]}
-        states: dict[int, dict[str, Any]] = {}
-        for key, value in entries.items():
-            number, _, item = key.partition(".")
-            states.setdefault(int(number), {})[item] = _in_layout_of(value, parameters[int(number)])
-        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    path = run.checkpoint("last")
+    tensors, state = load_checkpoint(path, device)
+    try:
+        checked(LoopState, state)
+        load_into(model, under("model", tensors))
+        load_into(average, under("average", tensors))
+        _load_optimizers(optimizers, tensors, state.pop("optimizers"))
+        check_fit({"rng.cpu": torch.get_rng_state()}, {"rng.cpu": tensors.get("rng.cpu", torch.empty(0))})
+    except ValueError as error:
+        raise SattransError(f"{path} is damaged ({error}): train again") from error
     torch.set_rng_state(tensors["rng.cpu"].cpu())
     if "rng.cuda" in tensors and device.type == "cuda":
         torch.cuda.set_rng_state(tensors["rng.cuda"].cpu(), device)
     return state
+
+
+def _load_optimizers(
+    optimizers: Mapping[str, Optimizer], tensors: Mapping[str, Tensor], plain: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Load the states of the optimisers. Raises `ValueError` for one that does not fit."""
+    for name, optimizer in optimizers.items():
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        entries = {**under(f"optimizer.{name}", tensors), **plain.get(name, {})}
+        states: dict[int, dict[str, Any]] = {}
+        for key, value in entries.items():
+            number, _, item = key.partition(".")
+            if not number.isdecimal() or int(number) >= len(parameters):
+                raise ValueError(f"optimizer.{name}.{key} belongs to no parameter")
+            parameter = parameters[int(number)]
+            if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
+                raise ValueError(f"tensor optimizer.{name}.{key} has another shape than its parameter")
+            states.setdefault(int(number), {})[item] = _in_layout_of(value, parameter)
+        optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _in_layout_of(value: Any, parameter: Tensor) -> Any:

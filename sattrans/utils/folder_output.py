@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sattrans.errors import OutputExists
 from sattrans.utils.atomic import check_writable, part_of, remove, sync
 from sattrans.utils.console import log
 from sattrans.utils.lock import has_lock_file
-from sattrans.utils.manifest import begun_of, read_manifest, write_manifest
+from sattrans.utils.manifest import begun_of, read_manifest, schema_with_options, write_manifest
 from sattrans.utils.output import RESUME, Output, check_folder
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 class FolderOutput(Output):
@@ -59,7 +62,15 @@ class FolderOutput(Output):
     def _options_in(self, manifest: Path) -> Mapping[str, Any] | None:
         if not manifest.is_file():
             return None
-        return dict(read_manifest(manifest, self.kind, self.version)["options"])
+        return dict(self.read(manifest)["options"])
+
+    def read(self, manifest: Path) -> dict[str, Any]:
+        """Read the manifest of the finished or of the unfinished folder. Raises `SattransError` if it is damaged."""
+        return read_manifest(manifest, self.kind, self.version, lambda: self.schema(manifest == self.begun_manifest))
+
+    def schema(self, begun: bool) -> "type[BaseModel]":
+        """Return what the fields of the manifest must be."""
+        return schema_with_options()
 
     def check_own(self) -> None:
         """Raise `OutputExists` for a folder that holds files but no such manifest, finished or begun."""

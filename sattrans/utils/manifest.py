@@ -1,12 +1,19 @@
 """Manifests: JSON files that describe what a file or folder is, the version of its format, and how it was made."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sattrans.errors import SattransError
 from sattrans.utils.atomic import write_json
+from sattrans.utils.records import MAX_RECORD, checked, parse_json, read_text, shown
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+REMEDY = "put a copy of it back, or make the output again"
+"""What to do about a record that is damaged."""
 
 
 def begun_of(path: Path) -> Path:
@@ -28,20 +35,49 @@ def write_manifest(path: Path, kind: str, version: int, body: Mapping[str, Any])
     write_json(path, {**head, **body})
 
 
-def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
-    """Read a manifest. Raises `SattransError` if it is of another kind or version, or damaged."""
+def schema_of_manifest() -> "type[BaseModel]":
+    """Return the schema of a manifest of which any fields may follow the head."""
+    from sattrans.utils.schemas import Manifest
+
+    return Manifest
+
+
+def schema_with_options() -> "type[BaseModel]":
+    """Return the schema of a manifest that records options."""
+    from sattrans.utils.schemas import ManifestWithOptions
+
+    return ManifestWithOptions
+
+
+def read_manifest(
+    path: Path, kind: str, version: int, schema: "Callable[[], type[BaseModel]]" = schema_of_manifest
+) -> dict[str, Any]:
+    """Read a manifest. Raises `SattransError` if it is of another kind or version, or damaged.
+
+    Args:
+        path: The manifest.
+        kind: What it must describe.
+        version: The version of its format.
+        schema: Returns what its fields must be. It is called when a manifest is read, because it loads pydantic.
+    """
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SattransError(f"{path} cannot be read as a sattrans manifest: {error}") from error
+        body = parse_json(read_text(path, MAX_RECORD))
+    except OSError as error:
+        raise SattransError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SattransError(f"{path} cannot be read as a sattrans manifest: {error}; {REMEDY}") from error
     if not isinstance(body, dict) or body.get("format") != f"sattrans.{kind}":
         raise SattransError(f"{path} is not a sattrans {kind}")
     if body.get("version") != version:
-        made_by = body.get("created_by", "another version of sattrans")
+        made_by = shown(body.get("created_by", "another version of sattrans")).strip("'")
         raise SattransError(
-            f"{path} has format version {body.get('version')}, but this sattrans reads version {version}; "
+            f"{path} has format version {shown(body.get('version'))}, but this sattrans reads version {version}; "
             f"it was made by {made_by}; make it again, or use that version"
         )
+    try:
+        checked(schema(), body)
+    except ValueError as error:
+        raise SattransError(f"{path} is damaged: {error}; {REMEDY}") from error
     return body
 
 

@@ -11,6 +11,7 @@ from rasterio.crs import CRS
 from sattrans.data.tileset import (
     INDEX,
     MANIFEST,
+    MAX_TILES,
     SceneRecord,
     Tile,
     Tileset,
@@ -33,7 +34,7 @@ SCENES = (
 
 
 def tile_of(scene, k, row, col, split):
-    files = f"images/{scene}_{k}.tif", "a1", f"maps/{scene}_{k}.tif", "b2"
+    files = f"images/{scene}_{k}.tif", "a1" * 32, f"maps/{scene}_{k}.tif", "b2" * 32
     return Tile(f"{scene}_{k}", scene, split, Window(row, col, 256, 256), {"water": 0.25, "forest": 0.75}, *files)
 
 
@@ -169,6 +170,31 @@ def test_a_damaged_index_is_said_so_by_name(folder, damage):
     else:
         (folder / INDEX).write_text(text)
     with pytest.raises(UsageError, match=r"tiles\.geojson is damaged .*: make the tileset again"):
+        Tileset.open(folder).tiles  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"row": 0', '"row": -1', r"features\.0\.properties\.row must be greater"),
+        ("images/north_0.tif", "../../etc/passwd", r"properties\.image must match"),
+        ("a1a1a1", "A1a1a1", r"image_sha256 must match"),
+        ('"row": 0, ', '"row": 0, "row": 5, ', "a tile has row twice"),
+        ('"valid": 1.0', '"valid": NaN', "valid must be"),
+        ('"split": "train"', '"split": "all"', "split must be 'train', 'val', 'test' or 'unpaired', got 'all'"),
+    ],
+)
+def test_a_wrong_field_of_a_tile_is_named(folder, old, new, told):
+    text = (folder / INDEX).read_text()
+    assert old in text
+    (folder / INDEX).write_text(text.replace(old, new, 1))
+    with pytest.raises(UsageError, match=told):
+        Tileset.open(folder).tiles  # noqa: B018
+
+
+def test_an_index_of_a_million_tiles_is_refused_before_it_is_parsed(folder):
+    (folder / INDEX).write_text('{"features": [' + '{"type": "Feature"},' * 1_000_000 + "{}]}")
+    with pytest.raises(UsageError, match=f"more than {MAX_TILES} tiles"):
         Tileset.open(folder).tiles  # noqa: B018
 
 

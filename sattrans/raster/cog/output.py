@@ -1,6 +1,5 @@
 """The life of a large GeoTIFF: chunks in `OUT.tif.part/` until all are complete. See `sattrans.utils.output`."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from sattrans.raster.cog.options import CreationOptions
 from sattrans.raster.open import open_raster
 from sattrans.utils.atomic import part_of, remove, sync
 from sattrans.utils.console import log
-from sattrans.utils.manifest import as_json, read_manifest, write_manifest
+from sattrans.utils.manifest import as_json, read_manifest, schema_with_options, write_manifest
 from sattrans.utils.output import REPLACE, RESUME, Output, not_made_by_sattrans
+from sattrans.utils.records import parse_json
 
 VERSION = 3
 """The format version of `rows.json`, and with it of the chunks."""
@@ -25,7 +25,7 @@ def options_of(path: Path) -> dict[str, Any] | None:
     """Return the recorded options of a GeoTIFF; None if it is absent or was not made by sattrans."""
     try:
         with open_raster(path) as raster:
-            return dict(json.loads(raster.tags().get(OPTIONS_TAG, "")))
+            return dict(parse_json(raster.tags().get(OPTIONS_TAG, "")))
     except (RasterError, ValueError, TypeError):
         return None
 
@@ -82,7 +82,7 @@ class GeoTiffOutput(Output):
         """See `Output`."""
         if not self._manifest.exists():
             return None
-        return dict(read_manifest(self._manifest, "rows", VERSION)["options"])
+        return dict(read_manifest(self._manifest, "rows", VERSION, schema_with_options)["options"])
 
     def begin(self, resumed: bool) -> None:
         """Make the folder of chunks, unless there is one to resume."""

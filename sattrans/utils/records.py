@@ -1,0 +1,195 @@
+"""The one room in which records and settings are read: bounded in size and depth, parsed, and checked by a schema.
+
+What is wrong with a file is a `ValueError` whose text names the field, what was found and what was expected; the caller
+adds the file's name and what to do about it.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sattrans.utils.text import decode
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+S = TypeVar("S", bound="BaseModel")
+
+MAX_RECORD = 1 << 28
+"""Bytes of the largest record: 256 MiB, such as the hashes of 16 million windows."""
+
+MAX_SETTINGS = 1 << 20
+"""Bytes of the largest file of settings that people write."""
+
+MAX_DEPTH = 32
+"""How deep values may be nested; our own are nested five deep."""
+
+MAX_SHOWN = 60
+"""Characters of a wrong value that a message shows."""
+
+
+def read_bytes(path: Path, limit: int = MAX_RECORD) -> bytes:
+    """Return a file's bytes. Raises `ValueError` if it is larger than `limit` or no file, `OSError` if unreadable."""
+    if path.is_fifo() or path.is_socket():  # opening one would wait until another process writes to it
+        raise ValueError("it is a pipe or a socket")
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"it is larger than {limit >> 20} MiB")
+    return data
+
+
+def read_text(path: Path, limit: int = MAX_SETTINGS) -> str:
+    """Return a file's text, in UTF-8, or in what its byte order mark names. Raises `ValueError` or `OSError`."""
+    try:
+        return decode(read_bytes(path, limit))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1} is not text in UTF-8; save the file in that encoding") from error
+
+
+def parse_json(text: str | bytes, nan: bool = False) -> Any:
+    """Parse JSON. Raises `ValueError` for a key that is used twice, a number that is not finite, or deep nesting.
+
+    Args:
+        text: The JSON.
+        nan: Whether numbers may be NaN or infinite, as Python writes them.
+    """
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=None if nan else _no_constant,
+            parse_float=None if nan else _finite,
+        )
+    except RecursionError:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} deep") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1} is not text in UTF-8") from error
+    check_depth(value)
+    return value
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML. Raises `ValueError` for what is not valid, or nested too deep."""
+    try:
+        table = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} deep") from None
+    check_depth(table)
+    return table
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the table of a TOML file that a user wrote. Raises `ValueError` or `OSError`."""
+    return parse_toml(read_text(path))
+
+
+def check_depth(value: Any) -> None:
+    """Raise `ValueError` if lists and tables are nested more than `MAX_DEPTH` deep."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+
+
+def checked(schema: "type[S]", value: Any) -> S:
+    """Return a value as a schema's object. Raises `ValueError` that names the field, and what is wrong with it."""
+    from pydantic import ValidationError
+
+    try:
+        return schema.model_validate(value)
+    except ValidationError as error:
+        raise ValueError(describe(error)) from error
+
+
+def checked_json(schema: "type[S]", data: bytes) -> S:
+    """Parse and check JSON in one go, which is faster for a large file; keys that repeat are not noticed.
+
+    Raises `ValueError` that names the field, and what is wrong with it.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return schema.model_validate_json(data)
+    except ValidationError as error:
+        raise ValueError(describe(error)) from error
+
+
+def read_lines(path: Path, schema: "type[BaseModel]") -> list[dict[str, Any]]:
+    """Return the entries of a file with a JSON object in each line; a last line that a kill cut off is left out.
+
+    Raises `ValueError` that names the line, or `OSError`.
+    """
+    lines = read_bytes(path).split(b"\n")
+    whole, rest = lines[:-1], lines[-1]
+    entries = list(_entries(whole, schema))
+    with suppress(ValueError):  # a line that does not end may be torn
+        entries += _entries([rest] if rest.strip() else [], schema)
+    return entries
+
+
+def _entries(lines: list[bytes], schema: "type[BaseModel]") -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = parse_json(line, nan=True)
+            checked(schema, entry)
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from error
+        yield entry
+
+
+def describe(error: "ValidationError") -> str:
+    """Return the first thing that is wrong: the field, what was expected, and what was found."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    kind, message, found = first["type"], first["msg"], first["input"]
+    field = ".".join(map(str, first["loc"]))
+    if kind == "json_invalid":
+        return message.removeprefix("Invalid JSON: ")
+    if kind == "missing":
+        return f"{field} is missing"
+    if kind == "extra_forbidden":
+        return f"{field} is unknown"
+    message = re.sub(r"^Value error, ", "", message)
+    message = (
+        re.sub(r"^\w+ should ", "must ", message).replace("be a valid ", "be a ").replace("a integer", "an integer")
+    )
+    return f"{field} {message}, got {shown(found)}".strip()
+
+
+def shown(value: Any) -> str:
+    """Return a value as a short text in one line."""
+    if isinstance(value, dict | list):
+        return f"{'a table' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def _parts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+    return table
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"a number must be finite, got {name}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"a number must be finite, got {text[:MAX_SHOWN]}")
+    return number

@@ -1,0 +1,55 @@
+"""Schemas that records of several kinds share. This module loads pydantic, so import it where a record is read."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, StringConstraints
+
+Text = Annotated[str, StringConstraints(max_length=4096)]
+LongText = Annotated[str, StringConstraints(max_length=1 << 16)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0, lt=1 << 62)]
+Side = Annotated[int, Field(ge=1, lt=1 << 31)]
+Share = Annotated[float, Field(ge=0, le=1.000001)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Options = Annotated[dict[Name, JsonValue], Field(max_length=1000)]
+
+
+def _time(text: str) -> str:
+    try:
+        complete = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        complete = False
+    if not complete:
+        raise ValueError("must be a time such as 2025-01-31T12:00:00+00:00")
+    return text
+
+
+Time = Annotated[str, StringConstraints(max_length=64), AfterValidator(_time)]
+FileInside = Annotated[
+    str, StringConstraints(max_length=1024, pattern=r"^[^/\\.:\x00][^/\\:\x00]*(/\.?[^/\\.\x00][^/\\\x00]*)+$")
+]
+"""The path of a file in a folder of the record's folder, which it cannot leave."""
+
+Transform = Annotated[list[FiniteFloat], Field(min_length=6, max_length=6)]
+
+
+class Schema(BaseModel):
+    """A schema that takes each value as its own type, and ignores fields that it does not know."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class Manifest(Schema):
+    """What each manifest opens with."""
+
+    format: Name
+    version: int
+    created_by: Text = ""
+
+
+class ManifestWithOptions(Manifest):
+    """A manifest that records options."""
+
+    options: Options
