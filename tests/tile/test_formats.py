@@ -232,8 +232,9 @@ def test_a_split_without_a_share_gets_nothing_and_is_not_missed(tmp_path, split,
     for n in range(4):
         make_scene(tmp_path / "f", "s" * (n + 1), size=64, place=HERE @ Affine.translation(500 * n, 0))
     fractions = parse_fractions(text)
-    result = tile(tmp_path / "f", tmp_path / "t", options=options(split=split, fractions=fractions, size=8))
-    counts = result.tileset.manifest["tiles"]
+    planned = options(split=split, fractions=fractions, size=8)
+    result = tile(tmp_path / "f", tmp_path / "t", options=planned, dry_run=True)
+    counts = result.plan.splits
     for name, share in zip(("train", "val", "test"), fractions, strict=True):
         assert bool(counts[name]) == bool(share)
         if split == "random":

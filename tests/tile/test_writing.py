@@ -3,16 +3,14 @@
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from affine import Affine
+from commands import sattrans
+from forks import Fork
 from makers import HERE, make_landcover
 from makers_scenes import make_scene, spoiled, write_classes
 from typer.testing import CliRunner
@@ -64,16 +62,19 @@ def change(path):
 
 
 def command(root, output, *more):
-    return [sys.executable, "-m", "sattrans", "tile", root, "-s", "16", "--split", "random", "-o", output, *more]
+    return ["tile", root, "-s", "16", "--split", "random", "-o", output, *more]
+
+
+def finish(arguments):
+    assert sattrans(*arguments).exit_code == 0
 
 
 def run_until_killed(command_line, folder, goal):
     """Start a command and kill it when so many tiles are there; return whether it was in time."""
-    process = subprocess.Popen(command_line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = Fork(*command_line)
     while len(list(folder.glob("images/*.tif"))) < goal and process.poll() is None:
         time.sleep(0.002)
-    with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGKILL)
+    process.kill()
     return process.wait() != 0
 
 
@@ -81,7 +82,7 @@ def run_until_killed(command_line, folder, goal):
 def test_killed_and_gone_on_with_it_is_byte_for_byte_what_it_would_have_been(root, tmp_path, monkeypatch, workers):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     more = ("--workers", workers, "--scale", "2%,98%", "--min-share", "class_30=0.01")
-    subprocess.run(command(root, tmp_path / "whole", *more), check=True, capture_output=True)
+    finish(command(root, tmp_path / "whole", *more))
     whole = tree(tmp_path / "whole")
     assert run_until_killed(command(root, tmp_path / "t", *more), tmp_path / "t", 30)
     before = tiles_of(tmp_path / "t")
@@ -89,7 +90,7 @@ def test_killed_and_gone_on_with_it_is_byte_for_byte_what_it_would_have_been(roo
     journaled = {
         f"{kind}/{t['id']}.tif" for entry in done for t in entry.get("tiles", ()) for kind in ("images", "maps")
     }
-    subprocess.run(command(root, tmp_path / "t", *more), check=True, capture_output=True)
+    finish(command(root, tmp_path / "t", *more))
     assert tree(tmp_path / "t") == whole
     kept = {path for path, made in tiles_of(tmp_path / "t").items() if before.get(path) == made}
     assert {str(path.relative_to(tmp_path / "t")) for path in kept} >= journaled != set()
@@ -227,7 +228,7 @@ def test_overwrite_that_was_killed_goes_on_with_the_same_command_and_leaves_noth
     again = command(root, tmp_path / "t", "--workers", "1", "--overwrite")
     # The tiles of 32 px are 48, in the folder that is set aside.
     beside = tmp_path / ".t.before"
-    process = subprocess.Popen(again, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = Fork(*again)
     while not beside.exists() or len(list((tmp_path / "t").glob("images/*.tif"))) < 60:
         assert process.poll() is None
         time.sleep(0.002)
@@ -235,7 +236,7 @@ def test_overwrite_that_was_killed_goes_on_with_the_same_command_and_leaves_noth
     process.wait()
     assert len(list(beside.glob("images/*.tif"))) == 3 * EACH
     before = tiles_of(tmp_path / "t")
-    subprocess.run(again, check=True, capture_output=True)
+    finish(again)
     kept = {path for path, made in tiles_of(tmp_path / "t").items() if before.get(path) == made}
     assert len(kept) > 60
     assert {path.name for path in tmp_path.iterdir()} == {"f", "t"}

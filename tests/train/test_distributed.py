@@ -1,6 +1,7 @@
-"""Several processes that train one run together, started by torchrun as a user would."""
+"""Several processes that train one run together, as torchrun starts them."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -74,16 +75,33 @@ def tiles(tmp_path_factory):
     return tile(make_folder(folder / "f", size=256), folder / "t", options=TileOptions(size=64)).tileset
 
 
+def start_two(monkeypatch, *arguments):
+    """Start a command in two processes, in the environment that torchrun gives them: forks, which start at once."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+    processes = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        processes.append(Fork(*arguments))
+    return processes
+
+
 def sattrans(*arguments):
-    """Run a command in two processes."""
+    """Run a command in two processes that torchrun starts, as a user would."""
     command = [*TORCHRUN, "-m", "sattrans", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
-def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, environment, tmp_path):
+def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, environment, tmp_path, monkeypatch):
     arguments = ["train", "-m", "plain", "-d", tiles.folder, "--steps", 12, "--device", "cpu"]
     assert Fork(*arguments, "--batch-size", 4, "-o", tmp_path / "one").wait() == 0
-    done = sattrans(*arguments, "--batch-size", 2, "-o", tmp_path / "two")
+    processes = start_two(monkeypatch, *arguments, "--batch-size", 2, "-o", tmp_path / "two")
+    printed = [process.communicate()[0] for process in processes]
+    assert [process.wait() for process in processes] == [0, 0]
     one, two = (Run.open(tmp_path / name) for name in ("one", "two"))
     assert two.manifest["settings"]["processes"] == 2
     weights = [load_file(run.checkpoint("last")) for run in (one, two)]
@@ -91,7 +109,7 @@ def test_two_processes_do_what_one_does_with_batches_twice_as_large(tiles, envir
     assert len(names) > 10
     assert all(torch.allclose(weights[0][n].float(), weights[1][n].float(), atol=1e-6, rtol=0) for n in names)
     assert [line["step"] for line in two.metrics()] == [line["step"] for line in one.metrics()]
-    assert done.stdout.count("best l1") == 1  # the first process alone reports
+    assert [text.count("best l1") for text in printed] == [1, 0]  # the first process alone reports
 
 
 @pytest.mark.faults

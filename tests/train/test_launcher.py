@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from commands import error_line, sattrans
+from forks import Fork
 from makers import make_folder
 
 from sattrans.errors import Interrupted, ProcessLost, SattransError
@@ -40,12 +41,31 @@ def start(*told):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def begun(tiles, run):
+FORKING = """
+import os, pickle
+from multiprocessing import context
+from sattrans.__main__ import main
+from sattrans.train import launcher
+
+os.setsid()
+context._concrete_contexts["spawn"] = context._concrete_contexts["fork"]
+start = launcher._start
+launcher._start = lambda *how: start(*pickle.loads(pickle.dumps(how)))  # the work is copied, as to a spawned process
+main()
+"""
+"""The command line in a process group of its own, with processes that are forks: they do not load torch again."""
+
+
+def start_forking(*told):
+    return Fork("train", "--devices", 2, *told, code=FORKING)
+
+
+def begun(tiles, run, start=start):
     """Start a long training, and return its process once it has trained an epoch."""
     process = start(*SMALL, "-d", tiles.folder, "--steps", 100000, "-o", run)
     deadline = time.monotonic() + 120
     while not (run / "checkpoints" / "last.safetensors").exists():
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return process
@@ -53,7 +73,7 @@ def begun(tiles, run):
 
 def ended(process):
     """Return the error line of a training that has ended, and check that none of its processes is left."""
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     wait_for_none_of(process)
     return error_line(stderr)
 
@@ -78,17 +98,21 @@ def processes_of(process):
 
 
 @pytest.mark.parametrize(
-    ("number", "send"),
-    [(signal.SIGINT, os.killpg), pytest.param(signal.SIGTERM, os.kill, marks=pytest.mark.faults)],
-    ids=["Ctrl-C", "kill"],
+    ("number", "send", "start"),
+    [
+        (signal.SIGINT, os.killpg, start_forking),
+        pytest.param(signal.SIGINT, os.killpg, start, marks=pytest.mark.faults),
+        pytest.param(signal.SIGTERM, os.kill, start, marks=pytest.mark.faults),
+    ],
+    ids=["Ctrl-C, forks", "Ctrl-C", "kill"],
 )
-def test_a_signal_to_all_or_to_the_first_finishes_the_step_and_saves(tiles, tmp_path, number, send):
-    process, run = begun(tiles, tmp_path / "r"), tmp_path / "r"
+def test_a_signal_to_all_or_to_the_first_finishes_the_step_and_saves(tiles, tmp_path, number, send, start):
+    process, run = begun(tiles, tmp_path / "r", start), tmp_path / "r"
     send(process.pid, number)
     told = ended(process)
     assert told.startswith("error: stopped at step ")
     assert told.endswith(f"saved; resume with sattrans train --resume {run} --devices 2")
-    assert process.returncode == 128 + number
+    assert process.wait() == 128 + number
     assert not Run.open(run).finished
 
 
