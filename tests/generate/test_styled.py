@@ -76,7 +76,7 @@ def test_an_image_of_another_style_is_refused_and_of_the_same_left_alone(styled,
 def test_an_interrupted_image_is_resumed_in_its_style(styled, tmp_path, monkeypatch):
     from sattrans.raster.cog.writer import RowWriter
 
-    map_, options = write_map(tmp_path / "map.tif", 1500, 200), GenerateOptions(run=styled.folder)
+    map_, options = write_map(tmp_path / "map.tif", 600, 200), GenerateOptions(run=styled.folder)
     whole = generate(map_, tmp_path / "whole.tif", options).output
     write, written = RowWriter.write, []
 
@@ -89,6 +89,7 @@ def test_an_interrupted_image_is_resumed_in_its_style(styled, tmp_path, monkeypa
         patch.setattr(RowWriter, "write", stop)
         with pytest.raises(KeyboardInterrupt):
             generate(map_, tmp_path / "o.tif", options)
+    assert list(tmp_path.glob("o.tif.part/piece-*.tif"))
     assert np.array_equal(read(generate(map_, tmp_path / "o.tif", options).output), read(whole))
 
 
