@@ -19,7 +19,7 @@ PAGE = DOCS / "generate.md"
 
 
 def test_its_commands(folder):
-    make_landcover(folder / "landcover")
+    make_landcover(folder / "landcover", scenes=3, height=512, width=512)
     run_line("sattrans tile landcover/ --size 64")
     run_line("sattrans train --model pix2pix --steps 1 --set width=1")
     indices = make_indices(120, 160, 5)

@@ -75,8 +75,9 @@ def test_a_wrong_recipe_is_refused_in_a_line(text, message, tiles, tmp_path):
 
 
 def test_runs_list_tells_runs_apart_by_their_options(tiles, tmp_path):
+    model = ["-m", "pix2pix", "--monitor", "l1"]
     for name, told in (("a", ["--set", "width=4"]), ("b", ["--set", "width=8", "--seed", "3", "--precision", "bf16"])):
-        sattrans("train", "-d", tiles.folder, "--steps", "1", *told, "-o", f"runs/{name}", cwd=tmp_path)
+        sattrans("train", "-d", tiles.folder, *model, "--steps", "1", *told, "-o", f"runs/{name}", cwd=tmp_path)
     listed = sattrans("runs", "list", cwd=tmp_path).stdout
     listed = [line.rstrip() for line in listed.splitlines()]
     assert listed[0].split() == ["run", "model", "tileset", "epochs", "best", "age", "options"]
