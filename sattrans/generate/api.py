@@ -18,6 +18,7 @@ from sattrans.generate.options import GenerateOptions
 from sattrans.generate.preview import write_preview
 from sattrans.generate.stream import Stream, read_map_row
 from sattrans.generate.tiles import GeneratedTiles, write_tiles
+from sattrans.generate.unseen import unseen_notices
 from sattrans.generate.update import (
     PENDING,
     TAG,
@@ -214,7 +215,7 @@ def generate_by(
         if not is_image(output):
             check_writable(output / "tile")
         task.check_map()
-        for notice in task.map.notices:
+        for notice in (*task.map.notices, *unseen_notices(task.run, task.map, str(map_))):
             log.warning(notice)
         estimate = _estimate(
             task, options, devices[0], output, creation

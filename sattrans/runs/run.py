@@ -153,6 +153,13 @@ class Run:
         return TileSpec(**{**recorded, "scenes": tuple(recorded.get("scenes", ())), "shares": shares})
 
     @property
+    def unseen_classes(self) -> tuple[str, ...]:
+        """The classes that no training tile holds; they are kept, so that maps with them can be read."""
+        names = self.palette.names if self.palette else ()
+        seen = [any(shares) for shares in zip(*self.spec.shares, strict=True)] or [True] * len(names)
+        return tuple(name for name, is_seen in zip(names, seen, strict=True) if not is_seen)
+
+    @property
     def ground_resolution(self) -> tuple[float, float] | None:
         """The shortest and the longest side of a pixel it was trained on, in metres; None if unknown."""
         recorded = self.manifest.get("ground_resolution")

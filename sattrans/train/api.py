@@ -308,6 +308,10 @@ def _train(run: Run, loop: Loop, processes: Processes) -> TrainResult:
     notices = []
     if loop.val is loop.train:
         notices.append(f"{run.manifest['data']['folder']} has no val tiles: the run is validated on training tiles")
+    if run.unseen_classes:
+        notices.append(
+            f"no training tile holds {', '.join(run.unseen_classes)}: the run keeps the class, but has not learned it"
+        )
     summary = loop.run()
     if not processes.is_first:
         return TrainResult(run.folder, written=run)
