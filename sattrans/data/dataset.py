@@ -9,8 +9,9 @@ from unicodedata import normalize
 
 from sattrans.errors import DatasetNotFound, OptionError
 from sattrans.raster.palette import Palette
-from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES, READABLE
 from sattrans.raster.window import Cell
+from sattrans.utils.contents import contents_of
 
 Split = Literal["train", "val", "test"]
 """What a scene or a tile with a map is for: training, validation or evaluation."""
@@ -216,7 +217,8 @@ def paired_scenes(images: Path, masks: Path) -> Iterator[Scene]:
     for folder, rasters in ((images, image_of), (masks, mask_of)):
         if not rasters:
             raise DatasetNotFound(
-                f"no rasters in {folder}: expected images in {images} and masks of the same names in {masks}"
+                f"no rasters in {folder} (it holds {contents_of(folder)}): expected images in {images} and masks of "
+                f"the same names in {masks}, as {READABLE}"
             )
     for rasters, partners, what, partner_folder in (
         (image_of, mask_of, "image", masks),

@@ -16,7 +16,9 @@ from sattrans.data.dataset import Scene, Split, named_as_raster, no_partner
 from sattrans.data.layout_names import Role, read_file_name, read_folder_name
 from sattrans.data.not_recognised import TELL, not_recognised
 from sattrans.errors import DatasetNotFound
+from sattrans.raster.tile_formats import READABLE
 from sattrans.utils.console import pluralize
+from sattrans.utils.contents import contents_of
 
 DEPTH = 3
 """Levels of folders that are looked at below the dataset's folder."""
@@ -113,7 +115,8 @@ def find_layout(root: Path) -> Layout:
         if not found.of(role):
             where = root / found.named[role][0]
             raise DatasetNotFound(
-                f"no rasters in {where}: expected images and masks of the same names in {_both(found)} of {root}"
+                f"no rasters in {where} (it holds {contents_of(where)}): expected images and masks of the same names "
+                f"in {_both(found)} of {root}, as {READABLE}"
             )
         folders: dict[Split | None, set[str]] = defaultdict(set)
         for file in found.of(role):

@@ -17,10 +17,11 @@ from sattrans.errors import RasterError, UsageError
 from sattrans.raster.bands import read_image, rgb_bands, to_uint8
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN
-from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES, READABLE
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Translator
 from sattrans.utils.console import pluralize
+from sattrans.utils.contents import contents_of
 from sattrans.utils.hashing import hash_of, sha256
 
 
@@ -251,7 +252,7 @@ def _images_in(folder: Path) -> dict[str, Path]:
                 raise UsageError(f"{path} and {files[path.stem].name} have the same name: remove one of them")
             files[path.stem] = path
     if not files:
-        raise UsageError(f"--pairs: {folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise UsageError(f"--pairs: {folder} has no images (it holds {contents_of(folder)}); images are {READABLE}")
     return files
 
 

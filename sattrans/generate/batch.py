@@ -11,6 +11,7 @@ from sattrans.generate.options import GenerateOptions
 from sattrans.maps.ogr import vector_files
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.console import progress_bar
+from sattrans.utils.contents import contents_of
 
 MAP_SUFFIXES = (*IMAGE_SUFFIXES, ".gpkg", ".geojson", ".shp")
 
@@ -41,7 +42,7 @@ def maps_in(folder: Path) -> list[Path]:
         if path.suffix.lower() in MAP_SUFFIXES and path.is_file() and not path.name.startswith(".")
     )
     if not found:
-        raise UsageError(f"{folder} has no map; maps end in {', '.join(MAP_SUFFIXES)}")
+        raise UsageError(f"{folder} has no map (it holds {contents_of(folder)}); maps end in {', '.join(MAP_SUFFIXES)}")
     by_stem: dict[str, Path] = {}
     for path in found:
         first = by_stem.setdefault(path.stem, path)

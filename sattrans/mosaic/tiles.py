@@ -17,9 +17,10 @@ from sattrans.raster.georeference import Georeference, reproject, same_crs, wind
 from sattrans.raster.gsd import measure_gsd_or_unit
 from sattrans.raster.open import Raster, gdal_session
 from sattrans.raster.palette import RGB
-from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES, READABLE
 from sattrans.raster.validity import effective_nodata, has_transparency
 from sattrans.raster.window import Window
+from sattrans.utils.contents import contents_of
 from sattrans.utils.manifest import is_unfinished
 
 GRID_TOLERANCE = 0.05
@@ -107,8 +108,8 @@ def find_tiles(folder: Path, output: Path) -> list[Path]:
         raise OutputExists(f"{output} is one of the tiles: choose another output")
     if not paths:
         raise UsageError(
-            f"{folder} contains no rasters: give the folder of the tiles, or make tiles with sattrans generate MAP "
-            f"-o {folder}"
+            f"{folder} contains no rasters (it holds {contents_of(image_folder)}): give the folder of the tiles, as "
+            f"{READABLE}, or make tiles with sattrans generate MAP -o {folder}"
         )
     return paths
 

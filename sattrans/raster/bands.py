@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sattrans.errors import OptionError, RasterError
 from sattrans.raster.open import Raster
 from sattrans.raster.scale import Scale
-from sattrans.raster.validity import read_valid
+from sattrans.raster.validity import OPAQUE, read_valid
 from sattrans.raster.window import Window
 from sattrans.utils.console import pluralize
 
@@ -91,19 +91,16 @@ def rgb_bands(image: Raster, bidx: Sequence[int] | None, scaled: bool = False) -
 
     Raises:
         OptionError: if `bidx` does not name three bands of the image.
-        RasterError: if pixels are not 8 bits deep and not `scaled`, or are indices of a colour table, or if it is
-            unclear which bands are meant.
+        RasterError: if pixels are not 8 bits deep and not `scaled`, or if it is unclear which bands are meant.
     """
     if image.dtype != "uint8" and not scaled:
         raise RasterError(
             f"{image.path} has {image.dtype} pixels, not 8-bit ones; give the values that become black and white, such "
             "as --scale 0,3000 or --scale 2%,98%"
         )
-    if image.colormap():
-        raise RasterError(
-            f"{image.path} has a colour table instead of red, green and blue bands; expand it first, such as with "
-            "gdal_translate -expand rgb"
-        )
+    if image.table is not None and (bidx is not None or scaled):
+        option = BIDX if bidx is not None else "--scale"
+        raise OptionError(f"{option}: {image.path} has one band, of indices of a colour table; leave the option out")
     return choose_bands(image, bidx, BIDX).bands
 
 
@@ -112,11 +109,18 @@ def read_image(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
     """Return red, green, blue, (3, H, W), and which pixels are valid, (H, W), or None if all are.
 
+    Indices of a colour table become its colours.
     `interleaved` as in `Raster.read`.
     """
     is_grey = len(set(bands)) == 1
     pixels = image.read(window, bands[:1] if is_grey else bands, interleaved)
     valid = read_valid_mask(image, window, pixels)
+    table = image.table if is_grey else None
+    if table is not None:
+        shown = table[pixels[0].astype(np.uint8, copy=False)]
+        opaque = shown[..., 3] >= OPAQUE
+        colors = np.moveaxis(shown[..., :3], -1, 0)
+        return colors, opaque if valid is None else valid & opaque
     rgb = scale(pixels) if scale else pixels.astype(np.uint8, copy=False)
     return rgb.repeat(3, axis=0) if is_grey else rgb, valid
 

@@ -143,8 +143,8 @@ class ClassMap:
         expected = f"the {'colours' if self.coding == 'table' else 'classes'} {self.palette}"
         if self.raster.lossy:
             raise ClassesError(
-                f"{path} is compressed with loss (JPEG), which added value{plural} {listed} to {expected}; create it "
-                f"again without loss, or {TO_THRESHOLD}"
+                f"{path} is compressed with loss ({self.raster.codec}), which added value{plural} {listed} to "
+                f"{expected}; create it again without loss, or {TO_THRESHOLD}"
             )
         known = np.flatnonzero(self.lookup != UNKNOWN)
         between = extra[(extra > known[0]) & (extra < known[-1])]
@@ -167,8 +167,8 @@ class ClassMap:
         listed = _list_some([f"#{color:06x}" for color in colors.tolist()], most=4)
         if self.raster.lossy:
             raise ClassesError(
-                f"{path} is compressed with loss (JPEG), which added colours {listed} to the expected {expected}; "
-                "create it again without loss"
+                f"{path} is compressed with loss ({self.raster.codec}), which added colours {listed} to the expected "
+                f"{expected}; create it again without loss"
             )
         if _looks_smoothed(len(colors), unexpected, MAX_CLASSES):
             raise ClassesError(

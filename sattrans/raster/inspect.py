@@ -98,8 +98,8 @@ def inspect_mask(path: Path | str) -> MaskFacts:
         # JPEG adds values next to the original ones; values that are not neighbours can only be the mask's own.
         if raster.lossy and (np.diff(found) == 1).any():
             raise ClassesError(
-                f"{path} is compressed with loss (JPEG), and some of its {len(found)} values are so close that JPEG "
-                f"must have added them; create it again without loss, or {TO_THRESHOLD}"
+                f"{path} is compressed with loss ({raster.codec}), and some of its {len(found)} values are so close "
+                f"that {raster.codec} must have added them; create it again without loss, or {TO_THRESHOLD}"
             )
         if len(found) > MAX_CLASSES:
             raise ClassesError(_too_many_values(path, len(found)))

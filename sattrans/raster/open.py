@@ -17,6 +17,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterioWindow
 
 from sattrans.errors import RasterError
+from sattrans.raster.driver import driver_of
 from sattrans.raster.georeference import Georeference, suppress_warnings
 from sattrans.raster.orientation import check_upright
 from sattrans.raster.pages import check_pages
@@ -24,19 +25,10 @@ from sattrans.raster.points import place_by_points
 from sattrans.raster.side_mask import SUFFIX, SideMask
 from sattrans.raster.sidecar import read_aux_xml, read_world_file
 from sattrans.raster.tiff_reader import TiffReader
-from sattrans.raster.tile_formats import FORMATS
+from sattrans.raster.tile_formats import FORMATS, READ
 from sattrans.raster.window import Window
 
-JPEG_2000 = "JP2OpenJPEG"
-
-DRIVER_OF_MAGIC = {
-    **{magic: spec.driver for spec in FORMATS.values() for magic in spec.magic},
-    b"\0\0\0\x0cjP  \r\n\x87\n": JPEG_2000,
-    b"\xff\x4f\xff\x51": JPEG_2000,  # a codestream without a container
-}
-"""First bytes of a file, and the only GDAL driver that then opens it."""
-
-SEQUENTIAL_DRIVERS = {JPEG_2000, *(spec.driver for spec in FORMATS.values() if spec.is_picture)}
+SEQUENTIAL_DRIVERS = {spec.driver for spec in READ if spec is not FORMATS["tif"]}
 """Drivers that decode a file from the top, whatever window is read."""
 
 REMOTE_SCHEMES = ("https://", "http://", "s3://", "gs://", "az://")
@@ -151,9 +143,16 @@ class Raster:
 
     @property
     def lossy(self) -> bool:
-        """Whether the pixels are compressed by JPEG, which changes values near every edge."""
+        """Whether the pixels are compressed with loss, by JPEG or WebP, which changes values near every edge."""
+        if self.src.driver == "WEBP":
+            return bool(self.src.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION_REVERSIBILITY") != "LOSSLESS")
         compression = self.src.compression
         return self.src.driver == "JPEG" or (compression is not None and "jpeg" in str(compression.value).lower())
+
+    @property
+    def codec(self) -> str:
+        """The name of a compression with loss, for messages."""
+        return "WebP" if self.src.driver == "WEBP" else "JPEG"
 
     @property
     def nodata(self) -> float | None:
@@ -190,6 +189,18 @@ class Raster:
             return dict(self.src.colormap(1))
         except ValueError:
             return None
+
+    @cached_property
+    def table(self) -> NDArray[np.uint8] | None:
+        """The colour table as red, green, blue and alpha of each value, (256, 4); None if there is none."""
+        colors = self.color_table()
+        if not colors:
+            return None
+        table = np.full((256, 4), (0, 0, 0, 255), np.uint8)
+        for value, color in colors.items():
+            if value < 256:
+                table[value] = color
+        return table
 
     def tags(self) -> dict[str, str]:
         """Return the raster's metadata items."""
@@ -282,7 +293,7 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
             yield Raster(source, src, Georeference.of(src.crs, src.transform), gdal_options=STRICT_OPTIONS)
         return
     path = Path(source)
-    driver = _driver_of(path, allow_vrt=isinstance(source, str))
+    driver = driver_of(path, allow_vrt=isinstance(source, str))
     options = STRICT_OPTIONS if driver == "VRT" else {**STRICT_OPTIONS, **NO_SIDECAR_OPTIONS}
     check_upright(path, driver)
     # As an absolute path, because rasterio takes a name such as http:host or file:x.tif for an address.
@@ -311,7 +322,7 @@ def _side_mask(mask: Path, src: DatasetReader) -> SideMask:
 
     @contextmanager
     def opened() -> Iterator[DatasetReader]:
-        if _driver_of(mask, allow_vrt=False) != "GTiff":
+        if driver_of(mask, allow_vrt=False) != "GTiff":
             raise RasterError(f"{mask} is not a GeoTIFF, as GDAL writes masks; repair or remove it")
         options = {**STRICT_OPTIONS, **NO_SIDECAR_OPTIONS}
         with _open_dataset(str(mask), "GTiff", options, str(mask.absolute())) as opened_mask:
@@ -324,31 +335,6 @@ def raster_size(path: Path) -> tuple[int, int]:
     """Return height and width of a raster, as its header has them. Raises `RasterError` as `open_raster` does."""
     with open_raster(path) as raster:
         return raster.height, raster.width
-
-
-def _driver_of(path: Path, allow_vrt: bool) -> str:
-    """Return the driver that opens a file, by its first bytes."""
-    if path.is_fifo() or path.is_socket():  # opening one would wait until another process writes to it
-        raise RasterError(f"{path} is a pipe or a socket; give a raster file")
-    try:
-        with path.open("rb") as file:
-            start = file.read(1024)
-    except FileNotFoundError:
-        raise RasterError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise RasterError(f"{path} is a folder; give a raster file") from None
-    except OSError as error:
-        raise RasterError(f"cannot read {path}: {error.strerror}") from error
-    for magic, driver in DRIVER_OF_MAGIC.items():
-        if start.startswith(magic):
-            return driver
-    if b"<VRTDataset" in start:
-        if allow_vrt and path.suffix.lower() == ".vrt":
-            return "VRT"
-        raise RasterError(f"{path} is a VRT, which may refer to any file; to read it, give the path of the .vrt itself")
-    if not start:
-        raise RasterError(f"{path} is empty")
-    raise RasterError(f"{path} is not a {', '.join(spec.title for spec in FORMATS.values())} or JPEG 2000")
 
 
 @contextmanager

@@ -91,13 +91,10 @@ def rgb_map(raster: Raster) -> RGBMap:
     if bands >= 3:
         choice = choose_bands(raster)
         return RGBMap(raster, choice.bands, notice=choice.notice)
-    colors = raster.color_table() if bands == 1 else None
-    if not colors:
+    table = raster.table if bands == 1 else None
+    if table is None:
         raise RasterError(
             f"{raster.path} has {pluralize(bands, 'band')} and no colour table, but a map that is a picture has three "
             "bands, red, green and blue; draw it in colours first"
         )
-    table = np.full((256, 4), (0, 0, 0, 255), np.uint8)
-    for value, color in colors.items():
-        table[value] = color
     return RGBMap(raster, (1,), table, f"{raster.path}: drawn in the colours of its colour table")

@@ -36,14 +36,27 @@ PNG_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True)
-class FormatSpec:
-    """How tiles of a format are written and read.
+class ReadFormat:
+    """How files of a format are recognised and read.
 
     Attributes:
         title: The format's name in messages.
         driver: The GDAL driver that reads an image of this format.
         magic: The first bytes of such a file; several if the format has variants.
         suffixes: Suffixes of such a file; images are written with the first one.
+    """
+
+    title: str
+    driver: str
+    magic: tuple[bytes, ...]
+    suffixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FormatSpec(ReadFormat):
+    """How tiles of a format are written and read.
+
+    Attributes:
         map_suffix: The suffix that maps are written with.
         is_picture: Whether files have no georeference, are encoded pixel by pixel and decoded from the top.
         encode_image: From red, green, blue (3, H, W) and georeference to bytes.
@@ -52,10 +65,6 @@ class FormatSpec:
             `Palette.nodata` to bytes. The palette becomes the colour table.
     """
 
-    title: str
-    driver: str
-    magic: tuple[bytes, ...]
-    suffixes: tuple[str, ...]
     map_suffix: str
     is_picture: bool
     encode_image: Callable[[Pixels, Georeference], bytes]
@@ -164,5 +173,23 @@ FORMATS: dict[TileFormat, FormatSpec] = {
     ),
 }
 
-IMAGE_SUFFIXES = (*(suffix for spec in FORMATS.values() for suffix in spec.suffixes), ".jp2")
-"""Suffixes of rasters in a folder; JPEG 2000 is only read. A file's format is known from its first bytes."""
+READ_ONLY = (
+    ReadFormat(
+        "JPEG 2000",
+        "JP2OpenJPEG",
+        (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),  # the second: a codestream without a container
+        (".jp2",),
+    ),
+    ReadFormat("WebP", "WEBP", (b"RIFF",), (".webp",)),
+    ReadFormat("BMP", "BMP", (b"BM",), (".bmp",)),
+)
+"""Formats that are only read."""
+
+READ: tuple[ReadFormat, ...] = (*FORMATS.values(), *READ_ONLY)
+"""Formats that are read."""
+
+IMAGE_SUFFIXES = tuple(suffix for spec in READ for suffix in spec.suffixes)
+"""Suffixes of rasters in a folder. A file's format is known from its first bytes."""
+
+READABLE = ", ".join(spec.title for spec in READ[:-1]) + f" or {READ[-1].title}"
+"""The formats that are read, for messages."""

@@ -104,13 +104,19 @@ def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -
         coding = None
         if map_ and palette:
             coding = class_map(map_, palette, values=by_threshold(map_, palette, options.threshold)).coding
+        image_kernel = choose_resampling(image, grid, is_map=False)
+        if image_kernel and image.table is not None:
+            raise OptionError(
+                f"--res: {image.path} has a colour table, whose indices cannot be resampled; expand it first, such as "
+                "with gdal_translate -expand rgb"
+            )
         source = SceneSource(
             record,
             image.height,
             image.width,
             image.georeference,
             rgb_bands(image, options.bidx, options.scale is not None),
-            choose_resampling(image, grid, is_map=False),
+            image_kernel,
             _map_kernel(map_, coding, grid, options) if map_ else None,
             coding,
             halves,

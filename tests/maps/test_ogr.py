@@ -155,7 +155,7 @@ def test_what_only_looks_like_a_map_is_not_opened_by_another_driver(tmp_path):
     """A virtual data source may point anywhere; one in a text that is no GeoJSON is not followed."""
     path = tmp_path / "map.gpkg"
     path.write_text("<OGRVRTDataSource><OGRVRTLayer name='a'><SrcDataSource>/etc/passwd</SrcDataSource></OGRVRTLayer>")
-    assert "is not a GeoTIFF, PNG, JPEG or JPEG 2000" in refused(RasterError, path, rules=rules(tmp_path))
+    assert "is not a GeoTIFF, PNG, JPEG, JPEG 2000, WebP or BMP" in refused(RasterError, path, rules=rules(tmp_path))
 
 
 def test_without_pyogrio_the_line_says_how_to_get_it(tmp_path, map_, monkeypatch):

@@ -169,9 +169,15 @@ def test_an_image_that_is_not_8_bit_is_refused_and_told_how_to_scale(opened, dty
         rgb_bands(opened(PICTURE.astype(dtype)), None)
 
 
-def test_an_image_that_is_numbers_of_a_color_table_is_refused_not_taken_for_grey(opened):
-    with pytest.raises(RasterError, match="colour table.*-expand rgb"):
-        rgb_bands(opened(INDICES, colormap={0: (9, 9, 9), 1: (200, 0, 0)}), None)
+def test_an_image_that_is_numbers_of_a_color_table_has_the_tables_colours(opened):
+    colors = np.array([(9, 9, 9), (200, 0, 0), (3, 4, 5)], np.uint8)
+    image = opened(INDICES, colormap={value: tuple(map(int, color)) for value, color in enumerate(colors)})
+    rgb, valid = read_image(image, image.window, rgb_bands(image, None))
+    assert valid is None or valid.all()
+    assert (rgb == np.moveaxis(colors[INDICES], -1, 0)).all()
+    for how in ({"bidx": (1, 1, 1)}, {"bidx": None, "scaled": True}):
+        with pytest.raises(OptionError, match="indices of a colour table"):
+            rgb_bands(image, **how)
 
 
 def test_nothing_says_what_is_empty_without_nodata_and_alpha(opened):

@@ -10,6 +10,7 @@ import rasterio
 from affine import Affine
 from makers import HERE, make_indices, make_picture, web_server, write_raster
 from makers_scenes import vrt_of
+from PIL import Image
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
@@ -63,6 +64,20 @@ def test_a_raster_is_opened_as_what_it_is_whatever_its_suffix(tmp_path, driver, 
         assert (raster.height, raster.width, raster.bands, raster.dtype) == (64, 96, 3, "uint8")
         if driver in ("GTiff", "PNG"):
             assert (raster.read() == PICTURE).all()
+
+
+@pytest.mark.parametrize(("name", "driver"), [("a.bmp", "BMP"), ("a.webp", "WEBP")])
+def test_pictures_of_more_formats_are_read(tmp_path, name, driver):
+    how = {"lossless": True} if driver == "WEBP" else {}
+    Image.fromarray(np.ascontiguousarray(np.moveaxis(PICTURE, 0, -1))).save(tmp_path / name, **how)
+    with open_raster(tmp_path / name) as raster:
+        assert raster.src.driver == driver and not raster.lossy
+        assert (raster.read() == PICTURE).all()
+
+
+def test_a_sound_is_no_webp(tmp_path):
+    (tmp_path / "a.webp").write_bytes(b"RIFF\x24\0\0\0WAVEfmt " + bytes(40))
+    assert "is not a GeoTIFF, PNG, JPEG, JPEG 2000, WebP or BMP" in refusal(tmp_path / "a.webp")
 
 
 def test_a_big_tiff_opens(tmp_path):
@@ -245,7 +260,11 @@ def test_a_file_cut_short_is_named_and_never_read_as_zeros(tmp_path, driver, par
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(b"", "is empty"), (b"hello\n", "is not a GeoTIFF, PNG, JPEG or JPEG 2000"), (b"II*\0", "is it complete?")],
+    [
+        (b"", "is empty"),
+        (b"hello\n", "is not a GeoTIFF, PNG, JPEG, JPEG 2000, WebP or BMP"),
+        (b"II*\0", "is it complete?"),
+    ],
 )
 def test_what_is_no_raster_is_refused(tmp_path, content, told):
     (tmp_path / "a.tif").write_bytes(content)
@@ -265,8 +284,8 @@ def test_a_file_that_may_not_be_read_is_said_so(tmp_path):
 
 
 def test_a_raster_of_another_format_is_refused(tmp_path):
-    write_raster(tmp_path / "a.bmp", PICTURE, driver="BMP", crs=None, transform=None)
-    shutil.move(tmp_path / "a.bmp", tmp_path / "a.tif")
+    write_raster(tmp_path / "a.img", PICTURE, driver="HFA", crs=None, transform=None)
+    shutil.move(tmp_path / "a.img", tmp_path / "a.tif")
     assert "is not a GeoTIFF" in refusal(tmp_path / "a.tif")
 
 
