@@ -138,6 +138,7 @@ class JournalEntry(Schema):
     row: Name | None = None
     tiles: list[TileEntry] = Field(default_factory=list)
     dropped: dict[Text, Count] = Field(default_factory=dict)
+    invalid: dict[Text, Count] = Field(default_factory=dict)
     input: InputEntry | None = None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sattrans.errors import OptionError, did_you_mean
+from sattrans.raster.class_map import MAX_VALUE
 from sattrans.raster.palette import Palette
 from sattrans.utils.records import read_toml
 
@@ -49,8 +50,8 @@ def indices_of_values(mapping: Mapping[str, str], palette: Palette) -> dict[int,
     """Return the class index of each value in the mapping of a raster map. Raises `OptionError`."""
     indices: dict[int, int] = {}
     for source, target in mapping.items():
-        if not source.isdecimal() or not 0 <= int(source) <= 255:
-            raise OptionError(f"--class-map {source}={target}: a map has values 0 to 255, got {source}")
+        if not source.isdecimal() or int(source) > MAX_VALUE:
+            raise OptionError(f"--class-map {source}={target}: a map has values 0 to {MAX_VALUE}, got {source}")
         index = _index_of(source, target, palette)
         if indices.setdefault(int(source), index) != index:
             raise OptionError(

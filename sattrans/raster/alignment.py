@@ -19,6 +19,9 @@ from sattrans.raster.open import Raster
 TOLERANCE = 0.01
 """The largest distance between the corners of image and map, in pixels, at which both have the same grid."""
 
+DECIMALS = 1e-6
+"""Error of a number in a world file of six decimals, in units of the CRS. That of a pixel adds up over many."""
+
 MAX_SCALING = 64
 """The largest factor between two resolutions; a larger one is a mistake in the unit."""
 
@@ -53,8 +56,8 @@ class Grid:
 def check_aligned(image: Raster, map_: Raster) -> None:
     """Check that image and map have the same grid.
 
-    Sizes must be equal, and corners must agree to `TOLERANCE` pixels, whatever the CRSs. If one raster has no CRS, or
-    no georeference at all, that of the other raster counts for both.
+    Sizes must be equal, and corners must agree to `TOLERANCE` pixels, whatever the CRSs, or transforms to `DECIMALS`. If
+    one raster has no CRS, or no georeference at all, that of the other raster counts for both.
 
     Raises:
         AlignmentError: if the grids differ; the message says how.
@@ -75,7 +78,7 @@ def check_aligned(image: Raster, map_: Raster) -> None:
     crs = map_georeference.crs if image_georeference.crs and map_georeference.crs else image_georeference.crs
     map_corners = image_georeference.to_pixels(map_georeference.to_coordinates(corners), crs)
     distance = float("inf") if map_corners is None else np.abs(map_corners - corners).max()
-    if distance <= TOLERANCE:
+    if distance <= TOLERANCE or (distance < 0.5 and _equal_to_decimals(image_georeference, map_georeference)):
         return
     if map_corners is None or (crs != image_georeference.crs and distance > max(image.height, image.width)):
         raise AlignmentError(
@@ -91,6 +94,11 @@ def check_aligned(image: Raster, map_: Raster) -> None:
     raise AlignmentError(
         f"{both} have different grids: {what}; --align warps the map to the image's grid, by nearest neighbour"
     )
+
+
+def _equal_to_decimals(image: Georeference, map_: Georeference) -> bool:
+    """Return whether two transforms are one, of which a world file has rounded the numbers."""
+    return bool(np.abs(np.subtract(image.transform, map_.transform)).max() <= DECIMALS)
 
 
 def _describe_difference(image: Georeference, map_: Georeference) -> str:

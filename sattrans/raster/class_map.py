@@ -22,6 +22,9 @@ NOTHING = int(np.iinfo(np.int64).min)
 TO_THRESHOLD = "cut it at a grey level with sattrans tile --threshold 128"
 """What can be done with a smoothed mask of two classes."""
 
+MAX_VALUE = 65535
+"""The largest value of a map that can be mapped to a class, as some legends have codes over 255."""
+
 MAX_CLASSES = 64
 """The most values or colours that count as classes if no palette is given; a picture has more."""
 
@@ -156,7 +159,7 @@ class ClassMap:
                 f"{TO_THRESHOLD}"
             )
         remedy = "use a map of these classes"
-        if self.mappable and 0 <= extra[0] <= 255:
+        if self.mappable and 0 <= extra[0] <= MAX_VALUE:
             remedy += f", or give the class of each value, such as --class-map {extra[0]}={self.palette.values[0]}"
         are = "which are not among" if plural else "which is not one of"
         raise ClassesError(f"{path} contains value{plural} {listed}, {are} {expected}; {remedy}")
@@ -316,7 +319,7 @@ def _nodata_value(raster: Raster, lookup: NDArray[np.uint8]) -> int | None:
     nodata = raster.nodata
     if nodata is None or not nodata.is_integer():
         return None
-    return None if 0 <= nodata <= 255 and lookup[int(nodata)] != UNKNOWN else int(nodata)
+    return None if 0 <= nodata < len(lookup) and lookup[int(nodata)] != UNKNOWN else int(nodata)
 
 
 def _table_agrees(table: dict[int, tuple[int, int, int]], palette: Palette) -> bool:

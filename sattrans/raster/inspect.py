@@ -92,7 +92,10 @@ def inspect_mask(path: Path | str) -> MaskFacts:
             if not len(values):
                 continue
             if values[0] < 0 or values[-1] > 255:
-                raise RasterError(f"{path} contains values {values[0]} to {values[-1]}, but a mask has 0 to 255")
+                raise RasterError(
+                    f"{path} contains values {values[0]} to {values[-1]}, but a mask has 0 to 255; "
+                    "give its classes other values, such as with QGIS's raster calculator or rio calc"
+                )
             has_value[values] = True
         found = np.flatnonzero(has_value)
         # JPEG adds values next to the original ones; values that are not neighbours can only be the mask's own.

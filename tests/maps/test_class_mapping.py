@@ -51,6 +51,16 @@ def test_a_colour_table_and_three_equal_bands_are_values_when_values_are_told(tm
         assert np.array_equal(opened(path, class_map=told)[0], expected)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_codes_over_255_are_told_their_classes(tmp_path, dtype):
+    codes = np.array([111, 312, 523], dtype)[make_indices(60, 80, 3)]
+    path = write_raster(tmp_path / "map.tif", codes, nodata=999)
+    pixels, _ = opened(path, class_map={"111": "building", "312": "woodland", "523": "water"})
+    assert np.array_equal(pixels, make_indices(60, 80, 3) + 1)
+    with pytest.raises(ClassesError, match=r"contains value 523.*--class-map 523=0"):
+        opened(path, class_map={"111": "building", "312": "woodland"})
+
+
 def test_a_value_that_is_declared_nodata_may_be_told_a_class(tmp_path):
     path = write_raster(tmp_path / "map.tif", np.array([[0, 255, 1]], np.uint8), nodata=255)
     assert opened(path)[0].tolist() == [[0, 255, 1]]
@@ -70,9 +80,9 @@ def test_colours_have_no_values_to_tell(tmp_path):
 @pytest.mark.parametrize(
     ("told", "why"),
     [
-        ({"256": "2"}, "--class-map 256=2: a map has values 0 to 255, got 256"),
-        ({"-1": "2"}, "--class-map -1=2: a map has values 0 to 255, got -1"),
-        ({"forest": "2"}, "--class-map forest=2: a map has values 0 to 255, got forest"),
+        ({"65536": "2"}, "--class-map 65536=2: a map has values 0 to 65535, got 65536"),
+        ({"-1": "2"}, "--class-map -1=2: a map has values 0 to 65535, got -1"),
+        ({"forest": "2"}, "--class-map forest=2: a map has values 0 to 65535, got forest"),
         ({"5": "9"}, "--class-map 5=9: the run has no class '9', it has 0 background, 1 building"),
         ({"5": "forest"}, "--class-map 5=forest: the run has no class 'forest'"),
         ({"5": "1", "05": "2"}, "--class-map maps 5 twice, to building and to 2"),

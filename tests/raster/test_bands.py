@@ -75,6 +75,18 @@ def test_a_shift_under_the_tolerance_passes(align):
     align(mask_transform=shifted(TOLERANCE * 0.9, -TOLERANCE * 0.9))
 
 
+def test_a_world_file_of_six_decimals_is_on_the_images_grid_however_wide_it_is(align, tmp_path):
+    wide = np.zeros((2, 30_000), np.uint8)
+    place = Affine(0.2985821417, 0, 500_000.1234567, 0, -0.2985821417, 600_000)
+    rounded = Affine(*(round(number, 6) for number in place[:6]))
+    off = abs(rounded.a - place.a) * 30_000 / place.a
+    assert TOLERANCE < off < 0.5
+    for name, transform, crs in (("image", place, POLAND), ("mask", rounded, None)):
+        write_raster(tmp_path / f"{name}.tif", wide, crs, transform)
+    with open_raster(tmp_path / "image.tif") as image, open_raster(tmp_path / "mask.tif") as map_:
+        check_aligned(image, map_)
+
+
 def test_pixels_of_another_size_are_refused_though_the_corner_is_the_same(align):
     with pytest.raises(AlignmentError, match="have different grids"):
         align(mask_transform=HERE @ Affine.scale(1.001))
