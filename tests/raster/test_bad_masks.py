@@ -45,7 +45,8 @@ def test_an_antialiased_mask_is_told_as_smoothed(tmp_path):
     text = refused(write_raster(tmp_path / "m.tif", mask))
     assert "values between those of the classes (15, 31, 47" in text
     assert (
-        "smoothed or compressed with loss (JPEG?); create it again by nearest neighbour, or threshold it first" in text
+        "smoothed or compressed with loss (JPEG?); create it again by nearest neighbour, or "
+        "cut it at a grey level with sattrans tile --threshold 128" in text
     )
 
 
