@@ -14,14 +14,14 @@ from sattrans.colorize.options import ColorizeOptions
 from sattrans.data.dataset import COPY, LEGEND
 from sattrans.errors import OptionError, OutputExists, UsageError
 from sattrans.raster.class_map import ClassMap, class_map
-from sattrans.raster.cog.output import GeoTiffOutput
+from sattrans.raster.cog.output import GeoTiffOutput, check_own_images
 from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.console import progress_bar
 from sattrans.utils.options import recorded
-from sattrans.utils.output import check_folder
+from sattrans.utils.output import check_apart, check_folder
 
 RASTER_SUFFIXES = (".tif", ".tiff")
 
@@ -79,10 +79,12 @@ def colorize(
         RasterError: A mask cannot be read; as above.
     """
     masks = find_masks(path, options.dataset, options.classes)
-    targets, legend_path = _targets(path, masks.sources, output)
+    targets, legend_path = _targets(path, masks.sources, masks.folders, output)
     legend, rgb = options.legend, options.rgb
     if legend and not overwrite:
         check_legend(legend_path)
+    if len(targets) > 1 or not path.is_file():
+        check_own_images(targets[0].parent, targets, [legend_path])
     copies = [
         GeoTiffOutput(target, _resolved_options(source, masks.palette, options), overwrite=overwrite)
         for source, target in zip(masks.sources, targets, strict=True)
@@ -117,7 +119,9 @@ def colorize(
     return ColorizeResult(new, existing, tuple(notices), legend_path, legend_made)
 
 
-def _targets(path: Path, sources: Sequence[Path | str], output: Path | None) -> tuple[list[Path], Path]:
+def _targets(
+    path: Path, sources: Sequence[Path | str], folders: Sequence[Path], output: Path | None
+) -> tuple[list[Path], Path]:
     """Return the path of each copy, and of the legend. Raises `UsageError` if a copy would replace another file."""
     masks = [Path(source) for source in sources]
     if path.is_file():
@@ -134,8 +138,7 @@ def _targets(path: Path, sources: Sequence[Path | str], output: Path | None) -> 
     check_folder(folder)
     if folder.suffix.lower() in IMAGE_SUFFIXES and not folder.is_dir():
         raise OptionError(f"-o {folder}: the copies of a folder go into a folder; give the name of a folder")
-    if folder.resolve() in {path.resolve(), *(mask.resolve().parent for mask in masks)}:
-        raise UsageError(f"-o {folder} would mix copies and masks: choose another folder")
+    check_apart(folder, [*masks, *folders])
     targets = [folder / f"{mask.stem}.tif" for mask in masks]
     taken = [target for target, count in Counter(targets).items() if count > 1]
     if taken:

@@ -22,11 +22,18 @@ class Masks:
         sources: The masks: paths, or one path as the text that the user typed, which may be a `.vrt`.
         palette: The classes that all masks have in common.
         notices: How the classes were found, if the user should know, a line each.
+        images: Folders that belong to the masks, such as those of a dataset's images; no copies go there.
     """
 
     sources: tuple[Path | str, ...]
     palette: Palette
     notices: tuple[str, ...]
+    images: tuple[Path, ...] = ()
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of the masks, and of what belongs to them."""
+        return [*dict.fromkeys(Path(source).parent for source in self.sources), *self.images]
 
 
 def find_masks(path: Path, dataset: str | None = None, classes: Path | None = None) -> Masks:
@@ -101,7 +108,7 @@ def _of_tileset(tileset: Tileset, given: Palette | None) -> Masks:
     maps = tuple(tile.map_path(tileset.folder) for tile in tileset.tiles if tile.map)
     if not maps:
         raise UsageError(f"{tileset.folder} has no maps, all its tiles are unpaired: there is nothing to colour")
-    return Masks(maps, palette, ())
+    return Masks(maps, palette, (), (tileset.folder,))
 
 
 def _of_dataset(path: Path, dataset: str | None, given: Palette | None) -> Masks:
@@ -113,11 +120,13 @@ def _of_dataset(path: Path, dataset: str | None, given: Palette | None) -> Masks
     maps = tuple(scene.map for scene in scenes if scene.map)
     if not maps:
         raise UsageError(f"{path}, read as dataset '{found.name}', has no maps: there is nothing to colour")
+    images = tuple(dict.fromkeys(scene.image.parent for scene in scenes if scene.image))
     if given:
-        return Masks(maps, palette, ())
+        return Masks(maps, palette, (), images)
     classes_file = path / CLASSES_FILE
     is_source = classes_file.is_file() and read_classes(classes_file) == palette
-    return Masks(maps, palette, (f"classes read from {classes_file}",) if is_source else tuple(found.notices()))
+    notices = (f"classes read from {classes_file}",) if is_source else tuple(found.notices())
+    return Masks(maps, palette, notices, images)
 
 
 def _of_values(path: Path, sources: tuple[Path | str, ...]) -> Masks:

@@ -41,7 +41,7 @@ from sattrans.utils.console import log, pluralize
 from sattrans.utils.folder_output import FolderOutput
 from sattrans.utils.manifest import as_json
 from sattrans.utils.options import recorded
-from sattrans.utils.output import check_folder
+from sattrans.utils.output import check_apart, check_folder
 from sattrans.utils.schemas import Manifest, Options
 
 DEFAULT_FOLDER = Path("evaluations")
@@ -125,6 +125,12 @@ class _Comparison:
     tileset: Tileset | None = None
     train: RealTiles | None = None
     split: str = "pairs"
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that are read."""
+        real = self.tileset.folder if self.tileset else getattr(self.real_images, "folder", None)
+        return [source.folder for source in self.sources] + ([real] if real else [])
 
 
 def evaluate(
@@ -224,6 +230,7 @@ def _evaluate(
     made_with = {"images": names, **recorded(options), "split": comparison.split}
     output_folder = EvaluationOutput(folder, made_with, overwrite=overwrite)
     check_folder(folder)
+    check_apart(folder, comparison.folders, below=False)
     output_folder.is_finished(dry_run)  # refuses one of other options; the same options score anew
     weights = load_needed_weights(options.weights, options.metrics, device)
     real_images = comparison.real_images

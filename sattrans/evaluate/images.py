@@ -95,7 +95,7 @@ class RealFolder(RealImages):
     """The images of a folder, each of which must exist in the compared folders, too. All have the same size."""
 
     def __init__(self, real: Path, compared: Sequence[Path]) -> None:
-        self.files = _images_in(real)
+        self.folder, self.files = real, _images_in(real)
         self.compared = {folder: _images_in(folder) for folder in compared}
         for folder, files in self.compared.items():
             unmatched = sorted(set(self.files) ^ set(files))

@@ -48,6 +48,7 @@ from sattrans.runs.styles import AUTO, check_style
 from sattrans.runs.translator import Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import log, pluralize
+from sattrans.utils.output import check_apart
 from sattrans.utils.version import __version__
 
 ENCODED = 0.9
@@ -195,6 +196,7 @@ def generate_by(
     run: Run, map_: str | Path, output: Path, options: GenerateOptions, *, overwrite: bool, dry_run: bool
 ) -> GenerateResult:
     """Translate a map by an opened run, after `check_request`; see `generate`."""
+    check_apart(output, [run.folder])
     devices = choose_devices(options.device, options.devices)
     update, preview = options.update, options.preview
     creation = parse_creation_options(options.co)

@@ -9,9 +9,11 @@ from sattrans.generate.api import GenerateResult, generate_by, open_run
 from sattrans.generate.checks import check_request
 from sattrans.generate.options import GenerateOptions
 from sattrans.maps.ogr import vector_files
+from sattrans.raster.cog.output import check_own_images
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.console import progress_bar
 from sattrans.utils.contents import contents_of
+from sattrans.utils.output import check_apart
 
 MAP_SUFFIXES = (*IMAGE_SUFFIXES, ".gpkg", ".geojson", ".shp")
 
@@ -80,9 +82,9 @@ def generate_batch(
     output = output or folder.with_name(f"{folder.name}-sat")
     if output.suffix.lower() in IMAGE_SUFFIXES or output.is_file():
         raise OptionError(f"-o {output}: {folder} is a folder of maps, and each becomes an image; give a folder")
-    if output.resolve() == folder.resolve():
-        raise OptionError(f"-o {output} would mix images and maps; choose another folder")
+    check_apart(output, [folder], below=False)
     maps = maps_in(folder)
+    check_own_images(output, [output / f"{path.stem}.tif" for path in maps])
     run = open_run(options.run)
     made: list[GenerateResult] = []
     failed: dict[Path, SattransError] = {}

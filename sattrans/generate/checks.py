@@ -11,6 +11,7 @@ from sattrans.raster.aoi import parse_bounds, read_aoi
 from sattrans.raster.cog.options import parse_creation_options
 from sattrans.raster.open import check_exists
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.utils.output import check_apart
 
 RASTER_SUFFIXES = (".tif", ".tiff")
 
@@ -58,8 +59,7 @@ def check_request(map_: str | Path, output: Path, options: GenerateOptions) -> N
     if _is_same_file(output, Path(map_)):
         raise OutputExists(f"{output} is the map itself; choose another output")
     # A folder of shapefiles is a map; a raster among them would make it a folder of maps.
-    if is_image(output) and Path(map_).is_dir() and output.parent.resolve() == Path(map_).resolve():
-        raise OutputExists(f"{output} would lie in the map, a folder of shapefiles: choose another folder")
+    check_apart(output, [path for path in (map_, options.aoi, options.rules) if path and Path(path).exists()])
     check_exists(map_)
     if preview:
         check_preview(preview, Path(map_), output)

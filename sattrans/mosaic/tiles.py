@@ -22,6 +22,7 @@ from sattrans.raster.validity import effective_nodata, has_transparency
 from sattrans.raster.window import Window
 from sattrans.utils.contents import contents_of
 from sattrans.utils.manifest import is_unfinished
+from sattrans.utils.output import check_apart
 
 GRID_TOLERANCE = 0.05
 """Largest offset, in pixels, of a tile from the mosaic's grid that needs no resampling."""
@@ -104,6 +105,8 @@ def find_tiles(folder: Path, output: Path) -> list[Path]:
         raise OutputExists(
             f"{output} would be among the tiles, and the next mosaic would include it: choose another folder"
         )
+    if image_folder is not folder:
+        check_apart(output, [folder])
     if output.exists() and any(path.samefile(output) for path in paths):
         raise OutputExists(f"{output} is one of the tiles: choose another output")
     if not paths:

@@ -29,6 +29,11 @@ class Input:
         try:
             stat = path.stat()
         except OSError as error:
+            if path.is_symlink() and not path.exists():
+                raise RasterError(
+                    f"{path} is a link to {path.readlink()}, which does not exist; put that file back, or remove "
+                    "the link"
+                ) from error
             raise RasterError(
                 f"{path} cannot be read ({error.strerror}); put it back, then repeat the command"
             ) from error

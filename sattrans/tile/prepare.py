@@ -23,7 +23,7 @@ from sattrans.tile.scene import SceneSource, inspect_scene
 from sattrans.utils.console import log, pluralize, progress_bar
 from sattrans.utils.hashing import sha256
 from sattrans.utils.options import recorded
-from sattrans.utils.output import check_folder
+from sattrans.utils.output import check_apart, check_folder
 
 MOST_ALIKE = 3
 """Number of notices of one kind about scenes that are printed; further ones are only counted."""
@@ -68,7 +68,10 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     scenes = [scene for scene in found.scenes() if scene.image and (scene.map or unpaired)]
     if not scenes:
         raise DatasetNotFound(f"{root} has no scene with {'an image' if unpaired else 'both an image and a map'}")
-    _check_apart(folder, root, scenes)
+    files = [path for scene in scenes for path in (scene.image, scene.map) if path]
+    check_apart(folder, [*files, *(path.parent for path in files), *([options.aoi] if options.aoi else [])])
+    if _resolved(folder) == _resolved(root):
+        raise UsageError(f"-o {folder} would mix tiles and the dataset in {root}; choose another folder")
     count = pluralize(len(scenes), "scene")
     log.info("dataset %s in %s: %s, tiles of %d px into %s", found.name, root, count, size, folder)
     inputs = current_inputs(path for scene in scenes for path in (scene.image, scene.map) if path)
@@ -140,14 +143,6 @@ def _check_classes(options: TileOptions, palette: Palette | None) -> None:
 def _areas(options: TileOptions) -> tuple[Area, ...]:
     bounds = (parse_bounds(options.bounds),) if options.bounds else ()
     return (*bounds, *((read_aoi(options.aoi),) if options.aoi else ()))
-
-
-def _check_apart(folder: Path, root: Path, scenes: Sequence[Scene]) -> None:
-    """Raise `UsageError` where the tileset would lie among the scenes, or around the dataset."""
-    here, there = _resolved(folder), _resolved(root)
-    held = {_resolved(path).parent for scene in scenes for path in (scene.image, scene.map) if path}
-    if here == there or here in there.parents or held & {here, *here.parents}:
-        raise UsageError(f"-o {folder} would mix tiles and the dataset in {root}: choose another folder")
 
 
 def _resolved(path: Path) -> Path:

@@ -27,6 +27,7 @@ from sattrans.train.options import TrainOptions
 from sattrans.train.settings import Settings
 from sattrans.utils.atomic import now
 from sattrans.utils.console import log, pluralize
+from sattrans.utils.output import check_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,8 @@ def _prepare(
         processes=processes,
         compile=options.compile,
     )
+    if output:
+        check_apart(output, [tileset.folder, *([options.init] if options.init else [])])
     run = RunOutput(output or _new_folder(kind.name, tileset.name), {}, overwrite=overwrite)
     run.is_finished()  # refuses a folder that is in use
     if options.init:

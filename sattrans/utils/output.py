@@ -18,7 +18,9 @@ What happens depends on the state of the output:
     finished       has nothing to do               makes it again
     other options  is refused: says what differs   replaces it
     damaged        is refused                      replaces it
-    foreign        is refused                      replaces a file; a folder is refused
+    foreign        is refused                      replaces a file that is named; a folder is refused
+
+What a command reads is never an output of it (`check_apart`).
 
 The first three promises of docs/design.md are kept here and in the adapters:
 
@@ -34,8 +36,9 @@ The adapters: `FolderOutput` (`sattrans.utils.folder_output`) for a folder with 
 kind of folder; `GeoTiffOutput` (`sattrans.raster.cog.output`) for a large raster.
 """
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,9 +60,28 @@ RESUME = "to resume, repeat the command"
 
 def not_made_by_sattrans(path: Path) -> OutputExists:
     """Return the error for a file that something else wrote."""
-    return OutputExists(
-        f"{path} exists and was not made by sattrans; choose another name, or replace it with --overwrite"
-    )
+    return OutputExists(f"{path} exists and was not made by sattrans; choose another name")
+
+
+def check_apart(output: Path, read: Iterable[Path | str], below: bool = True) -> None:
+    """Raise `OutputExists` if an output would lie among what a command reads, or around it.
+
+    --overwrite does not change that.
+
+    Args:
+        output: The output, a file or a folder.
+        read: The files that the command reads, and the folders all of which it reads.
+        below: Whether the folders in these folders are read, too.
+    """
+    here = Path(os.path.realpath(output))  # Path.resolve raises for circular links on Python before 3.13
+    for path in dict.fromkeys(map(Path, read)):
+        there = Path(os.path.realpath(path))
+        if here == there:
+            raise OutputExists(f"-o {output} is what the command reads; choose another output")
+        if there in here.parents and below and there.is_dir():
+            raise OutputExists(f"-o {output} would lie in {path}, which the command reads; choose another output")
+        if here in there.parents:
+            raise OutputExists(f"-o {output} holds {path}, which the command reads; choose another output")
 
 
 def check_folder(path: Path) -> None:

@@ -202,8 +202,26 @@ def test_two_masks_with_one_name_are_refused_before_anything_is_written(tmp_path
 
 def test_copies_never_go_among_the_masks(masks):
     for output in (masks, masks.parent / "masks" / ".." / "masks"):
-        with pytest.raises(UsageError, match="mix copies and masks"):
+        with pytest.raises(UsageError, match="what the command reads|which the command reads"):
             colorize(masks, output)
+
+
+def test_copies_never_replace_or_join_photos(tmp_path):
+    place = make_folder(tmp_path / "place", scenes=1, size=64)
+    photo = place / "images" / "place0.tif"
+    before = photo.read_bytes()
+    for source, message in (
+        (place, "is what the command reads"),
+        (place / "masks", "holds place0.tif, which sattrans"),
+    ):
+        for overwrite in (False, True):
+            with pytest.raises(UsageError, match=message) as refused:
+                colorize(source, place / "images", overwrite=overwrite)
+            assert "--overwrite" not in str(refused.value)
+    assert photo.read_bytes() == before
+    tileset = tile(place, tmp_path / "t", options=TileOptions(size=64)).tileset
+    with pytest.raises(UsageError, match="would lie in .*t, which the command reads"):
+        colorize(tileset.folder, tileset.folder / "images", overwrite=True)
 
 
 def test_a_folder_of_copies_is_not_named_like_a_raster_and_a_copy_is(masks, tmp_path):

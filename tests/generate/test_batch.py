@@ -108,8 +108,14 @@ def test_an_area_cuts_the_maps_it_meets(run, maps, tmp_path):
 
 def test_where_the_images_go(run, maps, tmp_path):
     assert "give a folder" in refused(run, 2, maps, "-o", tmp_path / "out.tif")
-    assert "would mix images and maps" in refused(run, 2, maps, "-o", maps)
-    assert "would mix images and maps" in refused(run, 2, maps, "-o", maps / ".." / "maps")
+    assert "is what the command reads" in refused(run, 2, maps, "-o", maps, "--overwrite")
+    assert "is what the command reads" in refused(run, 2, maps, "-o", maps / ".." / "maps")
+    photos = write_raster(tmp_path / "photos" / "place0.tif", VALUES[make_indices(30, 30, 3)]).parent
+    before = (photos / "place0.tif").read_bytes()
+    for more in ((), ("--overwrite",)):
+        told = refused(run, 2, maps, "-o", photos, *more)
+        assert "photos holds place0.tif, which sattrans did not make" in told and "--overwrite" not in told
+    assert (photos / "place0.tif").read_bytes() == before
     (tmp_path / "file").write_text("")
     assert "give a folder" in refused(run, 2, maps, "-o", tmp_path / "file")
     empty = tmp_path / "empty"
@@ -151,7 +157,7 @@ def test_vector_maps_in_a_folder_and_a_folder_of_shapefiles(run, tmp_path):
     (shapes / "photo.jpg").write_bytes(b"")
     assert is_batch(shapes)
     (shapes / "photo.jpg").unlink()
-    assert "in the map, a folder of shapefiles" in refused(run, 2, shapes, "-o", shapes / "one.tif", "--rules", "osm")
+    assert "shapes, which the command reads" in refused(run, 2, shapes, "-o", shapes / "one.tif", "--rules", "osm")
     made(run, shapes, "-o", tmp_path / "one.tif", "--rules", tmp_path / "rules.toml")
     with rasterio.open(tmp_path / "one.tif") as out:
         assert (out.height, out.width) == (30, 80)

@@ -1,5 +1,6 @@
 """An output on disk: what is at its path, what the same command and --overwrite do, and how others' files are left."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from sattrans.errors import LockedError, OptionError, OutputExists, SattransErro
 from sattrans.utils.folder_output import FolderOutput
 from sattrans.utils.lock import lock
 from sattrans.utils.manifest import begun_of
-from sattrans.utils.output import check_folder, difference
+from sattrans.utils.output import check_apart, check_folder, difference
 
 
 class ThingOutput(FolderOutput):
@@ -133,3 +134,35 @@ def test_a_folder_of_other_files_is_never_touched(tmp_path, own, overwrite):
         assert output.state == "foreign"
     else:
         output.check_own()
+
+
+@pytest.mark.parametrize(
+    ("output", "read", "message"),
+    [
+        ("in/images", ["in/images"], "is what the command reads"),
+        ("in/images/a.tif", ["in/images/a.tif"], "is what the command reads"),
+        ("in/images/new", ["in/images"], "would lie in .*images, which the command reads"),
+        ("in/images/new/er/x.tif", ["in/images"], "would lie in"),
+        ("in", ["in/images/a.tif"], "holds .*a.tif, which the command reads"),
+        ("link", ["in/images"], "is what the command reads"),
+        ("link/new", ["in/images"], "would lie in"),
+        ("in/../in/images", ["in/images"], "is what the command reads"),
+        ("in/new", ["link"], None),
+        ("in/images-2", ["in/images"], None),
+        ("in/images/x.tif", ["in/images/a.tif"], None),
+    ],
+)
+def test_an_output_lies_neither_in_nor_around_what_is_read(output, read, message, tmp_path):
+    (tmp_path / "in" / "images").mkdir(parents=True)
+    (tmp_path / "in" / "images" / "a.tif").touch()
+    (tmp_path / "link").symlink_to("in/images")
+    with pytest.raises(OutputExists, match=message) if message else nullcontext() as refused:
+        check_apart(tmp_path / output, [tmp_path / path for path in read])
+    if message:
+        assert "--overwrite" not in str(refused.value)
+
+
+def test_folders_within_a_folder_of_which_only_the_files_are_read_are_free(tmp_path):
+    check_apart(tmp_path / "maps" / "out", [tmp_path / "maps"], below=False)
+    with pytest.raises(OutputExists):
+        check_apart(tmp_path / "maps", [tmp_path / "maps"], below=False)

@@ -1,6 +1,6 @@
 """The life of a large GeoTIFF: chunks in `OUT.tif.part/` until all are complete. See `sattrans.utils.output`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from sattrans.errors import OutputExists, RasterError, SattransError
 from sattrans.raster.cog.layout import is_complete
 from sattrans.raster.cog.options import CreationOptions
 from sattrans.raster.open import open_raster
+from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.atomic import part_of, remove, sync
 from sattrans.utils.console import log
 from sattrans.utils.manifest import as_json, read_manifest, schema_with_options, write_manifest
@@ -28,6 +29,28 @@ def options_of(path: Path) -> dict[str, Any] | None:
             return dict(parse_json(raster.tags().get(OPTIONS_TAG, "")))
     except (RasterError, ValueError, TypeError):
         return None
+
+
+MOST_LOOKED_AT = 20
+"""Number of rasters in a folder whose origin is looked at, besides those that are to be replaced."""
+
+
+def check_own_images(folder: Path, targets: Sequence[Path], besides: Sequence[Path] = ()) -> None:
+    """Raise `OutputExists` if a folder for many images holds rasters that sattrans did not make, such as photos.
+
+    Not even --overwrite replaces these: a command that names a folder names none of them. `besides` may lie there.
+    """
+    if not folder.is_dir():
+        return
+    rasters = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES)
+    rasters = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES)
+    others = [path for path in rasters if path not in (*targets, *besides)]
+    for path in (*targets, *others[:MOST_LOOKED_AT]):
+        if path.is_file() and not path.name.startswith(".") and options_of(path) is None:
+            raise OutputExists(
+                f"{folder} holds {path.name}, which sattrans did not make or is damaged; choose another folder, or "
+                "move the file away"
+            )
 
 
 class GeoTiffOutput(Output):
