@@ -2,7 +2,7 @@
 
 import typer
 
-from sattrans.cli import catalog, colorize, demo, evaluate, generate, mosaic, runs, tile, train
+from sattrans.cli import catalog, colorize, demo, evaluate, generate, mosaic, rules, runs, tile, train
 from sattrans.cli.console import Commands, listen
 from sattrans.utils.version import __version__
 
@@ -30,7 +30,7 @@ def _root(
     listen()
 
 
-for _module in (tile, colorize, train, generate, mosaic, evaluate, demo, catalog, runs):
+for _module in (tile, colorize, train, generate, mosaic, evaluate, demo, catalog, runs, rules):
     _module.add_to(app)
 
 

@@ -26,7 +26,7 @@ def generate(
         typer.Argument(
             metavar="MAP",
             help="A map of classes: values, a colour table or colours; a picture, if the run's maps are pictures; a "
-            "vector map (GeoPackage, GeoJSON, shapefiles); or a folder of maps.",
+            "vector map (GeoPackage, GeoJSON, Shapefile, FlatGeobuf, .osm); or a folder of maps.",
         ),
     ],
     output: Annotated[

@@ -8,14 +8,14 @@ from sattrans.errors import Interrupted, LockedError, OptionError, SattransError
 from sattrans.generate.api import GenerateResult, generate_by, open_run
 from sattrans.generate.checks import check_request
 from sattrans.generate.options import GenerateOptions
-from sattrans.maps.ogr import vector_files
+from sattrans.maps.ogr import SUFFIXES, vector_files
 from sattrans.raster.cog.output import check_own_images
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.console import progress_bar
 from sattrans.utils.contents import contents_of
 from sattrans.utils.output import check_apart
 
-MAP_SUFFIXES = (*IMAGE_SUFFIXES, ".gpkg", ".geojson", ".shp")
+MAP_SUFFIXES = (*IMAGE_SUFFIXES, *SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from pathlib import Path
 from sattrans.errors import OptionError, OutputExists, UsageError
 from sattrans.generate.options import GenerateOptions
 from sattrans.generate.preview import check_preview
+from sattrans.maps.area import read_area
 from sattrans.maps.gsd import parse_res
-from sattrans.raster.aoi import parse_bounds, read_aoi
+from sattrans.raster.aoi import parse_bounds
 from sattrans.raster.cog.options import parse_creation_options
 from sattrans.raster.open import check_exists
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
@@ -54,7 +55,7 @@ def check_request(map_: str | Path, output: Path, options: GenerateOptions) -> N
     if options.bounds:
         parse_bounds(options.bounds)
     if options.aoi:
-        read_aoi(options.aoi)
+        read_area(options.aoi)
     parse_creation_options(options.co)
     if _is_same_file(output, Path(map_)):
         raise OutputExists(f"{output} is the map itself; choose another output")

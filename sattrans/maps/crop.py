@@ -8,9 +8,10 @@ import shapely
 from numpy.typing import NDArray
 
 from sattrans.errors import UsageError
+from sattrans.maps.area import read_area
 from sattrans.maps.options import MapOptions
 from sattrans.raster.alignment import Grid
-from sattrans.raster.aoi import Area, parse_bounds, read_aoi
+from sattrans.raster.aoi import Area, parse_bounds
 from sattrans.raster.georeference import WGS84, reproject
 from sattrans.raster.rasterize import rasterize
 from sattrans.raster.window import Window
@@ -81,7 +82,7 @@ def crop(path: str, grid: Grid, options: MapOptions, crs: str | None, rounds_up:
         window = _intersect(window, _pixels_of(shape, outwards=not is_upright), bounds, path)
         outline = None if is_upright or rounds_up else shape
     if options.aoi:
-        area = read_aoi(options.aoi)
+        area = read_area(options.aoi)
         shape = _to_pixels(area, path, grid)
         notices += _notice_outside(area, path, grid)
         window = _intersect(window, _pixels_of(shape, outwards=True), area, path)

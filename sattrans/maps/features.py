@@ -8,7 +8,7 @@ import shapely
 from numpy.typing import NDArray
 
 from sattrans.errors import OptionError, RasterError
-from sattrans.maps.ogr import Box, Features, Layer, read_batches, read_box
+from sattrans.maps.ogr import WHOLE_DRIVERS, Box, Features, Layer, read_batches, read_box
 from sattrans.maps.rules import Rule, Rules
 from sattrans.raster.alignment import Grid
 from sattrans.raster.georeference import WGS84, reproject
@@ -43,21 +43,32 @@ def match_layers(rules: Rules, layers: Sequence[Layer], path: str) -> list[RuleL
     """
     if not layers:
         raise RasterError(f"{path} has no layer with geometries, so there is nothing to rasterize")
+    if rules.one_layer and len(layers) > 1:
+        names = ", ".join(layer.name for layer in layers)
+        raise OptionError(f"--rules {rules.name} is for a map of one layer, {path} has {names}; {start_with(path)}")
     rules_of: dict[Layer, dict[int, Rule]] = {}
     for index, rule in enumerate(rules.rules):
         same_name = [layer for layer in layers if rule.matches_layer(layer.name)]
-        matching = [layer for layer in same_name if set(rule.where) <= set(layer.fields)]
+        matching = [layer for layer in same_name if rule.fits(layer.name, layer.fields)]
         if not matching and not rules.optional:
             where = f"--rules {rules.name}, rule {index + 1} ({rule.land_class})"
             if not same_name:
                 listed = ", ".join(layer.name for layer in layers)
                 raise OptionError(f"{where}: {path} has no layer {rule.layer}, it has {listed}")
-            raise OptionError(f"{where}: {path} has no attribute {', '.join(rule.where)}, it has {_fields(same_name)}")
+            missing = ", ".join(rule.where) or f"layer without {', '.join(sorted(rule.lacking))}"
+            raise OptionError(f"{where}: {path} has no attribute {missing}, it has {_fields(same_name)}")
         for layer in matching:
             rules_of.setdefault(layer, {})[index] = rule
     if not rules_of:
-        raise OptionError(f"--rules {rules.name}: no rule applies to {path}, which has {_fields(layers)}")
+        raise OptionError(
+            f"--rules {rules.name}: no rule applies to {path}, which has {_fields(layers)}; {start_with(path)}"
+        )
     return [RuleLayer(layer, its_rules) for layer, its_rules in rules_of.items()]
+
+
+def start_with(path: str) -> str:
+    """Return how to begin a rule file for a map."""
+    return f"sattrans rules init {path} prints rules to start from"
 
 
 def _fields(layers: Sequence[Layer], most: int = 6) -> str:
@@ -81,11 +92,11 @@ class FeatureSummary:
 
 
 class FeatureStore:
-    """Features in the pixels of a grid. A GeoJSON, which has no index, is read once; other files are read by box."""
+    """Features in the pixels of a grid. Files without an index (GeoJSON, OSM) are read once; others are read by box."""
 
     def __init__(self, sources: Sequence[RuleLayer], grid: Grid, path: str) -> None:
         self.sources, self.grid, self.path = sources, grid, path
-        self._geojson: dict[Layer, tuple[Features, shapely.STRtree]] = {}
+        self._whole: dict[Layer, tuple[Features, shapely.STRtree]] = {}
 
     def summarize(self, window: Window | None) -> FeatureSummary:
         """Count the features in a window of the grid, or all of them."""
@@ -115,17 +126,17 @@ class FeatureStore:
         return shapes
 
     def _batches(self, source: RuleLayer, box: Box | None) -> Iterable[Features]:
-        if source.layer.driver != "GeoJSON":
+        if source.layer.driver not in WHOLE_DRIVERS:
             return read_batches(source.layer, source.attributes, box)
         return [self._read(source, box)]
 
     def _read(self, source: RuleLayer, box: Box | None) -> Features:
-        if source.layer.driver != "GeoJSON":
+        if source.layer.driver not in WHOLE_DRIVERS:
             return read_box(source.layer, source.attributes, box)
-        if source.layer not in self._geojson:
+        if source.layer not in self._whole:
             features = read_box(source.layer, source.attributes, None)
-            self._geojson[source.layer] = features, shapely.STRtree(features.geometry)
-        features, tree = self._geojson[source.layer]
+            self._whole[source.layer] = features, shapely.STRtree(features.geometry)
+        features, tree = self._whole[source.layer]
         if box is None:
             return features
         near = np.sort(tree.query(shapely.box(*box)))  # in the file's order, as in boxes of other files

@@ -1,8 +1,10 @@
 """Vector files, read with pyogrio: which driver opens a file, its layers, and their features by box or in batches."""
 
+import re
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -16,14 +18,33 @@ from sattrans.maps.geojson import check_geojson
 from sattrans.raster.georeference import parse_crs
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 
-DRIVER_OF_MAGIC = {b"SQLite format 3\0": "GPKG", b"\0\0\x27\x0a": "ESRI Shapefile"}
+DRIVER_OF_MAGIC = {b"SQLite format 3\0": "GPKG", b"\0\0\x27\x0a": "ESRI Shapefile", b"fgb\x03fgb": "FlatGeobuf"}
 """First bytes of a file, and the driver that then opens it; GeoJSON is text that starts with a brace."""
+
+OSM_XML = re.compile(rb"\s*(?:<\?xml[^<>]*\?>)?\s*<osm[\s>]")
+OSM_PBF = b"OSMHeader"
+"""What an extract of OpenStreetMap begins with, as XML or after a few bytes of a PBF."""
+
+OTHER_DATA_SOURCES = re.compile(rb"<(?:OGR|VRT|GDAL|WMS|WFS|kml|gpx)", re.IGNORECASE)
+"""What makes GDAL take an XML file for another format, which may name addresses and other files."""
+
+LOOKED_AT = 1 << 16
+"""First bytes of an XML file in which no other format may be named; GDAL looks at fewer."""
+
+WHOLE_DRIVERS = ("GeoJSON", "OSM")
+"""Drivers of files without an index, which are read once and whole."""
+
+SUFFIXES = (".gpkg", ".geojson", ".shp", ".fgb", ".osm", ".pbf")
+"""Suffixes of vector maps in a folder."""
+
+FORMATS = "GeoPackage, GeoJSON, Shapefile, FlatGeobuf, and OpenStreetMap extracts (.osm, .osm.pbf)"
+"""The formats of vector maps, for messages."""
 
 PREFIX_OF_DRIVER = {"GeoJSON": "GeoJSON:"}
 """What makes GDAL open a file by this driver alone, where the first bytes do not already decide that: text that begins
 with a brace may also be a VRT or a pipeline, which name addresses and other files."""
 
-OTHER_MAP_SUFFIXES = (".gpkg", ".geojson", *IMAGE_SUFFIXES)
+OTHER_MAP_SUFFIXES = (*(suffix for suffix in SUFFIXES if suffix != ".shp"), *IMAGE_SUFFIXES)
 """Suffixes of maps that are not shapefiles."""
 
 BATCH_FEATURES = 50_000
@@ -79,7 +100,26 @@ def driver_of(path: Path) -> str | None:
     for magic, driver in DRIVER_OF_MAGIC.items():
         if start.startswith(magic):
             return driver
-    return "GeoJSON" if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else None
+    start = start.removeprefix(b"\xef\xbb\xbf")
+    if OSM_PBF in start[:32] or OSM_XML.match(start):
+        return "OSM"
+    return "GeoJSON" if start.lstrip().startswith(b"{") else None
+
+
+def other_format(path: Path) -> str:
+    """Return what is wrong with a file that looks like a vector map of a format that is not read, or nothing."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(LOOKED_AT)
+    except OSError:
+        return ""
+    if start.startswith(b"PK\x03\x04"):
+        return f"{path} is a zip archive; unpack it, and give a file of it ({FORMATS})"
+    if re.search(rb"<(?:\w+:)?(?:kml|gpx|gml|FeatureCollection)\b", start[:4096], re.IGNORECASE):
+        return (
+            f"{path} is a vector map of another format than {FORMATS}; convert it, such as with ogr2ogr map.gpkg {path}"
+        )
+    return ""
 
 
 def vector_files(path: Path) -> list[Path]:
@@ -88,8 +128,9 @@ def vector_files(path: Path) -> list[Path]:
     Empty if `path` is not a vector map.
     """
     if path.is_dir():
-        shapefiles = sorted(path.glob("*.shp"))
-        return [] if any(file.suffix.lower() in OTHER_MAP_SUFFIXES for file in path.iterdir()) else shapefiles
+        files = [file for file in sorted(path.iterdir()) if not file.name.startswith(".")]
+        other = any(file.suffix.lower() in OTHER_MAP_SUFFIXES for file in files)
+        return [] if other else [file for file in files if file.suffix.lower() == ".shp"]
     if path.is_fifo() or path.is_socket():
         return []
     return [path] if driver_of(path) else []
@@ -104,10 +145,20 @@ def _source(file: Path) -> str:
         raise RasterError(f"{file} is not a vector map any more; was it replaced?")
     if driver == "GeoJSON":
         check_geojson(file)
+    if driver == "OSM":
+        _check_osm(file)
     name = PREFIX_OF_DRIVER.get(driver, "") + str(file.absolute())
     if vsi_path(name) != name:  # it takes a part of the name for that of an archive
         raise RasterError(f"{file} has a name that may mean another file; rename it, without ! and ;")
     return name
+
+
+def _check_osm(file: Path) -> None:
+    """Raise `RasterError` for an OSM file in which GDAL may see another format."""
+    with file.open("rb") as opened:
+        start = opened.read(LOOKED_AT)
+    if OSM_PBF not in start[:32] and OTHER_DATA_SOURCES.search(start):
+        raise RasterError(f"{file} begins with words of another format than OSM; convert it to a GeoPackage first")
 
 
 def layers_of(files: Sequence[Path]) -> list[Layer]:
@@ -123,7 +174,11 @@ def layers_of(files: Sequence[Path]) -> list[Layer]:
                 raise RasterError(f"{file} is opened as {info['driver']}, but its first bytes differ; convert it first")
             extent = info["total_bounds"] if info["features"] else None
             extent = extent if extent is not None and np.isfinite(extent).all() else None
-            layers.append(Layer(file, name, driver, _crs(file, info["crs"]), tuple(info["fields"]), extent))
+            layer = Layer(file, name, driver, _crs(file, info["crs"]), tuple(info["fields"]), extent)
+            if extent is None and info["features"] and driver == "OSM":  # whose extent is that of an optional element
+                bounds = shapely.total_bounds(read_box(layer, (), None).geometry)
+                layer = replace(layer, extent=tuple(bounds.tolist()) if np.isfinite(bounds).all() else None)
+            layers.append(layer)
     return layers
 
 
@@ -181,6 +236,8 @@ def _call_pyogrio(name: str, file: Path, **arguments: Any) -> Any:
         raise SattransError(
             f"{file} is a vector map, and pyogrio, which reads them, is not installed: pip install 'sattrans[vector]'"
         ) from None
+    # A large OSM file needs a temporary one, which GDAL would otherwise make in the current folder.
+    pyogrio.set_gdal_config_options({"CPL_TMPDIR": tempfile.gettempdir()})
     function = pyogrio.raw.read if name == "raw.read" else getattr(pyogrio, name)
     try:
         source = _source(file)
@@ -191,4 +248,7 @@ def _call_pyogrio(name: str, file: Path, **arguments: Any) -> Any:
         raise
     except (RuntimeError, ValueError, OSError) as error:  # pyogrio's errors are subclasses; so is text that is no UTF-8
         reason = (str(error).splitlines() or [type(error).__name__])[0].split("; ")[0]
-        raise RasterError(f"cannot read {file} as a vector map ({reason}); download or create it again") from error
+        remedy = ", or convert it to a GeoPackage" if driver_of(file) == "OSM" else ""
+        raise RasterError(
+            f"cannot read {file} as a vector map ({reason}); download or create it again{remedy}"
+        ) from error

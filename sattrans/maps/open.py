@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sattrans.errors import RasterError
 from sattrans.maps.gsd import GsdRange
-from sattrans.maps.ogr import vector_files
+from sattrans.maps.ogr import FORMATS, other_format, vector_files
 from sattrans.maps.options import MapOptions
 from sattrans.maps.raster_map import RasterMap
 from sattrans.maps.vector_map import VectorMap
@@ -73,6 +74,12 @@ def open_map(
     if files:
         yield VectorMap(Path(path), files, palette, options, resolution)
         return
+    if problem := other_format(Path(path)):
+        raise RasterError(problem)
     with ExitStack() as stack:
-        raster = stack.enter_context(open_raster(path))
+        try:
+            raster = stack.enter_context(open_raster(path))
+        except RasterError as error:
+            formats = f"; --rules are for vector maps: {FORMATS}" if options.rules else ""
+            raise RasterError(f"{error}{formats}") from error
         yield RasterMap(raster, palette, options, resolution, stack)

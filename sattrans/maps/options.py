@@ -30,7 +30,7 @@ class MapOptions:
         ),
     ] = None
     bounds: Annotated[str | None, Option("Only left,bottom,right,top of the map, in its CRS.", panel=MAP)] = None
-    aoi: Annotated[Path | None, Option("Only the polygons of a GeoJSON file; the rest is transparent.", panel=MAP)] = (
+    aoi: Annotated[Path | None, Option("Only the polygons of a vector file; the rest is transparent.", panel=MAP)] = (
         None
     )
     class_map: Annotated[

@@ -1,7 +1,9 @@
 """Rule files: which class the features of a vector map become, by their attributes, in the order of drawing."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +18,14 @@ from sattrans.utils.records import parse_toml, read_text
 BUILT_IN = {"osm": Path(__file__).with_name("osm.toml")}
 """Built-in rule files, by name."""
 
-KEYS = ("class", "layer", "where", "width")
+KEYS = ("class", "layer", "where", "width", "lacking")
 FILE_KEYS = ("background", "optional", "rule")
+
+BACKGROUND = "background"
+"""The class of pixels without a feature if the rules are the name of a class."""
+
+CLASS_NAME = re.compile(r"\w[\w -]*")
+"""The name of a class given as --rules; a name with a point or a slash is that of a file."""
 
 AttributeTest = frozenset[str] | None
 """The texts that an attribute may have; None for any text."""
@@ -32,16 +40,22 @@ class Rule:
         layer: The layers of the features, with `*` for any text.
         where: The test of each attribute; a feature must pass all.
         width: Width in metres of lines and points. Without it, a line is a pixel wide and points are not drawn.
+        lacking: Attributes that the layer must not have, so that its name is all that says what its features are.
     """
 
     land_class: str
     layer: str
     where: Mapping[str, AttributeTest]
     width: float | None
+    lacking: frozenset[str] = frozenset()
 
     def matches_layer(self, name: str) -> bool:
         """Return whether the rule applies to a layer of this name, in small letters or capitals."""
         return fnmatchcase(name.lower(), self.layer.lower())
+
+    def fits(self, name: str, fields: Collection[str]) -> bool:
+        """Return whether the rule applies to a layer of this name with these attributes."""
+        return self.matches_layer(name) and set(self.where) <= set(fields) and not self.lacking & set(fields)
 
     def matches(self, attributes: Mapping[str, NDArray[np.object_]], count: int) -> NDArray[np.bool_]:
         """Return which of `count` features, with these attributes, the rule selects."""
@@ -63,6 +77,7 @@ class Rules:
         background: The class of pixels without a feature.
         optional: Whether a rule is ignored if the map lacks its layer or attribute.
         rules: The rules in the order of drawing.
+        one_layer: Whether they are the name of a class, which all features of a map with one layer have.
     """
 
     name: str
@@ -70,6 +85,7 @@ class Rules:
     background: str
     optional: bool
     rules: tuple[Rule, ...]
+    one_layer: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -78,13 +94,19 @@ class Rules:
 
 
 def read_rules(source: str | Path) -> Rules:
-    """Read a rule file, given by its path or by the name of a built-in one. Raises `OptionError`."""
+    """Read a rule file, given by its path or by the name of a built-in one; another name is that of a class.
+
+    Raises `OptionError`.
+    """
     path = BUILT_IN.get(str(source), Path(source))
     where = f"--rules {source}"
     try:
         text = read_text(path)
         table = parse_toml(text)
     except FileNotFoundError:
+        near = get_close_matches(str(source), BUILT_IN)
+        if CLASS_NAME.fullmatch(str(source)) and not near:
+            return Rules(str(source), str(source), BACKGROUND, False, (Rule(str(source), "*", {}, None),), True)
         raise OptionError(f"{where}: no such file, nor built-in rules ({', '.join(BUILT_IN)})") from None
     except OSError as error:
         raise OptionError(f"cannot read {where}: {error.strerror}") from error
@@ -110,7 +132,11 @@ def _rule(where: str, table: Mapping[str, Any]) -> Rule:
     tests = table.get("where", {})
     if not isinstance(tests, dict):
         raise OptionError(f'{where}: where must be a table of attributes, such as {{ landuse = "forest" }}')
-    return Rule(land_class, layer, {name: _test(where, name, value) for name, value in tests.items()}, width)
+    lacking = table.get("lacking", [])
+    if not isinstance(lacking, list) or not all(isinstance(name, str) for name in lacking):
+        raise OptionError(f'{where}: lacking must be a list of attributes, such as ["fclass"]')
+    parsed = {name: _test(where, name, value) for name, value in tests.items()}
+    return Rule(land_class, layer, parsed, width, frozenset(lacking))
 
 
 def _test(where: str, name: str, value: Any) -> AttributeTest:

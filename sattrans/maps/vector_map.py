@@ -10,15 +10,16 @@ import shapely
 from numpy.typing import NDArray
 
 from sattrans.errors import ClassesError, OptionError, RasterError
+from sattrans.maps.area import read_area
 from sattrans.maps.class_mapping import indices_of_rule_classes
 from sattrans.maps.crop import EDGE_TOLERANCE, crop, recorded_area
-from sattrans.maps.features import FeatureStore, match_layers
+from sattrans.maps.features import FeatureStore, match_layers, start_with
 from sattrans.maps.gsd import GsdRange, parse_res
 from sattrans.maps.ogr import Box, Layer, layers_of
 from sattrans.maps.options import MapOptions
 from sattrans.maps.rules import read_rules
 from sattrans.raster.alignment import Grid
-from sattrans.raster.aoi import parse_bounds, read_aoi
+from sattrans.raster.aoi import parse_bounds
 from sattrans.raster.georeference import WGS84, Georeference, name_of_crs, reproject, utm_crs
 from sattrans.raster.gsd import measure_gsd
 from sattrans.raster.palette import UNKNOWN, Palette
@@ -26,6 +27,9 @@ from sattrans.raster.rasterize import rasterize
 from sattrans.raster.window import Window
 from sattrans.utils.console import pluralize
 from sattrans.utils.hashing import fingerprint
+
+EDGE_POINTS = 17
+"""Number of points on each side of an extent that are reprojected."""
 
 MAX_SIDE = 1_000_000
 """The longest side of a vector map in pixels: 250 km at 0.25 m. Memory grows with the width."""
@@ -92,7 +96,9 @@ class VectorMap:
         summary = self._store.summarize(None if is_complete else window)
         if not sum(summary.selected.values()):
             layers = ", ".join(source.layer.name for source in self._store.sources)
-            raise ClassesError(f"{self.path}: --rules {self.rules.name} select no feature (layers {layers})")
+            raise ClassesError(
+                f"{self.path}: --rules {self.rules.name} select no feature (layers {layers}); {start_with(self.path)}"
+            )
         counts = {
             "without geometry left out": summary.without_geometry,
             "with invalid geometry repaired": summary.repaired,
@@ -181,8 +187,7 @@ def rasterization_grid(layers: Sequence[Layer], metres: float, path: str, option
         crs = utm_crs(*degrees[0].tolist())
     edges = []
     for layer in layers:
-        edge = shapely.get_coordinates(shapely.segmentize(shapely.box(*(layer.extent or ())), _segment(layer.extent)))
-        points = reproject(edge, layer.crs, crs)
+        points = reproject(_edge(layer.extent), layer.crs, crs)
         if points is None:
             raise RasterError(
                 f"{path}: layer {layer.name} exceeds the area of {name_of_crs(crs)}; crop it, or reproject it"
@@ -209,7 +214,7 @@ def _middle(layer: Layer, options: MapOptions) -> NDArray[np.float64]:
     if options.bounds:
         selected = shapely.get_coordinates(shapely.envelope(parse_bounds(options.bounds).geometry))
     elif options.aoi:
-        area = read_aoi(options.aoi)
+        area = read_area(options.aoi)
         corners = shapely.get_coordinates(shapely.envelope(area.geometry))
         selected = reproject(corners, area.crs or layer.crs, layer.crs)
     if selected is not None:
@@ -218,10 +223,16 @@ def _middle(layer: Layer, options: MapOptions) -> NDArray[np.float64]:
     return shapely.get_coordinates(shapely.centroid(shapely.envelope(box)))
 
 
-def _segment(extent: Box | None) -> float:
-    """Return the length of the segments in which the edge of an extent is reprojected."""
-    left, bottom, right, top = extent or (0.0, 0.0, 1.0, 1.0)
-    return max(right - left, top - bottom, 1e-9) / 16
+def _edge(extent: Box | None) -> NDArray[np.float64]:
+    """Return points on the edge of an extent, (N, 2), which is curved when reprojected.
+
+    The extent may be a line or a point, of which shapely would make an empty polygon.
+    """
+    left, bottom, right, top = extent or (0.0, 0.0, 0.0, 0.0)
+    across, up = np.linspace(left, right, EDGE_POINTS), np.linspace(bottom, top, EDGE_POINTS)
+    same = np.ones(EDGE_POINTS)
+    sides = [(across, bottom * same), (across, top * same), (left * same, up), (right * same, up)]
+    return np.vstack([np.stack(side, axis=1) for side in sides])
 
 
 def _choose_metres(options: MapOptions, run: GsdRange | None) -> float:

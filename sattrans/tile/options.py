@@ -125,7 +125,7 @@ class TileOptions:
     bounds: Annotated[
         str | None, Option("Only tiles wholly within left,bottom,right,top, in the scenes' CRS.", panel=CHOICE)
     ] = None
-    aoi: Annotated[Path | None, Option("Only tiles wholly within the polygons of a GeoJSON file.", panel=CHOICE)] = None
+    aoi: Annotated[Path | None, Option("Only tiles wholly within the polygons of a vector file.", panel=CHOICE)] = None
     min_valid: Annotated[
         float, Option("Least share of a tile's pixels that hold data, 0 to 1.", panel=CHOICE, minimum=0, maximum=1)
     ] = 1.0

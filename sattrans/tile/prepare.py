@@ -10,8 +10,9 @@ from typing import Any
 from sattrans.data.dataset import Dataset, Scene
 from sattrans.data.tileset import DEFAULT_FOLDER, SceneRecord
 from sattrans.errors import DatasetNotFound, OptionError, UsageError, did_you_mean
+from sattrans.maps.area import read_area
 from sattrans.plugins import open_dataset
-from sattrans.raster.aoi import Area, parse_bounds, read_aoi
+from sattrans.raster.aoi import Area, parse_bounds
 from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale, parse_scale
 from sattrans.raster.tile_formats import TileFormat
@@ -142,7 +143,7 @@ def _check_classes(options: TileOptions, palette: Palette | None) -> None:
 
 def _areas(options: TileOptions) -> tuple[Area, ...]:
     bounds = (parse_bounds(options.bounds),) if options.bounds else ()
-    return (*bounds, *((read_aoi(options.aoi),) if options.aoi else ()))
+    return (*bounds, *((read_area(options.aoi),) if options.aoi else ()))
 
 
 def _resolved(path: Path) -> Path:

@@ -74,10 +74,10 @@ def check_apart(output: Path, read: Iterable[Path | str], below: bool = True) ->
         below: Whether the folders in these folders are read, too.
     """
     here = Path(os.path.realpath(output))  # Path.resolve raises for circular links on Python before 3.13
-    for path in dict.fromkeys(map(Path, read)):
-        there = Path(os.path.realpath(path))
-        if here == there:
-            raise OutputExists(f"-o {output} is what the command reads; choose another output")
+    places = {path: Path(os.path.realpath(path)) for path in map(Path, read)}
+    if here in places.values():
+        raise OutputExists(f"-o {output} is what the command reads; choose another output")
+    for path, there in places.items():
         if there in here.parents and below and there.is_dir():
             raise OutputExists(f"-o {output} would lie in {path}, which the command reads; choose another output")
         if here in there.parents:
