@@ -12,8 +12,7 @@ _interrupted_before = False
 
 def main() -> None:
     """Run the command line."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # otherwise the parent process ignores it
-        signal.signal(signal.SIGINT, _interrupted)
+    _handle_interrupts()
     from sattrans.utils import process
 
     process.configure()
@@ -31,6 +30,11 @@ def main() -> None:
         process.prepare_exit()
 
 
+def _handle_interrupts() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # otherwise the parent process ignores it
+        signal.signal(signal.SIGINT, _interrupted)
+
+
 def _interrupted(number: int, frame: FrameType | None) -> None:
     """Exit at once if nothing is being written; otherwise raise `KeyboardInterrupt` at the first signal, for clean-up.
 
@@ -46,5 +50,10 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)
 
 
+IS_COMMAND = __name__ == "__main__" or os.path.basename(sys.argv[0]) in ("sattrans", "sattrans.exe")  # noqa: PTH119
+"""Whether this process runs the command, so that Ctrl-C is handled from here on, before `main` is called."""
+
+if IS_COMMAND:
+    _handle_interrupts()
 if __name__ == "__main__":
     main()

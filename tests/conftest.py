@@ -158,3 +158,23 @@ def _texts(code: CodeType) -> Iterator[str]:
             constants += constant
         elif isinstance(constant, str):
             yield from constant.split()
+
+
+@pytest.fixture
+def tiny_tileset(tmp_path):
+    """A tileset of one training tile, as its records have it; its image is a few bytes, and no raster."""
+    from sattrans.data.tileset import MANIFEST, SceneRecord, Tile, manifest_body, write_index, write_tileset_manifest
+    from sattrans.raster.georeference import Georeference
+    from sattrans.raster.window import Window
+    from sattrans.utils.hashing import sha256
+
+    folder = tmp_path / "tiles" / "tiny-64"
+    (folder / "images").mkdir(parents=True)
+    (folder / "images" / "a_0.tif").write_bytes(b"pixels")
+    scene = SceneRecord("a", "", "a.tif", None, 64, 64, Georeference(None, (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)))
+    image = "images/a_0.tif"
+    tile = Tile("a_0", "a", "train", Window(0, 0, 64, 64), {}, image, sha256(folder / image))
+    write_index(folder, [tile], {"a": scene})
+    body = manifest_body("2026-01-01T00:00:00+00:00", {"size": 64}, 64, None, [scene], [tile], [])
+    write_tileset_manifest(folder / MANIFEST, body)
+    return folder

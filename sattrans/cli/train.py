@@ -12,6 +12,7 @@ from sattrans.cli.console import listen, notify, say
 from sattrans.cli.options import DryRun, Overwrite, command, given_options
 from sattrans.errors import OptionError
 from sattrans.train.options import TrainOptions, read_recipe
+from sattrans.utils import process
 from sattrans.utils.console import pluralize
 from sattrans.utils.options import option_fields
 
@@ -45,7 +46,7 @@ def train(
     resume: Annotated[
         str | None,
         typer.Option(
-            help="Resume a run with its own options: its folder, or 'last'. Takes only --device and --devices."
+            help="Resume a run with its own options: its folder, or 'last'. Takes only --device, --devices and --data."
         ),
     ] = None,
     options: TrainOptions = TrainOptions(),
@@ -59,7 +60,7 @@ def train(
     """
     given = given_options(ctx)
     if resume is not None:
-        others = [name for name in given if name not in ("resume", "device", "devices")]
+        others = [name for name in given if name not in ("resume", "device", "devices", "data")]
         if others:
             flag = {"settings": "set", "file": "options"}.get(others[0], others[0]).replace("_", "-")
             raise OptionError(f"--resume takes the run's own options; leave out --{flag}")
@@ -69,8 +70,10 @@ def train(
     if options.devices == 1 or "WORLD_SIZE" in os.environ or dry_run:
         work()
     else:
-        from sattrans.train.launcher import launch
+        from sattrans.train.launcher import check_enough_tiles, launch
 
+        if resume is None:
+            check_enough_tiles(data, options.devices)
         launch(options.devices, partial(_train_in_process, work))
 
 
@@ -99,7 +102,7 @@ def _train(
     from sattrans.train import train as run
 
     if resume is not None:
-        result = resume_run(resume, options.device)
+        result = resume_run(resume, options.device, data)
     else:
         result = run(data, output, options, overwrite=overwrite, dry_run=dry_run)
     notify(result.notices)
@@ -121,5 +124,6 @@ def _train(
 
 
 def _train_in_process(work: "partial[None]") -> None:
+    process.configure()
     listen()
     work()

@@ -91,6 +91,10 @@ class RealTiles(RealImages):
         return to_picture(self.store[number][1], self.tileset.palette)
 
 
+MAX_PIXELS = 1 << 26
+"""The most pixels of an image of --pairs, as its header declares them: 8192 × 8192, which scores hold in memory."""
+
+
 class RealFolder(RealImages):
     """The images of a folder, each of which must exist in the compared folders, too. All have the same size."""
 
@@ -259,6 +263,11 @@ def _images_in(folder: Path) -> dict[str, Path]:
 def _shape(path: Path) -> tuple[int, int]:
     with open_raster(path) as raster:
         _check_8_bit(raster)
+        if raster.height * raster.width > MAX_PIXELS:
+            raise RasterError(
+                f"{path} is {raster.width} wide × {raster.height} high, over {MAX_PIXELS >> 20} million pixels, and "
+                "scores need whole images; cut both folders into tiles of the same names, such as with gdal_retile.py"
+            )
         return raster.height, raster.width
 
 

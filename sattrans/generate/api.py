@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sattrans.errors import ClassesError, SattransError
+from sattrans.errors import ClassesError, RasterError, SattransError
 from sattrans.generate.checks import check_request, default_image, is_image
 from sattrans.generate.estimate import GenerateEstimate, estimate_memory
 from sattrans.generate.flat_field_fit import sample_windows
@@ -33,6 +33,7 @@ from sattrans.generate.update import (
     write_record,
 )
 from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap, window_size
+from sattrans.maps.ogr import vector_files
 from sattrans.maps.open import Map, open_map
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.model import TileSpec
@@ -48,6 +49,7 @@ from sattrans.runs.styles import AUTO, check_style
 from sattrans.runs.translator import Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.console import log, pluralize
+from sattrans.utils.hashing import fingerprint
 from sattrans.utils.output import check_apart
 from sattrans.utils.version import __version__
 
@@ -93,6 +95,19 @@ class _Task:
     plan: WindowPlan
     precision: Precision
     recorded: dict[str, Any]
+    files: tuple[Path, ...] = ()
+    """The files of the map, if it is not an address."""
+    state: str = ""
+    """Their fingerprint before they were read."""
+
+    def check_unchanged(self) -> None:
+        """Raise `RasterError` if the map was replaced or removed while it was read."""
+        try:
+            same = fingerprint(self.files) == self.state
+        except OSError:
+            same = False
+        if not same:
+            raise RasterError(f"{self.files[0]} changed while it was read; make the image again with --overwrite")
 
     def result(self, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
         plan = self.plan
@@ -251,6 +266,8 @@ def _task(
     precision = resolve_precision(options.precision, device)
     blend = options.blend or ("bands" if kind.margin is None else "none")
     check_style(options.style, spec, kind.name, kind.styled)
+    files = tuple(vector_files(Path(map_)) or [Path(map_)]) if Path(map_).exists() else ()
+    state = fingerprint(files)
     with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
         height, width = read_map.height, read_map.width
         size = window_size(spec.size, kind.stride, kind.margin, height, width, each_is_a_file)
@@ -273,7 +290,7 @@ def _task(
         }
         if kind.styled and spec.scenes:
             recorded["style"] = _style(options, spec, read_map, plan)
-        yield _Task(opened, read_map, plan, precision, recorded)
+        yield _Task(opened, read_map, plan, precision, recorded, files, state)
 
 
 def _style(options: GenerateOptions, spec: TileSpec, map_: Map, plan: WindowPlan) -> str:
@@ -316,6 +333,7 @@ def _write_tiles(
     with tiles.claim():
         _estimate_flat_field(task, stream)
         write_tiles(stream, tiles.path, task.stem)
+        task.check_unchanged()
         tiles.finish()
     return task.result(tiles.path, task.map.notices, made=True)
 
@@ -346,6 +364,7 @@ def _write_image(
         if not change:
             _estimate_flat_field(task, stream)
         stream.write(writer, change)
+        task.check_unchanged()
         score = _score(task, writer)
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"

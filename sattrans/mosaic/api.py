@@ -13,7 +13,7 @@ from sattrans.mosaic.estimate import MosaicEstimate, estimate
 from sattrans.mosaic.layout import ChunkJoiner, MosaicPlan, plan_mosaic
 from sattrans.mosaic.methods import METHODS, class_map_methods
 from sattrans.mosaic.options import MAX_DEFAULT_WORKERS, Method, MosaicOptions
-from sattrans.mosaic.tiles import MosaicTile, PixelFormat, find_tiles, inspect_tiles
+from sattrans.mosaic.tiles import MosaicTile, PixelFormat, check_hashes, find_tiles, inspect_tiles
 from sattrans.mosaic.values import merged_colormap, unused_value
 from sattrans.raster.cog.disk_space import check_disk_space
 from sattrans.raster.cog.options import parse_creation_options
@@ -93,6 +93,7 @@ def mosaic(
     with DatasetPool() as datasets:  # outermost: a dataset must not be closed while a thread reads it
         with executor(workers) as pool:
             found = inspect_tiles(paths, tiles, datasets, pool, options.res)
+            check_hashes(paths, tiles, pool)
         pixel_format, method = found[0].format, _method(found[0].format, options.method)
         # The values of a single band may be classes, which must not be mixed, unless the user chose to average them.
         is_map = pixel_format.bands == 1 and not METHODS[method].averages

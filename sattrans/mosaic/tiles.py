@@ -21,6 +21,7 @@ from sattrans.raster.tile_formats import IMAGE_SUFFIXES, READABLE
 from sattrans.raster.validity import effective_nodata, has_transparency
 from sattrans.raster.window import Window
 from sattrans.utils.contents import contents_of
+from sattrans.utils.hashing import sha256
 from sattrans.utils.manifest import is_unfinished
 from sattrans.utils.output import check_apart
 
@@ -141,6 +142,19 @@ def inspect_tiles(
             raise RasterError(f"{tile.path} is rotated or mirrored: warp it to north up first (rio warp)")
         _check_compatible(tile, tiles[0], res)
     return tiles
+
+
+def check_hashes(paths: Sequence[Path], folder: Path, pool: Executor) -> None:
+    """Raise `RasterError` for an image of a tileset that is not the one in its index, or is missing."""
+    if not (folder / MANIFEST).is_file():
+        return
+    recorded = {tile.image_path(folder): tile.image_sha256 for tile in Tileset.open(folder).tiles}
+    missing = sorted(recorded.keys() - set(paths))
+    if missing:
+        raise RasterError(f"{missing[0]} is missing; make the tileset again with --overwrite")
+    for path, hash_ in zip(paths, pool.map(sha256, paths), strict=True):
+        if recorded.get(path, hash_) != hash_:
+            raise RasterError(f"{path} is not the tile that was cut, it has changed since; make the tileset again")
 
 
 def _inspect(paths: Sequence[Path], datasets: DatasetPool, res: float | None) -> list[MosaicTile]:

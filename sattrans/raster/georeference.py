@@ -173,11 +173,26 @@ def crs_wkt(name: str) -> str:
         raise ValueError(f"unknown CRS {name}") from error
 
 
+GRID_FILE = re.compile(
+    r"""(?:\+(?:nadgrids|geoidgrids|grids|file|init)=|PROJ4_GRIDS",")(?!@null)|PARAMETERFILE\["[^"]*","[^"]*[/\\:]""",
+    re.IGNORECASE,
+)
+"""A file of a grid that a CRS names: PROJ opens it wherever it lies, and places are metres off without it. The official
+CRSs name theirs in a PARAMETERFILE, without a path."""
+
+
+def names_a_file(wkt: str) -> bool:
+    """Return whether a CRS (WKT) names a file that PROJ would open, other than those that come with it."""
+    return GRID_FILE.search(wkt) is not None
+
+
 def parse_crs(text: str) -> str:
     """Return the WKT of a CRS given as WKT, or by authority and code, such as "ESRI:102100". Raises `ValueError`."""
     try:
         if CRS_CODE.fullmatch(text):
             return WGS84 if text.endswith(":CRS84") else str(CRS.from_user_input(text).to_wkt())
+        if names_a_file(text):
+            raise ValueError("its CRS needs a grid file")
         return str(CRS.from_wkt(text).to_wkt())
     except RasterioError as error:
         raise ValueError(f"unknown CRS {text[:60]}") from error

@@ -18,6 +18,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from sattrans.errors import RasterError
 from sattrans.raster.driver import driver_of
+from sattrans.raster.gate import check_place, check_sizes
 from sattrans.raster.georeference import Georeference, suppress_warnings
 from sattrans.raster.orientation import check_upright
 from sattrans.raster.pages import check_pages
@@ -25,20 +26,9 @@ from sattrans.raster.points import place_by_points
 from sattrans.raster.side_mask import SUFFIX, SideMask
 from sattrans.raster.sidecar import read_aux_xml, read_world_file
 from sattrans.raster.tiff_reader import TiffReader
-from sattrans.raster.tile_formats import FORMATS, READ
 from sattrans.raster.window import Window
 
-SEQUENTIAL_DRIVERS = {spec.driver for spec in READ if spec is not FORMATS["tif"]}
-"""Drivers that decode a file from the top, whatever window is read."""
-
 REMOTE_SCHEMES = ("https://", "http://", "s3://", "gs://", "az://")
-
-MAX_BLOCK_BYTES = 1 << 30
-"""The largest block that GDAL may decode at once. A huge raster in tiles or strips can be read in parts; one in
-a single block would have to fit into memory, as a decompression bomb would."""
-
-MAX_SEQUENTIAL_PIXELS = 2_000_000_000
-"""The most pixels of a raster that is decoded from the top."""
 
 STRICT_OPTIONS = {
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # else it returns uninitialised memory for the missing part of a truncated PNG
@@ -290,7 +280,7 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
     """
     if isinstance(source, str) and source.startswith(REMOTE_SCHEMES):
         with _open_dataset(source, None, STRICT_OPTIONS) as src:
-            yield Raster(source, src, Georeference.of(src.crs, src.transform), gdal_options=STRICT_OPTIONS)
+            yield Raster(source, src, check_place(source, src.crs, src.transform), gdal_options=STRICT_OPTIONS)
         return
     path = Path(source)
     driver = driver_of(path, allow_vrt=isinstance(source, str))
@@ -308,11 +298,8 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
         if transform.is_identity:
             crs, transform, notice = place_by_points(str(path), src, crs)
             notices += [notice] if notice else []
-        if not np.isfinite(transform[:6]).all():
-            raise RasterError(f"{path} has a geotransform with NaN or infinite numbers; repair it first")
-        if transform.is_degenerate:
-            raise RasterError(f"{path} has a geotransform that maps all pixels to a line or point; repair it first")
-        raster = Raster(str(path), src, Georeference.of(crs, transform), gdal_options=options, notices=tuple(notices))
+        georeference = check_place(str(path), crs, transform)
+        raster = Raster(str(path), src, georeference, gdal_options=options, notices=tuple(notices))
         mask = path.with_name(path.name + SUFFIX)
         with closing(_side_mask(mask, src)) if mask.is_file() else nullcontext() as side_mask:
             yield replace(raster, side_mask=side_mask) if side_mask else raster
@@ -351,31 +338,8 @@ def _open_dataset(
     except (RasterioError, OSError) as error:
         raise RasterError(f"cannot open {name} as a raster ({_reason(error)}); is it complete?") from error
     with closing(src):  # not `with src`, which would change this thread's GDAL options until it is closed
-        _check_sizes(name, src)
+        check_sizes(name, src, Path(source or name))
         yield src
-
-
-def _check_sizes(name: str, src: DatasetReader) -> None:
-    if src.dtypes[0].startswith("complex"):
-        raise RasterError(
-            f"{name} has {src.dtypes[0]} pixels, but images and maps have real numbers; convert it first, such as to "
-            "its amplitude"
-        )
-    itemsize = np.dtype(src.dtypes[0]).itemsize
-    if src.driver in SEQUENTIAL_DRIVERS:
-        if src.width * src.height > MAX_SEQUENTIAL_PIXELS:
-            raise RasterError(
-                f"{name} declares {src.width} wide × {src.height} high as {src.driver}, too large to decode; convert "
-                "it to a tiled GeoTIFF"
-            )
-        return
-    rows, cols = src.block_shapes[0]
-    bands = src.count if str(src.profile.get("interleave")) == "pixel" else 1
-    if rows * cols * bands * itemsize > MAX_BLOCK_BYTES:
-        raise RasterError(
-            f"{name} has blocks of {cols} wide × {rows} high with {bands} bands, which take over "
-            f"{MAX_BLOCK_BYTES >> 20} MiB each; convert it to a tiled GeoTIFF"
-        )
 
 
 def _reason(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from sattrans.errors import RasterError
+from sattrans.raster.georeference import names_a_file
 
 MAX_BYTES = 4 << 20
 """A sidecar is a page of text; a larger file is something else."""
@@ -34,6 +35,8 @@ def read_aux_xml(path: Path) -> tuple[CRS | None, Affine | None]:
     try:
         root = ElementTree.fromstring(sidecar.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))  # noqa: S314
         wkt, numbers = root.findtext("SRS"), root.findtext("GeoTransform")
+        if wkt and names_a_file(wkt):
+            raise ValueError("its CRS needs a grid file")
         # Only from_wkt: a more general function would accept a path or an address, and read it.
         crs = CRS.from_wkt(wkt.strip()) if wkt and wkt.strip() else None
         transform = Affine.from_gdal(*_parse_transform(numbers.split(","))) if numbers else None

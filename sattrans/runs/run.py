@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -13,8 +14,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from sattrans.data.tileset import MANIFEST as TILESET
 from sattrans.data.tileset import Tileset
-from sattrans.errors import NothingToUse, OutputExists, SattransError, UsageError
+from sattrans.errors import NothingToUse, OutputExists, SattransError, TrainingError, UsageError
 from sattrans.model import Model, TileSpec
 from sattrans.plugins import model_class
 from sattrans.raster.palette import Palette
@@ -174,9 +176,34 @@ class Run:
         """Return the path of the checkpoint `last` or `best`."""
         return self.folder / "checkpoints" / f"{which}.safetensors"
 
+    def check_present(self) -> None:
+        """Raise `TrainingError` if the folder of the unfinished run is gone, instead of making it again in part."""
+        if not (begun_of(self.folder / MANIFEST).is_file() or (self.folder / MANIFEST).is_file()):
+            raise TrainingError(f"{self.folder} was deleted or moved while it was trained; train again")
+
     def has_trained(self) -> bool:
         """Return whether the folder contains anything but the manifest written at the start."""
         return any(path != begun_of(self.folder / MANIFEST) for path in self.folder.glob("*"))
+
+    def at(self, data: Path | None) -> "Run":
+        """Return the run with the folder in which its tileset lies now: `data`, the recorded one, or one found.
+
+        Raises `UsageError` if that is not the tileset of the training.
+        """
+        folder = self.tileset(data).folder.resolve()
+        return Run(self.folder, {**self.manifest, "data": {**self.manifest["data"], "folder": str(folder)}})
+
+    def _moved_tileset(self) -> Path | None:
+        """Return where the tileset lies after a project was moved: at the end of its recorded path, elsewhere."""
+        parts = Path(self.manifest["data"]["folder"]).parts[1:]
+        for base in (Path.cwd(), *self.folder.resolve().parents):
+            for start in range(len(parts)):
+                folder = base.joinpath(*parts[start:])
+                with suppress(SattransError, OSError):
+                    if (folder / TILESET).is_file() and Tileset.open(folder).hash == self.manifest["data"]["hash"]:
+                        log.info("the tileset was moved to %s", folder)
+                        return folder
+        return None
 
     def tileset(self, moved: Path | None = None) -> Tileset:
         """Return the tileset it was trained on, which may have `moved`.
@@ -185,6 +212,8 @@ class Run:
         """
         recorded = self.manifest["data"]
         folder = moved or Path(recorded["folder"])
+        if not folder.exists() and not moved:
+            folder = self._moved_tileset() or folder
         if not folder.exists() and not moved:
             raise UsageError(
                 f"{folder}, the tileset that {self.folder} was trained on, does not exist; give its folder with --data"

@@ -135,8 +135,18 @@ def _cut_to_json(result: CutResult) -> dict[str, Any]:
 
 
 def tidy(folder: Path, tiles: Sequence[Tile]) -> None:
-    """Remove files that a killed run left among the tiles, and sync the tiles to the disk."""
-    wanted = {path for tile in tiles for path in (tile.image, tile.map)}
+    """Remove files that a killed run left among the tiles, and sync the tiles to the disk.
+
+    Raises `SattransError` if a tile is gone, because something else removed it while others were cut.
+    """
+    wanted = {path for tile in tiles for path in (tile.image, tile.map) if path}
+    there = {f"{part.name}/{path.name}" for part in folder.iterdir() if part.is_dir() for path in part.iterdir()}
+    gone = sorted(wanted - there)
+    if gone:
+        more = f", and {len(gone) - 1} more" if len(gone) > 1 else ""
+        raise SattransError(
+            f"{folder / gone[0]} was removed while tiles were cut{more}; to cut what is missing, repeat the command"
+        )
     for part in folder.iterdir():
         for path in part.iterdir() if part.is_dir() else ():
             if f"{part.name}/{path.name}" not in wanted:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from sattrans.model import Model, ModelOptions, Pairing, SourceEncoding, TileSpe
 from sattrans.plugins import default_model, model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
-from sattrans.runs.run import DEFAULT_FOLDER, Run, RunOutput, load_checkpoint, under
+from sattrans.runs.run import Run, RunOutput, load_checkpoint, under
 from sattrans.runs.tensors import load_into
+from sattrans.train.claim import check_init, claim, new_folders
 from sattrans.train.distributed import SINGLE_PROCESS, Processes, process_group
 from sattrans.train.launcher import record_run
 from sattrans.train.loggers import write_curves
@@ -93,6 +95,8 @@ class _Job:
     output: RunOutput
     init: Path | None
     device: torch.device
+    chosen: bool = False
+    """Whether the folder was chosen by its number, so that another one will do as well."""
 
     @property
     def plan(self) -> TrainPlan:
@@ -213,17 +217,18 @@ def _prepare(
     )
     if output:
         check_apart(output, [tileset.folder, *([options.init] if options.init else [])])
-    run = RunOutput(output or _new_folder(kind.name, tileset.name), {}, overwrite=overwrite)
+    run = RunOutput(output or next(new_folders(kind.name, tileset.name)), {}, overwrite=overwrite)
     run.is_finished()  # refuses a folder that is in use
     if options.init:
-        _check_init(options.init)
-    return _Job(tileset, kind, model_options, spec, settings, run, options.init, device)
+        check_init(options.init)
+    return _Job(tileset, kind, model_options, spec, settings, run, options.init, device, chosen=output is None)
 
 
 def _begin(job: _Job, processes: Processes) -> TrainResult:
     output = job.output
     try:
-        with output.claim():
+        with ExitStack() as stack:
+            output = claim(job.output, (job.kind.name, job.tileset.name) if job.chosen else None, stack)
             run = Run.begin(output.path, job.manifest)
             loop = _prepare_loop(run, job.device, processes)
             processes.broadcast_folder(output.path)
@@ -236,11 +241,18 @@ def _begin(job: _Job, processes: Processes) -> TrainResult:
         raise Interrupted(message, 130) from None
 
 
-def resume(run: Path | str, device: str = "auto") -> TrainResult:
-    """Resume a run (`last`: the newest unfinished one) from its last checkpoint, with its own options."""
+def resume(run: Path | str, device: str = "auto", data: Path | None = None) -> TrainResult:
+    """Resume a run from its last checkpoint, with its own options.
+
+    Args:
+        run: The folder of the run; `last` for the newest unfinished one.
+        device: The device to train on.
+        data: Where the tileset lies now, if it was moved and is not found by itself.
+    """
     opened = Run.newest(finished=False) if str(run) == "last" else Run.open(Path(run))
     if opened.finished:
         raise UsageError(f"{opened.folder} is finished: start a new run with sattrans train")
+    opened = opened.at(data)
     chosen = choose_device(device)
     with process_group(chosen) as processes:
         recorded = opened.manifest["settings"]["processes"]
@@ -362,16 +374,6 @@ def _unpaired(tileset: Tileset, pairing: Pairing) -> list[Tile]:
     return tileset.split(UNPAIRED) if pairing == "unaligned" else []
 
 
-def _check_init(folder: Path) -> None:
-    """Raise `UsageError` if the run to start from does not exist or has no checkpoint yet."""
-    try:
-        checkpoint = Run.open(folder).checkpoint("last")
-    except UsageError as error:
-        raise UsageError(f"--init {error}") from error
-    if not checkpoint.is_file():
-        raise UsageError(f"--init {folder}: it was stopped before its first checkpoint: name another run")
-
-
 def _load_initial_weights(model: Model, folder: Path, device: torch.device) -> None:
     """Load another run's last weights into a model. Raises `UsageError` if they do not fit."""
     tensors, _ = load_checkpoint(Run.open(folder).checkpoint("last"), device)
@@ -382,13 +384,6 @@ def _load_initial_weights(model: Model, folder: Path, device: torch.device) -> N
             f"--init {folder}: its weights do not fit this model, tileset and options ({error}): "
             "use those it was trained with (sattrans runs show)"
         ) from error
-
-
-def _new_folder(model: str, tileset: str) -> Path:
-    number = 1
-    while (folder := DEFAULT_FOLDER / f"{model}-{tileset}-{number}").exists():
-        number += 1
-    return folder
 
 
 def _plugin_version(kind: type[Model]) -> dict[str, str]:

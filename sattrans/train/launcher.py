@@ -22,8 +22,10 @@ from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
+from sattrans.data.tileset import Tileset
 from sattrans.errors import Interrupted, OptionError, ProcessLost, SattransError
 from sattrans.train.signals import ReceivedSignal, catch_signals, handle_signals
+from sattrans.utils.console import pluralize
 from sattrans.utils.executor import processors
 
 RENDEZVOUS = "SATTRANS_RENDEZVOUS"
@@ -53,6 +55,17 @@ class _Worker:
             return self.errors.recv() if self.errors.poll() else None
         except (EOFError, OSError):  # it ended without sending one, or while sending it
             return None
+
+
+def check_enough_tiles(data: Path | None, count: int) -> None:
+    """Raise `OptionError` if a tileset has fewer training tiles than there will be processes, before any is started."""
+    tileset = Tileset.open(data) if data else Tileset.newest()
+    tiles = len(tileset.split("train"))
+    if tiles < count:
+        raise OptionError(
+            f"--devices {count}: {tileset.folder} has {pluralize(tiles, 'training tile')}, and each process needs one; "
+            "give fewer devices"
+        )
 
 
 def launch(count: int, work: Callable[[], None]) -> None:

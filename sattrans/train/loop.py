@@ -207,6 +207,7 @@ class Loop:
 
     def _validate(self, epoch: int, means: Mapping[str, float]) -> float:
         """Validate the averaged generator, save it if it is the best so far, and return the monitored loss."""
+        self.output.check_present()
         generator = refresh_batch_norm(self.average.module, self.train)
         with use_generator(self.model, generator):
             values = validate(self.model, self.val)
@@ -227,6 +228,7 @@ class Loop:
     def save(self) -> None:
         """Write the checkpoint `last`: all that resuming needs."""
         if self.processes.is_first:
+            self.output.check_present()
             state = {"step": self.step, **self.state}
             save_last(self.output, self.model, self.average, self.optimizers, self.device, state)
 

@@ -4,8 +4,13 @@ A command sets them when it starts. Importing sattrans sets none: in somebody el
 """
 
 import gc
+import io
+import logging
 import os
 import sys
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
 
 COLLECT_EVERY = 10_000
 """Allocations between garbage collections. The default of 700 only slows imports, which create no garbage."""
@@ -20,10 +25,52 @@ FREE_BYTES_RETAINED = 1 << 24
 """Bytes of freed smaller blocks that malloc keeps for the next ones instead of asking the system again each time."""
 
 
+FOREIGN = {
+    "proj_data": ("PROJ_LIB", "PROJ_DATA"),
+    "gdal_data": ("GDAL_DATA", "GDAL_DRIVER_PATH", "OGR_DRIVER_PATH", "GDAL_PYTHON_DRIVER_PATH"),
+}
+"""Folders of data that rasterio's wheel brings, and the variables that would make it use another program's instead."""
+
+
 def configure() -> None:
     """Set what every command wants; call it before anything heavy is imported."""
     gc.set_threshold(COLLECT_EVERY)
     request_large_pages()
+    use_own_data()
+    silence_libraries()
+    replace_missing_characters()
+
+
+def use_own_data() -> None:
+    """Forget where another program (PostGIS, QGIS, conda) has its data of PROJ and GDAL, if rasterio brings its own.
+
+    The data of another version breaks every CRS: PROJ reads `proj.db` of its own layout only.
+    """
+    package = find_spec("rasterio")
+    for folder in package.submodule_search_locations or () if package else ():
+        for data, names in FOREIGN.items():
+            if Path(folder, data).is_dir():
+                for name in names:
+                    os.environ.pop(name, None)
+
+
+def silence_libraries() -> None:
+    """Keep warnings and log lines of libraries off stderr, where every line is a sentence of ours.
+
+    They show again with Python's -W or PYTHONWARNINGS.
+    """
+    logging.getLogger().addHandler(logging.NullHandler())  # else Python prints what no handler takes
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("CPL_LOG", os.devnull)  # of GDAL, in threads that rasterio does not know
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
+def replace_missing_characters() -> None:
+    """Print a question mark for a character that the encoding of a console or pipe lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def request_large_pages() -> None:

@@ -1,6 +1,7 @@
 """mosaic: tiles become the raster they were cut from; overlaps, gaps, and tiles that do not match."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from rio_cogeo import cog_validate
 
 from sattrans.errors import OptionError, OutputExists, RasterError, UsageError
 from sattrans.mosaic import MosaicOptions, mosaic
+from sattrans.mosaic.tiles import check_hashes
 
 PLACE = Affine(0.5, 0, 200_000, 0, -0.5, 700_000)
 CRS = "EPSG:2180"
@@ -317,3 +319,14 @@ def test_a_jpeg_mosaic_with_gaps_is_read_back_with_them(tmp_path):
         assert src.count == 3  # the alpha band became a mask
     joined = read(mosaic(made.parent, tmp_path / "n.tif").output)
     assert (joined[3] == np.where((np.arange(250) >= 100) & (np.arange(250) < 150), 0, 255)).all()
+
+
+def test_a_tile_that_is_not_the_one_in_the_index_is_refused(tiny_tileset):
+    image = tiny_tileset / "images" / "a_0.tif"
+    with ThreadPoolExecutor(1) as pool:
+        check_hashes([image], tiny_tileset, pool)
+        image.write_bytes(b"others")
+        with pytest.raises(RasterError, match=r"a_0\.tif is not the tile that was cut"):
+            check_hashes([image], tiny_tileset, pool)
+        with pytest.raises(RasterError, match=r"a_0\.tif is missing"):
+            check_hashes([], tiny_tileset, pool)

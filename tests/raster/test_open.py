@@ -15,7 +15,8 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
 from sattrans.errors import RasterError
-from sattrans.raster.open import MAX_BLOCK_BYTES, open_raster
+from sattrans.raster.gate import MAX_BLOCK_BYTES
+from sattrans.raster.open import open_raster
 from sattrans.raster.window import Window
 
 PICTURE = make_picture(make_indices(64, 96, 4))

@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from sattrans.errors import SattransError
+from sattrans.data.tileset import Tileset
+from sattrans.errors import SattransError, TrainingError, UsageError
 from sattrans.runs.run import METRICS, Run
 
 SETTINGS = {"steps": 6, "batch_size": 4, "seed": 0, "precision": "32", "ema": 0.9, "patience": None}
@@ -91,3 +92,25 @@ def test_metrics_are_read_but_for_a_torn_last_line(tmp_path):
     (run.folder / METRICS).write_text('{"step": 9}\n' + json.dumps(line) + "\n")
     with pytest.raises(SattransError, match=r"metrics\.jsonl is damaged: line 1: epoch is missing"):
         run.metrics()
+
+
+def test_the_tileset_of_a_moved_project_is_found_by_the_end_of_its_path(tmp_path, tiny_tileset, monkeypatch):
+    hash_ = Tileset.open(tiny_tileset).hash
+    data = {"folder": "/old/disk/project/tiles/tiny-64", "name": "tiny-64", "hash": hash_}
+    run = Run.open(write(tmp_path / "runs" / "r", data=data))
+    assert run.at(None).manifest["data"]["folder"] == str(tiny_tileset)
+    tiny_tileset.rename(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="does not exist; give its folder with --data"):
+        run.at(None)
+    assert run.at(tmp_path / "elsewhere").manifest["data"]["folder"] == str(tmp_path / "elsewhere")
+    other = Run.open(write(tmp_path / "runs" / "s", data={**data, "hash": "0" * 64}))
+    with pytest.raises(UsageError, match="is not the tileset"):
+        other.at(tmp_path / "elsewhere")
+
+
+def test_a_run_whose_folder_is_gone_is_not_made_again_in_part(tmp_path):
+    run = Run.open(write(tmp_path / "r"))
+    run.check_present()
+    (run.folder / "run.json").unlink()
+    with pytest.raises(TrainingError, match="was deleted or moved"):
+        run.check_present()

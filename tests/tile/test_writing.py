@@ -16,8 +16,10 @@ from makers_scenes import make_scene, spoiled, write_classes
 from typer.testing import CliRunner
 
 from sattrans.cli import app
-from sattrans.errors import ClassesError, OutputExists, UsageError
+from sattrans.data.tileset import Tileset
+from sattrans.errors import ClassesError, OutputExists, SattransError, UsageError
 from sattrans.tile import TileOptions, tile
+from sattrans.tile.writing import tidy
 
 SCENES, SIZE, TILE = ("a", "bb", "ccc"), 128, 32
 EACH = (SIZE // TILE) ** 2
@@ -310,3 +312,13 @@ def test_a_dry_run_says_in_a_table_and_a_line_what_would_be(root, tmp_path):
     assert "48 tiles of 32 px from 3 scenes, about" in text and text.endswith("nothing written")
     assert "128 × 128" in text
     assert not (tmp_path / "t").exists()
+
+
+def test_a_tile_that_was_removed_meanwhile_is_noticed(tiny_tileset):
+    tiles = Tileset.open(tiny_tileset).tiles
+    tidy(tiny_tileset, tiles)
+    (tiny_tileset / "images" / "a_0.tif").unlink()
+    with pytest.raises(
+        SattransError, match=r"a_0\.tif was removed while tiles were cut; to cut what is missing, repeat"
+    ):
+        tidy(tiny_tileset, tiles)

@@ -30,3 +30,16 @@ def test_a_command_asks_for_large_pages_and_collects_less_often_unless_the_user_
     for given, expected in (({}, "1 10000"), ({"THP_MEM_ALLOC_ENABLE": "0"}, "0 10000")):
         run = subprocess.run([sys.executable, "-c", code], env={**env, **given}, capture_output=True, text=True)
         assert run.stdout.strip() == expected, run.stderr
+
+
+def test_a_command_uses_its_own_data_of_proj_whatever_another_program_has_set(tmp_path):
+    code = (
+        "import os; from sattrans.utils import process; process.configure()\n"
+        "from rasterio.crs import CRS; print(CRS.from_epsg(2180).to_epsg(), 'ś')\n"
+        "import warnings; warnings.warn('raw')\n"
+        "import logging; logging.getLogger('matplotlib').warning('raw')"
+    )
+    foreign = dict.fromkeys(("PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH"), str(tmp_path))
+    env = {**os.environ, **foreign, "PYTHONIOENCODING": "ascii"}
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert (run.stdout.strip(), run.stderr) == ("2180 ?", "")
