@@ -14,13 +14,13 @@ from torch import Tensor
 from sattrans.data.batches import TileStore, to_picture
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import RasterError, UsageError
-from sattrans.raster.bands import read_image, rgb_bands, to_uint8
+from sattrans.raster.bands import choose_bands, read_image, rgb_bands, to_uint8
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES, READABLE
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Translator
-from sattrans.utils.console import pluralize
+from sattrans.utils.console import log_few, pluralize
 from sattrans.utils.contents import contents_of
 from sattrans.utils.hashing import hash_of, sha256
 
@@ -114,15 +114,17 @@ class RealFolder(RealImages):
                 )
         self.ids = sorted(self.files)
         first = self.files[self.ids[0]]
-        self.shape = _shape(first)
+        self.shape = _shape(first, [])
+        notices: list[str] = []
         for files in (self.files, *self.compared.values()):
             for name in self.ids:
-                shape = _shape(files[name])
+                shape = _shape(files[name], notices)
                 if shape != self.shape:
                     raise UsageError(
                         f"{files[name]} is {shape[1]} × {shape[0]} px, but {first} is {self.shape[1]} × "
                         f"{self.shape[0]} px: all images must have the same size"
                     )
+        log_few(notices)
         self.size = min(self.shape)
         self._valid: dict[int, Tensor | None] = {}
         self.key = hash_of(*(sha256(self.files[name]) for name in self.ids))
@@ -260,7 +262,8 @@ def _images_in(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _shape(path: Path) -> tuple[int, int]:
+def _shape(path: Path, notices: list[str]) -> tuple[int, int]:
+    """Return height and width of an image, and add what the user should know about its file."""
     with open_raster(path) as raster:
         _check_8_bit(raster)
         if raster.height * raster.width > MAX_PIXELS:
@@ -268,6 +271,7 @@ def _shape(path: Path) -> tuple[int, int]:
                 f"{path} is {raster.width} wide × {raster.height} high, over {MAX_PIXELS >> 20} million pixels, and "
                 "scores need whole images; cut both folders into tiles of the same names, such as with gdal_retile.py"
             )
+        notices += filter(None, (*raster.notices, choose_bands(raster).notice))
         return raster.height, raster.width
 
 

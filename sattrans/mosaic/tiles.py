@@ -20,6 +20,7 @@ from sattrans.raster.palette import RGB
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES, READABLE
 from sattrans.raster.validity import effective_nodata, has_transparency
 from sattrans.raster.window import Window
+from sattrans.utils.console import log_few
 from sattrans.utils.contents import contents_of
 from sattrans.utils.hashing import sha256
 from sattrans.utils.manifest import is_unfinished
@@ -68,12 +69,16 @@ class PixelFormat:
 
 @dataclass(frozen=True, slots=True)
 class MosaicTile:
-    """A tile of the mosaic as its file describes it. `has_transparency`: whether it has alpha or a mask."""
+    """A tile of the mosaic as its file describes it.
+
+    `has_transparency` says whether it has alpha or a mask; `notices` are what the user should know about the file.
+    """
 
     path: Path
     grid: Grid
     format: PixelFormat
     has_transparency: bool
+    notices: tuple[str, ...] = ()
 
     @property
     def measure_gsd(self) -> tuple[float, float] | None:
@@ -131,6 +136,7 @@ def inspect_tiles(
     if not all(tile.grid.georeference.known for tile in tiles):
         georeferences = _georeferences_of_index(folder)
         tiles = [_georeferenced(tile, georeferences) for tile in tiles]
+    log_few([notice for tile in tiles for notice in tile.notices])
     for tile in tiles:
         georeference = tile.grid.georeference
         if not georeference.known:
@@ -165,7 +171,7 @@ def _inspect(paths: Sequence[Path], datasets: DatasetPool, res: float | None) ->
                 if res is not None and raster.georeference.known:
                     target_grid(raster, res)  # raises if `res` is far from the tile's own resolution
                 pixel_format = PixelFormat.of(raster)
-                tiles.append(MosaicTile(path, Grid.of(raster), pixel_format, has_transparency(raster)))
+                tiles.append(MosaicTile(path, Grid.of(raster), pixel_format, has_transparency(raster), raster.notices))
     return tiles
 
 

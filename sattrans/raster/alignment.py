@@ -56,7 +56,7 @@ class Grid:
 def check_aligned(image: Raster, map_: Raster) -> None:
     """Check that image and map have the same grid.
 
-    Sizes must be equal, and corners must agree to `TOLERANCE` pixels, whatever the CRSs, or transforms to `DECIMALS`. If
+    Sizes must be equal, and corners agree to `TOLERANCE` pixels, whatever the CRSs, or transforms to `DECIMALS`. If
     one raster has no CRS, or no georeference at all, that of the other raster counts for both.
 
     Raises:

@@ -93,15 +93,35 @@ def rgb_bands(image: Raster, bidx: Sequence[int] | None, scaled: bool = False) -
         OptionError: if `bidx` does not name three bands of the image.
         RasterError: if pixels are not 8 bits deep and not `scaled`, or if it is unclear which bands are meant.
     """
-    if image.dtype != "uint8" and not scaled:
+    if image.white_is_zero and (image.table is None or image.dtype != "uint8"):
+        raise RasterError(
+            f"{image.path} stores white as 0 (MINISWHITE), so it would be read as a negative; invert it first, or save "
+            "it as a PNG"
+        )
+    if image.table is not None:
+        _check_table(image, bidx, scaled)
+    elif image.dtype != "uint8" and not scaled:
         raise RasterError(
             f"{image.path} has {image.dtype} pixels, not 8-bit ones; give the values that become black and white, such "
             "as --scale 0,3000 or --scale 2%,98%"
         )
-    if image.table is not None and (bidx is not None or scaled):
+    elif image.bits < 8 and not scaled:
+        raise RasterError(
+            f"{image.path} has {image.bits}-bit pixels, which would be nearly black; give the values that become black "
+            f"and white, such as --scale 0,{2**image.bits - 1}"
+        )
+    return choose_bands(image, bidx, BIDX).bands
+
+
+def _check_table(image: Raster, bidx: Sequence[int] | None, scaled: bool) -> None:
+    if image.dtype != "uint8":
+        raise RasterError(
+            f"{image.path} has a colour table of {image.dtype} indices, and 8-bit ones are read; expand it first, such "
+            "as with gdal_translate -expand rgb"
+        )
+    if bidx is not None or scaled:
         option = BIDX if bidx is not None else "--scale"
         raise OptionError(f"{option}: {image.path} has one band, of indices of a colour table; leave the option out")
-    return choose_bands(image, bidx, BIDX).bands
 
 
 def read_image(

@@ -132,6 +132,17 @@ class Raster:
         return str(self.src.dtypes[0])
 
     @property
+    def bits(self) -> int:
+        """The number of bits of a pixel of the first band, as it is stored: 1 in a bitmap, which is read as uint8."""
+        stored = self.src.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", "")
+        return int(stored) if stored.isdecimal() else 8 * np.dtype(self.dtype).itemsize
+
+    @property
+    def white_is_zero(self) -> bool:
+        """Whether low values are shown as bright, as in a negative."""
+        return bool(self.src.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES")
+
+    @property
     def lossy(self) -> bool:
         """Whether the pixels are compressed with loss, by JPEG or WebP, which changes values near every edge."""
         if self.src.driver == "WEBP":
@@ -280,7 +291,8 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
     """
     if isinstance(source, str) and source.startswith(REMOTE_SCHEMES):
         with _open_dataset(source, None, STRICT_OPTIONS) as src:
-            yield Raster(source, src, check_place(source, src.crs, src.transform), gdal_options=STRICT_OPTIONS)
+            place, pages = check_place(source, src.crs, src.transform), tuple(check_pages(source, src))
+            yield Raster(source, src, place, gdal_options=STRICT_OPTIONS, notices=pages)
         return
     path = Path(source)
     driver = driver_of(path, allow_vrt=isinstance(source, str))

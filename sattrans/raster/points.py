@@ -5,6 +5,9 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
+MAX_COORDINATE = 1e9
+"""The largest coordinate of a point; a larger one is on no map."""
+
 TOLERANCE = 0.01
 """Largest distance in pixels of a point from where a transform puts it, for the transform to stand for the points."""
 
@@ -40,7 +43,7 @@ def place_by_points(name: str, src: DatasetReader, crs: CRS | None) -> tuple[CRS
 def _fit(points: np.ndarray) -> Affine | None:
     """Return the transform from (column, row) to (x, y) that fits points (N, 4) to `TOLERANCE`; None if none does."""
     pixels, places = points[:, :2], points[:, 2:]
-    if not np.isfinite(points).all():
+    if not np.isfinite(points).all() or np.abs(points).max() > MAX_COORDINATE:
         return None
     middle = places.mean(axis=0)  # keeps digits, which large coordinates would cost
     matrix = np.column_stack([pixels, np.ones(len(pixels))])

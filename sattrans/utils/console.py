@@ -5,6 +5,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tqdm import tqdm
 
 log = logging.getLogger("sattrans")
@@ -27,3 +29,15 @@ def progress_bar(total: int, description: str, unit: str, initial: int = 0) -> "
 def pluralize(count: int, singular: str, plural: str | None = None) -> str:
     """Return a number and a noun, such as "1 window" or "2 windows"; the plural adds an s if it is not given."""
     return f"{count} {singular if count == 1 else plural or singular + 's'}"
+
+
+MOST_NOTICES = 3
+"""Number of notices about files that are printed; further ones are only counted."""
+
+
+def log_few(notices: "Sequence[str]") -> None:
+    """Log notices as warnings, a few of them, and how many more there are."""
+    for notice in notices[:MOST_NOTICES]:
+        log.warning(notice)
+    if len(notices) > MOST_NOTICES:
+        log.warning("and %s", pluralize(len(notices) - MOST_NOTICES, "more such note"))

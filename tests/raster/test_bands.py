@@ -181,6 +181,28 @@ def test_an_image_that_is_not_8_bit_is_refused_and_told_how_to_scale(opened, dty
         rgb_bands(opened(PICTURE.astype(dtype)), None)
 
 
+def test_pixels_that_would_be_read_as_a_negative_or_as_black_are_refused(opened):
+    with pytest.raises(RasterError, match="stores white as 0"):
+        rgb_bands(opened(PICTURE[0].astype(np.uint16), photometric="MINISWHITE"), None, scaled=True)
+    bits = opened(PICTURE[0] // 16, nbits=4)
+    with pytest.raises(RasterError, match="4-bit pixels.*--scale 0,15"):
+        rgb_bands(bits, None)
+    assert rgb_bands(bits, None, scaled=True) == (1, 1, 1)
+
+
+def test_a_negative_is_read_as_it_is_shown(opened):
+    image = opened(PICTURE[0], photometric="MINISWHITE")
+    assert (read_image(image, image.window, rgb_bands(image, None))[0] == 255 - PICTURE[0]).all()
+
+
+@pytest.mark.parametrize("photometric", ["MINISBLACK", "MINISWHITE"])
+def test_a_bitmap_is_black_and_white_as_it_is_shown(opened, photometric):
+    image = opened(PICTURE[0] // 128, nbits=1, photometric=photometric)
+    shown = 255 * (PICTURE[0] // 128)
+    rgb, _ = read_image(image, image.window, rgb_bands(image, None))
+    assert (rgb == (shown if photometric == "MINISBLACK" else 255 - shown)).all()
+
+
 def test_an_image_that_is_numbers_of_a_color_table_has_the_tables_colours(opened):
     colors = np.array([(9, 9, 9), (200, 0, 0), (3, 4, 5)], np.uint8)
     image = opened(INDICES, colormap={value: tuple(map(int, color)) for value, color in enumerate(colors)})
