@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import shapely
+
 from sattrans.data.dataset import SPLITS, Dataset, Scene, Split, TileSplit
 from sattrans.errors import OptionError, UsageError
 from sattrans.raster.aoi import Area
@@ -13,6 +15,7 @@ from sattrans.raster.window import Cell, Window, apply_edge_rule, tile_cells
 from sattrans.tile.cut import CutSettings, TileRow
 from sattrans.tile.leakage import tiles_to_drop
 from sattrans.tile.options import Scheme, TileOptions
+from sattrans.tile.places import adjoin, by_place, outlines
 from sattrans.tile.scene import SceneSource
 from sattrans.tile.splits import (
     FEW_SCENES,
@@ -86,6 +89,10 @@ def plan_tiles(
     paired = [n for n, source in enumerate(sources) if source.record.map and cells_of[n]]
     scheme, notices = _scheme(dataset, [scenes[n] for n in paired], [sources[n] for n in paired], selection)
     of_scene = by_scene([scenes[n] for n in paired], selection.options.seed, selection.options.fractions or FRACTIONS)
+    places = _places([sources[n] for n in paired], scheme, selection)
+    if places:
+        dealt = by_place(places, selection.options.seed, selection.options.fractions or FRACTIONS)
+        of_scene = dict(zip([scenes[n].id for n in paired], dealt, strict=True))
     position = {number: n for n, number in enumerate(paired)}
     planned: list[PlannedTile] = []
     dropped: Counter[str] = Counter()
@@ -103,16 +110,16 @@ def plan_tiles(
                 selection.options.fractions or FRACTIONS,
                 of_scene[scene.id],
             )
-            splits = SPLITTERS[scheme](grid)
+            splits = SPLITTERS["scene" if places else scheme](grid)
         for cell, split in zip(cells, splits, strict=True):
             if split is None:
                 dropped[REASON_WITHOUT_SPLIT[scheme]] += cell.whole
             else:
                 merged = "train" if selection.options.merge_val and split == "val" else split
                 planned.append(PlannedTile(number, scene.id, cell, merged))
-    if selection.options.buffer:
+    if buffer := max(selection.options.buffer, 1 if places else 0):
         georeferences = {source.record.id: source.record.georeference for source in sources}
-        near = tiles_to_drop(planned, georeferences, selection.options.buffer)
+        near = tiles_to_drop(planned, georeferences, buffer)
         dropped["too near another split"] = len(near)
         planned = [item for n, item in enumerate(planned) if n not in near]
     if not planned:
@@ -173,9 +180,25 @@ def _scheme(
     # If every scene is too small for more than one block, a split by block would be a split by scene.
     blocks = any(min(s.record.height, s.record.width) >= 2 * selection.size for s in sources)
     scheme: Scheme = "scene" if len(scenes) >= FEW_SCENES or not blocks else "block"
+    if _places(sources, "block", selection):
+        scheme = "block"
     shares = "/".join(f"{share * 100:g}" for share in selection.options.fractions or FRACTIONS)
     reason = "" if selection.options.fractions else "no published split: "
-    return scheme, [*notices, f"{reason}tiles are split by {scheme}, {shares} (--split scene|block|random)"]
+    notices.append(f"{reason}tiles are split by {scheme}, {shares} (--split scene|block|random)")
+    return scheme, notices
+
+
+def _places(sources: Sequence[SceneSource], scheme: Scheme, selection: TileSelection) -> list[shapely.Geometry] | None:
+    """Return the outlines of scenes that are too small for blocks of their own and lie beside each other.
+
+    These are split by blocks over scenes; tiles at the borders of two splits are left out.
+    """
+    records = [source.record for source in sources]
+    small = all(max(r.height, r.width) < 2 * selection.size for r in records)
+    if scheme != "block" or len(records) < FEW_SCENES or not small:
+        return None
+    shapes = outlines(records)
+    return shapes if shapes and adjoin(shapes) else None
 
 
 def _parts(cells: Sequence[tuple[Cell, TileSplit]]) -> Iterator[Sequence[tuple[Cell, TileSplit]]]:
