@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sattrans.data.dataset_toml import DatasetFile, read_dataset_toml
     from sattrans.data.layout import Layout, find_layout, globbed_layout, has_layout
     from sattrans.data.split_lists import SplitLists, read_split_lists
+    from sattrans.data.vector_layout import vector_layout
     from sattrans.errors import ClassesError, DatasetNotFound, RasterError, SattransError
     from sattrans.plugins.hookspecs import hookimpl
     from sattrans.raster.inspect import MaskFacts, inspect_mask
@@ -53,6 +54,7 @@ __all__ = [
     "read_classes",
     "read_dataset_toml",
     "read_split_lists",
+    "vector_layout",
 ]
 
 
@@ -64,6 +66,7 @@ __getattr__ = lazy_names(
         "data.dataset_toml": ("DatasetFile", "read_dataset_toml"),
         "data.layout": ("Layout", "find_layout", "globbed_layout", "has_layout"),
         "raster.open": ("raster_size",),
+        "data.vector_layout": ("vector_layout",),
         "data.split_lists": ("SplitLists", "read_split_lists"),
         "errors": ("ClassesError", "DatasetNotFound", "RasterError", "SattransError"),
         "raster.window": ("Cell", "Window"),

@@ -26,6 +26,7 @@ from sattrans import (
     read_classes,
     read_dataset_toml,
     read_split_lists,
+    vector_layout,
 )
 
 
@@ -53,6 +54,7 @@ class Folder(Dataset):
         self._told = read_dataset_toml(root)
         self._globs = (self._told.images, self._told.masks)
         self._threshold = self._told.threshold
+        self._vector = False
         self.licence, self.attribution = self._told.licence, self._told.attribution
 
     @classmethod
@@ -60,11 +62,14 @@ class Folder(Dataset):
         """Return whether names say which files are images and which are masks, or a `dataset.toml` does."""
         return (root / "dataset.toml").is_file() or has_layout(root)
 
-    def told(self, images: str | None = None, masks: str | None = None, threshold: int | None = None) -> Dataset:
+    def told(
+        self, images: str | None = None, masks: str | None = None, threshold: int | None = None, vector: bool = False
+    ) -> Dataset:
         """Return the dataset with these globs and this threshold in place of those of `dataset.toml`."""
         other = Folder(self.root)
         other._globs = (images or self._globs[0], masks or self._globs[1])
         other._threshold = threshold or self._threshold
+        other._vector = vector
         return other
 
     @property
@@ -96,13 +101,14 @@ class Folder(Dataset):
         """Yield what was taken for images and masks, and the origin of the classes, where the user did not say it."""
         if self._layout.taken and not self._globs[0]:
             yield self._layout.taken
-        notice = self._classes[1]
-        if notice:
+        if not self._vector and (notice := self._classes[1]):
             yield notice
 
     @cached_property
     def _layout(self) -> Layout:
         images, masks = self._globs
+        if self._vector:
+            return vector_layout(self.root, images, masks)
         return globbed_layout(self.root, images, masks) if images and masks else find_layout(self.root)
 
     @cached_property

@@ -23,6 +23,9 @@ UNPAIRED: Literal["unpaired"] = "unpaired"
 TileSplit = Literal["train", "val", "test", "unpaired"]
 """The split of a tile; `unpaired` tiles come from scenes that have an image and no map."""
 
+VECTOR_SUFFIXES = (".gpkg", ".geojson", ".shp", ".fgb", ".osm", ".pbf")
+"""Suffixes of vector files in a folder."""
+
 COPY = ".color.tif"
 LEGEND = "legend.png"
 """Endings of files that `colorize` writes beside masks; they are ignored if a folder is listed."""
@@ -82,19 +85,22 @@ class Dataset(ABC):
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def told(self, images: str | None = None, masks: str | None = None, threshold: int | None = None) -> "Dataset":
+    def told(
+        self, images: str | None = None, masks: str | None = None, threshold: int | None = None, vector: bool = False
+    ) -> "Dataset":
         """Return the dataset as a user describes it, unless its files are where the publishers put them.
 
         Args:
             images: Glob of the images, relative to the folder.
             masks: Glob of the masks.
             threshold: The least grey level of masks that is the second of two classes.
+            vector: Whether the masks are vector files, which `tile` draws.
 
         Raises:
             OptionError: The dataset does not need to be told, or has no two classes to tell apart.
         """
-        if images or masks:
-            raise OptionError(f"--images and --masks are not for dataset '{self.name}', which knows its files")
+        if images or masks or vector:
+            raise OptionError(f"--images, --masks and --rules are not for dataset '{self.name}', which knows its files")
         if threshold and (self.palette is None or len(self.palette) != 2):
             raise OptionError(f"--threshold is for masks of two classes, and dataset '{self.name}' has others")
         return self

@@ -138,12 +138,7 @@ def globbed_layout(root: Path, images: str, masks: str) -> Layout:
     """
     chosen: dict[str, list[File]] = {}
     for option, pattern in (("images", images), ("masks", masks)):
-        try:
-            paths = sorted(path for path in root.glob(pattern) if path.is_file() and not path.name.startswith("."))
-        except (ValueError, NotImplementedError) as error:
-            raise DatasetNotFound(f"--{option} {pattern}: {error}; give a glob relative to {root}") from error
-        if not paths:
-            raise DatasetNotFound(f"--{option} {pattern} selects no file of {root}; a glob is relative to that folder")
+        paths = globbed(root, pattern, option)
         fixed = _fixed_part(pattern)
         chosen[option] = [_globbed(root, path, fixed, pattern) for path in paths]
     both = {file.path for file in chosen["images"]} & {file.path for file in chosen["masks"]}
@@ -155,6 +150,23 @@ def globbed_layout(root: Path, images: str, masks: str) -> Layout:
     if splits[0] != splits[1]:  # the folders are not those of splits, since the user says that they belong together
         chosen = {name: [replace(file, split=None) for file in files] for name, files in chosen.items()}
     return _layout(root, chosen["images"], chosen["masks"])
+
+
+def globbed(root: Path, pattern: str, option: str) -> list[Path]:
+    """Return the files that a glob selects. Raises `DatasetNotFound` if there is none, or the glob is not relative."""
+    try:
+        paths = sorted(path for path in root.glob(pattern) if path.is_file() and not path.name.startswith("."))
+    except (ValueError, NotImplementedError) as error:
+        raise DatasetNotFound(f"--{option} {pattern}: {error}; give a glob relative to {root}") from error
+    if not paths:
+        raise DatasetNotFound(f"--{option} {pattern} selects no file of {root}; a glob is relative to that folder")
+    return paths
+
+
+def find_rasters(root: Path) -> list[Path]:
+    """Return the files that are images by their names, or else the rasters in the folder itself."""
+    images = [file.path for file in _find(root).of("image")]
+    return images or sorted(path for path in root.iterdir() if named_as_raster(path) and path.is_file())
 
 
 def _both(found: _Found) -> str:

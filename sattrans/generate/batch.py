@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sattrans.data.dataset import VECTOR_SUFFIXES
 from sattrans.errors import Interrupted, LockedError, OptionError, SattransError, UsageError
 from sattrans.generate.api import GenerateResult, generate_by, open_run
 from sattrans.generate.checks import check_request
 from sattrans.generate.options import GenerateOptions
-from sattrans.maps.ogr import SUFFIXES, vector_files
+from sattrans.maps.ogr import vector_files
 from sattrans.raster.cog.output import check_own_images
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.console import progress_bar
 from sattrans.utils.contents import contents_of
 from sattrans.utils.output import check_apart
 
-MAP_SUFFIXES = (*IMAGE_SUFFIXES, *SUFFIXES)
+MAP_SUFFIXES = (*IMAGE_SUFFIXES, *VECTOR_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)

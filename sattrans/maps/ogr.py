@@ -13,6 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from sattrans.data.dataset import VECTOR_SUFFIXES
 from sattrans.errors import RasterError, SattransError
 from sattrans.maps.geojson import check_geojson
 from sattrans.raster.georeference import parse_crs
@@ -34,9 +35,6 @@ LOOKED_AT = 1 << 16
 WHOLE_DRIVERS = ("GeoJSON", "OSM")
 """Drivers of files without an index, which are read once and whole."""
 
-SUFFIXES = (".gpkg", ".geojson", ".shp", ".fgb", ".osm", ".pbf")
-"""Suffixes of vector maps in a folder."""
-
 FORMATS = "GeoPackage, GeoJSON, Shapefile, FlatGeobuf, and OpenStreetMap extracts (.osm, .osm.pbf)"
 """The formats of vector maps, for messages."""
 
@@ -44,7 +42,7 @@ PREFIX_OF_DRIVER = {"GeoJSON": "GeoJSON:"}
 """What makes GDAL open a file by this driver alone, where the first bytes do not already decide that: text that begins
 with a brace may also be a VRT or a pipeline, which name addresses and other files."""
 
-OTHER_MAP_SUFFIXES = (*(suffix for suffix in SUFFIXES if suffix != ".shp"), *IMAGE_SUFFIXES)
+OTHER_MAP_SUFFIXES = (*(suffix for suffix in VECTOR_SUFFIXES if suffix != ".shp"), *IMAGE_SUFFIXES)
 """Suffixes of maps that are not shapefiles."""
 
 BATCH_FEATURES = 50_000

@@ -13,6 +13,7 @@ from sattrans.errors import ClassesError, OptionError, RasterError
 from sattrans.maps.area import read_area
 from sattrans.maps.class_mapping import indices_of_rule_classes
 from sattrans.maps.crop import EDGE_TOLERANCE, crop, recorded_area
+from sattrans.maps.drawing import Drawing
 from sattrans.maps.features import FeatureStore, match_layers, start_with
 from sattrans.maps.gsd import GsdRange, parse_res
 from sattrans.maps.ogr import Box, Layer, layers_of
@@ -23,7 +24,6 @@ from sattrans.raster.aoi import parse_bounds
 from sattrans.raster.georeference import WGS84, Georeference, name_of_crs, reproject, utm_crs
 from sattrans.raster.gsd import measure_gsd
 from sattrans.raster.palette import UNKNOWN, Palette
-from sattrans.raster.rasterize import rasterize
 from sattrans.raster.window import Window
 from sattrans.utils.console import pluralize
 from sattrans.utils.hashing import fingerprint
@@ -68,6 +68,7 @@ class VectorMap:
                 "it with --bounds, or use a coarser --res"
             )
         self._store = FeatureStore(sources, self._grid, self.path)
+        self._drawing = Drawing(self._store, self.rules, self._index_of_class, self._metres)
         self._feature_notices: list[str] = []
         self.identity: Mapping[str, Any] = {
             "map": [path.name, self.width, self.height, fingerprint(_with_companions(files))],
@@ -109,16 +110,7 @@ class VectorMap:
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Return class indices (H, W), `UNKNOWN` if invalid."""
-        on_grid = self._crop.to_grid(window)
-        margin = math.ceil(max(rule.width or 0.0 for rule in self.rules.rules) / self._metres / 2) + 1
-        with_margin = Window(
-            on_grid.row - margin, on_grid.col - margin, on_grid.height + 2 * margin, on_grid.width + 2 * margin
-        )
-        pixels = np.full((window.height, window.width), self._background, np.uint8)
-        shapes = self._store.shapes(with_margin)
-        for number in sorted(shapes):
-            rule = self.rules.rules[number]
-            self._draw(pixels, shapes[number], self._index_of_class[rule.land_class], rule.width, on_grid)
+        pixels = self._drawing.read(self._crop.to_grid(window))
         if self._crop.outline is not None:
             pixels[~self._crop.inside(window)] = UNKNOWN
         return pixels
@@ -129,18 +121,6 @@ class VectorMap:
             return np.ones((window.height, window.width), bool)
         valid: NDArray[np.bool_] = self.read(window) != UNKNOWN
         return valid
-
-    def _draw(
-        self, pixels: NDArray[np.uint8], shapes: NDArray[np.object_], index: int, width: float | None, window: Window
-    ) -> None:
-        is_area = shapely.get_dimensions(shapes) == 2
-        rasterize(shapes[is_area], index, pixels, window)
-        lines_and_points = shapes[~is_area]
-        pixel_width = (width or 0.0) / self._metres
-        if pixel_width >= 1:
-            rasterize(shapely.buffer(lines_and_points, pixel_width / 2, quad_segs=4), index, pixels, window)
-        else:
-            rasterize(lines_and_points[shapely.get_dimensions(lines_and_points) == 1], index, pixels, window)
 
     @property
     def _background(self) -> int:

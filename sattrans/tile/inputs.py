@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Input:
         try:
             stat = path.stat()
         except OSError as error:
-            if path.is_symlink() and not path.exists():
+            if error.errno == ENOENT and path.is_symlink():
                 raise RasterError(
                     f"{path} is a link to {path.readlink()}, which does not exist; put that file back, or remove "
                     "the link"

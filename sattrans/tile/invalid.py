@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from sattrans.raster.class_map import ClassMap
 from sattrans.raster.palette import Palette
 from sattrans.raster.rgb_map import RGBMap
 from sattrans.raster.validity import describe, effective_nodata
@@ -35,7 +36,7 @@ def why_invalid(
                         f"--colorinterp {opened.image.alpha_band}=undefined); "
                     )
             else:
-                assert opened.map
+                assert isinstance(opened.map, ClassMap | RGBMap)  # vector labels are valid everywhere
                 path = opened.map.raster.path
                 if isinstance(opened.map, RGBMap):
                     declared, remedy = describe(opened.map.raster, effective_nodata(opened.map.raster)), ""

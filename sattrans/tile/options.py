@@ -79,6 +79,14 @@ class TileOptions:
     masks: Annotated[
         str | None, Option("Glob of the masks, which have the images' names.", panel=GRID, metavar="GLOB")
     ] = None
+    rules: Annotated[
+        str | None,
+        Option(
+            "Masks are vector files: the rules that draw them, osm, or the name of their class.",
+            panel=GRID,
+            metavar="FILE|osm",
+        ),
+    ] = None
     threshold: Annotated[
         int | None,
         Option(
@@ -183,7 +191,7 @@ class TileOptions:
 
     def __post_init__(self) -> None:
         check(self)
-        if (self.images is None) != (self.masks is None):
+        if self.rules is None and (self.images is None) != (self.masks is None):
             raise OptionError("--images and --masks belong together: give both")
         if self.workers is not None and self.scheduler is not None:
             raise OptionError("--workers and --scheduler exclude each other: give one")

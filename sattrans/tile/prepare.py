@@ -11,6 +11,8 @@ from sattrans.data.dataset import Dataset, Scene
 from sattrans.data.tileset import DEFAULT_FOLDER, SceneRecord
 from sattrans.errors import DatasetNotFound, OptionError, UsageError, did_you_mean
 from sattrans.maps.area import read_area
+from sattrans.maps.labels import palette_of_rules
+from sattrans.maps.rules import Rules, read_rules
 from sattrans.plugins import open_dataset
 from sattrans.raster.aoi import Area, parse_bounds
 from sattrans.raster.palette import Palette
@@ -57,7 +59,8 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     found, options = _open(root, options)
     size = options.size if options.size is not None else found.published_size or DEFAULT_SIZE
     tile_step(size, options.overlap)
-    palette = found.palette
+    rules = read_rules(options.rules) if options.rules else None
+    palette = palette_of_rules(rules) if rules else found.palette
     scale = parse_scale(options.scale) if options.scale else None
     _check_classes(options, palette)
     areas = _areas(options)
@@ -76,11 +79,11 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     count = pluralize(len(scenes), "scene")
     log.info("dataset %s in %s: %s, tiles of %d px into %s", found.name, root, count, size, folder)
     inputs = current_inputs(path for scene in scenes for path in (scene.image, scene.map) if path)
-    sources, notices = _inspect_scenes(scenes, palette, options)
+    sources, notices = _inspect_scenes(scenes, palette, options, rules)
     _check_size(sources, size, options)
     selection = TileSelection(options, size, areas)
     plan = plan_tiles(found, scenes, sources, selection)
-    recorded_options = _resolved_options(found, root, options, size, plan.scheme)
+    recorded_options = _resolved_options(found, root, options, size, plan.scheme, rules)
     all_notices = (
         *found.notices(),
         *_halves(scenes, options),
@@ -107,10 +110,10 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
 
 def _open(root: Path, options: TileOptions) -> tuple[Dataset, TileOptions]:
     """Return the dataset, as the options and its own file describe it, and the options with its defaults."""
-    described = bool(options.images or options.masks)
+    described = bool(options.images or options.masks or options.rules)
     found = open_dataset(root, options.dataset, described=described)
     if described or options.threshold:
-        found = found.told(options.images, options.masks, options.threshold)
+        found = found.told(options.images, options.masks, options.threshold, options.rules is not None)
     defaults = {name: value for name, value in found.tile_defaults.items() if getattr(options, name) is None}
     return found, replace(options, **defaults)
 
@@ -152,12 +155,12 @@ def _resolved(path: Path) -> Path:
 
 
 def _inspect_scenes(
-    scenes: Sequence[Scene], palette: Palette | None, options: TileOptions
+    scenes: Sequence[Scene], palette: Palette | None, options: TileOptions, rules: Rules | None
 ) -> tuple[list[SceneSource], list[tuple[SceneRecord, str]]]:
     sources, notices = [], []
     with progress_bar(len(scenes), "inspect", "scene") as progress:
         for scene in scenes:
-            source, found = inspect_scene(scene, palette, options)
+            source, found = inspect_scene(scene, palette, options, rules)
             sources.append(source)
             notices += [(source.record, notice) for notice in found]
             progress.update()
@@ -194,7 +197,9 @@ def _few(notices: Sequence[tuple[SceneRecord, str]]) -> Iterable[str]:
             yield f"and {pluralize(len(alike) - MOST_ALIKE, 'more scene')} like {alike[MOST_ALIKE - 1][0].id}"
 
 
-def _resolved_options(dataset: Dataset, root: Path, options: TileOptions, size: int, scheme: Scheme) -> dict[str, Any]:
+def _resolved_options(
+    dataset: Dataset, root: Path, options: TileOptions, size: int, scheme: Scheme, rules: Rules | None
+) -> dict[str, Any]:
     """Return the options that decide the tileset, with every default resolved."""
     aoi = options.aoi
     return {
@@ -202,6 +207,7 @@ def _resolved_options(dataset: Dataset, root: Path, options: TileOptions, size: 
         **recorded(options),
         "dataset": dataset.name,
         "size": size,
+        "rules": f"{rules.name} ({rules.digest})" if rules else None,
         "aoi": f"{aoi.name} ({sha256(aoi)[:16]})" if aoi else None,
         "split": scheme,
         "format": options.tile_format,

@@ -9,6 +9,8 @@ from pathlib import Path
 from sattrans.data.dataset import Scene
 from sattrans.data.tileset import SceneRecord
 from sattrans.errors import AlignmentError, OptionError, RasterError
+from sattrans.maps.labels import VectorLabels
+from sattrans.maps.rules import Rules, read_rules
 from sattrans.raster.alignment import (
     Grid,
     ResamplingMethod,
@@ -38,7 +40,7 @@ class SceneSource:
 
     `record` has the grid that tiles are cut from; `height`, `width` and `image_georeference` are those of the image
     file. `bands` are bands of the image; `coding` is how the map encodes classes. `halves` says which half of a
-    side-by-side file is the map.
+    side-by-side file is the map. `rules` are the name and digest of those that draw a vector map.
     """
 
     record: SceneRecord
@@ -51,6 +53,7 @@ class SceneSource:
     coding: Coding | None
     halves: Direction | None
     threshold: int | None = None
+    rules: tuple[str, str] | None = None
 
     @property
     def grid(self) -> Grid:
@@ -68,10 +71,12 @@ class OpenScene:
     """The image and map of a scene, opened on one grid."""
 
     image: Raster
-    map: ClassMap | RGBMap | None = None
+    map: ClassMap | RGBMap | VectorLabels | None = None
 
 
-def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -> tuple[SceneSource, list[str]]:
+def inspect_scene(
+    scene: Scene, palette: Palette | None, options: TileOptions, rules: Rules | None = None
+) -> tuple[SceneSource, list[str]]:
     """Open a scene and find out how it is to be cut; return it with notices for the user, one line each.
 
     Raises `RasterError`, `AlignmentError`, `ClassesError` or `OptionError` if the scene cannot be cut.
@@ -85,7 +90,7 @@ def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -
         map_ = None
         if halves:
             image, map_ = _halves(image, halves)
-        elif scene.map:
+        elif scene.map and not rules:
             map_ = stack.enter_context(open_raster(scene.map))
         if map_ and not options.align:
             check_aligned(image, map_)
@@ -121,10 +126,13 @@ def inspect_scene(scene: Scene, palette: Palette | None, options: TileOptions) -
             coding,
             halves,
             options.threshold,
+            (rules.name, rules.digest) if rules else None,
         )
         if map_ and source.map_kernel:
             _check_overlap(image, map_)
         notices = list(_notices(image, map_, palette, source, options))
+        if rules and palette and scene.map and not VectorLabels(scene.map, rules, palette, source.grid).count():
+            notices.append(f"{scene.image}: no feature of {scene.map} that the rules select lies here")
     return source, notices
 
 
@@ -220,6 +228,11 @@ def open_scene(source: SceneSource, palette: Palette | None) -> Iterator[OpenSce
         if source.record.map is None:
             yield OpenScene(on_image)
             return
+        if source.rules and palette:
+            yield OpenScene(
+                on_image, VectorLabels(Path(source.record.map), read_rules(source.rules[0]), palette, source.grid)
+            )
+            return
         map_ = stack.enter_context(open_raster(Path(source.record.map)))
         _, map_ = _share_georeference(image, map_)
         # The coding of the classes is read from the file itself, because warping may drop its colour table.
@@ -240,7 +253,7 @@ SAMPLED_MAPS, SAMPLED_ROWS = 20, 64
 
 def check_samples(sources: Sequence[SceneSource], palette: Palette) -> None:
     """Raise `ClassesError` if rows in the middle of some maps are not of the classes, such as smoothed masks."""
-    maps = [source for source in sources if source.record.map and not source.halves]
+    maps = [source for source in sources if source.record.map and not source.halves and not source.rules]
     for source in maps[:: max(1, len(maps) // SAMPLED_MAPS)]:
         with suppress(RasterError), open_raster(Path(source.record.map or "")) as map_:
             top = max(0, map_.height // 2 - SAMPLED_ROWS // 2)
