@@ -287,6 +287,16 @@ class Model(nn.Module, ABC):
             Optimisers by the names that `training_step` uses.
         """
 
+    def prepare(self, tiles: Sequence[Batch]) -> None:
+        """Keep what the model needs of the training tiles, in buffers. The default keeps nothing.
+
+        Called once in every process, before the first training step of a run and after `optimizers`; not when a run is
+        resumed. What `translate` needs belongs in buffers of `generator`, because a finished run has only those.
+
+        Args:
+            tiles: The training tiles that have a map, whole, as batches of one, each read when it is asked for.
+        """
+
     @abstractmethod
     def training_step(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of one training step in order. The loop runs each optimiser's step before the next update.

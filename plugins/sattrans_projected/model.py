@@ -1,4 +1,4 @@
-"""The projected GAN: a class-modulated generator, trained against heads on pretrained features."""
+"""The projected GAN: a generator that paints over sketches, trained against heads on pretrained features."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,79 +10,74 @@ from torch.optim import Adam, Optimizer
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
 from sattrans.networks import Augmentation, discriminator_views
-from sattrans_projected import noise as random_fields
 from sattrans_projected.discriminators import Heads, MixedFeatures, PixelDiscriminator
-from sattrans_projected.networks import STRIDES, WHITE_FROM, Generator
-
-STYLE = 8
-"""Length of a scene's style code."""
+from sattrans_projected.networks import STRIDES, Generator
+from sattrans_projected.sketches import ANY, DOT, Sketches
 
 CALIBRATION_STEPS = 100
 """Steps in which the deviation of each pretrained feature over real images is estimated; then it is fixed."""
 
-FEATURE_LEVELS = (3, 4)
-"""Levels of the features, of strides 16 and 32, whose differences the generator minimises."""
+FEATURE_LEVELS = (1, 2, 3)
+"""Levels of the features, of strides 4 to 16, whose differences the generator minimises."""
 
-OPENINGS = (12, 28)
-"""Sides in pixels of squares: what of a class such a square fits into. A class often means two things, such as lakes
-and the land between houses, and their shape tells which."""
+COARSENESS = 3
+"""Real images are pooled by one of so many powers of two to be sketches: the coarser, the more is left to the map."""
+
+LOOSE = 8
+"""Side in pixels of the squares whose mean colour an image should share with a sketch that was put together."""
+
+LOOSE_SHARE = 0.3
+"""Weight of that, as a part of the weight for sketches that are real."""
 
 SQUARE = 32
-"""Side in pixels of the squares whose mean colours the generator should meet: within one they may vary."""
+"""Side in pixels of the squares whose mean colours are compared in validation."""
 
 
 class Painter(nn.Module):
-    """What `translate` runs: the generator, with the style codes of the scenes it was trained on."""
+    """What `translate` runs: the generator, with what it needs to sketch maps."""
 
     def __init__(self, spec: TileSpec, width: int, has_classes: bool) -> None:
         super().__init__()
-        scenes = max(1, len(spec.scenes))
-        self.has_classes = has_classes
-        of_map = spec.source_channels * (1 + len(OPENINGS) if self.has_classes else 1)
-        conditions = of_map + random_fields.CHANNELS + STYLE
-        self.paint = Generator(spec.source_channels, conditions, spec.target_channels, width)
-        self.styles = nn.Parameter(torch.randn(scenes, STYLE))
+        self.paint = Generator(spec.source_channels, width)
+        self.sketches = Sketches(spec, has_classes)
         self.spec = spec
 
-    def forward(self, source: Tensor, noise: Noise, styles: Tensor) -> Tensor:
-        """Paint maps (N, C, H, W), given the indices of their styles (N,)."""
-        conditions = [F.avg_pool2d(source, 2), random_fields.fields(noise)]
-        if self.has_classes:
-            shares = F.avg_pool2d(source, 4)
-            opened = torch.cat([_opened(shares, side // 4) for side in OPENINGS], dim=1)
-            conditions.append(F.interpolate(opened, scale_factor=2, mode="nearest"))
-        codes = self.styles[styles][:, :, None, None]
-        conditions.append(codes.expand(-1, -1, *conditions[0].shape[-2:]))
-        white = [noise.field(1, stride) for stride in (*STRIDES, 1) if stride <= WHITE_FROM]
-        image: Tensor = self.paint(source, torch.cat(conditions, dim=1), white)
+    def forward(self, source: Tensor, sketch: Tensor, noise: Noise) -> Tensor:
+        """Paint maps (N, C, H, W) over sketches (N, 3, H / 2, W / 2)."""
+        image: Tensor = self.paint(source, sketch, [noise.field(1, stride) for stride in (*STRIDES, 1)])
         return image
 
-    def nearest_styles(self, source: Tensor) -> Tensor:
-        """Return the index of the scene whose class shares are nearest to those of each map, (N,)."""
-        if not self.has_classes:  # colours: nothing is known of the scenes' maps
-            return torch.zeros(len(source), dtype=torch.long, device=source.device)
-        nearest = [self.spec.nearest_scene(shares) for shares in source.mean((2, 3)).tolist()]
-        return torch.tensor(nearest, device=source.device)
+    def sketch(self, source: Tensor, noise: Noise) -> Tensor:
+        """Sketch maps in the style of `noise.style`, or of the scene with the likest map."""
+        styles = [self._style(maps) if noise.style is None else noise.style for maps in source]
+        found: Tensor = self.sketches(source, noise, styles)
+        return found
+
+    def _style(self, source: Tensor) -> int:
+        if not self.spec.shares or source.shape[0] != len(self.spec.shares[0]):
+            return ANY
+        return self.spec.nearest_scene(source.mean((1, 2)).tolist())
 
 
 class ProjectedGAN(Model):
-    """Paints each class from coarse to fine, and is judged on pretrained features.
+    """Paints over a sketch of colours that is put together from training tiles, and is judged on pretrained features.
 
-    The discriminator minimises the mean of its heads' hinge losses. The generator minimises the sum of -E[D(fake)] over
-    the heads, with the difference of pooled colours and of features. Real and generated images are augmented alike
-    before they are judged.
+    In training, half of the images are painted over the real image at a half to an eighth of its resolution, and should
+    have its colours and features; the others over sketches from other scenes, and should look real and follow the map.
+    The discriminator minimises the mean of its heads' hinge losses, and the generator the sum of -E[D(fake)] of them.
+    Real and generated images are augmented alike before they are judged.
     """
 
     name = "projected"
-    title = "projected GAN: class-modulated generator, discriminator on pretrained features"
+    title = "projected GAN: paints over retrieved colours, judged on pretrained features"
     paper = (
         "Sauer, Chitta, Müller, Geiger: Projected GANs Converge Faster, NeurIPS 2021, "
         "https://arxiv.org/abs/2111.01007; modulation: Park et al., CVPR 2019, https://arxiv.org/abs/1903.07291"
     )
     fallback = True
-    defaults = TrainDefaults(steps=1200, batch_size=4, schedule="late", ema=0.997, useful_after=250)
+    defaults = TrainDefaults(steps=1000, batch_size=4, schedule="late", ema=0.997, useful_after=250)
     stride = 32
-    margin = 152
+    margin = 216
     crop = 128
     random = styled = True
 
@@ -93,8 +88,8 @@ class ProjectedGAN(Model):
         discriminator_lr: float = Field(6e-4, gt=0, description="learning rate of the discriminators")
         head_width: int = Field(64, ge=8, description="channels of the discriminator's heads")
         pixel_weight: float = Field(1.0, ge=0, description="weight of the discriminator on pixels")
-        color_weight: float = Field(10.0, ge=0, description="weight of the difference of pooled colours")
-        feature_weight: float = Field(0.3, ge=0, description="weight of the difference of features")
+        color_weight: float = Field(20.0, ge=0, description="weight of the difference from the sketch's colours")
+        feature_weight: float = Field(1.0, ge=0, description="weight of the difference of features")
         augment: Augmentation = Field(
             "auto", description="vary what the discriminators see; auto: for fewer than 2,000 training tiles"
         )
@@ -128,8 +123,17 @@ class ProjectedGAN(Model):
     def training_step(self, batch: Batch) -> Iterator[Update]:
         """Update the discriminators, then the generator, on one augmented view of real and generated images."""
         source, target = batch.source, batch.target
-        styles = torch.zeros(len(batch), dtype=torch.long) if batch.scene is None else batch.scene
-        fake = self.generator(source, _training_noise(source), styles)
+        noise = _training_noise(source)
+        # The first maps of the batch are painted over their own image's colours, coarse or fine; the others over what a
+        # map would find.
+        own = (len(batch) + int(self.step) % 2) // 2
+        side = DOT << int(torch.randint(0, COARSENESS, ()))
+        sketch = F.interpolate(F.avg_pool2d(target, side), scale_factor=side // DOT, mode="bilinear")
+        if own < len(batch):
+            scenes = [0] * len(batch) if batch.scene is None else batch.scene.tolist()
+            others = Noise(noise.seed, noise.origins[own:], noise.size, noise.device)
+            sketch[own:] = self.generator.sketches(source[own:], others, scenes[own:], elsewhere=True)
+        fake = self.generator(source, sketch, noise)
         maps, real_view, fake_view = discriminator_views(source, target, fake, self.options.augment, self.spec.tiles)
         heads, judged_maps, real_features, fake_features = self._judge(maps, real_view, fake_view)
         detached = [features.detach() for features in fake_features]
@@ -146,9 +150,12 @@ class ProjectedGAN(Model):
         losses = {"g_heads": -sum(logits.mean() for logits in heads(fake_features, judged_maps))}
         if weight:
             losses["g_pixels"] = -weight * self.pixels(maps, fake_view).mean()
-        losses["g_color"] = self.options.color_weight * _color_difference(fake, target)
+        color_weight = self.options.color_weight
+        losses["g_color"] = color_weight * _difference(F.avg_pool2d(fake[:own], side), F.avg_pool2d(target[:own], side))
+        loose = _difference(F.avg_pool2d(fake[own:], LOOSE), F.avg_pool2d(sketch[own:], LOOSE // DOT))
+        losses["g_color_loose"] = color_weight * LOOSE_SHARE * loose
         losses["g_features"] = self.options.feature_weight * _mean(
-            [F.l1_loss(fake_features[level], real_features[level]) for level in FEATURE_LEVELS]
+            [_difference(fake_features[level][:own], real_features[level][:own]) for level in FEATURE_LEVELS]
         )
         yield Update("generator", losses)
         self.step += 1
@@ -188,38 +195,30 @@ class ProjectedGAN(Model):
 
     def translate(self, source: Tensor, noise: Noise) -> Tensor:
         """Paint maps (N, C, H, W), in the style of `noise.style`, or of the scene with the likest map."""
-        if noise.style is None:
-            styles = self.generator.nearest_styles(source)
-        else:
-            styles = torch.full((len(source),), noise.style, device=source.device)
-        image: Tensor = self.generator(source, noise, styles)
+        image: Tensor = self.generator(source, self.generator.sketch(source, noise), noise)
         return image
+
+    def prepare(self, tiles: Sequence[Batch]) -> None:
+        """Keep training tiles, of which sketches are put together."""
+        self.generator.sketches.keep(tiles)
 
     def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return `l1`, and `color`: the mean difference of colours over squares of 32 px."""
         noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
         fake = self.translate(batch.source, noise)
-        return {"l1": F.l1_loss(fake, batch.target), "color": _color_difference(fake, batch.target)}
+        coarse = _difference(F.avg_pool2d(fake, SQUARE), F.avg_pool2d(batch.target, SQUARE))
+        return {"l1": F.l1_loss(fake, batch.target), "color": coarse}
 
 
-def _opened(shares: Tensor, side: int) -> Tensor:
-    """Return the morphological opening of class shares (N, C, H, W) by a square of `side` cells."""
-    side |= 1
-    for sign in (-1, 1):
-        for shape, padding in (((side, 1), (side // 2, 0)), ((1, side), (0, side // 2))):
-            shares = sign * F.max_pool2d(sign * shares, shape, 1, padding)
-    return shares
-
-
-def _color_difference(fake: Tensor, target: Tensor) -> Tensor:
-    """Return the mean difference of the mean colours of squares."""
-    return F.l1_loss(F.avg_pool2d(fake, SQUARE), F.avg_pool2d(target, SQUARE))
+def _difference(one: Tensor, other: Tensor) -> Tensor:
+    """Return the mean absolute difference, 0 if there is nothing to compare."""
+    return (one - other).abs().sum() / max(1, one.numel())
 
 
 def _training_noise(source: Tensor) -> Noise:
     """Return random fields at random places of a random map."""
     seed, *places = torch.randint(0, 2**24, (1 + 2 * len(source),)).tolist()
-    origins = [(row % 2**16 * 32, col % 2**16 * 32) for row, col in zip(places[::2], places[1::2], strict=True)]
+    origins = [(row % 2**13 * 32, col % 2**13 * 32) for row, col in zip(places[::2], places[1::2], strict=True)]
     return Noise(seed, origins, source.shape[-1], source.device)
 
 

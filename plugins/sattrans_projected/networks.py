@@ -7,72 +7,70 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-STRIDES = (16, 8, 4, 2)
+STRIDES = (8, 4, 2)
 """Pixels of the map for one of the feature map at each level, from the coarsest."""
 
-SHARES = (1.5, 1.0, 0.75, 0.5, 0.25)
+SHARES = (1.0, 0.75, 0.5, 0.25)
 """Channels of each level and of the full resolution, as a multiple of the width."""
+
+BRIGHTEST = 0.98
+"""Colours of a sketch are brought into this range, so that the inverse of tanh is finite."""
 
 COARSE_BLOCKS = 2
 """Number of blocks at the coarsest level; the others have one."""
 
-WHITE_FROM = 8
-"""White noise is added at levels of this stride and finer: on coarser ones it would be painted as blocks."""
-
 
 class Generator(nn.Module):
-    """Paints an image from coarse to fine; at each level the conditions scale and shift the features.
+    """Paints an image over a sketch, from coarse to fine; at each level the conditions scale and shift the features.
 
-    A pixel depends on the map within `ProjectedGAN.margin` pixels. As spatially-adaptive normalisation (Park et al.,
-    CVPR 2019), but features are divided by their root mean square at each pixel, so that no pixel depends on the
-    statistics of the whole image. All but the last two convolutions work at half the resolution or less.
+    As spatially-adaptive normalisation (Park et al., CVPR 2019), but features are divided by their root mean square at
+    each pixel, so that no pixel depends on the statistics of the whole image. All but the last two convolutions work
+    at half the resolution or less.
 
     Args:
         source_channels: Channels of a map.
-        conditions: Channels of what features are scaled and shifted by: map, random fields and style.
-        out_channels: Channels of an image.
-        width: Channels at a stride of 8 px; the other levels have a multiple.
+        width: Channels at a stride of 8 px; the other levels have a part of them.
     """
 
-    def __init__(self, source_channels: int, conditions: int, out_channels: int, width: int) -> None:
+    def __init__(self, source_channels: int, width: int) -> None:
         super().__init__()
         widths = [max(8, round(width * share / 8) * 8) for share in SHARES]
+        conditions = source_channels + 3
         self.first = nn.Conv2d(conditions, widths[0], 1)
         self.narrow = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths))
         self.levels = nn.ModuleList()
         for stride, channels in zip(STRIDES, widths[:-1], strict=True):
-            count, more = (COARSE_BLOCKS if stride == STRIDES[0] else 1), int(stride <= WHITE_FROM)
-            self.levels.append(nn.ModuleList(Block(channels, conditions + more) for _ in range(count)))
-        self.detail = Conv3(source_channels + 1, widths[-1])
-        self.last = Conv3(widths[-1], out_channels)
+            count = COARSE_BLOCKS if stride == STRIDES[0] else 1
+            self.levels.append(nn.ModuleList(Block(channels, conditions + 1) for _ in range(count)))
+        self.detail = Conv3(conditions + 1, widths[-1])
+        self.last = Conv3(widths[-1], 3)
 
-    def forward(self, source: Tensor, conditions: Tensor, white: Sequence[Tensor]) -> Tensor:
+    def forward(self, source: Tensor, sketch: Tensor, white: Sequence[Tensor]) -> Tensor:
         """Paint.
 
         Args:
-            source: Maps (N, source_channels, H, W); H and W are multiples of 16.
-            conditions: What features are scaled and shifted by, (N, conditions, H / 2, W / 2).
+            source: Maps (N, source_channels, H, W); H and W are multiples of 8.
+            sketch: Colours (N, 3, H / 2, W / 2) in [-1, 1].
             white: White noise (N, 1, H / stride, W / stride), for the strides 8, 4, 2 and 1.
 
         Returns:
-            Images (N, out_channels, H, W) in [-1, 1].
+            Images (N, 3, H, W) in [-1, 1].
         """
-        pyramid = [conditions]
+        full = F.interpolate(sketch, scale_factor=2, mode="bilinear", align_corners=False)
+        pyramid = [torch.cat([F.avg_pool2d(source, 2), sketch], dim=1)]
         for _ in STRIDES[1:]:
             pyramid.append(F.avg_pool2d(pyramid[-1], 2))
         pyramid.reverse()
-        noise = iter(white)
         maps = self.first(pyramid[0])
         for level, blocks in enumerate(self.levels):
             if level:
                 maps = _double(self.narrow[level - 1](maps))
-            below = pyramid[level]
-            if STRIDES[level] <= WHITE_FROM:
-                below = torch.cat([below, next(noise)], dim=1)
+            conditions = torch.cat([pyramid[level], white[level]], dim=1)
             for block in blocks.children():
-                maps = block(maps, below)
-        maps = _double(self.narrow[-1](maps)) + self.detail(torch.cat([source, next(noise)], dim=1))
-        image: Tensor = torch.tanh(self.last(F.leaky_relu(maps, 0.2)))
+                maps = block(maps, conditions)
+        maps = _double(self.narrow[-1](maps)) + self.detail(torch.cat([source, full, white[-1]], dim=1))
+        changed = self.last(F.leaky_relu(maps, 0.2))
+        image: Tensor = torch.tanh(changed + torch.atanh(full.clamp(-BRIGHTEST, BRIGHTEST)))
         return image
 
 

@@ -318,6 +318,10 @@ class Batches:
         images, maps = self.store.stack(indices)
         return self._batch(images.to(self.device), maps.to(self.device))
 
+    def whole(self) -> Sequence[Batch]:
+        """Return the paired tiles, whole, as batches of one with their scene, each read when it is asked for."""
+        return _WholeTiles(self)
+
     def _batch(self, images: Tensor, maps: Tensor) -> Batch:
         # The memory layout in which convolutions are fastest, on a CPU and on a GPU.
         source, target = self.encode(maps), to_target(images)
@@ -326,3 +330,18 @@ class Batches:
     def encode(self, maps: Tensor) -> Tensor:
         """Return maps as sources."""
         return ENCODINGS[self.encoding](maps, self.store.tileset.palette)
+
+
+class _WholeTiles(Sequence[Batch]):
+    """See `Batches.whole`."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return self._batches.store.paired
+
+    def __getitem__(self, index: int) -> Batch:  # type: ignore[override]  # no slices are needed
+        index = range(len(self))[index]
+        scene = self._batches.scenes.get(self._batches.tiles[index].scene, 0)
+        return replace(self._batches.pick([index]), scene=torch.tensor([scene], device=self._batches.device))

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 JITTER = 286 / 256
 """pix2pix resizes to 286, then crops 256: the same ratio at any size (512: 572)."""
 
-MIN_STEPS = 50
+MIN_STEPS = 100
 """An epoch of random crops has at least this many steps: on a few tiles, validating would take longer than training."""
 
 Crop = tuple[int, int, bool]

@@ -18,6 +18,9 @@ PALETTE = Palette(tuple(LandClass(value, f"class_{value}", color) for value, col
 WIDTHS = (8, 16, 32, 64)
 """Widths, of which the first that the model accepts is used; conformance does not depend on the width."""
 
+TILES = 3
+"""Number of training tiles that a model is prepared with."""
+
 PATCH = 16
 """Side, in pixels, of the patches of one class in a synthetic map."""
 
@@ -44,16 +47,18 @@ class Trial:
     @property
     def spec(self) -> TileSpec:
         """The tiles that the model is built for."""
-        return TileSpec(self.size, source_channels(self.encoding, PALETTE), classes=len(PALETTE))
+        return TileSpec(self.size, source_channels(self.encoding, PALETTE), classes=len(PALETTE), tiles=TILES)
 
     def build(self, seed: int = 0) -> Model:
-        """Return the model with weights initialized from `seed`, in training mode."""
+        """Return the model with weights initialized from `seed`, prepared, in training mode."""
         torch.manual_seed(seed)
-        return self.kind(self.spec, self.options).train()
+        model = self.kind(self.spec, self.options).train()
+        model.prepare([self.batch(-1 - number, 1) for number in range(TILES)])
+        return model
 
     def batch(self, number: int, count: int = 2) -> Batch:
         """Return synthetic batch `number`: patches of classes, and the same patches with random shades as images."""
-        random = torch.Generator().manual_seed(number)
+        random = torch.Generator().manual_seed(number % 2**32)
         patches = -(-self.size // PATCH)
         classes = torch.randint(0, len(PALETTE), (count, patches, patches), generator=random)
         indices = classes.repeat_interleave(PATCH, 1).repeat_interleave(PATCH, 2)[:, : self.size, : self.size]

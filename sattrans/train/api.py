@@ -316,6 +316,8 @@ def _prepare_loop(run: Run, device: torch.device, processes: Processes, resume: 
     loop.check_monitor()
     if resume:
         loop.load()
+    else:
+        loop.model.prepare(loop.train.whole())
     return loop
 
 

@@ -66,19 +66,19 @@ def test_a_part_larger_than_a_tile_is_the_tile(tiles):
     assert batches(tiles, side=128).train(0).source.shape[-1] == 64
 
 
-def test_an_epoch_has_as_many_parts_as_cover_the_tiles_and_at_least_fifty_steps():
+def test_an_epoch_has_as_many_parts_as_cover_the_tiles_and_at_least_a_hundred_steps():
     assert Crops(512, 128).repeats(1000, 4) == 16
     assert Crops(128, 128).repeats(1000, 4) == 1
-    assert Crops(128, 128).repeats(6, 4) == 34  # 204 parts: 51 steps of 4
-    assert Crops(128, 128).repeats(1, 4) == 200
+    assert Crops(128, 128).repeats(6, 4) == 67  # 402 parts: 100 steps of 4
+    assert Crops(128, 128).repeats(1, 4) == 400
     assert Crops(512).repeats(1, 1) == 1  # whole tiles: an epoch is once each, as in the paper
 
 
 def test_each_tile_is_used_equally_often_in_an_epoch(tiles):
     drawn = batches(tiles, batch_size=3)
-    assert drawn.per_epoch == 50
+    assert drawn.per_epoch == 100
     used = [tile for step in range(drawn.per_epoch) for tile in drawn.maps_of(step)]
-    assert {used.count(tile) for tile in range(6)} == {25}
+    assert {used.count(tile) for tile in range(6)} == {50}
 
 
 def test_a_batch_may_be_larger_than_the_number_of_tiles(tmp_path):
