@@ -28,9 +28,6 @@ from sattrans.utils.hashing import sha256
 from sattrans.utils.options import recorded
 from sattrans.utils.output import check_apart, check_folder
 
-MOST_ALIKE = 3
-"""Number of notices of one kind about scenes that are printed; further ones are only counted."""
-
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -186,15 +183,12 @@ def _small(sources: Sequence[SceneSource], size: int, options: TileOptions) -> I
 
 
 def _few(notices: Sequence[tuple[SceneRecord, str]]) -> Iterable[str]:
-    """Yield notices about scenes, a few of each kind; notices that differ only in the file's name are of one kind."""
-    kinds: dict[str, list[tuple[SceneRecord, str]]] = {}
+    """Yield a notice of each kind with the number of further scenes; only the file's name differs within a kind."""
+    kinds: dict[str, list[str]] = {}
     for scene, notice in notices:
-        kind = notice.removeprefix(scene.image).removeprefix(scene.map or "")
-        kinds.setdefault(kind, []).append((scene, notice))
-    for alike in kinds.values():
-        yield from (notice for _, notice in alike[:MOST_ALIKE])
-        if len(alike) > MOST_ALIKE:
-            yield f"and {pluralize(len(alike) - MOST_ALIKE, 'more scene')} like {alike[MOST_ALIKE - 1][0].id}"
+        kinds.setdefault(notice.removeprefix(scene.image).removeprefix(scene.map or ""), []).append(notice)
+    for first, *others in kinds.values():
+        yield f"{first} (and {pluralize(len(others), 'more scene')})" if others else first
 
 
 def _resolved_options(
