@@ -2,6 +2,8 @@
 # make quick  sets everything up and runs the quick tests that start no process and train nothing: under a minute
 # make test  sets everything up and runs the tests
 # make faults  kills, full disks, inputs that change, and many random examples: takes long
+# make fuzz  reads damaged files of every format, N=2000 of each: half an hour
+# make hostile  runs the commands over files that name an address or another file
 # make format  formats the code and fixes what ruff can fix
 # make browser  opens a report in an installed Chromium ($CHROMIUM, or one on the PATH); skips without one
 # make bench-images  trains models on real scenes for 15 CPU minutes each, three times, and writes docs/realism.md: hours
@@ -12,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo quick test faults lint format docs bench bench-images browser check clean setup
+.PHONY: demo quick test faults fuzz hostile lint format docs bench bench-images browser check clean setup
 
 demo: setup
 	$(BIN)/sattrans demo
@@ -26,6 +28,14 @@ test: setup
 # A test whose examples hypothesis draws has the marker hypothesis.
 faults: setup
 	$(BIN)/python -m pytest -n 2 -m "faults or hypothesis" --hypothesis-profile thorough
+
+N ?= 2000
+
+fuzz: setup
+	SATTRANS_FUZZ=$(N) $(BIN)/python -m pytest -n 2 -rP tests/faults/test_fuzz.py
+
+hostile: setup
+	$(BIN)/python -m pytest -n 2 tests/faults/test_hostile.py tests/maps/test_geojson.py tests/raster/test_open.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -244,6 +244,10 @@ def _call_pyogrio(name: str, file: Path, **arguments: Any) -> Any:
             return function(source, **arguments)
     except RasterError:
         raise
+    except UnboundLocalError as error:  # pyogrio 0.13's own, where the text of a CRS is no UTF-8
+        raise RasterError(
+            f"cannot read the CRS of {file}; assign one, such as with ogr2ogr -a_srs EPSG:2180"
+        ) from error
     except (RuntimeError, ValueError, OSError) as error:  # pyogrio's errors are subclasses; so is text that is no UTF-8
         reason = (str(error).splitlines() or [type(error).__name__])[0].split("; ")[0]
         remedy = ", or convert it to a GeoPackage" if driver_of(file) == "OSM" else ""

@@ -25,7 +25,7 @@ def read_arrays(source: bytes | Path, limit: int, nan: bool = False) -> dict[str
 
     Raises:
         ValueError: The archive is damaged, too large, or holds something other than numbers.
-        OSError: It cannot be read.
+        FileNotFoundError: It does not exist.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
@@ -33,7 +33,9 @@ def read_arrays(source: bytes | Path, limit: int, nan: bool = False) -> dict[str
             if size > limit:
                 raise ValueError(f"would take {size >> 20} MiB, over {limit >> 20}")
             return {name.removesuffix(".npy"): _read(archive, name, nan) for name in archive.namelist()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, SyntaxError) as error:
+    except FileNotFoundError:
+        raise
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, SyntaxError) as error:
         raise ValueError(f"is no archive of arrays ({error})") from error
 
 

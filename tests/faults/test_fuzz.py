@@ -1,0 +1,210 @@
+"""Mutants of every format that sattrans reads end as data or as one line; `make fuzz N=2000` reads more of them.
+
+Counted are crashes, tracebacks, more than 20 s, more than 1 GB, and silent acceptance of a tile whose hash is known.
+"""
+
+import json
+import os
+import struct
+import sys
+
+import numpy as np
+import pytest
+import torch
+from makers import HERE, make_indices, make_picture, write_raster
+from makers_vectors import make_town, write_geofabrik, write_tags
+from mutants import fuzz
+from run_records import LINE, MANIFEST
+from safetensors.torch import save
+
+from sattrans.data.classes_toml import read_classes
+from sattrans.data.tileset import Tileset
+from sattrans.errors import SattransError
+from sattrans.maps.class_mapping import parse_class_mapping
+from sattrans.maps.ogr import layers_of, read_box, vector_files
+from sattrans.maps.rules import read_rules
+from sattrans.raster.gsd import measure_gsd
+from sattrans.raster.open import open_raster
+from sattrans.runs.run import METRICS, Run, load_checkpoint
+from sattrans.tile.journal import Journal
+from sattrans.train.options import read_recipe
+from sattrans.utils.arrays import read_arrays
+from sattrans.utils.hashing import sha256
+
+pytestmark = [
+    pytest.mark.short,
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="a process that has loaded torch is forked safely on Linux only"
+    ),
+]
+
+COUNT = int(os.environ.get("SATTRANS_FUZZ", "12"))
+"""Mutants of each format."""
+
+PICTURE = make_picture(make_indices(64, 64, 4))
+
+
+def read_raster(path):
+    with open_raster(path) as raster:
+        measure_gsd(raster.georeference, raster.height, raster.width)
+        if raster.height * raster.width <= 1 << 24:
+            raster.read()
+
+
+def read_vector(path):
+    for layer in layers_of(vector_files(path)):
+        read_box(layer, layer.fields, None)
+
+
+def raster(path, **profile):
+    write_raster(path, PICTURE, **profile)
+    return path, lambda: read_raster(path)
+
+
+def picture(path, driver):
+    write_raster(path, PICTURE, None, None, driver=driver)
+    return path, lambda: read_raster(path)
+
+
+def beside(path, name, text):
+    write_raster(path / "a.png", PICTURE, None, None, driver="PNG")
+    (path / name).write_text(text)
+    return path / name, lambda: read_raster(path / "a.png")
+
+
+def vector(path):
+    return path, lambda: read_vector(path)
+
+
+def part_of_shapefile(folder, suffix):
+    write_geofabrik(folder / "town", make_town(64))
+    part = next((folder / "town").glob(f"*buildings*.{suffix}"))
+    return part, lambda: read_vector(folder / "town")
+
+
+def text(path, content, read):
+    path.write_text(content)
+    return path, lambda: read(path)
+
+
+def data(path, content, read):
+    path.write_bytes(content)
+    return path, lambda: read(path)
+
+
+def tileset_file(folder, name):
+    def read():
+        tileset = Tileset.open(folder)
+        _ = tileset.tiles, tileset.palette, tileset.scenes, tileset.ground_resolution, tileset.side_by_side
+
+    return folder / name, read
+
+
+def run_file(tmp_path, name):
+    (tmp_path / "run.json").write_text(json.dumps(MANIFEST))
+    (tmp_path / METRICS).write_text(json.dumps(LINE) + "\n" + json.dumps(LINE) + "\n")
+
+    def read():
+        run = Run.open(tmp_path)
+        _ = run.palette, run.spec, run.ground_resolution, run.metrics(), run.build_model
+
+    return tmp_path / name, read
+
+
+def weights(path):
+    tensors = {"generator.w": torch.arange(64.0).reshape(8, 8), "n": torch.tensor(3)}
+    return data(
+        path, save(tensors, {"state": json.dumps({"step": 1})}), lambda p: load_checkpoint(p, torch.device("cpu"))
+    )
+
+
+def arrays(path):
+    np.savez_compressed(path, a=np.arange(64.0), b=np.ones((3, 3), np.int8))
+    return path, lambda: _as_ours(lambda: read_arrays(path, 1 << 24))
+
+
+def _as_ours(read):
+    """Arrays and journals are read inside other records, which turn a ValueError into their line."""
+    try:
+        read()
+    except ValueError as error:
+        raise SattransError(str(error)) from error
+
+
+def aux(path):
+    place = ",".join(map(str, HERE.to_gdal()))
+    return beside(path, "a.png.aux.xml", f"<PAMDataset><GeoTransform>{place}</GeoTransform></PAMDataset>")
+
+
+CLASSES = '[grass]\nvalue = 1\ncolor = "#508c3c"\n[lake]\nvalue = 3\ncolor = [40, 70, 160]\n'
+RULES = 'background = "grass"\n[[rule]]\nclass = "lake"\nwhere = { kind = ["water", 3] }\nwidth = 2.5\n'
+RECIPE = 'lr = 0.0002\nsource = "onehot"\n[train]\nsteps = 10\nema = 0.9\n'
+
+FORMATS = {
+    "tif": lambda p, t: raster(p / "a.tif"),
+    "tiled tif": lambda p, t: raster(p / "a.tif", tiled=True, blockxsize=16, blockysize=16, compress="deflate"),
+    "jpeg in tif": lambda p, t: raster(p / "a.tif", compress="jpeg", photometric="ycbcr"),
+    "png": lambda p, t: picture(p / "a.png", "PNG"),
+    "jpg": lambda p, t: picture(p / "a.jpg", "JPEG"),
+    "jp2": lambda p, t: picture(p / "a.jp2", "JP2OpenJPEG"),
+    "aux.xml": lambda p, t: aux(p),
+    "world file": lambda p, t: beside(p, "a.pgw", "1.0\n0.0\n0.0\n-1.0\n500000.5\n4100000.5\n"),
+    "gpkg": lambda p, t: vector(write_geofabrik(p / "town.gpkg", make_town(64))),
+    "geojson": lambda p, t: vector(write_tags(p / "town.geojson", make_town(64))),
+    **{suffix: lambda p, t, suffix=suffix: part_of_shapefile(p, suffix) for suffix in ("shp", "dbf", "shx", "prj")},
+    "run.json": lambda p, t: run_file(p, "run.json"),
+    "metrics.jsonl": lambda p, t: run_file(p, METRICS),
+    "tileset.json": lambda p, t: tileset_file(t, "tileset.json"),
+    "tiles.geojson": lambda p, t: tileset_file(t, "tiles.geojson"),
+    "journal": lambda p, t: text(
+        p / "j", '{"row":"a","tiles":[],"dropped":{"empty":3}}\n' * 9, lambda q: Journal(q).read()
+    ),
+    "classes.toml": lambda p, t: text(p / "classes.toml", CLASSES, read_classes),
+    "rules.toml": lambda p, t: text(p / "rules.toml", RULES, read_rules),
+    "class map": lambda p, t: text(p / "map.toml", '5 = 2\n7 = "lake"\n', lambda q: parse_class_mapping([str(q)])),
+    "options.toml": lambda p, t: text(p / "options.toml", RECIPE, read_recipe),
+    "safetensors": lambda p, t: weights(p / "a.safetensors"),
+    "npz": lambda p, t: arrays(p / "a.npz"),
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_mutants_end_as_data_or_as_one_line(tmp_path, tiny_tileset, kind):
+    path, read = FORMATS[kind](tmp_path, tiny_tileset)
+    read()  # as it was, it is read
+    outcome = fuzz(path, read, COUNT)
+    print(kind, dict(outcome.counts))  # noqa: T201  the figures that make fuzz shows
+    assert not outcome.worse, "\n".join(outcome.worse[:20])
+    assert sum(outcome.counts.values()) == COUNT
+
+
+def test_a_tile_whose_hash_is_known_is_never_accepted_with_other_bytes(tiny_tileset):
+    image = tiny_tileset / "images" / "a_0.tif"
+    (tile,) = Tileset.open(tiny_tileset).tiles
+
+    def read():
+        if sha256(image) != tile.image_sha256:
+            from sattrans.data.batches import TileStore
+
+            TileStore(Tileset.open(tiny_tileset), [tile])._read_image(tile)
+            raise AssertionError("it was accepted")
+
+    outcome = fuzz(image, read, COUNT)
+    assert not outcome.worse, "\n".join(outcome.worse[:20])
+
+
+def test_what_fuzzing_counts_is_noticed(tmp_path):
+    """The harness itself: a traceback, a crash and a refusal are told apart."""
+    path = tmp_path / "a"
+    path.write_bytes(struct.pack("<8Q", *range(8)))
+
+    def read():
+        kind = sum(path.read_bytes()) % 3
+        if kind == 0:
+            raise KeyError("kind")
+        if kind == 1:
+            os.kill(os.getpid(), 11)
+        raise SattransError("one line")
+
+    outcome = fuzz(path, read, 40)
+    assert outcome.counts["traceback"] and outcome.counts["crash"] and sum(outcome.counts.values()) == 40
