@@ -12,7 +12,8 @@ from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDef
 from sattrans.networks import Augmentation, discriminator_views
 from sattrans_projected.discriminators import Heads, MixedFeatures, PixelDiscriminator
 from sattrans_projected.networks import STRIDES, Generator
-from sattrans_projected.sketches import ANY, DOT, Sketches
+from sattrans_projected.patches import DOT
+from sattrans_projected.sketches import ANY, Sketches
 
 CALIBRATION_STEPS = 100
 """Steps in which the deviation of each pretrained feature over real images is estimated; then it is fixed."""

@@ -12,28 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sattrans.model import Batch, Noise, TileSpec
-from sattrans_projected.hashing import mix, unit
-
-DOT = 2
-"""Side in pixels of a dot of a sketch."""
-
-CELL = 4
-"""Side in pixels of the cells by which maps are compared and patches are laid out."""
+from sattrans_projected.patches import BLOCK, CELL, DOT, PATCH, points_of, taken, unit
 
 PIXELS = 2**22
 """Pixels of training tiles that are kept, at most; more are sampled evenly."""
 
 PLACES = 2**14
 """Places of the training tiles that a patch may be taken from, at most."""
-
-PATCH = 9
-"""Cells from one patch to the next, in the mean."""
-
-BLOCK = 5
-"""Patches from one block to the next: those of a block come from the same tile, if its places are alike enough."""
-
-FAR = PATCH * BLOCK * 2**15
-"""Added to the rows and columns of cells, so that none is negative left of and above the map."""
 
 OPENINGS = (3, 7)
 """Sides in cells of squares: what of a class such a square fits into. A class often means two things, such as lakes
@@ -181,7 +166,7 @@ class Sketches(nn.Module):
         index = self._index()
         shares = _counts(classes, CELL)
         side = shares.shape[-2:]
-        numbers, points, keys, blocks, within = _points(seed, row, col, side, shares.device)
+        numbers, points, keys, blocks, within = points_of(seed, row, col, side, shares.device)
         inside = [points[:, axis].clamp(0, side[axis] - 1) for axis in (0, 1)]
         asked = self._descriptors(shares)[0][:, inside[0], inside[1]].t()
         # Where a patch's place would be if the patches of a block were one piece of a training tile.
@@ -204,8 +189,8 @@ class Sketches(nn.Module):
         )
         # A dot lies as far from its patch's place in the training tile as from its patch's point in the map.
         ratio = CELL // DOT
-        dots = _taken(numbers, points * ratio, index.tile[found], index.cell[found] * ratio, self.colors.shape[1:3])
-        cells = _taken(numbers[::ratio, ::ratio], points, index.tile[found], index.cell[found], self.shares.shape[-2:])
+        dots = taken(numbers, points * ratio, index.tile[found], index.cell[found] * ratio, self.colors.shape[1:3])
+        cells = taken(numbers[::ratio, ::ratio], points, index.tile[found], index.cell[found], self.shares.shape[-2:])
         counts = _counts(classes, DOT)[0].flatten(1)
         counts = torch.where(counts.sum(0) > 0, counts, 1)  # where no class is known: their mean
         sketch = torch.zeros(3, counts.shape[1], device=counts.device)
@@ -283,60 +268,6 @@ def _nearest(index: _Index, asked: Tensor, keys: Tensor, blocks: Tensor, cost: T
     return distance.mul_(factor).argmin(1)
 
 
-def _taken(numbers: Tensor, points: Tensor, tile: Tensor, place: Tensor, side: Sequence[int]) -> Tensor:
-    """Return which cell or dot of the kept tiles each one of the map is taken from, counted through all tiles.
-
-    Args:
-        numbers: The number of each one's patch (h, w).
-        points: Where each patch has its point in the map (P, 2).
-        tile: The tile of each patch (P,).
-        place: Where in that tile the point lies (P, 2).
-        side: Rows and columns of a tile.
-    """
-    offset = place - points
-    at = [torch.arange(length, device=numbers.device) for length in numbers.shape]
-    row = _mirrored(at[0][:, None] + offset[:, 0][numbers], side[0])
-    col = _mirrored(at[1][None, :] + offset[:, 1][numbers], side[1])
-    return (tile[numbers] * side[0] + row) * side[1] + col
-
-
-def _points(
-    seed: int, row: int, col: int, side: Sequence[int], device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Place the points of patches on a window of cells: one at a random place in each square of a fixed grid.
-
-    Returns:
-        The number of each dot's nearest point (h * CELL / DOT, w * CELL / DOT); the points' cells in the window (P, 2);
-        random keys of the points and of their blocks (P,); and the points' cells in their blocks (P, 2).
-    """
-    start = (row + FAR, col + FAR)
-    first = [at // PATCH - 1 for at in start]
-    last = [(at + length - 1) // PATCH + 1 for at, length in zip(start, side, strict=True)]
-    squares = [torch.arange(a, b + 1, device=device) for a, b in zip(first, last, strict=True)]
-    rows, cols = (grid.flatten() for grid in torch.meshgrid(*squares, indexing="ij"))
-    keys = mix(seed, rows, cols)
-    blocks = mix(seed + 1, rows // BLOCK, cols // BLOCK)
-    points = [
-        at * PATCH + (unit(keys, salt) * PATCH).long() - begin
-        for at, salt, begin in ((rows, 1, start[0]), (cols, 2, start[1]))
-    ]
-    corner = [at // BLOCK * BLOCK * PATCH for at in (rows, cols)]
-    ratio = CELL // DOT
-    dots = [torch.arange(length * ratio, device=device) for length in side]
-    own = [(dot // ratio + begin) // PATCH - square for dot, begin, square in zip(dots, start, first, strict=True)]
-    nearest = torch.tensor(1 << 30, device=device)
-    numbers = torch.tensor(0, device=device)
-    for down in (-1, 0, 1):
-        for across in (-1, 0, 1):
-            there = (own[0] + down)[:, None] * len(squares[1]) + (own[1] + across)[None, :]
-            down_to, across_to = (at[there] * ratio for at in points)
-            distance = (down_to - dots[0][:, None]).square() + (across_to - dots[1]).square()
-            numbers = torch.where(distance < nearest, there, numbers)
-            nearest = torch.minimum(distance, nearest)
-    within = [at + begin - edge for at, begin, edge in zip(points, start, corner, strict=True)]
-    return numbers, torch.stack(points, 1), keys, blocks, torch.stack(within, 1)
-
-
 def _counts(classes: Tensor, side: int) -> Tensor:
     """Return the pixels of each class in each square of `side` pixels, (N, K, H / side, W / side)."""
     return (F.avg_pool2d(classes, side) * side**2).round()
@@ -383,12 +314,6 @@ def _smooth(maps: Tensor) -> Tensor:
         for _ in range(2):
             maps = F.avg_pool2d(F.pad(maps, padding, mode="replicate"), shape, 1)
     return maps
-
-
-def _mirrored(cells: Tensor, side: int) -> Tensor:
-    """Return cells beyond a tile's edge mirrored into it."""
-    cells = cells.abs()
-    return torch.where(cells >= side, 2 * side - 2 - cells, cells).clamp(0, side - 1)
 
 
 def _picture(source: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from sattrans.model import Batch, Noise, TileSpec
 from sattrans_projected import sketches
-from sattrans_projected.sketches import ANY, CELL, DOT, Sketches
+from sattrans_projected.patches import CELL, DOT, PATCH, points_of
+from sattrans_projected.sketches import ANY, Sketches
 
 RED, GREEN, BLUE = ([1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0])
 
@@ -152,11 +153,11 @@ def test_box_sums_are_those_of_each_square(side):
 
 
 def test_every_dot_belongs_to_the_nearest_point():
-    numbers, points, *_ = sketches._points(3, -40, 17, (50, 60), torch.device("cpu"))
+    numbers, points, *_ = points_of(3, -40, 17, (50, 60), torch.device("cpu"))
     ratio = CELL // DOT
     dots = torch.stack(torch.meshgrid(torch.arange(50 * ratio), torch.arange(60 * ratio), indexing="ij"), -1)
     distance = (dots[:, :, None] - points * ratio).square().sum(-1)
     chosen = distance.gather(2, numbers[:, :, None])[..., 0]
     # Points beyond the squares next to a dot's own are not looked at: hardly any are nearer.
     assert (chosen == distance.min(2).values).float().mean() > 0.99
-    assert chosen.max() <= 2 * (ratio * sketches.PATCH) ** 2
+    assert chosen.max() <= 2 * (ratio * PATCH) ** 2

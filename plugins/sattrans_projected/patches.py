@@ -1,0 +1,99 @@
+"""Patches: where they lie on a map and which pixels each covers, by position in the map alone.
+
+So every window of a map has the same patches, on every machine.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+DOT = 2
+"""Side in pixels of a dot of a sketch."""
+
+CELL = 4
+"""Side in pixels of the cells by which maps are compared and patches are laid out."""
+
+PATCH = 9
+"""Cells from one patch to the next, in the mean."""
+
+BLOCK = 5
+"""Patches from one block to the next: those of a block come from the same tile, if its places are alike enough."""
+
+FAR = PATCH * BLOCK * 2**15
+"""Added to the rows and columns of cells, so that none is negative left of and above the map."""
+
+_FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)
+
+
+def points_of(
+    seed: int, row: int, col: int, side: Sequence[int], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Place the points of patches on a window of cells: one at a random place in each square of a fixed grid.
+
+    Returns:
+        The number of each dot's nearest point (h * CELL / DOT, w * CELL / DOT); the points' cells in the window (P, 2);
+        random keys of the points and of their blocks (P,); and the points' cells in their blocks (P, 2).
+    """
+    start = (row + FAR, col + FAR)
+    first = [at // PATCH - 1 for at in start]
+    last = [(at + length - 1) // PATCH + 1 for at, length in zip(start, side, strict=True)]
+    squares = [torch.arange(a, b + 1, device=device) for a, b in zip(first, last, strict=True)]
+    rows, cols = (grid.flatten() for grid in torch.meshgrid(*squares, indexing="ij"))
+    keys = mix(seed, rows, cols)
+    blocks = mix(seed + 1, rows // BLOCK, cols // BLOCK)
+    points = [
+        at * PATCH + (unit(keys, salt) * PATCH).long() - begin
+        for at, salt, begin in ((rows, 1, start[0]), (cols, 2, start[1]))
+    ]
+    corner = [at // BLOCK * BLOCK * PATCH for at in (rows, cols)]
+    ratio = CELL // DOT
+    dots = [torch.arange(length * ratio, device=device) for length in side]
+    own = [(dot // ratio + begin) // PATCH - square for dot, begin, square in zip(dots, start, first, strict=True)]
+    nearest = torch.tensor(1 << 30, device=device)
+    numbers = torch.tensor(0, device=device)
+    for down in (-1, 0, 1):
+        for across in (-1, 0, 1):
+            there = (own[0] + down)[:, None] * len(squares[1]) + (own[1] + across)[None, :]
+            down_to, across_to = (at[there] * ratio for at in points)
+            distance = (down_to - dots[0][:, None]).square() + (across_to - dots[1]).square()
+            numbers = torch.where(distance < nearest, there, numbers)
+            nearest = torch.minimum(distance, nearest)
+    within = [at + begin - edge for at, begin, edge in zip(points, start, corner, strict=True)]
+    return numbers, torch.stack(points, 1), keys, blocks, torch.stack(within, 1)
+
+
+def taken(numbers: Tensor, points: Tensor, tile: Tensor, place: Tensor, side: Sequence[int]) -> Tensor:
+    """Return which cell or dot of the kept tiles each one of the map is taken from, counted through all tiles.
+
+    Args:
+        numbers: The number of each one's patch (h, w).
+        points: Where each patch has its point in the map (P, 2).
+        tile: The tile of each patch (P,).
+        place: Where in that tile the point lies (P, 2).
+        side: Rows and columns of a tile.
+    """
+    offset = place - points
+    at = [torch.arange(length, device=numbers.device) for length in numbers.shape]
+    row = _mirrored(at[0][:, None] + offset[:, 0][numbers], side[0])
+    col = _mirrored(at[1][None, :] + offset[:, 1][numbers], side[1])
+    return (tile[numbers] * side[0] + row) * side[1] + col
+
+
+def _mirrored(cells: Tensor, side: int) -> Tensor:
+    """Return cells beyond a tile's edge mirrored into it."""
+    cells = cells.abs()
+    return torch.where(cells >= side, 2 * side - 2 - cells, cells).clamp(0, side - 1)
+
+
+def mix(seed: int, one: Tensor, two: Tensor) -> Tensor:
+    """Mix a seed and two integers into 32 bits, as int64."""
+    mixed = (one * _FACTORS[0] + two * _FACTORS[1] + (seed * _FACTORS[2] & 0xFFFFFFFF)) & 0xFFFFFFFF
+    for factor in (0x7FEB352D, 0x045D9F3B):
+        mixed = ((mixed ^ (mixed >> 15)) * factor) & 0xFFFFFFFF
+    return mixed ^ (mixed >> 16)
+
+
+def unit(key: Tensor, salt: int) -> Tensor:
+    """Return a number in [0, 1) for each key, float32."""
+    return mix(salt, key, key >> 7).float() / 2**32
