@@ -1,5 +1,6 @@
 """Schemas that records of several kinds share. This module loads pydantic, so import it where a record is read."""
 
+import os
 from datetime import datetime
 from typing import Annotated
 
@@ -27,8 +28,13 @@ def _time(text: str) -> str:
 
 
 Time = Annotated[str, StringConstraints(max_length=64), AfterValidator(_time)]
+_BACKSLASH = "\\\\" if os.name == "nt" else ""  # a letter of names on Linux and macOS
 FileInside = Annotated[
-    str, StringConstraints(max_length=1024, pattern=r"^[^/\\.:\x00][^/\\:\x00]*(/\.?[^/\\.\x00][^/\\\x00]*)+$")
+    str,
+    StringConstraints(
+        max_length=1024,
+        pattern=rf"^[^/.:\x00{_BACKSLASH}][^/:\x00{_BACKSLASH}]*(/\.?[^/.\x00{_BACKSLASH}][^/\x00{_BACKSLASH}]*)+$",
+    ),
 ]
 """The path of a file in a folder of the record's folder, which it cannot leave."""
 

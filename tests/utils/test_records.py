@@ -39,6 +39,9 @@ class Whole(Schema):
         ({"parts": [], "file": "../a.tif"}, "file must match pattern"),
         ({"parts": [], "file": "/etc/passwd"}, "file must match pattern"),
         ({"parts": [], "file": "images/../../a.tif"}, "file must match pattern"),
+        ({"parts": [], "file": "images/"}, "file must match pattern"),
+        ({"parts": [], "file": "images/./a.tif"}, "file must match pattern"),
+        ({"parts": [], "file": "c:/a.tif"}, "file must match pattern"),
         ({"parts": [], "created": "yesterday"}, "created must be a time such as"),
         ({"parts": [], "created": "2026-01-01"}, "created must be a time such as"),
         ([], "must be a dictionary or instance of Whole, got a list of 0"),
@@ -48,6 +51,16 @@ def test_what_is_wrong_is_named_with_its_field(value, told):
     with pytest.raises(ValueError) as refused:  # noqa: PT011  its text is compared
         checked(Whole, value)
     assert str(refused.value).strip().startswith(told) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["a\\", "a\\..\\..\\b"])
+def test_a_backslash_is_a_letter_unless_it_separates_folders(name):
+    value = {"parts": [], "file": f"images/{name}.tif"}
+    if os.name == "nt":
+        with pytest.raises(ValueError, match="file must match pattern"):
+            checked(Whole, value)
+    else:
+        assert checked(Whole, value).file == f"images/{name}.tif"
 
 
 def test_a_long_value_is_shown_in_part():
