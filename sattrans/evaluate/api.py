@@ -12,7 +12,7 @@ from sattrans.data.tileset import Tileset
 from sattrans.errors import UsageError
 from sattrans.evaluate.aggregate import Column, absent_class_notes, comparable_baseline, group_columns
 from sattrans.evaluate.base import MetricContext
-from sattrans.evaluate.files import VERSION, write_csv, write_json, write_markdown
+from sattrans.evaluate.files import VERSION, write_json, write_markdown, write_scores
 from sattrans.evaluate.images import (
     FolderImages,
     ImageSource,
@@ -270,7 +270,7 @@ def _evaluate(
         about = {**_about(comparison, options, weights, tools.get("segmenter")), "options": as_json(made_with)}
         # The manifest comes first: it marks the folder as an evaluation that may be replaced.
         write_json(folder / MANIFEST, about, computed, missing, best, columns, baselines, notes)
-        write_csv(folder / "scores.csv", computed, columns)
+        write_scores(folder / "scores.csv", computed, columns)
         write_markdown(folder / "scores.md", *result.table(), notes)
         tiles = choose_tiles(real_images, columns)
         write_contact_sheet(folder / "sheet.png", real_images, columns, tiles)

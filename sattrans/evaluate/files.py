@@ -1,7 +1,5 @@
 """The files of an evaluation: `scores.csv` (per image), `scores.json` (per set) and `scores.md` (the table)."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,22 +11,21 @@ from sattrans.evaluate.significance import paired_difference
 from sattrans.metrics.bootstrap import Interval, excludes_zero
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.manifest import write_manifest
+from sattrans.utils.shown import escape_directions, write_csv
 
 VERSION = 3
 
 
-def write_csv(path: Path, metrics: Sequence[Metric], columns: Sequence[Column]) -> None:
+def write_scores(path: Path, metrics: Sequence[Metric], columns: Sequence[Column]) -> None:
     """Write the values of each image, by run, for the metrics that a single image has."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = [metric.name for metric in metrics if metric.per_image]
-    writer.writerow(["run", "tile", *names])
-    for column in columns:
-        for source, scores in zip(column.sources, column.per_source, strict=True):
-            for image, values in scores.images.items():
-                cells = (values[name] for name in names)
-                writer.writerow([source.name, image, *("" if v is None else f"{v:.6g}" for v in cells)])
-    write_bytes(path, text.getvalue().encode())
+    rows = (
+        [source.name, image, *(values[name] for name in names)]
+        for column in columns
+        for source, scores in zip(column.sources, column.per_source, strict=True)
+        for image, values in scores.images.items()
+    )
+    write_csv(path, ["run", "tile", *names], rows)
 
 
 def write_json(
@@ -116,6 +113,7 @@ def write_markdown(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]
 
 def _escaped(text: str) -> str:
     """Return text that Markdown shows literally, in one line."""
+    text = escape_directions(text)
     for sign in "\\|<>`[]_#":
         text = text.replace(sign, "\\" + sign)
     return " ".join(text.split())

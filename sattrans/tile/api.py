@@ -1,7 +1,5 @@
 """Cut a dataset's scenes into a tileset: images and maps on one grid, with splits, shares and hashes."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -25,9 +23,9 @@ from sattrans.tile.scene import check_samples, close_cached_scene
 from sattrans.tile.stretch import find_scale
 from sattrans.tile.up_to_date import TilesetOutput
 from sattrans.tile.writing import cut_rows, known_inputs, tidy
-from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import NOTHING_TO_DO, pluralize
 from sattrans.utils.executor import executor
+from sattrans.utils.shown import write_csv
 
 __all__ = ["SceneRow", "TileOptions", "TilePlan", "TileResult", "tile"]
 
@@ -212,8 +210,8 @@ def _fill(job: Prepared, output: TilesetOutput, pool: Executor) -> None:
     leaks = find_leaks(tiles, georeferences)
     notices += _gaps(job, tiles, dropped, georeferences)
     write_index(job.folder, tiles, {record.id: record for record in records})
-    rows_of_leaks = ([tiles[a].id, tiles[a].split, tiles[b].id, tiles[b].split, f"{n:.0f}"] for a, b, n in leaks)
-    _write_csv(job.folder / LEAKAGE, ["tile", "split", "other", "other_split", "shared_pixels"], rows_of_leaks)
+    rows_of_leaks = ((tiles[a].id, tiles[a].split, tiles[b].id, tiles[b].split, round(n)) for a, b, n in leaks)
+    write_csv(job.folder / LEAKAGE, ["tile", "split", "other", "other_split", "shared_pixels"], rows_of_leaks)
     tidy(job.folder, tiles)
     body = manifest_body(output.created, job.recorded_options, job.size, job.palette, records, tiles, notices)
     found = {
@@ -264,14 +262,6 @@ def _gaps(
             yield f"class {name} is in no tile"
         elif lacking:
             yield f"class {name} is absent from {' and '.join(lacking)}: scores there do not cover it"
-
-
-def _write_csv(path: Path, head: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(head)
-    table.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
 
 
 def _result(tileset: Tileset, made: bool) -> TileResult:

@@ -253,6 +253,21 @@ def test_pairs_of_folders_are_scored_with_what_needs_no_map(tmp_path):
     assert json.loads((tmp_path / "same" / "scores.json").read_text())["columns"][0]["means"]["mae"] == 0
 
 
+def test_names_of_images_command_neither_spreadsheet_nor_page(tmp_path):
+    make_pairs(tmp_path, 1, 32, **{"@fake\u202e": 3})
+    for folder in ("real", "@fake\u202e"):
+        (tmp_path / folder / "0.png").rename(tmp_path / folder / "=1+1\u202egnp.png")
+    folders = [tmp_path / "real", tmp_path / "@fake\u202e"]
+    assert sattrans("evaluate", "--pairs", *folders, "--metrics", "mae", "-o", tmp_path / "e").exit_code == 0
+    with (tmp_path / "e" / "scores.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["run"], row["tile"]) == ("'@fake\\u202e", "'=1+1\\u202egnp")
+    assert float(row["mae"]) > 0
+    for name in ("report.html", "scores.md"):
+        text = (tmp_path / "e" / name).read_text(encoding="utf-8")
+        assert "\u202e" not in text and "u202e" in text
+
+
 def test_pairs_that_do_not_match_are_refused_in_one_line(tmp_path):
     make_pairs(tmp_path, fine=3)
     make_pairs(tmp_path / "small", size=32, fine=3)

@@ -48,7 +48,6 @@ HOSTILE = {
         "&lt;b&gt; &amp; &#60; &nbsp;",
         "url(https://example.org/x) }*{background:url(//example.org)}",
         "data:text/html,<script>alert(11)</script>",
-        "\u202ereversed\u202c \u2067isolated\u2069 עברית عربى",
         "x" * 3000,
         "🛰️ e\u0301 \u200b\u200d\ufeff 漢字",
         "</bdi></figure></main></body></html><plaintext>",
@@ -56,10 +55,11 @@ HOSTILE = {
     )
 } | {
     "nul\x00 bell\x07 escape\x1b delete\x7f": "nul\ufffd bell\ufffd escape\ufffd delete\ufffd",
+    "\u202ereversed\u202c \u2067isolated\u2069 עברית عربى": r"\u202ereversed\u202c \u2067isolated\u2069 עברית عربى",
     "half \ud83d, none \ufffe": "half \ufffd, none \ufffd",
     "line\r\nline\rline\nline": "line\nline\nline\nline",
 }
-"""A name, and the text that it is on the page: what HTML cannot hold is replaced."""
+"""A name, and the text that it is on the page: what HTML cannot hold is replaced, and marks of direction are shown."""
 
 
 def made_pairs(count: int = 3, size: int = 64) -> list[Pair]:

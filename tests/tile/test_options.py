@@ -1,5 +1,6 @@
 """Options, folders and names as they should not be: tile refuses them in a line, or takes them for what they are."""
 
+import csv
 import json
 import os
 import shutil
@@ -236,6 +237,15 @@ def test_a_name_that_would_command_the_terminal_is_shown_without_its_command(own
     renamed(own, "\x1b[31mred\r\x07")
     (own / "masks" / "\x1b[31mred\r\x07.tif").write_bytes(b"")
     assert refused(tmp_path / "t", own, "--size", 64).endswith("/\ufffd[31mred\ufffd\ufffd.tif is empty")
+
+
+def test_a_name_that_is_a_formula_is_text_in_the_list_of_leaks(own, tmp_path):
+    renamed(own, "=1+1")
+    tileset, _ = tiled(tmp_path / "t", own, "--size", 64, "--split", "random")
+    with (tileset.folder / "leakage.csv").open(newline="") as file:
+        tiles = {row[name] for row in csv.DictReader(file) for name in ("tile", "other")}
+    assert any(name.startswith("'=1+1_") for name in tiles)
+    assert not any(name.startswith("=") for name in tiles)
 
 
 def test_a_name_that_is_no_text(own, tmp_path):

@@ -18,6 +18,7 @@ from sattrans.evaluate.report.lines import loss_chart
 from sattrans.evaluate.report.page import Page, ScoreCell, ScoreRow
 from sattrans.evaluate.report.pictures import example_row
 from sattrans.utils.atomic import write_bytes
+from sattrans.utils.shown import escape_directions
 
 HERE = Path(__file__).parent
 BETTER = {"↓": "lower is better", "↑": "higher is better", "→ real": "nearer to real is better"}
@@ -85,7 +86,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_replace_unfit,
+        finalize=_fit,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -105,8 +106,8 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _replace_unfit(value: Any) -> Any:
-    """Replace the characters of text that HTML cannot contain."""
+def _fit(value: Any) -> Any:
+    """Replace the characters of text that HTML cannot contain, and show marks that would turn text around."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return UNFIT.sub("\ufffd", value.replace("\r\n", "\n").replace("\r", "\n"))
+        return UNFIT.sub("\ufffd", escape_directions(value.replace("\r\n", "\n").replace("\r", "\n")))
     return value

@@ -13,6 +13,8 @@ from parsed import content, parsed
 from sattrans.evaluate.report.page import Page
 from sattrans.evaluate.report.render import HASH, render
 
+DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
 
 def plain(count):
     """Return names that occur nowhere else and mean nothing in HTML."""
@@ -50,10 +52,12 @@ def test_hostile_notes_and_sections_stay_text():
 
 
 def fitted(name: str) -> str:
-    """Return what HTML can hold of a name: no controls, no halves of pairs, nothing that is no character."""
+    """Return what a page shows of a name: no controls, no halves of pairs, no non-characters, directions as codes."""
     lines = name.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(
-        "\ufffd"
+        f"\\u{ord(c):04x}"
+        if unicodedata.bidirectional(c) in DIRECTIONS or c in "\u061c\u200e\u200f"
+        else "\ufffd"
         if (unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t")
         or ord(c) & 0xFFFE == 0xFFFE
         or 0xFDD0 <= ord(c) <= 0xFDEF
