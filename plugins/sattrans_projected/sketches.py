@@ -17,6 +17,9 @@ from sattrans_projected.patches import BLOCK, CELL, DOT, PATCH, points_of, taken
 PIXELS = 2**22
 """Pixels of training tiles that are kept, at most; more are sampled evenly."""
 
+LARGEST = 256
+"""Side in pixels of the part that is kept of a larger tile: so there is room for more scenes."""
+
 PLACES = 2**14
 """Places of the training tiles that a patch may be taken from, at most."""
 
@@ -95,8 +98,9 @@ class Sketches(nn.Module):
         super().__init__()
         self.has_classes = has_classes
         self.classes = spec.source_channels if has_classes else PICTURE_COLORS
-        dots, cells = spec.size // DOT, spec.size // CELL
-        tiles = max(1, min(spec.tiles, PIXELS // spec.size**2))
+        side = min(spec.size, LARGEST)
+        dots, cells = side // DOT, side // CELL
+        tiles = max(1, min(spec.tiles, PIXELS // side**2))
         self.register_buffer("colors", torch.zeros(tiles, dots, dots, self.classes * 3, dtype=torch.uint8))
         self.register_buffer("shares", torch.zeros(tiles, self.classes, cells, cells, dtype=torch.uint8))
         self.register_buffer("scenes", torch.zeros(tiles, dtype=torch.long))
@@ -105,9 +109,9 @@ class Sketches(nn.Module):
         self._cached: _Index | None = None
 
     def keep(self, tiles: Sequence[Batch]) -> None:
-        """Keep training tiles, given as batches of one; as many as there is room for, evenly chosen."""
+        """Keep training tiles, given as batches of one: as many as there is room for, evenly chosen."""
         count = min(len(tiles), len(self.colors))
-        chosen = [tiles[number * len(tiles) // count] for number in range(count)]
+        chosen = [_part(tiles[number * len(tiles) // count], number) for number in range(count)]
         if not self.has_classes:
             self.centers.copy_(_commonest(torch.stack([_picture(tile.source)[0] for tile in chosen])))
         totals = torch.zeros(self.classes, 3, device=self.colors.device)
@@ -266,6 +270,16 @@ def _nearest(index: _Index, asked: Tensor, keys: Tensor, blocks: Tensor, cost: T
     distance = torch.addmm(base, asked, index.descriptors.t(), alpha=-2).add_(asked.square().sum(1)[:, None])
     factor = index.tile_factors[blocks % CHANCES[0]].add_(index.place_factors[keys % CHANCES[1]])
     return distance.mul_(factor).argmin(1)
+
+
+def _part(tile: Batch, number: int) -> Batch:
+    """Return a part of a large tile, another part of each."""
+    room = (tile.source.shape[-1] - LARGEST) // CELL + 1
+    if room <= 1:
+        return tile
+    row, col = (number * step % room * CELL for step in (7, 11))
+    rows, cols = slice(row, row + LARGEST), slice(col, col + LARGEST)
+    return Batch(tile.source[..., rows, cols].clone(), tile.target[..., rows, cols].clone(), tile.scene)
 
 
 def _counts(classes: Tensor, side: int) -> Tensor:

@@ -137,6 +137,16 @@ def test_of_many_tiles_as_many_are_kept_as_there_is_room_for(monkeypatch):
     assert made.scenes.tolist() == [0, 3, 6]
 
 
+def test_of_large_tiles_parts_are_kept_so_that_more_scenes_are(monkeypatch):
+    monkeypatch.setattr(sketches, "PIXELS", 4 * 64**2)
+    monkeypatch.setattr(sketches, "LARGEST", 64)
+    colors = [RED, GREEN, BLUE]
+    made = kept([tile(patches(160), [color, color], scene) for scene, color in enumerate(colors)], ("a", "b", "c"))
+    assert made.scenes.tolist() == [0, 1, 2] and made.colors.shape[1] == 64 // DOT
+    parts = {tuple(shares.flatten().tolist()) for shares in made.shares}
+    assert len(parts) == 3
+
+
 def test_they_are_the_same_after_they_were_saved():
     made, map_ = kept([varied(64, seed) for seed in range(2)]), tile(patches(128, seed=9), [RED, GREEN]).source
     other = kept([varied(64, seed) for seed in (5, 6)])
