@@ -33,10 +33,10 @@ FileInside = Annotated[
     str,
     StringConstraints(
         max_length=1024,
-        pattern=rf"^[^/.:\x00{_BACKSLASH}][^/:\x00{_BACKSLASH}]*(/\.?[^/.\x00{_BACKSLASH}][^/\x00{_BACKSLASH}]*)+$",
+        pattern=rf"^[^/.:\x00{_BACKSLASH}][^/:\x00{_BACKSLASH}]*(/\.?[^/.\x00{_BACKSLASH}][^/\x00{_BACKSLASH}]*)*$",
     ),
 ]
-"""The path of a file in a folder of the record's folder, which it cannot leave."""
+"""The path of a file in the record's folder, which it cannot leave."""
 
 Transform = Annotated[list[FiniteFloat], Field(min_length=6, max_length=6)]
 

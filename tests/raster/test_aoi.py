@@ -189,9 +189,9 @@ BOWTIE = {"type": "Polygon", "coordinates": [[[19, 52], [20, 53], [20, 52], [19,
         ({"type": "Polygon", "coordinates": [[["a", 0], [1, 1], [1, 0], [0, 0]]]}, "not a GeoJSON of polygons"),
         ({"type": "Polygon"}, "not a GeoJSON of polygons"),
         ('{"type": "Polygon", "coordinates": [[[NaN, 0], [1, 1], [1, 0], [NaN, 0]]]}', "area.geojson"),
-        ("[]", "not a GeoJSON of polygons"),
+        ("[]", "not a vector file; give polygons"),
         ("{", "not a GeoJSON of polygons"),
-        ("", "not a GeoJSON of polygons"),
+        ("", "not a vector file; give polygons"),
         ('{"type": "FeatureCollection", "features": null}', "not a GeoJSON of polygons"),
         (mapping(shapely.box(500_000, 599_000, 501_000, 600_000)), "are not degrees"),
         ({**BOWTIE, "crs": {"type": "name", "properties": {"name": "/etc/passwd"}}}, "unknown CRS"),
@@ -209,7 +209,7 @@ def test_a_file_that_is_not_there_or_no_text_is_said(root, tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         ids(root, tmp_path / "t", aoi=tmp_path / "none.geojson")
     (tmp_path / "b").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="not a GeoJSON of polygons"):
+    with pytest.raises(UsageError, match="not a vector file; give polygons"):
         ids(root, tmp_path / "t", aoi=tmp_path / "b")
 
 
