@@ -1,10 +1,11 @@
 """sattrans train."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,8 +87,22 @@ def _with_file(file: Path, options: TrainOptions, given: list[str]) -> TrainOpti
         shared = {name: value for name, value in shared.items() if name not in LENGTHS}
     where = f"--options {file}: [train]"
     from_file = from_mapping(TrainOptions, shared, where, without=NOT_IN_A_FILE)
+    if options.devices == 1:  # else torch, which the check loads, would be loaded by one process more
+        _check_model_options(file, options.model or from_file.model, own)
     replaced = {one.name: getattr(options, one.name) for one in option_fields(TrainOptions) if one.name in given}
     return replace(from_file, **{**replaced, "settings": {**own, **options.settings}})
+
+
+def _check_model_options(file: Path, model: str | None, own: Mapping[str, Any]) -> None:
+    """Check the model's options of a file on their own, so that an error names the file."""
+    from sattrans.plugins import default_model, model_class
+    from sattrans.runs.model_options import resolve
+
+    kind = model_class(model or default_model())
+    try:
+        resolve(kind, own)
+    except OptionError as error:
+        raise OptionError(f"--options {file}: {error}") from error
 
 
 def _train(

@@ -9,7 +9,7 @@ from sattrans.data.classes_toml import palette_of
 from sattrans.errors import ClassesError, DatasetNotFound
 from sattrans.raster.palette import Palette
 from sattrans.utils.options import Option, check, from_mapping
-from sattrans.utils.records import read_toml
+from sattrans.utils.records import read_toml, refusing
 
 DATASET_FILE = "dataset.toml"
 """Name of the file in a dataset's folder."""
@@ -21,7 +21,9 @@ class DatasetFile:
 
     images: Annotated[str | None, Option("Glob of the images, relative to the folder.")] = None
     masks: Annotated[str | None, Option("Glob of the masks.")] = None
-    bands: Annotated[tuple[int, int, int] | None, Option("The images' bands for red, green and blue.")] = None
+    bands: Annotated[tuple[int, int, int] | None, Option("The images' bands for red, green and blue.", minimum=1)] = (
+        None
+    )
     threshold: Annotated[
         int | None, Option("Masks of grey levels: the least value of the class.", minimum=1, maximum=255)
     ] = None
@@ -34,7 +36,7 @@ class DatasetFile:
 
     @property
     def palette(self) -> Palette | None:
-        """The classes, or None if the file does not define them. Raises `ClassesError`."""
+        """The classes, or None if the file does not define them. Raises `ValueError`."""
         return None if self.classes is None else palette_of(self.classes)
 
 
@@ -47,17 +49,11 @@ def read_dataset_toml(folder: Path) -> DatasetFile:
     path = folder / DATASET_FILE
     if not path.is_file():
         return DatasetFile()
-    try:
+    with refusing(str(path), DatasetNotFound):
         table = read_toml(path)
-    except OSError as error:
-        raise DatasetNotFound(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DatasetNotFound(f"{path} is not valid TOML: {error}") from error
     found: DatasetFile = from_mapping(DatasetFile, table, str(path))
     if (found.images is None) != (found.masks is None):
         raise DatasetNotFound(f"{path} gives images without masks, or masks without images; give both globs")
-    try:
+    with refusing(f"{path}, [classes]", ClassesError):
         found.palette  # noqa: B018  checked when the file is read
-    except ClassesError as error:
-        raise ClassesError(f"{path}: {error}") from error
     return found

@@ -1,10 +1,13 @@
 """Schemas of a tileset's files. This module loads pydantic, so import it where a record is read."""
 
-from typing import Annotated
+import re
+from functools import lru_cache
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, FailFast, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, FailFast, Field, RootModel
 
 from sattrans.data.dataset import TileSplit
+from sattrans.raster.georeference import parse_crs
 from sattrans.utils.schemas import (
     Count,
     FileInside,
@@ -17,6 +20,7 @@ from sattrans.utils.schemas import (
     Schema,
     Share,
     Side,
+    Table,
     Text,
     Time,
     Transform,
@@ -36,6 +40,37 @@ class ClassEntry(Schema):
 Classes = Annotated[list[ClassEntry], Field(min_length=1, max_length=255)]
 
 
+HEX = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+def _color(color: Any) -> tuple[int, ...]:
+    if isinstance(color, str) and HEX.fullmatch(color):
+        return tuple(bytes.fromhex(color[1:]))
+    if isinstance(color, list) and len(color) == 3 and all(type(band) is int and 0 <= band <= 255 for band in color):
+        return tuple(color)
+    raise ValueError('must be "#614a4a" or [97, 74, 74], each 0 to 255')
+
+
+class ClassTable(Table):
+    """A class in a file that people write."""
+
+    value: Level
+    color: Annotated[tuple[int, int, int], BeforeValidator(_color)]
+
+
+class ClassTables(RootModel[dict[Name, ClassTable]]):
+    """`classes.toml`, or the table `[classes]` of another file."""
+
+    model_config = ConfigDict(strict=True)
+
+
+@lru_cache(maxsize=256)
+def _crs(wkt: str) -> str:
+    """Refuse a CRS that is none, or that names a file, which PROJ would open."""
+    parse_crs(wkt)
+    return wkt
+
+
 class SceneEntry(Schema):
     """A scene in a tileset's manifest."""
 
@@ -45,7 +80,7 @@ class SceneEntry(Schema):
     map: Text | None
     height: Side
     width: Side
-    crs: LongText | None
+    crs: Annotated[LongText, AfterValidator(_crs)] | None
     transform: Transform
 
 

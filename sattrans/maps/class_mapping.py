@@ -6,7 +6,7 @@ from pathlib import Path
 from sattrans.errors import OptionError, did_you_mean
 from sattrans.raster.class_map import MAX_VALUE
 from sattrans.raster.palette import Palette
-from sattrans.utils.records import read_toml
+from sattrans.utils.records import checked, read_toml, refusing
 
 
 def parse_class_mapping(texts: Iterable[str]) -> dict[str, str]:
@@ -30,20 +30,12 @@ def parse_class_mapping(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _read(path: Path) -> dict[str, str]:
-    try:
-        table = read_toml(path)
-    except FileNotFoundError:
-        raise OptionError(
-            f"--class-map {path}: no such file; for a single value, give its class, such as 5=2"
-        ) from None
-    except OSError as error:
-        raise OptionError(f"cannot read --class-map {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise OptionError(f"--class-map {path} is not valid TOML: {error}") from error
-    for source, target in table.items():
-        if type(target) not in (int, str):
-            raise OptionError(f"--class-map {path}: {source} = {target!r} is not a class; write lines such as 5 = 2")
-    return {source: str(target) for source, target in table.items()}
+    from sattrans.maps.schemas import ClassMapFile
+
+    if not path.exists():
+        raise OptionError(f"--class-map {path}: no such file; for a single value, give its class, such as 5=2")
+    with refusing(f"--class-map {path}", OptionError):
+        return checked(ClassMapFile, read_toml(path), first=1).root
 
 
 def indices_of_values(mapping: Mapping[str, str], palette: Palette) -> dict[int, int]:

@@ -7,19 +7,15 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.errors import OptionError, did_you_mean
-from sattrans.utils.records import parse_toml, read_text
+from sattrans.errors import OptionError
+from sattrans.utils.records import checked, parse_toml, read_text, refusing
 
 BUILT_IN = {"osm": Path(__file__).with_name("osm.toml")}
 """Built-in rule files, by name."""
-
-KEYS = ("class", "layer", "where", "width", "lacking")
-FILE_KEYS = ("background", "optional", "rule")
 
 BACKGROUND = "background"
 """The class of pixels without a feature if the rules are the name of a class."""
@@ -98,59 +94,18 @@ def read_rules(source: str | Path) -> Rules:
 
     Raises `OptionError`.
     """
+    from sattrans.maps.schemas import RulesFile
+
     path = BUILT_IN.get(str(source), Path(source))
     where = f"--rules {source}"
-    try:
-        text = read_text(path)
-        table = parse_toml(text)
-    except FileNotFoundError:
+    if not path.exists():
         near = get_close_matches(str(source), BUILT_IN)
         if CLASS_NAME.fullmatch(str(source)) and not near:
             return Rules(str(source), str(source), BACKGROUND, False, (Rule(str(source), "*", {}, None),), True)
-        raise OptionError(f"{where}: no such file, nor built-in rules ({', '.join(BUILT_IN)})") from None
-    except OSError as error:
-        raise OptionError(f"cannot read {where}: {error.strerror}") from error
-    except ValueError as error:
-        raise OptionError(f"{where} is not valid TOML: {error}") from error
-    _check_keys(where, table, FILE_KEYS)
-    background, optional, rules = table.get("background"), table.get("optional", False), table.get("rule")
-    if not isinstance(background, str) or not isinstance(optional, bool):
-        raise OptionError(f'{where}: background = "…" must name a class, and optional must be true or false')
-    if not isinstance(rules, list) or not rules or not all(isinstance(rule, dict) for rule in rules):
-        raise OptionError(f"{where} contains no rule; write [[rule]] tables")
-    parsed = tuple(_rule(f"{where}, rule {number}", rule) for number, rule in enumerate(rules, 1))
-    return Rules(str(source), sha256(text.encode()).hexdigest()[:16], background, optional, parsed)
-
-
-def _rule(where: str, table: Mapping[str, Any]) -> Rule:
-    _check_keys(where, table, KEYS)
-    land_class, layer, width = table.get("class"), table.get("layer", "*"), table.get("width")
-    if not isinstance(land_class, str) or not isinstance(layer, str):
-        raise OptionError(f'{where}: class = "…" is missing, or layer is not a name, in which * stands for any text')
-    if width is not None and (type(width) not in (int, float) or not 0 < width < float("inf")):
-        raise OptionError(f"{where}: width must be in metres above 0, got {width}")
-    tests = table.get("where", {})
-    if not isinstance(tests, dict):
-        raise OptionError(f'{where}: where must be a table of attributes, such as {{ landuse = "forest" }}')
-    lacking = table.get("lacking", [])
-    if not isinstance(lacking, list) or not all(isinstance(name, str) for name in lacking):
-        raise OptionError(f'{where}: lacking must be a list of attributes, such as ["fclass"]')
-    parsed = {name: _test(where, name, value) for name, value in tests.items()}
-    return Rule(land_class, layer, parsed, width, frozenset(lacking))
-
-
-def _test(where: str, name: str, value: Any) -> AttributeTest:
-    if value is True:
-        return None
-    values = value if isinstance(value, list) else [value]
-    if not values or not all(type(item) in (str, int, float) for item in values):
-        raise OptionError(
-            f"{where}: {name} = {value!r} is not a test; write a text or number, a list of them, or true for any"
-        )
-    return frozenset(f"{item:.15g}" if isinstance(item, float) else str(item) for item in values)
-
-
-def _check_keys(where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for key in table:
-        if key not in known:
-            raise OptionError(f"{where}: unknown key '{key}'{did_you_mean(key, known)}")
+        raise OptionError(f"{where}: no such file, nor built-in rules ({', '.join(BUILT_IN)})")
+    with refusing(where, OptionError):
+        text = read_text(path)
+        file = checked(RulesFile, parse_toml(text), first=1)
+    rules = (Rule(r.land_class, r.layer, r.where, r.width, frozenset(r.lacking)) for r in file.rule)
+    digest = sha256(text.encode()).hexdigest()[:16]
+    return Rules(str(source), digest, file.background, file.optional, tuple(rules))

@@ -14,7 +14,7 @@ from shapely.geometry import shape
 from sattrans.errors import OptionError, UsageError
 from sattrans.raster.georeference import WGS84, Georeference, crs_wkt, reproject, window_corners
 from sattrans.raster.window import Window
-from sattrans.utils.records import MAX_RECORD, parse_json, read_text
+from sattrans.utils.records import MAX_RECORD, checked, parse_json, read_text, shown
 
 TOLERANCE = 0.25
 """How far a tile may stick out of an area, in pixels: an edge that is straight in degrees is curved when projected."""
@@ -105,7 +105,7 @@ def read_aoi(path: Path) -> Area:
         crs = _crs(value)
     except OSError as error:
         raise UsageError(f"cannot read --aoi {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ShapelyError) as error:
+    except (ValueError, ShapelyError) as error:
         raise UsageError(f"--aoi {path} is not a GeoJSON of polygons ({error}); export it as GeoJSON again") from error
     for polygon in polygons:  # before the union, which would repair them in some arbitrary way
         if not polygon.is_valid:
@@ -121,20 +121,23 @@ def read_aoi(path: Path) -> Area:
     return Area(f"--aoi {path}", geometry, crs)
 
 
-def _geometries(value: dict[str, Any]) -> list[dict[str, Any]]:
-    kind = value["type"]
-    if kind == "FeatureCollection":
-        return [geometry for feature in value["features"] for geometry in _geometries(feature)]
+def _geometries(value: Any) -> list[dict[str, Any]]:
+    from sattrans.raster.schemas import GEOMETRIES, Parts
+
+    kind = value.get("type") if isinstance(value, dict) else None
     if kind == "Feature":
-        return _geometries(value["geometry"]) if value["geometry"] else []
-    if kind == "GeometryCollection":
-        return [part for geometry in value["geometries"] for part in _geometries(geometry)]
-    if kind not in ("Polygon", "MultiPolygon"):
-        raise ValueError(f"a {kind} has no area")
-    return [value]
+        return _geometries(value["geometry"]) if value.get("geometry") else []
+    if kind in ("FeatureCollection", "GeometryCollection"):
+        parts = checked(Parts, value)
+        return [geometry for part in parts.features or parts.geometries for geometry in _geometries(part)]
+    if not isinstance(kind, str):
+        raise ValueError("a part of it has no type")
+    if kind not in GEOMETRIES:
+        raise ValueError(f"a {shown(kind).strip(chr(39))} has no area")
+    return [checked(GEOMETRIES[kind], value, first=1).model_dump()]
 
 
 def _crs(value: dict[str, Any]) -> str:
-    if not value.get("crs"):
-        return WGS84
-    return crs_wkt(str(value["crs"]["properties"]["name"]))
+    from sattrans.raster.schemas import NamedCrs
+
+    return crs_wkt(checked(NamedCrs, value["crs"]).properties.name) if value.get("crs") else WGS84

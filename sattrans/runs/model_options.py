@@ -1,5 +1,6 @@
 """The options of a model: names and values become its options class."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from pydantic import ValidationError
 
 from sattrans.errors import OptionError, did_you_mean
 from sattrans.model import Model, ModelOptions
+from sattrans.utils.records import describe
 
 
 def resolve(model: type[Model], given: Mapping[str, Any]) -> ModelOptions:
@@ -18,9 +20,12 @@ def resolve(model: type[Model], given: Mapping[str, Any]) -> ModelOptions:
                 f"unknown option '{name}' of model '{model.name}'{did_you_mean(name, known)} "
                 f"(sattrans models show {model.name} lists them)"
             )
+    typed = {name: value for name, value in given.items() if not isinstance(value, str)}
     try:
+        # A text may be from the command line, and is parsed; any other value is of a file, where a flag is no number.
+        model.Options.model_validate_json(json.dumps(typed), strict=True)
         return model.Options.model_validate(dict(given))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise OptionError(f"option {name}={first['input']} of model '{model.name}': {first['msg']}") from error
+        raise OptionError(f"model '{model.name}': option {describe(error, first=1)}") from error
+    except TypeError as error:
+        raise OptionError(f"model '{model.name}': {error}; give numbers, texts, flags or lists of them") from error

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from sattrans.errors import OptionError
 from sattrans.utils.options import Device, Option, check
-from sattrans.utils.records import read_toml
+from sattrans.utils.records import read_toml, refusing
 
 TrainPrecision = Literal["32", "bf16"]
 """The numbers that networks compute with: 32-bit floats, or bfloat16 under autocast."""
@@ -113,14 +113,8 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         OptionError: If the file does not exist or is not valid TOML, or `[train]` is not a table.
     """
-    try:
+    with refusing(f"--options {path}", OptionError):
         own = read_toml(path)
-    except FileNotFoundError:
-        raise OptionError(f"--options {path}: no such file") from None
-    except OSError as error:
-        raise OptionError(f"cannot read --options {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise OptionError(f"--options {path} is not valid TOML: {error}") from error
     shared = own.pop("train", {})
     if not isinstance(shared, dict):
         raise OptionError(f"--options {path}: [train] must be a table")

@@ -11,8 +11,10 @@ That line gives the option of the command line (`sattrans.cli.options`), its che
 without an `Option` is for Python alone.
 """
 
+import json
 import math
 import operator
+import re
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -21,8 +23,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sattrans.errors import OptionError, did_you_mean
+from sattrans.utils.records import describe, shown
 
 T = TypeVar("T")
+
+MAX_WHOLE = 1 << 62
+"""Whole numbers are below it, as in records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +152,15 @@ def check(options: Any) -> None:
             for key, part in value.items():
                 _check_number(entry, part, f"{key}=")
         else:
-            _check_number(entry, value)
+            for part in value if isinstance(value, tuple) else (value,):
+                _check_number(entry, part)
 
 
 def _check_number(entry: OptionField, value: Any, key: str = "") -> None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return
+    if isinstance(value, int) and abs(value) >= MAX_WHOLE:
+        raise OptionError(f"{entry.flag} must be below 2^62, got {key}a number of {value.bit_length()} bits")
     option, got = entry.option, f"got {key}{value:g}" if isinstance(value, float) else f"got {key}{value}"
     limits = (
         ("at least", option.minimum, operator.ge),
@@ -190,21 +199,27 @@ def from_mapping(options: type[T], given: Mapping[str, Any], where: str, without
         without: Names of fields that may not be given here.
 
     Raises:
-        OptionError: A name is unknown, or a value is not of the field's type.
+        OptionError: A name is unknown, or a value is not of the field's type: a whole number is no text, and no flag.
     """
     from pydantic import TypeAdapter, ValidationError
 
     known = [entry.name for entry in option_fields(options) if entry.name not in without]
     for name in given:
         if name not in known:
-            raise OptionError(f"{where}: unknown option '{name}'{did_you_mean(name, known)}")
+            raise OptionError(f"{where}: unknown option {shown(name)}{did_you_mean(name, known)}")
     try:
-        return TypeAdapter(options).validate_python(dict(given))
+        # As JSON, whose lists are tuples, and whose texts are paths, to a check that is strict.
+        return TypeAdapter(options).validate_json(json.dumps(dict(given)), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        own = first.get("ctx", {}).get("error")  # an error that the dataclass itself raised
-        name = ".".join(map(str, first["loc"]))
-        raise OptionError(str(own) if own else f"{where}: {name}={first['input']}: {first['msg']}") from error
+        own = error.errors()[0].get("ctx", {}).get("error")  # an error that the dataclass itself raised
+        message = _named_as_in_a_file(options, str(own)) if own else describe(error, first=1)
+        raise OptionError(f"{where}: {message}") from error
+
+
+def _named_as_in_a_file(options: type, message: str) -> str:
+    """Return an error with the names of fields instead of those on the command line."""
+    names = {entry.flag: entry.name for entry in option_fields(options)}
+    return re.sub(r"--[a-z][a-z-]*", lambda flag: names.get(flag[0], flag[0]), message)
 
 
 def markdown_table(options: type) -> str:

@@ -5,13 +5,16 @@ adds the file's name and what to do about it.
 """
 
 import json
+import math
 import re
 import tomllib
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sattrans.errors import SattransError
 from sattrans.utils.text import decode
 
 if TYPE_CHECKING:
@@ -30,6 +33,27 @@ MAX_DEPTH = 32
 
 MAX_SHOWN = 60
 """Characters of a wrong value that a message shows."""
+
+MAX_NUMBER = 1 << 63
+"""Whole numbers in TOML are below it, and not below its negative."""
+
+UNKNOWN_KEY = "unknown_key"
+"""The kind of error of a key that no schema has, whose message says all."""
+
+PLAIN = {
+    r"^Value error, ": "",
+    r", unable to parse string as an? \w+": "",
+    r"^\w+ should ": "must ",
+    r"be a valid ": "be a ",
+    r"\ba integer": "an integer",
+    r"\ba dictionary(?: or instance of \w+)?": "a table",
+    r"greater than or equal to": "at least",
+    r"less than or equal to": "at most",
+    r"greater than": "above",
+    r"less than": "below",
+    r" after validation, not \d+": "",
+}
+"""Words of pydantic, and plain ones."""
 
 
 def read_bytes(path: Path, limit: int = MAX_RECORD) -> bytes:
@@ -74,18 +98,37 @@ def parse_json(text: str | bytes, nan: bool = False) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML. Raises `ValueError` for what is not valid, or nested too deep."""
+    """Parse TOML. Raises `ValueError` for other text, deep nesting, a date, or no finite number of 64 bits."""
     try:
-        table = tomllib.loads(text)
+        table = tomllib.loads(text, parse_float=_finite)
+        check_depth(table)
     except RecursionError:
-        raise ValueError(f"it is nested more than {MAX_DEPTH} deep") from None
-    check_depth(table)
+        raise ValueError(f"it is not valid TOML: it is nested more than {MAX_DEPTH} deep") from None
+    except ValueError as error:
+        raise ValueError(f"it is not valid TOML: {error}") from error
+    _check_scalars(table)
     return table
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the table of a TOML file that a user wrote. Raises `ValueError` or `OSError`."""
     return parse_toml(read_text(path))
+
+
+@contextmanager
+def refusing(where: str, refusal: Callable[[str], SattransError]) -> Iterator[None]:
+    """Raise what goes wrong while a file is read and checked as a refusal in one line.
+
+    Args:
+        where: What the message calls the file, such as "--rules town.toml".
+        refusal: The class of the error.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise refusal(f"{where} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise refusal(f"{where}: {error}") from error
 
 
 def check_depth(value: Any) -> None:
@@ -98,14 +141,20 @@ def check_depth(value: Any) -> None:
     raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
 
 
-def checked(schema: "type[S]", value: Any) -> S:
-    """Return a value as a schema's object. Raises `ValueError` that names the field, and what is wrong with it."""
+def checked(schema: "type[S]", value: Any, first: int = 0) -> S:
+    """Return a value as a schema's object. Raises `ValueError` that names the field, and what is wrong with it.
+
+    Args:
+        schema: What the value must be.
+        value: What was read.
+        first: The number that a message gives the first entry of a list: 0 in records, 1 in files that people write.
+    """
     from pydantic import ValidationError
 
     try:
         return schema.model_validate(value)
     except ValidationError as error:
-        raise ValueError(describe(error)) from error
+        raise ValueError(describe(error, first)) from error
 
 
 def checked_json(schema: "type[S]", data: bytes) -> S:
@@ -144,22 +193,36 @@ def _entries(lines: list[bytes], schema: "type[BaseModel]") -> Iterator[dict[str
         yield entry
 
 
-def describe(error: "ValidationError") -> str:
-    """Return the first thing that is wrong: the field, what was expected, and what was found."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    kind, message, found = first["type"], first["msg"], first["input"]
-    field = ".".join(map(str, first["loc"]))
+def describe(error: "ValidationError", first: int = 0) -> str:
+    """Return the first thing that is wrong: the field, what was expected, and what was found; see `checked`."""
+    details = error.errors(include_url=False, include_context=False)[0]
+    kind, message, found = details["type"], details["msg"], details["input"]
+    field = _place(details["loc"], first)
     if kind == "json_invalid":
         return message.removeprefix("Invalid JSON: ")
     if kind == "missing":
         return f"{field} is missing"
     if kind == "extra_forbidden":
         return f"{field} is unknown"
-    message = re.sub(r"^Value error, ", "", message)
-    message = (
-        re.sub(r"^\w+ should ", "must ", message).replace("be a valid ", "be a ").replace("a integer", "an integer")
-    )
-    return f"{field} {message}, got {shown(found)}".strip()
+    for pattern, words in PLAIN.items():
+        message = re.sub(pattern, words, message)
+    got = "" if kind == UNKNOWN_KEY else f", got {shown(found)}"
+    return f"{field} {message}{got}".strip()
+
+
+def _place(parts: tuple[int | str, ...], first: int) -> str:
+    """Return where a value stands: "parts.1.value" in a record, "rule 2: where.kind" in a file that people write."""
+    text = between = ""
+    for part in parts:
+        if first and isinstance(part, int):
+            text, between = f"{text} {part + first}", ": "
+        else:
+            text, between = f"{text}{between}{_in_a_line(str(part))}", "."
+    return text
+
+
+def _in_a_line(name: str) -> str:
+    return name if name.isprintable() and len(name) <= MAX_SHOWN else shown(name)
 
 
 def shown(value: Any) -> str:
@@ -176,6 +239,15 @@ def _parts(value: Any) -> Any:
     return value if isinstance(value, list) else ()
 
 
+def _check_scalars(value: Any) -> None:
+    for part in _parts(value):
+        _check_scalars(part)
+    if isinstance(value, date | time):
+        raise ValueError(f"{value} is a date or a time, which no setting is; put a text into quotation marks")
+    if isinstance(value, int) and not -MAX_NUMBER <= value < MAX_NUMBER:
+        raise ValueError(f"a whole number must be at least -2^63 and below 2^63, got one of {value.bit_length()} bits")
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) != len(pairs):
@@ -190,6 +262,6 @@ def _no_constant(name: str) -> float:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if number in (float("inf"), float("-inf")):
+    if not math.isfinite(number):
         raise ValueError(f"a number must be finite, got {text[:MAX_SHOWN]}")
     return number

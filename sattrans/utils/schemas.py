@@ -2,9 +2,22 @@
 
 import os
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from sattrans.errors import did_you_mean
+from sattrans.utils.records import UNKNOWN_KEY, shown
 
 Text = Annotated[str, StringConstraints(max_length=4096)]
 LongText = Annotated[str, StringConstraints(max_length=1 << 16)]
@@ -45,6 +58,21 @@ class Schema(BaseModel):
     """A schema that takes each value as its own type, and ignores fields that it does not know."""
 
     model_config = ConfigDict(strict=True)
+
+
+class Table(Schema):
+    """A table of a file that people write, in which a key that is unknown is a mistake."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, table: Any) -> Any:
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        for key in table if isinstance(table, dict) else ():
+            if key not in known:
+                raise PydanticCustomError(
+                    UNKNOWN_KEY, "has the unknown key {told}", {"told": f"{shown(key)}{did_you_mean(key, known)}"}
+                )
+        return table
 
 
 class Manifest(Schema):

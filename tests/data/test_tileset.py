@@ -176,7 +176,7 @@ def test_a_damaged_index_is_said_so_by_name(folder, damage):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('"row": 0', '"row": -1', r"features\.0\.properties\.row must be greater"),
+        ('"row": 0', '"row": -1', r"features\.0\.properties\.row must be at least"),
         ("images/north_0.tif", "../../etc/passwd", r"properties\.image must match"),
         ("a1a1a1", "A1a1a1", r"image_sha256 must match"),
         ('"row": 0, ', '"row": 0, "row": 5, ', "a tile has row twice"),

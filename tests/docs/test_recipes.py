@@ -61,8 +61,11 @@ def test_a_recipe_trains_as_the_report_did(recipe, tiles, tmp_path):
     ("text", "message"),
     [
         ("epoch = 3", "[train]: unknown option 'epoch'; did you mean 'epochs'"),
-        ("epochs = 3\nsteps = 4", "--epochs and --steps exclude each other"),
-        ('epochs = "many"', "epochs=many: Input should be a valid integer"),
+        ("epochs = 3\nsteps = 4", "o.toml: [train]: epochs and steps exclude each other"),
+        ('epochs = "many"', "o.toml: [train]: epochs must be an integer, got 'many'"),
+        ("epochs = true", "o.toml: [train]: epochs must be an integer, got True"),
+        ("ema = 1.0", "o.toml: [train]: ema must be at least 0 and below 1, got 1"),
+        ("\n[other]\nlr = 1", "o.toml: unknown option 'other' of model"),
     ],
 )
 def test_a_wrong_recipe_is_refused_in_a_line(text, message, tiles, tmp_path):

@@ -116,8 +116,8 @@ def test_pairs_and_files_are_read_together(tmp_path):
         (["5="], "give a value of the map and a class of the run"),
         (["5"], "no such file; for a single value, give its class, such as 5=2"),
         (["BAD"], "is not valid TOML"),
-        (["TABLE"], "is not a class; write lines such as 5 = 2"),
-        (["FOLDER"], "cannot read --class-map"),
+        (["TABLE"], "table: 5 must be a class of the run, by its value or name, as in 5 = 2, got 2.5"),
+        (["FOLDER"], "folder cannot be read: Is a directory"),
     ],
 )
 def test_pairs_that_are_none_are_refused(tmp_path, texts, why):

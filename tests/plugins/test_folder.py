@@ -162,10 +162,16 @@ def test_dataset_toml_gives_globs_bands_classes_and_credits(tmp_path):
     [
         ('image = "a"', r"dataset\.toml: unknown option 'image'; did you mean 'images'"),
         ('images = "a/*"', r"dataset\.toml gives images without masks"),
-        ("threshold = 0", "threshold must be at least 1 .*got 0"),
+        ("threshold = 0", r"dataset\.toml: threshold must be at least 1 .*got 0"),
+        ('threshold = "128"', r"dataset\.toml: threshold must be an integer, got '128'"),
+        ("threshold = true", r"dataset\.toml: threshold must be an integer, got True"),
         ("bands = [1, 2]", r"dataset\.toml: bands"),
-        ("[classes.a]\nvalue = 1", r"dataset\.toml: \[a\] needs a whole number"),
-        ("images = ", r"dataset\.toml is not valid TOML"),
+        ("bands = [3, 2, 0]", r"dataset\.toml: bands must be at least 1, got 0"),
+        ("bands = [3, 2, 1.0]", r"dataset\.toml: bands 3 must be an integer, got 1.0"),
+        ("licence = 4", r"dataset\.toml: licence must be a string, got 4"),
+        ("[classes.a]\nvalue = 1", r"dataset\.toml, \[classes\]: a\.color is missing"),
+        ("classes = 3", r"dataset\.toml: classes must be a"),
+        ("images = ", r"dataset\.toml: it is not valid TOML"),
     ],
 )
 def test_a_wrong_dataset_toml_is_one_line_that_names_the_key(text, message, tmp_path):

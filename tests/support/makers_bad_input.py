@@ -31,6 +31,8 @@ def make_bad_input() -> None:
     write_geofabrik(Path("town.gpkg"), make_town())
     castles = '[[rule]]\nclass = "building"\nlayer = "*buildings*"\nwhere = { castle = true }\n'
     Path("castles.toml").write_text(f'background = "background"\n{castles}', encoding="utf-8")
+    narrow = castles.replace("castle = true }", "fclass = true }\nwidth = 0")
+    Path("narrow.toml").write_text(f'background = "background"\n{narrow}', encoding="utf-8")
     Path("hidden.tif").write_text('<VRTDataset rasterXSize="1">', encoding="utf-8")
     lake = {"type": "Polygon", "coordinates": [[[8, 47], [9, 47], [9, 48], [8, 47]]]}
     well = {"type": "Point", "coordinates": [8, 47]}

@@ -209,7 +209,7 @@ def test_wrong_requests_are_refused_before_anything_is_made(tiles, tmp_path, mon
         train(tmp_path)
     with pytest.raises(OptionError, match="did you mean 'width'"):
         train(tiles.folder, options=TrainOptions(model="pix2pix", settings={"widht": 3}))
-    with pytest.raises(OptionError, match="width=none"):
+    with pytest.raises(OptionError, match="option width must be an integer, got 'none'"):
         train(tiles.folder, options=TrainOptions(model="pix2pix", settings={"width": "none"}))
     with pytest.raises(OptionError, match="exclude each other"):
         TrainOptions(steps=1, epochs=1)

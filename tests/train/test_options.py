@@ -35,7 +35,11 @@ def test_a_recipe_holds_the_models_options_and_a_table_for_training(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no such file"), (b"lr: 1", "is not valid TOML"), (b"\xff\xff", "is not valid TOML")],
+    [
+        (None, "cannot be read: No such file"),
+        (b"lr: 1", "it is not valid TOML"),
+        (b"\xff\xff", "byte 1 is not text in UTF-8"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_refused_by_name(content, message, tmp_path):
     path = tmp_path / "o.toml"
@@ -46,7 +50,7 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(content, message, tmp_pat
 
 
 def test_a_folder_is_not_a_recipe(tmp_path):
-    with pytest.raises(OptionError, match="cannot read --options"):
+    with pytest.raises(OptionError, match="cannot be read: Is a directory"):
         read_recipe(tmp_path)
 
 

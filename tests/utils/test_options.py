@@ -124,6 +124,7 @@ def test_help_shows_choices_defaults_and_brackets():
         ({"res": float("inf")}, "--res must be above 0 and finite, got inf"),
         ({"shares": {"a": 2.0}}, "--shares must be at most 1, got a=2"),
         ({"seed": -1}, "--seed must be at least 0, got -1"),
+        ({"seed": 1 << 64}, "--seed must be below 2^62, got a number of 65 bits"),
         ({"workers": 0}, "--workers must be at least 1, got 0"),
     ],
 )
@@ -173,8 +174,13 @@ def test_a_table_of_a_file_gives_options():
         ({"prt": 1}, "x.toml: unknown option 'prt'; did you mean 'part'?"),
         ({"seed": 1}, "x.toml: unknown option 'seed'"),
         ({"python_only": 1}, "x.toml: unknown option 'python_only'"),
-        ({"part": "much"}, "x.toml: part=much: Input should be a valid number"),
-        ({"part": 2}, "--part must be at least 0 and below 1, got 2"),
+        ({"part": "much"}, "x.toml: part must be a number, got 'much'"),
+        ({"part": "0.5"}, "x.toml: part must be a number, got '0.5'"),
+        ({"part": True}, "x.toml: part must be a number, got True"),
+        ({"flat": 1}, "x.toml: flat must be a boolean, got 1"),
+        ({"bands": [1, 2.5]}, "x.toml: bands 2 must be an integer, got 2.5"),
+        ({"kind": "middle"}, "x.toml: kind must be 'first' or 'last', got 'middle'"),
+        ({"part": 2}, "x.toml: part must be at least 0 and below 1, got 2"),
     ],
 )
 def test_what_a_file_cannot_say_is_refused(given, message):
