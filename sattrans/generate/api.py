@@ -1,8 +1,8 @@
 """Generate a georeferenced image from a map of any size: overlapping windows, blended, streamed to disk."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from sattrans.generate.update import (
     write_record,
 )
 from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap, window_size
-from sattrans.maps.ogr import vector_files
+from sattrans.maps.ogr import vector_files, with_companions
 from sattrans.maps.open import Map, open_map
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.model import TileSpec
@@ -95,19 +95,16 @@ class _Task:
     plan: WindowPlan
     precision: Precision
     recorded: dict[str, Any]
-    files: tuple[Path, ...] = ()
-    """The files of the map, if it is not an address."""
-    state: str = ""
-    """Their fingerprint before they were read."""
+    files: Mapping[Path, str] = field(default_factory=dict)
+    """The fingerprints of the map's files before they were read; empty for an address."""
 
     def check_unchanged(self) -> None:
         """Raise `RasterError` if the map was replaced or removed while it was read."""
-        try:
-            same = fingerprint(self.files) == self.state
-        except OSError:
-            same = False
-        if not same:
-            raise RasterError(f"{self.files[0]} changed while it was read; make the image again with --overwrite")
+        for path, before in self.files.items():
+            with suppress(OSError):
+                if fingerprint([path]) == before:
+                    continue
+            raise RasterError(f"{path} changed while it was read; make the image again with --overwrite")
 
     def result(self, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
         plan = self.plan
@@ -266,8 +263,8 @@ def _task(
     precision = resolve_precision(options.precision, device)
     blend = options.blend or ("bands" if kind.margin is None else "none")
     check_style(options.style, spec, kind.name, kind.styled)
-    files = tuple(vector_files(Path(map_)) or [Path(map_)]) if Path(map_).exists() else ()
-    state = fingerprint(files)
+    files = with_companions(vector_files(Path(map_))) or [path for path in [Path(map_)] if path.exists()]
+    state = {path: fingerprint([path]) for path in files}
     with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
         height, width = read_map.height, read_map.width
         size = window_size(spec.size, kind.stride, kind.margin, height, width, each_is_a_file)
@@ -290,7 +287,7 @@ def _task(
         }
         if kind.styled and spec.scenes:
             recorded["style"] = _style(options, spec, read_map, plan)
-        yield _Task(opened, read_map, plan, precision, recorded, files, state)
+        yield _Task(opened, read_map, plan, precision, recorded, state)
 
 
 def _style(options: GenerateOptions, spec: TileSpec, map_: Map, plan: WindowPlan) -> str:

@@ -134,6 +134,12 @@ def vector_files(path: Path) -> list[Path]:
     return [path] if driver_of(path) else []
 
 
+def with_companions(files: Sequence[Path]) -> list[Path]:
+    """Return the files of a vector map and those that belong to them: a shapefile consists of several files."""
+    parts = [part for file in files if file.suffix.lower() == ".shp" for part in file.parent.glob(f"{file.stem}.*")]
+    return sorted({*files, *(part for part in parts if part.suffix.lower() in (".dbf", ".prj", ".shx", ".cpg"))})
+
+
 def _source(file: Path) -> str:
     """Return the name by which pyogrio opens this file and no other. Raises `RasterError`."""
     from pyogrio.util import vsi_path

@@ -16,7 +16,7 @@ from sattrans.maps.crop import EDGE_TOLERANCE, crop, recorded_area
 from sattrans.maps.drawing import Drawing
 from sattrans.maps.features import FeatureStore, match_layers, start_with
 from sattrans.maps.gsd import GsdRange, parse_res
-from sattrans.maps.ogr import Box, Layer, layers_of
+from sattrans.maps.ogr import Box, Layer, layers_of, with_companions
 from sattrans.maps.options import MapOptions
 from sattrans.maps.rules import read_rules
 from sattrans.raster.alignment import Grid
@@ -71,7 +71,7 @@ class VectorMap:
         self._drawing = Drawing(self._store, self.rules, self._index_of_class, self._metres)
         self._feature_notices: list[str] = []
         self.identity: Mapping[str, Any] = {
-            "map": [path.name, self.width, self.height, fingerprint(_with_companions(files))],
+            "map": [path.name, self.width, self.height, fingerprint(with_companions(files))],
             "res": self._metres,
             **recorded_area(options),
             "classes": dict(options.class_map),
@@ -222,9 +222,3 @@ def _choose_metres(options: MapOptions, run: GsdRange | None) -> float:
     if metres is None:
         raise OptionError("a vector map needs --res, since the resolution that the run was trained at is unknown")
     return metres
-
-
-def _with_companions(files: Sequence[Path]) -> list[Path]:
-    """Return the files of a vector map and those that belong to them: a shapefile consists of several files."""
-    parts = [part for file in files if file.suffix.lower() == ".shp" for part in file.parent.glob(f"{file.stem}.*")]
-    return sorted({*files, *(part for part in parts if part.suffix.lower() in (".dbf", ".prj", ".shx", ".cpg"))})

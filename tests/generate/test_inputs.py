@@ -12,6 +12,7 @@ from makers_pictures import draw_map, make_tileset
 from makers_vectors import UTM, box, write_layer
 
 from sattrans.runs.run import Run
+from sattrans.runs.translator import Translator
 from sattrans.train import TrainOptions, train
 
 
@@ -144,3 +145,50 @@ def test_a_vector_map_becomes_the_image_of_the_map_it_draws(run, tmp_path):
     assert "nothing to do" in again.stdout  # the file was written anew, with the same in it
     told = refused(run, 1, wood(tmp_path), "-o", tmp_path / "b.tif", "--rules", "osm")
     assert "none of which is a class of the run, which has 10 class10" in told
+
+
+def _replaced(map_, other):
+    other.replace(map_)
+
+
+def _removed(map_, other):
+    map_.unlink()
+
+
+@pytest.mark.parametrize("output", ["sat.tif", "parts"])
+@pytest.mark.parametrize("change", [_replaced, _removed])
+def test_a_map_that_changes_while_it_is_read_makes_no_image(run, tmp_path, monkeypatch, output, change):
+    map_, other = write_map(tmp_path / "map.tif"), write_map(tmp_path / "other.tif", seed=2)
+    with monkeypatch.context() as patch:
+        _change_while_translating(patch, lambda: change(map_, other))
+        told = refused(run, 1, map_, "-o", tmp_path / output)
+    assert f"{map_} changed while it was read; make the image again with --overwrite" in told
+    assert not (tmp_path / "sat.tif").exists() and not (tmp_path / "parts" / "generated.json").exists()
+    map_ = write_map(tmp_path / "map.tif", seed=2)
+    made(run, map_, "-o", tmp_path / output, "--overwrite")
+    if output == "sat.tif":
+        made(run, map_, "-o", tmp_path / "anew.tif")
+        assert np.array_equal(read(tmp_path / "sat.tif"), read(tmp_path / "anew.tif"))
+
+
+def test_a_part_of_a_shapefile_that_changes_while_it_is_read_is_noticed(run, tmp_path, monkeypatch):
+    (tmp_path / "rules.toml").write_text(RULES)
+    (tmp_path / "wood").mkdir()
+    map_ = write_layer(tmp_path / "wood" / "wood.shp", [box(0, 0, 700, 600)], driver="ESRI Shapefile", kind=["wood"])
+    table = map_.with_suffix(".dbf")
+    with monkeypatch.context() as patch:
+        _change_while_translating(patch, lambda: table.write_bytes(table.read_bytes().replace(b"wood", b"lake")))
+        told = refused(run, 1, map_, "-o", tmp_path / "sat.tif", "--rules", tmp_path / "rules.toml")
+    assert "wood.dbf changed while it was read" in told and not (tmp_path / "sat.tif").exists()
+
+
+def _change_while_translating(patch, change):
+    """Have the first batch of windows, which is translated as ever, change the map."""
+    translate, changes = Translator.__call__, [change]
+
+    def changing(self, *given):
+        if changes:
+            changes.pop()()
+        return translate(self, *given)
+
+    patch.setattr(Translator, "__call__", changing)

@@ -43,7 +43,6 @@ def check_own_images(folder: Path, targets: Sequence[Path], besides: Sequence[Pa
     if not folder.is_dir():
         return
     rasters = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES)
-    rasters = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES)
     others = [path for path in rasters if path not in (*targets, *besides)]
     for path in (*targets, *others[:MOST_LOOKED_AT]):
         if path.is_file() and not path.name.startswith(".") and options_of(path) is None:
