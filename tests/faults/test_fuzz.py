@@ -3,34 +3,51 @@
 Counted are crashes, tracebacks, more than 20 s, more than 1 GB, and silent acceptance of a tile whose hash is known.
 """
 
+import contextlib
 import json
 import os
 import signal
 import struct
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from makers import HERE, make_indices, make_picture, write_raster
-from makers_vectors import make_town, write_geofabrik, write_tags
+from makers_vectors import box, in_degrees, make_town, write_geofabrik, write_layer, write_osm, write_tags
 from mutants import fuzz
 from run_records import LINE, MANIFEST
 from safetensors.torch import save
 
 from sattrans.data.classes_toml import read_classes
+from sattrans.data.dataset_toml import read_dataset_toml
+from sattrans.data.split_lists import read_split_lists
 from sattrans.data.tileset import Tileset
-from sattrans.errors import SattransError
+from sattrans.errors import RasterError, SattransError
+from sattrans.evaluate.api import EvaluationOutput
+from sattrans.evaluate.segmenter import Segmenter, SmallUNet
+from sattrans.generate.flat_field import ClassField, FlatField
+from sattrans.generate.tiles import GeneratedTiles
+from sattrans.generate.update import TAG, read_record, record_path, write_record
+from sattrans.generate.windows import WindowPlan
+from sattrans.maps.area import read_area
 from sattrans.maps.class_mapping import parse_class_mapping
 from sattrans.maps.ogr import layers_of, read_box, vector_files
 from sattrans.maps.rules import read_rules
+from sattrans.raster.cog.chunks import ChunkFiles
+from sattrans.raster.cog.output import GeoTiffOutput
+from sattrans.raster.cog.overviews import Chunk
 from sattrans.raster.gsd import measure_gsd
 from sattrans.raster.open import open_raster
+from sattrans.raster.palette import LandClass, Palette
+from sattrans.raster.window import Window
 from sattrans.runs.run import METRICS, Run, load_checkpoint
 from sattrans.tile.journal import Journal
 from sattrans.train.options import read_recipe
 from sattrans.utils.arrays import read_arrays
 from sattrans.utils.hashing import sha256
+from sattrans.utils.manifest import write_manifest
 
 pytestmark = [
     pytest.mark.short,
@@ -132,6 +149,50 @@ def _as_ours(read):
         raise SattransError(str(error)) from error
 
 
+OPTIONS = {"map": ["m.tif", 96, 128, 5, 7], "seed": 0, "window": 64}
+PLAN = WindowPlan(128, 96, 64, 16, "bands")
+
+
+def begun(output, manifest):
+    """An output that was begun with some options: its record, and what the same command does first."""
+    with output.claim():
+        pass
+
+    def read():
+        found = output.find_unfinished()
+        _ = output.needs_recovery(), output.state
+        if found.refusal:
+            raise found.refusal
+
+    return manifest, read
+
+
+def finished(output):
+    """An output that was made with some options, and how the same command finds that there is nothing to do."""
+    output.path.mkdir()
+    write_manifest(output.finished_manifest, output.kind, output.version, {"options": OPTIONS})
+    return output.finished_manifest, lambda: output.is_finished(dry_run=True)
+
+
+def record_of_windows(path):
+    field = ClassField(*(np.zeros(shape, np.float32) for shape in ((3, 8, 8), (3, 64), (3, 64), (3, 64, 64))))
+    hashes = np.arange(len(PLAN.rows) * len(PLAN.cols), dtype=np.uint64).reshape(len(PLAN.rows), len(PLAN.cols))
+    image = path / "sat.tif"
+    write_record(record_path(image), OPTIONS, PLAN, hashes, "0" * 16, FlatField({0: field}))
+    return record_path(image), lambda: read_record(image, {TAG: "0" * 16}, PLAN, OPTIONS, frozenset())
+
+
+def segmenter(path):
+    tileset = SimpleNamespace(folder=path.parent, palette=Palette((LandClass(1, "a", (1, 2, 3)),)))
+    about = {"classes": ["a"], "width": 8, "steps": 1, "seed": 0}
+    weights = save(SmallUNet(1, 8).state_dict(), {"segmenter": json.dumps(about)})
+    return data(path, weights, lambda p: Segmenter.open(p, tileset, torch.device("cpu")))
+
+
+def area(path):
+    return path, lambda: read_area(path)
+
+
 def aux(path):
     place = ",".join(map(str, HERE.to_gdal()))
     return beside(path, "a.png.aux.xml", f"<PAMDataset><GeoTransform>{place}</GeoTransform></PAMDataset>")
@@ -139,6 +200,8 @@ def aux(path):
 
 CLASSES = '[grass]\nvalue = 1\ncolor = "#508c3c"\n[lake]\nvalue = 3\ncolor = [40, 70, 160]\n'
 RULES = 'background = "grass"\n[[rule]]\nclass = "lake"\nwhere = { kind = ["water", 3] }\nwidth = 2.5\n'
+DATASET = f'images = "a/*"\nmasks = "b/*"\nbands = [3, 2, 1]\nthreshold = 128\nlicence = "CC0"\n[classes]\n{CLASSES}'
+DATASET = DATASET.replace("[grass]", "[classes.grass]").replace("[lake]", "[classes.lake]")
 RECIPE = 'lr = 0.0002\nsource = "onehot"\n[train]\nsteps = 10\nema = 0.9\n'
 
 FORMATS = {
@@ -166,6 +229,19 @@ FORMATS = {
     "options.toml": lambda p, t: text(p / "options.toml", RECIPE, read_recipe),
     "safetensors": lambda p, t: weights(p / "a.safetensors"),
     "npz": lambda p, t: arrays(p / "a.npz"),
+    "dataset.toml": lambda p, t: text(p / "dataset.toml", DATASET, lambda q: read_dataset_toml(q.parent)),
+    "split list": lambda p, t: text(p / "train.txt", "a.tif\nb/c.png\n", lambda q: read_split_lists(q.parent)),
+    "fgb": lambda p, t: vector(write_layer(p / "a.fgb", [box(0, 0, 9, 9)], driver="FlatGeobuf", kind=["a"], n=[3])),
+    "osm": lambda p, t: vector(write_osm(p / "town.osm")),
+    "aoi geojson": lambda p, t: area(
+        write_layer(p / "a.geojson", [in_degrees(box(0, 0, 9, 9))], driver="GeoJSON", crs="EPSG:4326")
+    ),
+    "aoi gpkg": lambda p, t: area(write_layer(p / "a.gpkg", [box(0, 0, 9, 9)])),
+    "record of windows": lambda p, t: record_of_windows(p),
+    "rows.json": lambda p, t: begun(GeoTiffOutput(p / "o.tif", OPTIONS), p / "o.tif.part" / "rows.json"),
+    "generated.json": lambda p, t: begun(GeneratedTiles(p / "o", OPTIONS, PLAN, "m"), p / "o" / "generated.json.begun"),
+    "scores.json": lambda p, t: finished(EvaluationOutput(p / "o", OPTIONS)),
+    "segmenter": lambda p, t: segmenter(p / "s.safetensors"),
 }
 
 
@@ -191,6 +267,21 @@ def test_a_tile_whose_hash_is_known_is_never_accepted_with_other_bytes(tiny_tile
             raise AssertionError("it was accepted")
 
     outcome = fuzz(image, read, COUNT)
+    assert not outcome.worse, "\n".join(outcome.worse[:20])
+
+
+def test_a_chunk_of_an_unfinished_image_is_never_accepted_with_other_bytes(tmp_path):
+    files, chunk = ChunkFiles(tmp_path), Chunk(0, Window(0, 0, 64, 64))
+    files.put(chunk, b"encoded" * 99)
+    whole = files.path(chunk).read_bytes()
+
+    def read():
+        with_other_bytes = files.path(chunk).read_bytes() != whole
+        with contextlib.suppress(RasterError):
+            files.get(chunk)
+            assert not with_other_bytes, "it was accepted"
+
+    outcome = fuzz(files.path(chunk), read, COUNT)
     assert not outcome.worse, "\n".join(outcome.worse[:20])
 
 

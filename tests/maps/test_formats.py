@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from makers_vectors import UTM, box, in_degrees, line, write_layer
+from makers_vectors import UTM, box, line, write_layer, write_osm
 from mapped import HALF_METRE, PALETTE, opened
 
 from sattrans.errors import ClassesError, OptionError, RasterError, UsageError
@@ -13,16 +13,6 @@ from sattrans.maps.rules_init import starting_rules
 from sattrans.raster.georeference import parse_crs
 
 TOWN = [box(0, 0, 20, 10), box(30, 0, 10, 20)]
-
-
-def osm(path, head="", foot=""):
-    """Write the town's first box as a building in an OSM file."""
-    corners = shapely.get_coordinates(in_degrees(TOWN[0]))[:4]
-    nodes = "".join(f'<node id="{n}" lon="{x:.9f}" lat="{y:.9f}"/>' for n, (x, y) in enumerate(corners, 1))
-    refs = "".join(f'<nd ref="{n}"/>' for n in (1, 2, 3, 4, 1))
-    way = f'<way id="9">{refs}<tag k="building" v="house"/></way>'
-    path.write_text(f'<?xml version="1.0"?>\n{head}<osm version="0.6">{foot}{nodes}{way}</osm>')
-    return path
 
 
 @pytest.fixture
@@ -54,16 +44,16 @@ def test_flatgeobuf_and_shapefiles_in_capitals_give_the_same_map(tmp_path, rules
 
 
 def test_an_osm_file_is_read_by_its_tags(tmp_path):
-    pixels, _ = opened(osm(tmp_path / "town.osm"), HALF_METRE, rules="osm")
+    pixels, _ = opened(write_osm(tmp_path / "town.osm"), HALF_METRE, rules="osm")
     assert abs(int((pixels == 1).sum()) - 40 * 20) <= 60
 
 
 @pytest.mark.parametrize("smuggled", ["<!-- <OGRVRTDataSource> -->", "<kml/>", '<OGRVRTLayer name="x"/>'])
 def test_an_osm_file_that_names_another_format_is_no_osm_file(tmp_path, smuggled):
-    path = osm(tmp_path / "a.osm", foot=smuggled)
+    path = write_osm(tmp_path / "a.osm", foot=smuggled)
     with pytest.raises(RasterError, match="begins with words of another format"):
         opened(path, HALF_METRE, rules="osm")
-    assert driver_of(osm(tmp_path / "b.osm", head=smuggled)) is None
+    assert driver_of(write_osm(tmp_path / "b.osm", head=smuggled)) is None
 
 
 @pytest.mark.parametrize(

@@ -130,3 +130,13 @@ def write_tags(path: Path, town: Sequence[Feature]) -> Path:
     chosen = [feature for feature in town if feature[0] in TAGS]
     columns = {key: [value if TAGS[kind] == key else None for kind, value, _ in chosen] for key in TAGS.values()}
     return write_layer(path, [in_degrees(f[2]) for f in chosen], None, "GeoJSON", "EPSG:4326", **columns)
+
+
+def write_osm(path: Path, head: str = "", foot: str = "") -> Path:
+    """Write a building of 20 × 10 m in the town's corner as an OSM file."""
+    corners = shapely.get_coordinates(in_degrees(box(0, 0, 20, 10)))[:4]
+    nodes = "".join(f'<node id="{n}" lon="{x:.9f}" lat="{y:.9f}"/>' for n, (x, y) in enumerate(corners, 1))
+    refs = "".join(f'<nd ref="{n}"/>' for n in (1, 2, 3, 4, 1))
+    way = f'<way id="9">{refs}<tag k="building" v="house"/></way>'
+    path.write_text(f'<?xml version="1.0"?>\n{head}<osm version="0.6">{foot}{nodes}{way}</osm>')
+    return path
