@@ -11,12 +11,12 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sattrans.data.dataset import VECTOR_SUFFIXES
 from sattrans.errors import RasterError, SattransError
 from sattrans.maps.geojson import check_geojson
-from sattrans.raster.georeference import parse_crs
+from sattrans.raster.georeference import NOWHERE, lie_on_earth, parse_crs
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 
 DRIVER_OF_MAGIC = {b"SQLite format 3\0": "GPKG", b"\0\0\x27\x0a": "ESRI Shapefile", b"fgb\x03fgb": "FlatGeobuf"}
@@ -177,7 +177,8 @@ def layers_of(files: Sequence[Path]) -> list[Layer]:
             if driver is None or info["driver"] != driver:
                 raise RasterError(f"{file} is opened as {info['driver']}, but its first bytes differ; convert it first")
             extent = info["total_bounds"] if info["features"] else None
-            extent = extent if extent is not None and np.isfinite(extent).all() else None
+            extent = None if extent is None or extent[0] > extent[2] else extent  # without a geometry
+            _check_coordinates(file, name, extent or ())
             layer = Layer(file, name, driver, _crs(file, info["crs"]), tuple(info["fields"]), extent)
             if extent is None and info["features"] and driver == "OSM":  # whose extent is that of an optional element
                 bounds = shapely.total_bounds(read_box(layer, (), None).geometry)
@@ -208,7 +209,13 @@ def _read(layer: Layer, attributes: Sequence[str], **arguments: Any) -> Features
     )
     by_name = dict(zip(info["fields"], columns, strict=True))
     geometry = shapely.from_wkb(wkb, on_invalid="ignore")
+    _check_coordinates(layer.file, layer.name, shapely.get_coordinates(geometry))
     return Features(geometry, {name: _texts(by_name[name]) for name in attributes})
+
+
+def _check_coordinates(file: Path, layer: str, coordinates: ArrayLike) -> None:
+    if not lie_on_earth(coordinates):
+        raise RasterError(f"{file}: layer {layer} has {NOWHERE}; repair the file")
 
 
 def _texts(column: NDArray[Any]) -> NDArray[np.object_]:

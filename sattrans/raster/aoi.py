@@ -12,7 +12,7 @@ from shapely.errors import ShapelyError
 from shapely.geometry import shape
 
 from sattrans.errors import OptionError, UsageError
-from sattrans.raster.georeference import WGS84, Georeference, crs_wkt, reproject, window_corners
+from sattrans.raster.georeference import NOWHERE, WGS84, Georeference, crs_wkt, lie_on_earth, reproject, window_corners
 from sattrans.raster.window import Window
 from sattrans.utils.records import MAX_RECORD, checked, parse_json, read_text, shown
 
@@ -31,11 +31,18 @@ class Area:
         name: What the user typed, such as "--bounds 0,0,1,1".
         geometry: The polygons.
         crs: Their CRS as WKT; None for that of the raster that the area is compared with.
+
+    Raises:
+        OptionError: A coordinate lies nowhere on earth.
     """
 
     name: str
     geometry: shapely.Geometry
     crs: str | None = None
+
+    def __post_init__(self) -> None:
+        if not lie_on_earth(shapely.get_coordinates(self.geometry)):
+            raise OptionError(f"{self.name} has {NOWHERE}; give an area on earth")
 
     def contains(self, windows: Sequence[Window], georeference: Georeference, image: str) -> list[bool]:
         """Return which windows of a raster lie completely inside; `image` is the raster's path.

@@ -11,7 +11,7 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from affine import Affine
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -196,6 +196,17 @@ def parse_crs(text: str) -> str:
         return str(CRS.from_wkt(text).to_wkt())
     except RasterioError as error:
         raise ValueError(f"unknown CRS {text[:60]}") from error
+
+
+FARTHEST = 1e12
+"""The largest coordinate: 25 times the circumference of the earth in millimetres."""
+
+NOWHERE = "coordinates that are not finite, or lie nowhere on earth"
+
+
+def lie_on_earth(coordinates: ArrayLike) -> bool:
+    """Return whether coordinates could lie on earth; GEOS and PROJ have errors of their own for others."""
+    return bool((np.abs(coordinates) <= FARTHEST).all())
 
 
 def utm_crs(longitude: float, latitude: float) -> str:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from makers import HERE, make_indices, make_picture, write_raster
 from makers_vectors import box, in_degrees, make_town, write_geofabrik, write_layer, write_osm, write_tags
+from mapped import HALF_METRE, PALETTE
 from mutants import fuzz
 from run_records import LINE, MANIFEST
 from safetensors.torch import save
@@ -34,6 +35,8 @@ from sattrans.generate.windows import WindowPlan
 from sattrans.maps.area import read_area
 from sattrans.maps.class_mapping import parse_class_mapping
 from sattrans.maps.ogr import layers_of, read_box, vector_files
+from sattrans.maps.open import open_map
+from sattrans.maps.options import MapOptions
 from sattrans.maps.rules import read_rules
 from sattrans.raster.cog.chunks import ChunkFiles
 from sattrans.raster.cog.output import GeoTiffOutput
@@ -69,9 +72,13 @@ def read_raster(path):
             raster.read()
 
 
-def read_vector(path):
+def read_vector(path, rules):
+    """Read all of a vector map, and draw what lies in its middle."""
     for layer in layers_of(vector_files(path)):
         read_box(layer, layer.fields, None)
+    with open_map(path, MapOptions(rules=rules), PALETTE, HALF_METRE) as map_:
+        map_.check()
+        map_.read(Window(max(0, map_.height // 2 - 32), max(0, map_.width // 2 - 32), 64, 64))
 
 
 def raster(path, **profile):
@@ -90,14 +97,14 @@ def beside(path, name, text):
     return path / name, lambda: read_raster(path / "a.png")
 
 
-def vector(path):
-    return path, lambda: read_vector(path)
+def vector(path, rules="osm"):
+    return path, lambda: read_vector(path, rules)
 
 
 def part_of_shapefile(folder, suffix):
     write_geofabrik(folder / "town", make_town(64))
     part = next((folder / "town").glob(f"*buildings*.{suffix}"))
-    return part, lambda: read_vector(folder / "town")
+    return part, lambda: read_vector(folder / "town", "osm")
 
 
 def text(path, content, read):
@@ -231,7 +238,7 @@ FORMATS = {
     "npz": lambda p, t: arrays(p / "a.npz"),
     "dataset.toml": lambda p, t: text(p / "dataset.toml", DATASET, lambda q: read_dataset_toml(q.parent)),
     "split list": lambda p, t: text(p / "train.txt", "a.tif\nb/c.png\n", lambda q: read_split_lists(q.parent)),
-    "fgb": lambda p, t: vector(write_layer(p / "a.fgb", [box(0, 0, 9, 9)], driver="FlatGeobuf", kind=["a"], n=[3])),
+    "fgb": lambda p, t: vector(write_layer(p / "a.fgb", [box(0, 0, 9, 9)], driver="FlatGeobuf", n=[3]), "building"),
     "osm": lambda p, t: vector(write_osm(p / "town.osm")),
     "aoi geojson": lambda p, t: area(
         write_layer(p / "a.geojson", [in_degrees(box(0, 0, 9, 9))], driver="GeoJSON", crs="EPSG:4326")

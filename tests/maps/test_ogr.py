@@ -11,7 +11,8 @@ from makers import make_indices, write_raster
 from makers_vectors import at, box, line, make_town, write_geofabrik, write_layer, write_tags
 from mapped import HALF_METRE, PALETTE, opened
 
-from sattrans.errors import ClassesError, OptionError, RasterError, SattransError
+from sattrans.errors import ClassesError, OptionError, RasterError, SattransError, UsageError
+from sattrans.maps.area import read_area
 from sattrans.maps.rules import BUILT_IN, read_rules
 from sattrans.raster.palette import LandClass, Palette
 
@@ -126,12 +127,27 @@ def test_a_file_without_a_crs_is_refused(tmp_path):
     assert "map.shp has no CRS; add one" in refused(RasterError, path, rules=rules(tmp_path))
 
 
-@pytest.mark.parametrize("coordinate", [np.inf, 1e300])
-def test_coordinates_that_lie_nowhere_are_refused(tmp_path, coordinate):
-    shape = shapely.LineString([(15, 50), (15.001, coordinate)])
-    path = write_layer(tmp_path / "map.gpkg", [shape], crs="EPSG:4326", kind=["house"])
+@pytest.mark.parametrize("coordinate", [np.nan, np.inf, -1e300, 1e13])
+@pytest.mark.parametrize(
+    ("name", "driver"), [("map.gpkg", "GPKG"), ("map.fgb", "FlatGeobuf"), ("map.shp", "ESRI Shapefile")]
+)
+@pytest.mark.parametrize("shape", [shapely.LineString, shapely.Polygon])
+def test_coordinates_that_lie_nowhere_are_refused(tmp_path, coordinate, name, driver, shape):
+    other = shape([at(0, 0), at(9, 0), at(9, 9)])
+    damaged = shape([at(0, 0), at(9, 0), (coordinate, at(9, 9)[1]), at(0, 9)])
+    if driver == "ESRI Shapefile":  # GDAL writes none of these as text, nor as the extent of a shapefile
+        damaged = shapely.transform(damaged, lambda xy: np.clip(np.nan_to_num(xy, nan=1e300), -1e300, 1e300))
+    path = write_layer(tmp_path / name, [other, damaged], driver=driver, kind=["house", "house"])
     told = refused(RasterError, path, rules=rules(tmp_path))
-    assert "map.gpkg" in told
+    assert told == f"{path}: layer map has coordinates that are not finite, or lie nowhere on earth; repair the file"
+    with pytest.raises(UsageError, match="coordinates that are not finite"):
+        read_area(path)
+
+
+def test_a_geojson_with_coordinates_of_1e300_is_refused(tmp_path):
+    path = write_layer(tmp_path / "map.geojson", [shapely.box(15, 50, 15.1, 50.1)], None, "GeoJSON", "EPSG:4326")
+    path.write_text(path.read_text().replace("50.1", "1e300"))
+    assert "lie nowhere on earth" in refused(RasterError, path, rules="building")
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,16 @@ def test_a_file_that_is_not_there_or_no_text_is_said(root, tmp_path):
         ids(root, tmp_path / "t", aoi=tmp_path / "b")
 
 
+@pytest.mark.parametrize("far", [1e13, 1e160, 1e300])
+def test_an_area_beyond_the_earth_is_refused_or_covers_nothing(root, tmp_path, far):
+    polygon = mapping(shapely.Polygon([(500_000, 600_000), (500_000, far), (far, far)]))
+    area = aoi(tmp_path, {**polygon, "crs": {"type": "name", "properties": {"name": "EPSG:2180"}}})
+    for how in ({"aoi": area}, {"bounds": f"{-far},{-far},{far - 1e6},0"}):
+        with pytest.raises(UsageError, match=r"--aoi|--bounds") as refused:
+            ids(root, tmp_path / "t", **how)
+        assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("place", [None, HERE])
 def test_a_scene_that_lies_nowhere_on_earth_is_refused_by_name(tmp_path, place):
     root = tmp_path / "f"
