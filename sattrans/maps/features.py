@@ -1,5 +1,6 @@
 """The features of a vector map that rules select: counted once for the complete map, then read box by box as pixels."""
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from sattrans.raster.alignment import Grid
 from sattrans.raster.georeference import WGS84, reproject
 from sattrans.raster.window import Window
 from sattrans.utils.console import pluralize
+from sattrans.utils.hashing import fingerprint
 
 Shapes = NDArray[np.object_]
 
@@ -91,12 +93,33 @@ class FeatureSummary:
     repaired: int = 0
 
 
+WholeLayer = tuple[Features, shapely.STRtree]
+
+_wholes: dict[tuple[Layer, tuple[str, ...], str], WholeLayer] = {}
+_wholes_lock = threading.Lock()
+
+
+def read_whole(layer: Layer, attributes: Sequence[str]) -> WholeLayer:
+    """Return all features of a layer of a file without an index, and a tree of their boxes.
+
+    The layers of the last file are kept, since many scenes, in several threads, may have their labels in one.
+    """
+    key = layer, tuple(attributes), fingerprint([layer.file])
+    with _wholes_lock:
+        if key not in _wholes:
+            for other in [other for other in _wholes if (other[0].file, other[2]) != (layer.file, key[2])]:
+                del _wholes[other]
+            features = read_box(layer, attributes, None)
+            _wholes[key] = features, shapely.STRtree(features.geometry)
+        return _wholes[key]
+
+
 class FeatureStore:
     """Features in the pixels of a grid. Files without an index (GeoJSON, OSM) are read once; others are read by box."""
 
     def __init__(self, sources: Sequence[RuleLayer], grid: Grid, path: str) -> None:
         self.sources, self.grid, self.path = sources, grid, path
-        self._whole: dict[Layer, tuple[Features, shapely.STRtree]] = {}
+        self._whole: dict[Layer, WholeLayer] = {}
 
     def summarize(self, window: Window | None) -> FeatureSummary:
         """Count the features in a window of the grid, or all of them."""
@@ -134,8 +157,7 @@ class FeatureStore:
         if source.layer.driver not in WHOLE_DRIVERS:
             return read_box(source.layer, source.attributes, box)
         if source.layer not in self._whole:
-            features = read_box(source.layer, source.attributes, None)
-            self._whole[source.layer] = features, shapely.STRtree(features.geometry)
+            self._whole[source.layer] = read_whole(source.layer, source.attributes)
         features, tree = self._whole[source.layer]
         if box is None:
             return features

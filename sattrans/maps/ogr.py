@@ -5,6 +5,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from warnings import catch_warnings, simplefilter
@@ -18,6 +19,7 @@ from sattrans.errors import RasterError, SattransError
 from sattrans.maps.geojson import check_geojson
 from sattrans.raster.georeference import NOWHERE, lie_on_earth, parse_crs
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.utils.hashing import fingerprint
 
 DRIVER_OF_MAGIC = {b"SQLite format 3\0": "GPKG", b"\0\0\x27\x0a": "ESRI Shapefile", b"fgb\x03fgb": "FlatGeobuf"}
 """First bytes of a file, and the driver that then opens it; GeoJSON is text that starts with a brace."""
@@ -167,24 +169,32 @@ def _check_osm(file: Path) -> None:
 
 def layers_of(files: Sequence[Path]) -> list[Layer]:
     """Return the layers with geometries. Raises `RasterError` for a file that is damaged or has no CRS."""
+    return [layer for file in files for layer in _layers_of(file, fingerprint(with_companions([file])))]
+
+
+@lru_cache(maxsize=64)  # many scenes may have their labels in one file
+def _layers_of(file: Path, state: str) -> tuple[Layer, ...]:
+    driver = driver_of(file)
+    if driver is None:
+        raise RasterError(f"{file} is not a vector map any more; was it replaced?")
     layers = []
-    for file in files:
-        driver = driver_of(file)
-        for name, geometry_type in _call_pyogrio("list_layers", file):
-            if geometry_type is None:
-                continue
-            info = _call_pyogrio("read_info", file, layer=name, force_total_bounds=True, force_feature_count=True)
-            if driver is None or info["driver"] != driver:
-                raise RasterError(f"{file} is opened as {info['driver']}, but its first bytes differ; convert it first")
+    for name, geometry_type in _call_pyogrio("list_layers", file):
+        if geometry_type is None:
+            continue
+        counts = driver != "OSM"  # whose every count and extent is a pass through the file
+        info = _call_pyogrio("read_info", file, layer=name, force_total_bounds=counts, force_feature_count=counts)
+        if info["driver"] != driver:
+            raise RasterError(f"{file} is opened as {info['driver']}, but its first bytes differ; convert it first")
+        layer = Layer(file, name, driver, _crs(file, info["crs"]), tuple(info["fields"]), None)
+        if counts:
             extent = info["total_bounds"] if info["features"] else None
-            extent = None if extent is None or extent[0] > extent[2] else extent  # without a geometry
-            _check_coordinates(file, name, extent or ())
-            layer = Layer(file, name, driver, _crs(file, info["crs"]), tuple(info["fields"]), extent)
-            if extent is None and info["features"] and driver == "OSM":  # whose extent is that of an optional element
-                bounds = shapely.total_bounds(read_box(layer, (), None).geometry)
-                layer = replace(layer, extent=tuple(bounds.tolist()) if np.isfinite(bounds).all() else None)
-            layers.append(layer)
-    return layers
+        else:
+            corners = shapely.get_coordinates(read_box(layer, (), None).geometry)
+            extent = (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()) if len(corners) else None
+        extent = None if extent is None or extent[0] > extent[2] else extent  # without a geometry
+        _check_coordinates(file, name, extent or ())
+        layers.append(replace(layer, extent=extent))
+    return tuple(layers)
 
 
 def read_box(layer: Layer, attributes: Sequence[str], box: Box | None) -> Features:

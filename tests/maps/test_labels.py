@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from affine import Affine
 from makers import make_indices, make_picture, write_raster
-from makers_vectors import UTM, at, box, write_layer
+from makers_vectors import UTM, at, box, in_degrees, write_layer, write_osm
 
 from sattrans.errors import DatasetNotFound, OptionError, RasterError
+from sattrans.maps import ogr
 from sattrans.raster.open import open_raster
 from sattrans.tile import TileOptions, tile
 
@@ -88,3 +89,33 @@ def test_an_image_without_a_place_has_no_labels(tmp_path):
     write_layer(root / "town.gpkg", HOUSES, kind=["house", "hut"])
     with pytest.raises(RasterError, match="no CRS or no transform"):
         tiles(root, tmp_path / "t", rules="building")
+
+
+def write_town(path, house):
+    write_layer(path, [in_degrees(house)], None, "GeoJSON", "EPSG:4326", building=["yes"])
+
+
+@pytest.mark.parametrize("name", ["town.osm", "town.geojson"])
+def test_labels_of_many_images_are_read_once(tmp_path, name, monkeypatch):
+    root = tmp_path / "town"
+    for number in range(4):
+        image(root / f"{number}.tif", east=32 * number)
+    if name.endswith(".osm"):
+        write_osm(root / name)
+    else:
+        write_town(root / name, box(8, 4, 16, 8))
+    read, whole = ogr._call_pyogrio, []
+
+    def counting(function, file, **arguments):
+        if function == "raw.read" and arguments.get("columns"):
+            whole.append(arguments["layer"])
+        return read(function, file, **arguments)
+
+    monkeypatch.setattr(ogr, "_call_pyogrio", counting)
+    _, maps = tiles(root, tmp_path / "t", rules="osm", workers=2)
+    assert maps["0"].any() and not maps["3"].any()
+    assert len(whole) == len(set(whole))
+    if name.endswith(".geojson"):  # and again if it has changed
+        write_town(root / name, box(100, 4, 20, 8))
+        _, maps = tiles(root, tmp_path / "u", rules="osm", workers=2)
+        assert maps["3"].any() and not maps["0"].any() and len(whole) == 2
