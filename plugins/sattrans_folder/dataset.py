@@ -54,7 +54,7 @@ class Folder(Dataset):
         self._told = read_dataset_toml(root)
         self._globs = (self._told.images, self._told.masks)
         self._threshold = self._told.threshold
-        self._vector = False
+        self._vector = self._told.rules is not None
         self.licence, self.attribution = self._told.licence, self._told.attribution
 
     @classmethod
@@ -69,13 +69,16 @@ class Folder(Dataset):
         other = Folder(self.root)
         other._globs = (images or self._globs[0], masks or self._globs[1])
         other._threshold = threshold or self._threshold
-        other._vector = vector
+        other._vector = vector or self._vector
         return other
 
     @property
     def tile_defaults(self) -> Mapping[str, Any]:
-        """The bands and the threshold of `dataset.toml`."""
-        return {"bidx": self._told.bands, "threshold": self._threshold}
+        """The bands, the threshold and the rules of `dataset.toml`."""
+        rules = self._told.rules
+        if rules and (self.root / rules).is_file():
+            rules = str(self.root / rules)
+        return {"bidx": self._told.bands, "threshold": self._threshold, "rules": rules}
 
     def scenes(self) -> Iterator[Scene]:
         """Yield a scene for each image."""
@@ -117,6 +120,8 @@ class Folder(Dataset):
 
     @cached_property
     def _classes(self) -> tuple[Palette, str]:
+        if self._vector:
+            raise ClassesError(f"{self.root} has vector files as masks, whose classes are those of the rules")
         path = self.root / CLASSES_FILE
         palette = read_classes(path) if path.is_file() else self._told.palette
         if self._threshold:

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 from sattrans.data.classes_toml import palette_of
-from sattrans.errors import ClassesError, DatasetNotFound
+from sattrans.errors import ClassesError, DatasetNotFound, OptionError
 from sattrans.raster.palette import Palette
 from sattrans.utils.options import Option, check, from_mapping
 from sattrans.utils.records import read_toml, refusing
 
 DATASET_FILE = "dataset.toml"
 """Name of the file in a dataset's folder."""
+
+
+INSIDE = ("images", "masks", "rules")
+"""Keys that name files of the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +31,20 @@ class DatasetFile:
     threshold: Annotated[
         int | None, Option("Masks of grey levels: the least value of the class.", minimum=1, maximum=255)
     ] = None
+    rules: Annotated[
+        str | None,
+        Option("Masks are vector files: a rule file in the folder that draws them, osm, or the name of their class."),
+    ] = None
     licence: Annotated[str, Option("The licence of the data.")] = ""
     attribution: Annotated[str, Option("Whom to name as the source.")] = ""
     classes: Annotated[Mapping[str, Any] | None, Option("The classes, each a table as in classes.toml.")] = None
 
     def __post_init__(self) -> None:
         check(self)
+        for name in INSIDE:  # a folder may come from elsewhere
+            path = PurePath(getattr(self, name) or "")
+            if path.is_absolute() or ".." in path.parts:
+                raise OptionError(f"{name} must stay inside the folder, got {path}")
 
     @property
     def palette(self) -> Palette | None:
@@ -52,8 +64,10 @@ def read_dataset_toml(folder: Path) -> DatasetFile:
     with refusing(str(path), DatasetNotFound):
         table = read_toml(path)
     found: DatasetFile = from_mapping(DatasetFile, table, str(path))
-    if (found.images is None) != (found.masks is None):
+    if found.rules is None and (found.images is None) != (found.masks is None):
         raise DatasetNotFound(f"{path} gives images without masks, or masks without images; give both globs")
+    if found.rules and PurePath(found.rules).suffix and not (folder / found.rules).is_file():
+        raise DatasetNotFound(f"{path}: there is no rule file {found.rules} in the folder; put it there")
     with refusing(f"{path}, [classes]", ClassesError):
         found.palette  # noqa: B018  checked when the file is read
     return found

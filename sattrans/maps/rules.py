@@ -98,10 +98,10 @@ def read_rules(source: str | Path) -> Rules:
 
     path = BUILT_IN.get(str(source), Path(source))
     where = f"--rules {source}"
+    named = CLASS_NAME.fullmatch(str(source)) and not get_close_matches(str(source), BUILT_IN)
+    if named and not path.is_file():  # a folder may have the name of a class
+        return Rules(str(source), str(source), BACKGROUND, False, (Rule(str(source), "*", {}, None),), True)
     if not path.exists():
-        near = get_close_matches(str(source), BUILT_IN)
-        if CLASS_NAME.fullmatch(str(source)) and not near:
-            return Rules(str(source), str(source), BACKGROUND, False, (Rule(str(source), "*", {}, None),), True)
         raise OptionError(f"{where}: no such file, nor built-in rules ({', '.join(BUILT_IN)})")
     with refusing(where, OptionError):
         text = read_text(path)

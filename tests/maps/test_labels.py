@@ -1,5 +1,7 @@
 """Vector labels: drawn on the image's grid, one file for all images or one for each."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from affine import Affine
@@ -119,3 +121,20 @@ def test_labels_of_many_images_are_read_once(tmp_path, name, monkeypatch):
         write_town(root / name, box(100, 4, 20, 8))
         _, maps = tiles(root, tmp_path / "u", rules="osm", workers=2)
         assert maps["3"].any() and not maps["0"].any() and len(whole) == 2
+
+
+@pytest.mark.parametrize("rules", ["osm", "house", "rules.toml"])
+def test_dataset_toml_names_the_rules(tmp_path, rules, monkeypatch):
+    root = tmp_path / "town"
+    image(root / "a.tif")
+    write_town(root / "town.geojson", box(8, 4, 16, 8))
+    (root / "rules.toml").write_text('background = "none"\n[[rule]]\nclass = "house"\n')
+    (root / "dataset.toml").write_text(f'rules = "{rules}"\n')
+    monkeypatch.chdir(tmp_path)
+    Path("house").mkdir()  # a folder with the name of a class
+    result, maps = tiles(Path("town"), tmp_path / "t")
+    assert (maps["a"] == expected(8, 4, 16, 8)).all()
+    assert result.tileset.palette.names[1] == ("building" if rules == "osm" else "house")
+    assert result.tileset.palette.names[0] == ("none" if rules == "rules.toml" else "background")
+    told, _ = tiles(Path("town"), tmp_path / "u", rules="lake")  # the command line goes before
+    assert told.tileset.palette.names[1] == "lake"
