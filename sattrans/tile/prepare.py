@@ -19,6 +19,7 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale, parse_scale
 from sattrans.raster.tile_formats import TileFormat
 from sattrans.raster.window import tile_step
+from sattrans.tile.halves import half_notices
 from sattrans.tile.inputs import Input, current_inputs
 from sattrans.tile.options import DEFAULT_SIZE, Scheme, TileOptions
 from sattrans.tile.plan import CellPlan, TileSelection, plan_tiles
@@ -83,7 +84,7 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     recorded_options = _resolved_options(found, root, options, size, plan.scheme, rules)
     all_notices = (
         *found.notices(),
-        *_halves(scenes, options),
+        *half_notices(scenes, options.direction),
         *_few(notices),
         *_small(sources, size, options),
         *plan.notices,
@@ -118,18 +119,6 @@ def _open(root: Path, options: TileOptions) -> tuple[Dataset, TileOptions]:
 def _name(dataset: Dataset, root: Path) -> str:
     """Return the name that a tileset has by default."""
     return re.sub(r"\s+", "_", _resolved(root).name) if dataset.named_after_folder else dataset.name
-
-
-def _halves(scenes: Sequence[Scene], options: TileOptions) -> Iterable[str]:
-    """Yield which half of files that hold map and image is which."""
-    count = sum(scene.side_by_side for scene in scenes)
-    if count:
-        first, second = ("map", "image") if options.direction == "AtoB" else ("image", "map")
-        other = "BtoA" if options.direction == "AtoB" else "AtoB"
-        yield (
-            f"{pluralize(count, 'picture is', 'pictures are')} cut into halves: the left half is the {first}, the "
-            f"right half the {second} (--direction {other} swaps them)"
-        )
 
 
 def _check_classes(options: TileOptions, palette: Palette | None) -> None:

@@ -31,7 +31,7 @@ ALONE = 2 * EXAMPLES - 1
 
 EDGE, GAP, SEAM = 20, 14, 2
 LABEL = 250
-HEAD = 84
+HEAD = 104
 TITLE, TEXT, SMALL = 24, 15, 13
 LINE = 20
 NOTHING = (225, 225, 225)
@@ -196,6 +196,10 @@ def _draw(tileset: Tileset, rows: Sequence[_Row]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     draw.text((EDGE, EDGE), shortened(tileset.name, TITLE, width - 2 * EDGE), fill=INK, font=font(TITLE))
     draw.text((EDGE, EDGE + 34), shortened(_about(tileset), TEXT, width - 2 * EDGE), fill=FAINT, font=font(TEXT))
+    if any(len(pair.pictures) > 1 for row in rows for pair in row.pairs):
+        for left in range(EDGE + LABEL, width - 2 * wide, 2 * wide + SEAM + GAP):
+            for name, start in (("image", left), ("map", left + wide + SEAM)):
+                draw.text((start, HEAD - GAP), name, fill=INK, font=font(SMALL), anchor="lb")
     most = max((share or 0.0 for row in rows for _, share in row.balance), default=0.0)
     for number, row in enumerate(rows):
         top = HEAD + number * step

@@ -104,6 +104,9 @@ def test_which_half_is_the_map_is_told(root, tmp_path):
         options = TileOptions(size=64, direction=direction)
         notices = tile(root, tmp_path / direction, options=options).notices
         assert any(f"5 pictures are cut into halves: the left half is the {half}, " in notice for notice in notices)
+        swapped = [notice for notice in notices if "have larger flat areas than the maps" in notice]
+        assert len(swapped) == (direction == "AtoB")  # the made photos are on the left
+        assert all(notice.endswith("if the halves are swapped, use --direction BtoA") for notice in swapped)
 
 
 def test_show_says_that_there_are_no_classes():

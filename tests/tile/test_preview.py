@@ -70,6 +70,15 @@ def test_a_row_a_class_shows_most_of_it_first_in_the_tilesets_colours(tmp_path):
         assert tuple(sheet[HEAD + row * STEP + 10, EDGE + 14]) == item.color
 
 
+def test_headings_say_which_pictures_are_images_and_which_maps(tmp_path):
+    sheet = drawn(cut(tmp_path, size=256, scenes=1), tmp_path)
+    heads = sheet[HEAD - GAP - 14 : HEAD - GAP, EDGE + LABEL :]
+    written = np.flatnonzero((heads < 128).any(axis=(0, 2)))
+    starts = [column * (2 * SIDE + SEAM + GAP) + part * (SIDE + SEAM) for column in range(EXAMPLES) for part in (0, 1)]
+    assert all(((written >= start) & (written < start + 60)).any() for start in starts)
+    assert not ((written % (2 * SIDE + SEAM + GAP)) % (SIDE + SEAM) > 60).any()
+
+
 @pytest.mark.slow
 def test_tiles_of_a_class_come_from_several_scenes(tmp_path):
     tileset = cut(tmp_path)
