@@ -4,6 +4,7 @@ So every window of a map has the same patches, on every machine.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,21 +21,39 @@ PATCH = 9
 BLOCK = 5
 """Patches from one block to the next: those of a block come from the same tile, if its places are alike enough."""
 
+FADE = 2
+"""Dots on either side of where two patches meet, in which one gives way to the other."""
+
 FAR = PATCH * BLOCK * 2**15
 """Added to the rows and columns of cells, so that none is negative left of and above the map."""
 
 _FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)
 
 
-def points_of(
-    seed: int, row: int, col: int, side: Sequence[int], device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Place the points of patches on a window of cells: one at a random place in each square of a fixed grid.
+class Patches(NamedTuple):
+    """The patches of a window: one at a random place in each square of a fixed grid.
 
-    Returns:
-        The number of each dot's nearest point (h * CELL / DOT, w * CELL / DOT); the points' cells in the window (P, 2);
-        random keys of the points and of their blocks (P,); and the points' cells in their blocks (P, 2).
+    Attributes:
+        numbers: The numbers of each dot's nearest two patches (2, h * CELL / DOT, w * CELL / DOT).
+        nearer: The share of the nearest one in each dot, 0.5 to 1.
+        points: The cells in the window where the patches have their points (P, 2).
+        keys: Random keys of the patches (P,).
+        blocks: Random keys of their blocks (P,).
+        within: The points' cells in their blocks (P, 2).
+        grid: Rows and columns of patches; P is their product.
     """
+
+    numbers: Tensor
+    nearer: Tensor
+    points: Tensor
+    keys: Tensor
+    blocks: Tensor
+    within: Tensor
+    grid: tuple[int, int]
+
+
+def patches_of(seed: int, row: int, col: int, side: Sequence[int], device: torch.device) -> Patches:
+    """Place the patches on a window of `side` cells whose first one lies at (row, col)."""
     start = (row + FAR, col + FAR)
     first = [at // PATCH - 1 for at in start]
     last = [(at + length - 1) // PATCH + 1 for at, length in zip(start, side, strict=True)]
@@ -50,17 +69,24 @@ def points_of(
     ratio = CELL // DOT
     dots = [torch.arange(length * ratio, device=device) for length in side]
     own = [(dot // ratio + begin) // PATCH - square for dot, begin, square in zip(dots, start, first, strict=True)]
-    nearest = torch.tensor(1 << 30, device=device)
-    numbers = torch.tensor(0, device=device)
+    distances, numbers = (torch.full((2, *(len(dot) for dot in dots)), of, device=device) for of in (1 << 30, 0))
     for down in (-1, 0, 1):
         for across in (-1, 0, 1):
             there = (own[0] + down)[:, None] * len(squares[1]) + (own[1] + across)[None, :]
             down_to, across_to = (at[there] * ratio for at in points)
             distance = (down_to - dots[0][:, None]).square() + (across_to - dots[1]).square()
-            numbers = torch.where(distance < nearest, there, numbers)
-            nearest = torch.minimum(distance, nearest)
+            first_one, second = distance < distances[0], distance < distances[1]
+            numbers[1] = torch.where(first_one, numbers[0], torch.where(second, there, numbers[1]))
+            distances[1] = torch.where(first_one, distances[0], torch.where(second, distance, distances[1]))
+            numbers[0] = torch.where(first_one, there, numbers[0])
+            distances[0] = torch.where(first_one, distance, distances[0])
+    apart = torch.stack([at[numbers[1]] - at[numbers[0]] for at in points]).float().norm(dim=0) * ratio
+    # How far a dot lies from the line where the two patches meet.
+    depth = (distances[1] - distances[0]).float() / (2 * apart).clamp(min=1)
+    share = (0.5 + depth / (2 * FADE)).clamp(max=1)
     within = [at + begin - edge for at, begin, edge in zip(points, start, corner, strict=True)]
-    return numbers, torch.stack(points, 1), keys, blocks, torch.stack(within, 1)
+    grid = len(squares[0]), len(squares[1])
+    return Patches(numbers, share, torch.stack(points, 1), keys, blocks, torch.stack(within, 1), grid)
 
 
 def taken(numbers: Tensor, points: Tensor, tile: Tensor, place: Tensor, side: Sequence[int]) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sattrans.model import Batch, Noise, TileSpec
-from sattrans_projected.patches import BLOCK, CELL, DOT, PATCH, points_of, taken, unit
+from sattrans_projected.patches import BLOCK, CELL, DOT, PATCH, Patches, patches_of, taken, unit
 
 PIXELS = 2**22
 """Pixels of training tiles that are kept, at most; more are sampled evenly."""
@@ -55,6 +55,9 @@ TILE_CHANCE, PLACE_CHANCE = 0.4, 0.1
 
 CHANCES = 16, 61
 """Number of different draws of chance for the tiles, and for the places."""
+
+EDGE = 0.1
+"""Weight of a pixel at the edge of a class, where there are none inside that class nearby."""
 
 SMOOTH = 9
 """Side in cells of the box, used twice, that splits colours into coarse tones, which patches blend, and the rest."""
@@ -124,7 +127,7 @@ class Sketches(nn.Module):
         means = torch.where(counts > 0, totals / counts.clamp(min=1), overall)
         for slot, tile in enumerate(chosen):
             classes = self._classes(tile.source)[0]
-            extended = _extended(classes, tile.target[0], means)
+            extended = _extended(_inner(classes), tile.target[0], means)
             self.colors[slot] = ((extended + 1) * 127.5).round().clamp(0, 255).byte().permute(2, 3, 0, 1).flatten(2)
             self.shares[slot] = _counts(classes[None], CELL)[0].byte()
             self.scenes[slot] = 0 if tile.scene is None else tile.scene[0]
@@ -170,13 +173,14 @@ class Sketches(nn.Module):
         index = self._index()
         shares = _counts(classes, CELL)
         side = shares.shape[-2:]
-        numbers, points, keys, blocks, within = points_of(seed, row, col, side, shares.device)
+        patches = patches_of(seed, row, col, side, shares.device)
+        numbers, points = patches.numbers, patches.points
         inside = [points[:, axis].clamp(0, side[axis] - 1) for axis in (0, 1)]
         asked = self._descriptors(shares)[0][:, inside[0], inside[1]].t()
         # Where a patch's place would be if the patches of a block were one piece of a training tile.
         room = [max(1, length - BLOCK * PATCH) for length in self.shares.shape[-2:]]
-        piece = [(unit(blocks, 3 + axis) * room[axis]).long() for axis in (0, 1)]
-        asked = torch.cat([asked, ((torch.stack(piece, 1) + within) * COHERENCE).round()], 1)
+        piece = [(unit(patches.blocks, 3 + axis) * room[axis]).long() for axis in (0, 1)]
+        asked = torch.cat([asked, ((torch.stack(piece, 1) + patches.within) * COHERENCE).round()], 1)
         cost = torch.full_like(index.lengths, LIKE)
         others = self.scenes[index.tile] != style
         if not elsewhere:
@@ -185,17 +189,19 @@ class Sketches(nn.Module):
             cost += FAR_AWAY * ~others
         else:
             cost += FAR_AWAY * ((index.tile + seed) % 2)
-        found = torch.cat(
-            [
-                _nearest(index, *part, cost)
-                for part in zip(asked.split(128), keys.split(128), blocks.split(128), strict=True)
-            ]
-        )
+        found = _nearest(index, asked, patches, cost)
         # A dot lies as far from its patch's place in the training tile as from its patch's point in the map.
         ratio = CELL // DOT
-        dots = taken(numbers, points * ratio, index.tile[found], index.cell[found] * ratio, self.colors.shape[1:3])
-        cells = taken(numbers[::ratio, ::ratio], points, index.tile[found], index.cell[found], self.shares.shape[-2:])
-        counts = _counts(classes, DOT)[0].flatten(1)
+        dots = [
+            taken(of, points * ratio, index.tile[found], index.cell[found] * ratio, self.colors.shape[1:3]).flatten()
+            for of in numbers
+        ]
+        # What two patches have in common keeps its strength where they are mixed, and so does texture of its own.
+        nearer = patches.nearer.flatten()[:, None]
+        nearer, farther = (of / (nearer**2 + (1 - nearer) ** 2).sqrt() for of in (nearer, 1 - nearer))
+        nearest = numbers[0, ::ratio, ::ratio]
+        cells = taken(nearest, points, index.tile[found], index.cell[found], self.shares.shape[-2:])
+        counts = _softened(_counts(classes, DOT))[0].flatten(1)
         counts = torch.where(counts.sum(0) > 0, counts, 1)  # where no class is known: their mean
         sketch = torch.zeros(3, counts.shape[1], device=counts.device)
         for number, count in enumerate(counts):  # most dots are of one class
@@ -204,9 +210,10 @@ class Sketches(nn.Module):
                 continue
             tones = _smooth(index.tones[number, cells.flatten()].float().t().reshape(1, 3, *cells.shape))
             tones = F.interpolate(tones, scale_factor=ratio, mode="bilinear", align_corners=False)
-            rest = index.rest[number, dots.flatten()[some]]
-            sketch[:, some] += count[some] * (tones.view(3, -1)[:, some] + rest.t())
-        return (sketch / counts.sum(0) / 127.5 - 1).clamp(-1, 1).view(3, *dots.shape)
+            sketch[:, some] += count[some] * tones.view(3, -1)[:, some]
+            for of, by in zip(dots, (nearer, farther), strict=True):
+                sketch[:, some] += count[some] * (by[some] * index.rest[number, of[some]]).t()
+        return (sketch / counts.sum(0) / 127.5 - 1).clamp(-1, 1).view(3, *numbers.shape[1:])
 
     def _index(self) -> _Index:
         """Return what is derived from the kept tiles, made once."""
@@ -263,13 +270,18 @@ class Sketches(nn.Module):
         return torch.cat([(_box_sum(layers, side) * (scale / side**2)).floor() for side in BOXES], dim=1)
 
 
-def _nearest(index: _Index, asked: Tensor, keys: Tensor, blocks: Tensor, cost: Tensor) -> Tensor:
-    """Return the number of a place for each of P descriptors, chosen at random among those that are about as near."""
+def _nearest(index: _Index, asked: Tensor, patches: Patches, cost: Tensor) -> Tensor:
+    """Return the number of a place for each of P patches, chosen at random among those that are about as near."""
     # All numbers are whole, and exact whatever the order of the sums.
     base = index.lengths + (cost * (asked.shape[1] - 2) * (LEVELS / 2) ** 2).ceil()
-    distance = torch.addmm(base, asked, index.descriptors.t(), alpha=-2).add_(asked.square().sum(1)[:, None])
-    factor = index.tile_factors[blocks % CHANCES[0]].add_(index.place_factors[keys % CHANCES[1]])
-    return distance.mul_(factor).argmin(1)
+    found = []
+    for some in torch.arange(len(asked), device=asked.device).split(128):
+        distance = torch.addmm(base, asked[some], index.descriptors.t(), alpha=-2)
+        distance.add_(asked[some].square().sum(1)[:, None])
+        factor = index.tile_factors[patches.blocks[some] % CHANCES[0]]
+        factor.add_(index.place_factors[patches.keys[some] % CHANCES[1]])
+        found.append(distance.mul_(factor).argmin(1))
+    return torch.cat(found)
 
 
 def _part(tile: Batch, number: int) -> Batch:
@@ -280,6 +292,16 @@ def _part(tile: Batch, number: int) -> Batch:
     row, col = (number * step % room * CELL for step in (7, 11))
     rows, cols = slice(row, row + LARGEST), slice(col, col + LARGEST)
     return Batch(tile.source[..., rows, cols].clone(), tile.target[..., rows, cols].clone(), tile.scene)
+
+
+def _softened(counts: Tensor) -> Tensor:
+    """Return the sum of each square of 3 × 3 dots: edges of classes are softer in images than in maps."""
+    return (F.avg_pool2d(F.pad(counts, (1, 1, 1, 1), mode="replicate"), 3, 1) * 9).round()
+
+
+def _inner(classes: Tensor) -> Tensor:
+    """Return how much a pixel's colour says of each class: little at a class's edge, where colours are mixed."""
+    return -F.max_pool2d(-classes[None], 3, 1, 1)[0] + EDGE * classes
 
 
 def _counts(classes: Tensor, side: int) -> Tensor:

@@ -27,7 +27,7 @@ class DemoOptions:
     map_height: int = 768
     map_width: int = 1024
     size: int = 128
-    steps: int = 320
+    steps: int = 256
     batch_size: int = 4
     width: int = 64
 
