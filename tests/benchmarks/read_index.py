@@ -1,4 +1,4 @@
-"""How long the index of a large tileset takes to be read and checked: `python tests/benchmarks/read_index.py 137000`."""
+"""How long the index of a large tileset takes to be read: `python tests/benchmarks/read_index.py 137000`."""
 
 import resource
 import sys
@@ -36,7 +36,7 @@ def main(count: int) -> None:
         read = Tileset.open(path).tiles
         seconds = time.process_time() - begun
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"{len(read)} tiles, {size >> 20} MiB: {seconds:.1f} s of CPU, {grown >> 10} MB more memory")  # noqa: T201
+    print(f"{len(read)} tiles, {size >> 20} MiB: {seconds:.1f} s of CPU, {grown >> 10} MB more memory")
 
 
 if __name__ == "__main__":
