@@ -19,6 +19,7 @@ from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.utils.commands import command
 from sattrans.utils.console import progress_bar
 from sattrans.utils.options import recorded
 from sattrans.utils.output import check_apart, check_folder
@@ -47,6 +48,7 @@ class ColorizeResult:
     planned: tuple[Path, ...] = ()
 
 
+@command
 def colorize(
     path: Path,
     output: Path | None = None,

@@ -16,6 +16,7 @@ from sattrans.raster.gsd import measure_gsd
 from sattrans.raster.palette import Palette
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import write_json
+from sattrans.utils.console import pluralize
 from sattrans.utils.hashing import sha256
 from sattrans.utils.manifest import begun_of, folders_with, read_manifest, write_manifest
 from sattrans.utils.records import checked_json, read_bytes
@@ -101,6 +102,9 @@ class Tileset:
         if not found:
             raise NothingToUse(f"no tileset in {under}/; make one with sattrans tile FOLDER, or name one with --data")
         return max(found, key=lambda tileset: str(tileset.manifest["created"]))
+
+    def __repr__(self) -> str:
+        return f"<Tileset {str(self.folder)!r}: {pluralize(len(self.tiles), 'tile')} of {self.size} px>"
 
     @property
     def name(self) -> str:

@@ -37,6 +37,7 @@ from sattrans.metrics.weights import PublishedWeights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
 from sattrans.utils.atomic import part_of, remove
+from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
 from sattrans.utils.folder_output import FolderOutput
 from sattrans.utils.manifest import as_json
@@ -111,6 +112,11 @@ class Evaluation:
     notes: Sequence[str]
     plan: EvaluationPlan | None = None
 
+    def __repr__(self) -> str:
+        names = [column.name for column in self.columns] or list(self.plan.names if self.plan else ())
+        images = f"{pluralize(self.images, 'image')} of {self.split}"
+        return f"<Evaluation {str(self.folder)!r}: {', '.join(names)} on {images}>"
+
     def table(self, separator: str = " ") -> tuple[list[str], list[list[str]]]:
         """Return the headings and the rows of the table; `separator` joins a score, its interval and its spread."""
         return plain_table(self.rows, self.columns, self.baselines, separator)
@@ -133,6 +139,7 @@ class _Comparison:
         return [source.folder for source in self.sources] + ([real] if real else [])
 
 
+@command
 def evaluate(
     runs: Sequence[Path] = (),
     output: Path | None = None,
@@ -176,6 +183,7 @@ def evaluate(
     return _evaluate(comparison, options, device, output, notes, overwrite, dry_run)
 
 
+@command
 def evaluate_pairs(
     real: Path,
     others: Sequence[Path],

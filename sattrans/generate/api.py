@@ -48,6 +48,7 @@ from sattrans.runs.run import Run
 from sattrans.runs.styles import AUTO, check_style
 from sattrans.runs.translator import Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
+from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
 from sattrans.utils.hashing import fingerprint
 from sattrans.utils.output import check_apart
@@ -169,6 +170,7 @@ class _Task:
         return None
 
 
+@command
 def generate(
     map_: str | Path,
     output: Path | None = None,

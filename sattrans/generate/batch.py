@@ -12,6 +12,7 @@ from sattrans.generate.options import GenerateOptions
 from sattrans.maps.ogr import vector_files
 from sattrans.raster.cog.output import check_own_images
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.utils.commands import command
 from sattrans.utils.console import progress_bar
 from sattrans.utils.contents import contents_of
 from sattrans.utils.output import check_apart
@@ -54,6 +55,7 @@ def maps_in(folder: Path) -> list[Path]:
     return found
 
 
+@command
 def generate_batch(
     folder: Path,
     output: Path | None = None,

@@ -8,8 +8,10 @@ from sattrans.generate.api import GenerateResult, generate_by, open_run
 from sattrans.generate.checks import check_request, default_image
 from sattrans.generate.options import GenerateOptions
 from sattrans.plugins import model_class
+from sattrans.utils.commands import command
 
 
+@command
 def generate_variants(
     map_: str | Path,
     output: Path | None = None,

@@ -21,6 +21,7 @@ from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import check_writable
+from sattrans.utils.commands import command
 from sattrans.utils.console import progress_bar
 from sattrans.utils.executor import as_done, executor, processors
 from sattrans.utils.hashing import fingerprint
@@ -56,6 +57,7 @@ class MosaicResult:
     estimate: MosaicEstimate | None = None
 
 
+@command
 def mosaic(
     tiles: Path,
     output: Path | None = None,

@@ -73,6 +73,9 @@ class Run:
     folder: Path
     manifest: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return f"<Run {str(self.folder)!r}: {self.model_name}{'' if self.finished else ', unfinished'}>"
+
     @classmethod
     def begin(cls, folder: Path, body: Mapping[str, Any]) -> "Run":
         """Make a run's folder; its manifest is named `run.json.begun` until `finish`."""

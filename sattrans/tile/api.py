@@ -23,6 +23,7 @@ from sattrans.tile.scene import check_samples, close_cached_scene
 from sattrans.tile.stretch import find_scale
 from sattrans.tile.up_to_date import TilesetOutput
 from sattrans.tile.writing import cut_rows, known_inputs, tidy
+from sattrans.utils.commands import command
 from sattrans.utils.console import NOTHING_TO_DO, pluralize
 from sattrans.utils.executor import executor
 from sattrans.utils.shown import write_csv
@@ -93,6 +94,7 @@ class TileResult:
         return self.written
 
 
+@command
 def tile(
     root: Path,
     output: Path | None = None,

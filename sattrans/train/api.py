@@ -28,6 +28,7 @@ from sattrans.train.loop import Loop
 from sattrans.train.options import TrainOptions
 from sattrans.train.settings import Settings
 from sattrans.utils.atomic import now
+from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
 from sattrans.utils.output import check_apart
 
@@ -133,6 +134,7 @@ class _Job:
         }
 
 
+@command
 def train(
     data: Path | None = None,
     output: Path | None = None,
@@ -241,6 +243,7 @@ def _begin(job: _Job, processes: Processes) -> TrainResult:
         raise Interrupted(message, 130) from None
 
 
+@command
 def resume(run: Path | str, device: str = "auto", data: Path | None = None) -> TrainResult:
     """Resume a run from its last checkpoint, with its own options.
 

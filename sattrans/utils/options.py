@@ -16,8 +16,8 @@ import math
 import operator
 import re
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -214,6 +214,50 @@ def from_mapping(options: type[T], given: Mapping[str, Any], where: str, without
         own = error.errors()[0].get("ctx", {}).get("error")  # an error that the dataclass itself raised
         message = _named_as_in_a_file(options, str(own)) if own else describe(error, first=1)
         raise OptionError(f"{where}: {message}") from error
+
+
+def with_values(options: T, given: Mapping[str, Any], others: Iterable[str] = (), where: str = "options") -> T:
+    """Return options with other values for some fields, converted to the fields' types.
+
+    Args:
+        options: An options dataclass.
+        given: Values by the names of fields. A text may be a path, a number, or what the command line takes; what is
+            written with commas there may be a sequence.
+        others: Further names, which a message may suggest.
+        where: What a message begins with, such as "tile()".
+
+    Raises:
+        TypeError: A name is unknown.
+        OptionError: A value is not of the field's type, or out of bounds.
+    """
+    if not given:
+        return options
+    from pydantic import TypeAdapter, ValidationError
+
+    kinds = get_type_hints(type(options))
+    described = {entry.name: entry for entry in option_fields(type(options))}
+    try:
+        values = {}
+        for name, value in given.items():
+            if name not in kinds:
+                raise TypeError(f"{where}: unknown option {shown(name)}{did_you_mean(name, [*kinds, *others])}")
+            typed = _as_typed(described[name], value) if name in described else value
+            try:
+                values[name] = TypeAdapter(kinds[name]).validate_python(typed)
+            except ValidationError as error:
+                raise OptionError(f"{name}: {describe(error, first=1)}") from error
+        return replace(options, **values)  # type: ignore[type-var]  # a dataclass
+    except OptionError as error:
+        raise OptionError(f"{where}: {_named_as_in_a_file(type(options), str(error))}") from error
+
+
+def _as_typed(entry: OptionField, value: Any) -> Any:
+    """Return what a text means on the command line, a text for what is written with commas there, Python's numbers."""
+    if isinstance(value, str) and (entry.repeatable or entry.option.parse):
+        return entry.read([value] if entry.repeatable else value)
+    if isinstance(value, list | tuple) and entry.kind is str:
+        return ",".join(map(str, value))
+    return value.item() if hasattr(value, "item") and not getattr(value, "ndim", 0) else value  # a number of NumPy
 
 
 def _named_as_in_a_file(options: type, message: str) -> str:

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import rasterio
 import torch
 from makers import make_folder, make_indices, make_landcover, write_raster
 from makers_bad_input import change_what_was_tiled, make_bad_input
@@ -152,10 +154,17 @@ def test_the_page_on_training(folder):
 
 
 def test_the_python_snippet_of_the_api(folder):
-    make_folder(folder / "place", scenes=2, size=128)
+    make_folder(folder / "place", scenes=4, size=128)
+    shutil.copy(folder / "place" / "masks" / "place0.tif", folder / "map.tif")
     (snippet,) = blocks(DOCS / "api.md", "python")
-    exec(compile(snippet.text, "api.md", "exec"), {})
-    assert Tileset.open(Path("tiles/place-64")).size == 64
+    names = {}
+    exec(compile(snippet.text, "api.md", "exec"), names)
+    assert repr(names["tileset"]) in snippet.text
+    assert repr(names["run"]) == f"<Run '{names['run'].folder}': pix2pix>"
+    with rasterio.open("sat.tif") as image, rasterio.open("map.tif") as map_:
+        assert (image.width, image.height, image.transform) == (map_.width, map_.height, map_.transform)
+    assert set(names["scores"].columns[0].scores.means) == {"mae", "ssim"}
+    assert repr(names["scores"]).startswith(f"<Evaluation '{names['scores'].folder}': pix2pix")
 
 
 @pytest.mark.faults
