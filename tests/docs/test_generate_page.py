@@ -11,7 +11,8 @@ from makers_vectors import make_town, write_geofabrik
 from pages import DOCS, run_line, run_page, section, write_files
 from rasterio.crs import CRS
 
-from sattrans.maps.rules import BUILT_IN, FILE_KEYS, KEYS
+from sattrans.maps.rules import BUILT_IN
+from sattrans.maps.schemas import RulesFile, RuleTable
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.window import Window
 
@@ -42,5 +43,8 @@ def test_it_names_every_option_and_every_key_of_a_rule_file():
     options = set(re.findall(r"^\* `(?:-\w, )?(--[a-z-]+)", told, re.MULTILINE)) - {"--output", "--help"}
     assert len(options) > 10
     assert not [option for option in options if option not in text]
-    assert not [key for key in (*KEYS, *FILE_KEYS) if f"`{key}" not in text and f"[[{key}]]" not in text]
+    fields = RuleTable.model_fields | RulesFile.model_fields
+    keys = {field.alias or name for name, field in fields.items()}
+    assert {"class", "width", "background", "rule"} <= keys
+    assert not [key for key in keys if f"`{key}" not in text and f"[[{key}]]" not in text]
     assert not [name for name in BUILT_IN if f"--rules {name}" not in text]
