@@ -30,7 +30,7 @@ def list_datasets(context: typer.Context) -> None:
         show_table(["dataset", "what", "home page"], [[d.name, d.title, d.homepage] for d in found])
 
 
-def show_dataset(name: Annotated[str, typer.Argument(help="A dataset's name.")]) -> None:
+def show_dataset(name: Annotated[str, typer.Argument(metavar="NAME", help="A dataset's name.")]) -> None:
     """Show a dataset: layout, classes, licence, home page."""
     from pathlib import Path
 
@@ -69,7 +69,7 @@ def list_models(context: typer.Context) -> None:
         )
 
 
-def show_model(name: Annotated[str, typer.Argument(help="A model's name.")]) -> None:
+def show_model(name: Annotated[str, typer.Argument(metavar="NAME", help="A model's name.")]) -> None:
     """Show a model: its paper, its training defaults, its options for --set."""
     from dataclasses import asdict
 

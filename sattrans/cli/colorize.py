@@ -16,11 +16,14 @@ def add_to(app: typer.Typer) -> None:
 
 
 def colorize(
-    path: Annotated[Path, typer.Argument(help="A mask, a folder of masks, a dataset or a tileset.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A mask, a folder of masks, a dataset or a tileset.")],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="A file or a folder. [dim]Default: <name>.color.tif, <folder>-color/.[/dim]"
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A file or a folder. [dim]Default: <name>.color.tif, <folder>-color/.[/dim]",
         ),
     ] = None,
     options: ColorizeOptions = ColorizeOptions(),

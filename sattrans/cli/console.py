@@ -4,7 +4,8 @@ import errno
 import functools
 import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import typer
@@ -72,17 +73,37 @@ WrongCommandLine = cast(type[Exception], typer.BadParameter.__mro__[1])
 class Commands(TyperGroup):
     """A command group that reports errors in the command line as all other errors: in one line."""
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, whose `--help` shows no type for itself."""
+        found = super().get_command(ctx, cmd_name)
+        for command in (found, *getattr(found, "commands", {}).values()):
+            if command and (option := command.get_help_option(ctx)):
+                option.metavar = ""
+        return found
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Read the options before a command's name."""
+        with _one_line(ctx):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command given on the command line."""
-        try:
+        with _one_line(ctx):
             return super().invoke(ctx)
-        except WrongCommandLine as error:
-            message = str(getattr(error, "format_message", lambda: "")()).replace("Value error, ", "").rstrip(".")
-            where = getattr(getattr(error, "ctx", None), "command_path", ctx.command_path)
-            if not message or "NoArgsIsHelp" in type(error).__name__:  # the help itself is shown
-                raise
-            _fail(f"{message} (see {where} --help)")
-            raise typer.Exit(2) from None
+
+
+@contextmanager
+def _one_line(ctx: Any) -> Iterator[None]:
+    """Report an error in the command line in one line."""
+    try:
+        yield
+    except WrongCommandLine as error:
+        message = str(getattr(error, "format_message", lambda: "")()).replace("Value error, ", "").rstrip(".")
+        where = getattr(getattr(error, "ctx", None), "command_path", ctx.command_path)
+        if not message or "NoArgsIsHelp" in type(error).__name__:  # the help itself is shown
+            raise
+        _fail(f"{message} (see {where} --help)")
+        raise typer.Exit(2) from None
 
 
 def _fail(message: str, details: Iterable[str] = ()) -> None:

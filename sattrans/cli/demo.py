@@ -21,7 +21,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of all outputs.")] = Path("sattrans-demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The folder of all outputs.")] = Path(
+        "sattrans-demo"
+    ),
     options: DemoOptions = DemoOptions(),
     *,
     dry_run: DryRun = False,

@@ -33,8 +33,9 @@ def evaluate(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
+            metavar="[RUN]...",
             help="Runs of one tileset, or generated GeoTIFFs for their seams. "
-            "[dim]Default: the newest finished run.[/dim]"
+            "[dim]Default: the newest finished run.[/dim]",
         ),
     ] = None,
     output: Annotated[
@@ -42,13 +43,16 @@ def evaluate(
         typer.Option(
             "--output",
             "-o",
+            metavar="FOLDER",
             help="Folder for report.html, scores.json, scores.csv, scores.md, sheet.png. "
             "[dim]Default: evaluations/<runs>-<split>.[/dim]",
         ),
     ] = None,
     pairs: Annotated[
         bool,
-        typer.Option("--pairs", help="Take folders instead of runs: REAL FAKE…, images of the same names in each."),
+        typer.Option(
+            "--pairs", metavar="", help="Take folders instead of runs: REAL FAKE…, images of the same names in each."
+        ),
     ] = False,
     options: EvaluateOptions = EvaluateOptions(),
     *,

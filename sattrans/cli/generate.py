@@ -34,6 +34,7 @@ def generate(
         typer.Option(
             "--output",
             "-o",
+            metavar="PATH",
             help="A GeoTIFF, or a folder for tiles that mosaic joins; for a folder of maps, a folder of images. "
             "[dim]Default: <map>.sat.tif, <folder>-sat/.[/dim]",
         ),

@@ -21,10 +21,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def mosaic(
-    tiles: Annotated[Path, typer.Argument(help="A folder of georeferenced tiles, or a tileset.")],
+    tiles: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of georeferenced tiles, or a tileset.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The GeoTIFF to write. [dim]Default: <folder>-mosaic.tif.[/dim]"),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The GeoTIFF to write. [dim]Default: <folder>-mosaic.tif.[/dim]"
+        ),
     ] = None,
     options: MosaicOptions = MosaicOptions(),
     *,

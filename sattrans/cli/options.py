@@ -14,8 +14,13 @@ from sattrans.utils.options import OptionField, option_fields
 
 R = TypeVar("R")
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that other options made.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and print the plan; write nothing.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace an output that other options made.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", metavar="", help="Check everything and print the plan; write nothing.")
+]
+
+METAVARS = {bool: "", int: "N", float: "X", Path: "PATH", str: "TEXT"}
+"""What `--help` calls a value of each type; a flag has none."""
 
 
 def command(function: Callable[..., R]) -> Callable[..., R]:
@@ -62,9 +67,8 @@ def _parameters(entry: OptionField) -> list[inspect.Parameter]:
     flags = [entry.flag, option.short] if option.short else [entry.flag]
     if entry.kind is bool and entry.default:
         flags[0] += f"/--no-{entry.flag[2:]}"
-    visible = typer.Option(
-        *flags, help=_escaped(option.help) + default, metavar=option.metavar, rich_help_panel=option.panel
-    )
+    metavar = METAVARS.get(_kind(entry)) if option.metavar is None else option.metavar
+    visible = typer.Option(*flags, help=_escaped(option.help) + default, metavar=metavar, rich_help_panel=option.panel)
     hidden = [typer.Option(alias, hidden=True) for alias in option.aliases]
     kind, default_value = _kind(entry), entry.default if _as_text(entry.default) else None
     parameters = []

@@ -29,7 +29,9 @@ def list_default(context: typer.Context) -> None:
         list_runs()
 
 
-def list_runs(under: Annotated[Path, typer.Argument(help="The folder of the runs.")] = Path("runs")) -> None:
+def list_runs(
+    under: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the runs.")] = Path("runs"),
+) -> None:
     """List the runs in a folder, oldest first."""
     from sattrans.errors import SattransError
     from sattrans.runs.run import Run
@@ -83,7 +85,7 @@ SETTINGS = {"batch_size": 1, "precision": "32", "seed": 0}
 """The settings of a training that the list of runs shows, with their defaults unless the model has its own."""
 
 
-def show(name: Annotated[Path, typer.Argument(help="A run's folder, or its name under runs/.")]) -> None:
+def show(name: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its name under runs/.")]) -> None:
     """Show a run: its options, data and progress."""
     from sattrans.runs.run import DEFAULT_FOLDER, Run
 

@@ -21,12 +21,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def tile(
-    root: Annotated[Path, typer.Argument(help="The dataset's folder.")],
+    root: Annotated[Path, typer.Argument(metavar="FOLDER", help="The dataset's folder.")],
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
+            metavar="FOLDER",
             help="The tileset's folder. [dim]Default: tiles/<dataset>-<size>, of own data tiles/<folder>-<size>.[/dim]",
         ),
     ] = None,

@@ -32,11 +32,14 @@ def add_to(app: typer.Typer) -> None:
 def train(
     ctx: typer.Context,
     data: Annotated[
-        Path | None, typer.Option("--data", "-d", help="A tileset. [dim]Default: the newest under tiles/.[/dim]")
+        Path | None,
+        typer.Option("--data", "-d", metavar="FOLDER", help="A tileset. [dim]Default: the newest under tiles/.[/dim]"),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The run's folder. [dim]Default: runs/<model>-<tileset>-<n>.[/dim]"),
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="The run's folder. [dim]Default: runs/<model>-<tileset>-<n>.[/dim]"
+        ),
     ] = None,
     file: Annotated[
         Path | None,

@@ -18,6 +18,7 @@ class ColorizeOptions:
         str | None,
         Option(
             "The dataset's name (sattrans datasets), for its classes.",
+            metavar="NAME",
             default="recognised by its files",
             decides_bytes=False,
         ),
@@ -25,7 +26,10 @@ class ColorizeOptions:
     classes: Annotated[
         Path | None,
         Option(
-            "A classes.toml: values, names, colours.", default="the one beside the masks, if any", decides_bytes=False
+            "A classes.toml: values, names, colours.",
+            default="the one beside the masks, if any",
+            decides_bytes=False,
+            metavar="FILE",
         ),
     ] = None
     rgb: Annotated[bool, Option("Write colours instead of values with a colour table.")] = False

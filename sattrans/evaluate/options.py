@@ -32,7 +32,8 @@ class EvaluateOptions:
 
     split: Annotated[ScoredSplit | None, Option("The tiles to score on.", default="test, else val")] = None
     data: Annotated[
-        Path | None, Option("The tileset of the runs, if it has moved.", default="where it was during training")
+        Path | None,
+        Option("The tileset of the runs, if it has moved.", default="where it was during training", metavar="FOLDER"),
     ] = None
     metrics: Annotated[
         tuple[str, ...],

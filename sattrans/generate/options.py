@@ -42,11 +42,16 @@ class GenerateOptions(MapOptions):
     """
 
     run: Annotated[
-        Path | None, Option("The folder of a run.", default="the newest finished run under runs/", decides_bytes=False)
+        Path | None,
+        Option(
+            "The folder of a run.", default="the newest finished run under runs/", decides_bytes=False, metavar="RUN"
+        ),
     ] = None
     overlap: Annotated[
         str,
-        Option("What neighbouring windows share: pixels, or a percentage of the tile size.", panel=WINDOWS),
+        Option(
+            "What neighbouring windows share: pixels, or a percentage of the tile size.", panel=WINDOWS, metavar="N|P%"
+        ),
     ] = "25%"
     blend: Annotated[
         Blend | None,
@@ -87,11 +92,13 @@ class GenerateOptions(MapOptions):
         Option(
             "An image that was generated from this map before it changed: only what changed is translated.",
             panel=FILES,
+            metavar="IMAGE",
             decides_bytes=False,
         ),
     ] = None
     preview: Annotated[
-        Path | None, Option("Write map and image side by side as a PNG.", panel=FILES, decides_bytes=False)
+        Path | None,
+        Option("Write map and image side by side as a PNG.", panel=FILES, decides_bytes=False, metavar="FILE"),
     ] = None
     co: CreationOptions = ()
     device: Device = "auto"

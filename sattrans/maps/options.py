@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from sattrans.utils.options import Option
+from sattrans.utils.options import BOUNDS, Option
 
 MAP = "The map"
 
@@ -29,10 +29,10 @@ class MapOptions:
             default="the run's",
         ),
     ] = None
-    bounds: Annotated[str | None, Option("Only left,bottom,right,top of the map, in its CRS.", panel=MAP)] = None
-    aoi: Annotated[Path | None, Option("Only the polygons of a vector file; the rest is transparent.", panel=MAP)] = (
-        None
-    )
+    bounds: Annotated[str | None, Option("Only these bounds of the map, in its CRS.", panel=MAP, metavar=BOUNDS)] = None
+    aoi: Annotated[
+        Path | None, Option("Only the polygons of a vector file; the rest is transparent.", panel=MAP, metavar="FILE")
+    ] = None
     class_map: Annotated[
         Mapping[str, str],
         Option(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from sattrans.utils.options import CreationOptions, Option, check
+from sattrans.utils.options import BOUNDS, CreationOptions, Option, check
 
 Method = Literal["first", "last", "mean", "feather"]
 
@@ -32,7 +32,7 @@ class MosaicOptions:
         float | None,
         Option("Resample all tiles to pixels of this size: metres on the ground.", default="the tiles' own", above=0),
     ] = None
-    bounds: Annotated[str | None, Option("Only left,bottom,right,top, in the tiles' CRS.")] = None
+    bounds: Annotated[str | None, Option("Only these bounds, in the tiles' CRS.", metavar=BOUNDS)] = None
     co: CreationOptions = ()
     workers: Annotated[
         int | None,

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from sattrans.errors import OptionError
 from sattrans.raster.tile_formats import FORMATS, TileFormat
 from sattrans.raster.window import Edge
-from sattrans.utils.options import DatasetName, Option, Seed, Workers, check
+from sattrans.utils.options import BOUNDS, DatasetName, Option, Seed, Workers, check
 
 Scheme = Literal["published", "scene", "block", "random"]
 """What decides a tile's split: the published lists, its scene, its block of neighbouring tiles, or chance."""
@@ -101,6 +101,7 @@ class TileOptions:
         Option(
             "The image's bands for red, green and blue, counted from 1, such as 3,2,1.",
             panel=GRID,
+            metavar="R,G,B",
             default="1,2,3",
             parse=_parse_bands,
         ),
@@ -118,7 +119,9 @@ class TileOptions:
     scale: Annotated[
         str | None,
         Option(
-            "Which values become black and white: two values such as 0,3000, or percentiles such as 2%,98%.", panel=GRID
+            "Which values become black and white: two values such as 0,3000, or percentiles such as 2%,98%.",
+            panel=GRID,
+            metavar="LOW,HIGH",
         ),
     ] = None
     direction: Annotated[
@@ -131,9 +134,11 @@ class TileOptions:
         Option("Tiles that cross the scene's edge: drop, pad with nodata, or shift inside.", panel=CHOICE),
     ] = "drop"
     bounds: Annotated[
-        str | None, Option("Only tiles wholly within left,bottom,right,top, in the scenes' CRS.", panel=CHOICE)
+        str | None, Option("Only tiles wholly within these bounds, in the scenes' CRS.", panel=CHOICE, metavar=BOUNDS)
     ] = None
-    aoi: Annotated[Path | None, Option("Only tiles wholly within the polygons of a vector file.", panel=CHOICE)] = None
+    aoi: Annotated[
+        Path | None, Option("Only tiles wholly within the polygons of a vector file.", panel=CHOICE, metavar="FILE")
+    ] = None
     min_valid: Annotated[
         float, Option("Least share of a tile's pixels that hold data, 0 to 1.", panel=CHOICE, minimum=0, maximum=1)
     ] = 1.0
@@ -159,6 +164,7 @@ class TileOptions:
         Option(
             "Shares of train, val and test; they sum to 1.",
             panel=SPLITS,
+            metavar="TRAIN,VAL,TEST",
             default="0.8,0.1,0.1",
             parse=parse_fractions,
         ),
@@ -185,6 +191,7 @@ class TileOptions:
         Option(
             "Address of a Dask scheduler that cuts the tiles, such as tcp://host:8786.",
             panel=RUNNING,
+            metavar="ADDRESS",
             decides_bytes=False,
         ),
     ] = None

@@ -35,7 +35,12 @@ class TrainOptions:
 
     model: Annotated[
         str | None,
-        Option("The model's name (sattrans models).", short="-m", default="the one that sattrans models marks"),
+        Option(
+            "The model's name (sattrans models).",
+            short="-m",
+            metavar="NAME",
+            default="the one that sattrans models marks",
+        ),
     ] = None
     settings: Annotated[
         Mapping[str, Any],
@@ -61,6 +66,7 @@ class TrainOptions:
         Option(
             "The validation score that selects the best checkpoint and stops early: joint_kid, kid, or a loss of the "
             "model.",
+            metavar="SCORE",
             panel=LENGTH,
             default="the model's",
         ),
@@ -82,7 +88,9 @@ class TrainOptions:
     precision: Annotated[TrainPrecision, Option("32, or bf16 if the processor is fast at it.", panel=OPTIMIZATION)] = (
         "32"
     )
-    init: Annotated[Path | None, Option("A run whose last weights to start from.", panel=OPTIMIZATION)] = None
+    init: Annotated[
+        Path | None, Option("A run whose last weights to start from.", panel=OPTIMIZATION, metavar="RUN")
+    ] = None
     seed: Annotated[int, Option("Same seed, same weights (on the CPU).", panel=OPTIMIZATION, minimum=0)] = 0
     compile: Annotated[
         bool, Option("Have PyTorch compile the networks: slow to start, then faster.", panel=RUNNING)

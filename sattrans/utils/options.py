@@ -315,11 +315,15 @@ def _default(entry: OptionField) -> str:
     return f"`{entry.default}`" if entry.default not in (None, (), {}, "") else "none"
 
 
+BOUNDS = "LEFT,BOTTOM,RIGHT,TOP"
+"""What `--help` calls the bounds of an area."""
+
 Seed = Annotated[int, Option("Same seed, same result.", minimum=0)]
 """Seed of all random generators, 0 or more."""
 
 Device = Annotated[
-    str, Option("auto, cpu, cuda or mps; auto takes the fastest that is available.", decides_bytes=False)
+    str,
+    Option("auto, cpu, cuda or mps; auto takes the fastest that is available.", decides_bytes=False, metavar="DEVICE"),
 ]
 """Device that networks run on."""
 
@@ -330,7 +334,7 @@ Workers = Annotated[
 """Number of threads, 1 or more; None for one per processor."""
 
 DatasetName = Annotated[
-    str | None, Option("The dataset's name (sattrans datasets).", default="recognised by its files")
+    str | None, Option("The dataset's name (sattrans datasets).", default="recognised by its files", metavar="NAME")
 ]
 """Name of a dataset plugin; None to find the one that recognises the folder."""
 
