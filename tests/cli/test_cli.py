@@ -160,7 +160,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("train", "--resume", "last"), 2, "no unfinished run in runs/"),
         (("train", "--resume", "last", "--steps", "3"), 2, "leave out --steps"),
         (("train", "--set", "width"), 2, "--set must be name=value, got width"),
-        (("train", "--options", "none.toml"), 2, "no such file"),
+        (("train", "--options", "none.toml"), 2, "(?i)no such file"),
         (("generate", "text.tif", "-o", "sat.tif"), 2, "no run in runs/; make one with sattrans train"),
         (("generate", "nope.tif", "-o", "sat.tif"), 1, "nope.tif: no such file"),
         (("generate", "map.tif", "-o", "sat.png"), 2, "sat.png: the image is a GeoTIFF"),
