@@ -3,12 +3,12 @@
 Markers are given here and not by hand, so that a new test cannot forget them:
 
 - `docs`, `real_data` and `faults` by the folder below tests/;
-- `process` when a test, or a fixture it uses, can come to `subprocess` or `multiprocessing`;
+- `process` when a test, a fixture it uses or a parameter can come to `subprocess` or `multiprocessing`;
 - `train` when one of them can come to `sattrans.train`, to its command or to the segmenter's training.
 
-"Can come to" is read from the code: from a test's function and its fixtures on, every function of the tests that they
-name is followed. `make quick` leaves all these out, and what is marked `slow` by hand; `make test` leaves out `faults`,
-but for those marked `short`.
+"Can come to" is read from the code: from a test's function, its fixtures and its parameters on, every function of the
+tests that they name is followed. `make quick` leaves all these out, and what is marked `slow` by hand; `make test`
+leaves out `faults`, but for those marked `short`.
 """
 
 import multiprocessing
@@ -106,7 +106,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def _costs(item: pytest.Item) -> set[str]:
     fixtures = getattr(item, "_fixtureinfo", None)
     names = fixtures.name2fixturedefs if fixtures else {}
-    ahead = [getattr(item, "obj", None), *(made[-1].func for made in names.values())]
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    ahead = [getattr(item, "obj", None), *(made[-1].func for made in names.values()), *parameters]
     seen: set[FunctionType] = set()
     costs: set[str] = set()
     while ahead:
@@ -127,7 +128,7 @@ def _read(function: FunctionType) -> tuple[set[str], list[FunctionType]]:
     if not Path(function.__code__.co_filename).is_relative_to(TESTS):
         return costs, named
     for code in _codes(function.__code__):
-        if "train" in _texts(code) and {"sattrans", "app", "run_line"} & set(code.co_names):
+        if "train" in _texts(code) and {"sattrans", "app", "run_line", "runs"} & set(code.co_names):
             costs.add("train")
         for name in code.co_names:
             value = function.__globals__.get(name)

@@ -20,7 +20,11 @@ from sattrans.plugins import dataset_class
 HEIGHT, WIDTH = 640, 768
 
 
-@pytest.fixture(scope="module", params=[0, 1, 2], ids="seed {}".format)
+@pytest.fixture(
+    scope="module",
+    params=[0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))],
+    ids="seed {}".format,
+)
 def landscape(request: pytest.FixtureRequest) -> Landscape:
     return make_landscape(HEIGHT, WIDTH, request.param)
 

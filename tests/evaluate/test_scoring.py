@@ -234,6 +234,7 @@ def test_runs_of_one_recipe_are_one_column_with_their_spread(tmp_path):
     assert not other.spread
 
 
+@pytest.mark.slow
 def test_each_column_has_its_own_shuffled_score_if_they_differ(tmp_path):
     families, measure = scoring(tmp_path)
     fine, coarse = (
@@ -249,6 +250,7 @@ def test_each_column_has_its_own_shuffled_score_if_they_differ(tmp_path):
     assert row.baselines["shuffled"] == one
 
 
+@pytest.mark.slow
 def test_the_notes_name_the_best_column_and_the_scores_that_flat_colours_win(tmp_path):
     families, measure = scoring(tmp_path)
     sources = [GivenImages("a", noisy(60, 1)), GivenImages("b", noisy(70, 2))]

@@ -147,6 +147,7 @@ def test_a_folder_of_maps_has_a_line_a_map_and_what_all_need(run, tmp_path, monk
     assert line == "error: 1 of 4 maps failed: bad.tif"
 
 
+@pytest.mark.slow
 def test_mosaic_refuses_dry_what_it_refuses(tmp_path, monkeypatch):
     tiles, output = cut_tiles(tmp_path / "t", PICTURE, WINDOWS), tmp_path / "m.tif"
 

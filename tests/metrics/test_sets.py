@@ -174,6 +174,7 @@ def test_sliced_distance_is_the_area_between_the_sorted_patches():
     assert sliced_distance(fake, real)[0] == pytest.approx(np.abs(ours - theirs).mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_redrawn_distances_vary_as_those_of_other_sets_do():
     """Sets differ in contrast, and a shift of so many grey levels is more or less of their deviation."""
     contrasts = np.random.default_rng(0).lognormal(0, 0.6, (20, 10, 1, 1)).astype(np.float32)
@@ -190,6 +191,7 @@ def test_redrawn_scores_are_centred_on_the_score():
     assert np.isnan(centred(np.full(3, np.nan), 1.0)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [6, 12])
 def test_a_distance_of_few_images_lies_within_its_interval(images):
     """The redrawn distances of two sets that are alike are all larger: without centring the score is outside."""

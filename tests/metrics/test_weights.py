@@ -95,6 +95,7 @@ def test_files_that_are_no_weights_are_refused(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_where_weights_are_looked_for(tmp_path, monkeypatch):
     assert find_weights({}) == {}
     file = vgg_file(tmp_path / "vgg19-dcbb9e9d.safetensors")

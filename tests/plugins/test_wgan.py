@@ -132,6 +132,7 @@ def test_validation_gives_l1_to_monitor_and_the_critics_distance_to_look_at():
 # Clipping.
 
 
+@pytest.mark.slow
 def test_the_critics_weights_are_within_the_clip_after_every_critic_step_and_from_the_start():
     model = build(lr=0.05, critic_steps=2)  # steps far larger than the clip
     optimizers = model.optimizers()

@@ -210,6 +210,7 @@ def test_a_scene_smaller_than_a_tile_gives_one_only_when_padded(tmp_path):
     assert len(tile(alone, tmp_path / "h", options=options(edge="pad", size=64)).tileset.tiles) == 1
 
 
+@pytest.mark.slow
 def test_padded_tiles_of_a_published_split_stay_out_and_shifted_ones_inherit(tmp_path):
     root = make_landcover(tmp_path / "landcover", scenes=1)
     own = {(t.window.row, t.window.col): t.split for t in tile(root, tmp_path / "a").tileset.tiles}

@@ -23,6 +23,7 @@ def chips(root, rows=8, cols=8, apart=0):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [None, "block"])
 def test_the_default_split_of_chips_does_not_leak_and_leaves_no_split_empty(split, tmp_path):
     result = tile(chips(tmp_path / "d"), tmp_path / "t", options=TileOptions(size=16, split=split))
