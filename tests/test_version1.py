@@ -99,6 +99,7 @@ def test_another_option_is_refused(folder, command, name):
     assert state(folder) == before
 
 
+@pytest.mark.slow
 def test_an_unfinished_tileset_is_finished(folder):
     made, whole = folder / "tiles/unfinished", folder / "tiles/finished"
     begun = json.loads((made / "tileset.json.begun").read_text(encoding="utf-8"))["created"]
@@ -122,6 +123,7 @@ def test_an_unfinished_run_is_resumed(folder):
     assert not (folder / "runs/unfinished/run.json.begun").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_shown_and_evaluated_on_its_tileset(folder):
     kept = [folder / "tiles/finished", folder / "runs"]
     before = [state(path) for path in kept]

@@ -157,6 +157,7 @@ def test_a_classes_file_of_a_dataset_is_reported(tmp_path):
     assert colorize(root, tmp_path / "c").notices == (f"classes read from {root / 'classes.toml'}",)
 
 
+@pytest.mark.slow
 def test_given_classes_take_precedence_over_those_of_datasets_and_tilesets(tmp_path):
     root = make_folder(tmp_path / "f", classes_toml=True)
     names = {10: "#ff0000", 30: "#00ff00", 50: "#0000ff"}

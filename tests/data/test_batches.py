@@ -78,6 +78,7 @@ def test_maps_and_images_are_cropped_and_flipped_independently(tiles, monkeypatc
     assert crops[1] == crops[2] == crops[3]  # of maps as an aligned model's, and of both of its own
 
 
+@pytest.mark.slow
 def test_a_step_draws_the_same_whatever_came_before(tiles, monkeypatch):
     straight = unaligned(tiles, seed=7)
     expected = [straight.train(step) for step in range(9)]

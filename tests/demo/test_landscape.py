@@ -52,6 +52,7 @@ def test_shapes_and_types(landscape: Landscape) -> None:
     assert landscape.map.dtype == landscape.photo.dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_landscape() -> None:
     first, same, other = make_landscape(256, 320, 5), make_landscape(256, 320, 5), make_landscape(256, 320, 6)
     assert (first.map == same.map).all()
@@ -175,6 +176,7 @@ def test_crowns_are_light_in_the_south_and_tell_one_tree_from_another() -> None:
     assert (surface.height > 0).sum(axis=0)[20] > (surface.height > 0).sum(axis=0)[60] > 5
 
 
+@pytest.mark.slow
 def test_fields_have_their_own_tones_and_rows() -> None:
     land_cover = SyntheticLandCover.generate(HEIGHT, WIDTH, np.random.default_rng(1))
     photo = fields(land_cover.parcels, np.random.default_rng(1))

@@ -253,6 +253,7 @@ def test_pairs_of_folders_are_scored_with_what_needs_no_map(tmp_path):
     assert json.loads((tmp_path / "same" / "scores.json").read_text())["columns"][0]["means"]["mae"] == 0
 
 
+@pytest.mark.slow
 def test_names_of_images_command_neither_spreadsheet_nor_page(tmp_path):
     make_pairs(tmp_path, 1, 32, **{"@fake\u202e": 3})
     for folder in ("real", "@fake\u202e"):

@@ -40,6 +40,7 @@ def scored(fakes):
     return SetScores(own.scores(), shuffled.scores(), each, own.details())
 
 
+@pytest.mark.slow
 def test_images_that_follow_their_map_are_distinguished_from_shuffled_ones():
     result = scored([paint(map_, TABLE) for map_ in MAPS])
     for name in ("mae", "psnr", "class_color"):
@@ -48,6 +49,7 @@ def test_images_that_follow_their_map_are_distinguished_from_shuffled_ones():
     assert result.details["class_color"].keys() == {"a", "b", "c"}
 
 
+@pytest.mark.slow
 def test_images_that_do_not_depend_on_a_map_are_not_distinguished():
     grey = torch.full((3, SIZE, SIZE), 110, dtype=torch.uint8)
     result = scored([grey] * COUNT)
@@ -55,6 +57,7 @@ def test_images_that_do_not_depend_on_a_map_are_not_distinguished():
         assert result.distinguishes_pairs(name) is False, name
 
 
+@pytest.mark.slow
 def test_the_score_of_a_set_is_the_mean_of_its_images():
     fakes = [paint(map_, TABLE) for map_ in MAPS]
     fakes[3] = REAL[3]  # has no PSNR: it is counted apart

@@ -43,6 +43,7 @@ def test_flatgeobuf_and_shapefiles_in_capitals_give_the_same_map(tmp_path, rules
         assert (opened(map_, HALF_METRE, rules=rules)[0] == expected).all()
 
 
+@pytest.mark.slow
 def test_an_osm_file_is_read_by_its_tags(tmp_path):
     pixels, _ = opened(write_osm(tmp_path / "town.osm"), HALF_METRE, rules="osm")
     assert abs(int((pixels == 1).sum()) - 40 * 20) <= 60

@@ -97,6 +97,7 @@ def write_town(path, house):
     write_layer(path, [in_degrees(house)], None, "GeoJSON", "EPSG:4326", building=["yes"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["town.osm", "town.geojson"])
 def test_labels_of_many_images_are_read_once(tmp_path, name, monkeypatch):
     root = tmp_path / "town"

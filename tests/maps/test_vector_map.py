@@ -72,6 +72,7 @@ def test_the_other_order_paints_the_house_under_the_road(tmp_path, map_):
     assert (pixels[26:34] == ROAD).all()
 
 
+@pytest.mark.slow
 def test_every_form_of_a_town_becomes_the_same_map(tmp_path):
     town = make_town()
     maps = [

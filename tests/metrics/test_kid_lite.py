@@ -117,6 +117,7 @@ def test_worse_images_are_farther_away(tiles, metric):
         assert 0 < one < other, worsen.__name__
 
 
+@pytest.mark.slow
 def test_images_of_other_places_are_compared_without_pairs(tiles):
     score = LiteKID(tiles[:4], training=tiles)
     with pytest.raises(ValueError, match="8 generated images cannot be paired with 4 real ones"):

@@ -38,6 +38,7 @@ def test_gradients_are_summed_by_column_row_and_class():
     assert sums[0, 0, 0, :, 1].sum() == pytest.approx(64 * 69 / 2, abs=64 * 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "images"), [(64, 1), (64, 6), (128, 2)])
 def test_white_noise_has_one_however_few_its_pixels(size, images):
     rng = np.random.default_rng(0)

@@ -70,6 +70,7 @@ def test_tiles_with_and_without_alpha_and_black_that_is_a_colour(tmp_path):
 # Resolutions
 
 
+@pytest.mark.slow
 def test_a_finer_tile_is_averaged_and_a_coarser_one_interpolated(tmp_path):
     folder = tmp_path / "t"
     write_raster(folder / "a.tif", PICTURE, UTM, PLACE)

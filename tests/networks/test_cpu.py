@@ -34,6 +34,7 @@ def pair(ours, theirs, options, dtype=torch.float64):
     return one, other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ours", "theirs", "options"), LAYERS)
 @pytest.mark.parametrize("shape", [(1, 6, 7, 9), (3, 6, 4, 6), (2, 6, 2, 2)])
 def test_values_and_gradients_are_pytorchs(ours, theirs, options, shape):

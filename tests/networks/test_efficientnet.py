@@ -10,6 +10,7 @@ from sattrans.networks import EfficientNetLite, efficientnet, load_efficientnet_
 BLOCKS = {"lite0": 16, "lite1": 21}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", BLOCKS)
 @pytest.mark.parametrize("size", [64, 76])  # 76: stride 2 on an odd number of pixels, which is padded on both sides
 def test_every_block_equals_the_published_implementation(which, size):

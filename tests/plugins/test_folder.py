@@ -70,6 +70,7 @@ def test_a_value_that_classes_toml_lacks_is_refused_when_tiling(tmp_path):
         tile(root, tmp_path / "t", options=TileOptions(size=64))
 
 
+@pytest.mark.slow
 def test_masks_in_colours_are_taken_with_classes_toml_and_refused_without(tmp_path):
     root = make_folder(tmp_path / "d", classes_toml=True)
     for mask in (root / "masks").iterdir():

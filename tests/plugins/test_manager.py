@@ -224,6 +224,7 @@ def test_a_distribution_found_twice_on_the_path_is_one(site, tmp_path, monkeypat
 # Broken plugins.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_plugin_is_a_row_with_its_reason_and_the_others_work(name, site):
     text, reason = BROKEN[name]
@@ -245,6 +246,7 @@ def test_a_broken_plugin_is_a_row_with_its_reason_and_the_others_work(name, site
     assert name not in {dataset.name for dataset in PluginManager().loadable("dataset")}
 
 
+@pytest.mark.slow
 def test_a_model_that_is_none_is_a_row_with_its_reason(site):
     site.add("odd", HOOK.format(body="register(Dataset)").replace("datasets", "models"), kind="model")
     assert "registers nothing" not in row_of("odd").error
@@ -276,6 +278,7 @@ def test_a_row_of_no_plugin_is_refused():
 # Which dataset a folder is, which model is taken unasked.
 
 
+@pytest.mark.slow
 def test_a_folder_is_opened_by_the_dataset_that_recognises_it(tmp_path):
     for make, name in (
         (make_landcover, "landcover"),

@@ -69,6 +69,7 @@ def test_the_generator_halves_to_one_pixel_at_256_with_the_papers_channels():
     assert shapes(unet, torch.zeros(1, 3, 256, 256, device="meta")) == expected
 
 
+@pytest.mark.slow
 def test_the_bottleneck_is_two_pixels_at_512_and_one_below_256():
     for size, stages, side in ((512, 8, 2), (128, 7, 1), (64, 6, 1)):
         seen = shapes(on_meta(UNet, size, 3, 3), torch.zeros(1, 3, size, size, device="meta"))
@@ -278,6 +279,7 @@ def test_the_l1_weight_is_an_option():
     assert making.losses["g_l1"].item() == pytest.approx(10 * l1.item(), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fused", [True, False])
 def test_training_is_equal_to_the_classical_loop(fused):
     """Discriminator first; the generator then against the discriminator just updated; one forward pass for both.

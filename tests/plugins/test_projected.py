@@ -54,6 +54,7 @@ def painted(model, map_, row=0, col=0, style=0):
 # What a pixel depends on.
 
 
+@pytest.mark.slow
 def test_a_pixel_depends_on_the_map_within_the_margin():
     model, map_ = build(), patches(SIDE)
     other, middle = map_.clone(), SIDE // 2
@@ -63,6 +64,7 @@ def test_a_pixel_depends_on_the_map_within_the_margin():
     assert changed[middle - 32 :].max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_changed_pixel_changes_nothing_beyond_the_margin():
     model, map_ = build(), patches(SIDE)
     other, (row, col) = map_.clone(), (250, 260)
@@ -72,6 +74,7 @@ def test_a_changed_pixel_changes_nothing_beyond_the_margin():
     assert (changed - torch.tensor([row, col])).abs().max() <= model.margin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [(64, 32), (32, 64)])
 def test_windows_at_multiples_of_the_stride_agree_inside_their_margins(place):
     row, col = place
@@ -86,6 +89,7 @@ def test_windows_at_multiples_of_the_stride_agree_inside_their_margins(place):
     assert (here - there).abs().max() < 1e-4
 
 
+@pytest.mark.slow
 def test_a_larger_window_gives_the_same_pixels():
     model, map_ = build(), patches(SIDE + 128)
     inner = slice(model.margin, SIDE - model.margin)
@@ -96,6 +100,7 @@ def test_a_larger_window_gives_the_same_pixels():
 # Training.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channels", "classes", "source", "scenes", "tiles"),
     [(1, 1, "onehot", ("a",), 1), (3, 0, "color", ("a",), 1), (3, 3, "color", ("a", "b"), 2), (2, 2, "onehot", (), 0)],
@@ -112,6 +117,7 @@ def test_it_trains_on_little(channels, classes, source, scenes, tiles):
     assert image.shape == (1, 3, 64, 64) and image.isfinite().all()
 
 
+@pytest.mark.slow
 def test_both_sides_are_trained_on_the_whole_and_on_a_part_in_turn():
     model = build()
     optimizers = model.optimizers()
@@ -143,6 +149,7 @@ def test_it_follows_the_real_image_where_it_paints_over_it_and_the_sketch_elsewh
     assert both.losses["g_color"] > 0 and both.losses["g_color_loose"] > 0
 
 
+@pytest.mark.slow
 def test_it_trains_and_translates_before_it_has_seen_tiles():
     model = build()
     model.generator.sketches.kept.zero_()

@@ -55,6 +55,7 @@ def test_its_networks_are_resses_and_the_critic_has_no_batch_norm():
     assert [m for m in model.generator.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [64, 128, 256, 512])
 @pytest.mark.parametrize(("source", "channels"), [("color", 3), ("onehot", 5)])
 def test_every_size_and_encoding_translates_to_an_image_of_the_same_size(size, source, channels):

@@ -63,6 +63,7 @@ def feature(geometry):
     return {"type": "Feature", "properties": {}, "geometry": mapping(geometry) if geometry else None}
 
 
+@pytest.mark.slow
 def test_bounds_keep_the_tiles_wholly_within_under_the_ids_of_the_full_run(root, tmp_path):
     left, top = HERE @ (40, 30)
     right, bottom = HERE @ (130, 127)
@@ -98,6 +99,7 @@ def test_bounds_that_are_none_are_refused_in_a_line(root, tmp_path, text):
     assert not (tmp_path / "t").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metres", [0.05, 0.25, 10])
 def test_an_aoi_equal_to_a_tiles_footprint_in_the_index_keeps_it(tmp_path, metres):
     root = tmp_path / "f"

@@ -148,6 +148,7 @@ def options(scale, **more):
     return TileOptions(size=32, split="random", scale=scale, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["uint16", "int16", "float32", "uint8"])
 def test_a_told_range_scales_every_scene_alike(tmp_path, dtype):
     images = scenes(tmp_path / "f", dtype) if dtype != "uint8" else {}
@@ -160,6 +161,7 @@ def test_a_told_range_scales_every_scene_alike(tmp_path, dtype):
     check_tiles(tileset, images, low, high)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "nodata"), [("uint16", None), ("uint16", 0), ("int16", -32768), ("float32", -9999)])
 @pytest.mark.parametrize("percent", [(2, 98), (0, 100)])
 def test_percentiles_are_over_all_scenes_without_nodata_and_told_in_the_manifest(tmp_path, dtype, nodata, percent):
@@ -174,6 +176,7 @@ def test_percentiles_are_over_all_scenes_without_nodata_and_told_in_the_manifest
     check_tiles(tileset, images, *tileset.manifest["scale"], nodata=nodata)
 
 
+@pytest.mark.slow
 def test_only_the_bands_that_are_taken_count_and_a_hole_that_is_no_number_does_not(tmp_path):
     images = scenes(tmp_path / "f", "float32", bands=5)
     for n, pixels in enumerate(images.values()):
@@ -199,6 +202,7 @@ def test_an_image_of_one_value_or_of_none_cannot_be_scaled_by_percentiles(tmp_pa
         assert not (tmp_path / "t").exists()
 
 
+@pytest.mark.slow
 def test_the_range_is_the_same_for_any_workers(tmp_path):
     scenes(tmp_path / "f", "uint16")
     one, two = (

@@ -36,6 +36,7 @@ def test_landcover_at_its_published_size_has_the_published_ids_and_splits(landco
         assert {t.id for t in tileset.split(split)} == set((landcover / f"{split}.txt").read_text().split())
 
 
+@pytest.mark.slow
 def test_tiles_hold_the_scene_pixels_at_the_scene_place(landcover, tmp_path):
     tileset = tile(landcover, tmp_path / "t").tileset
     for item in tileset.tiles:
@@ -72,6 +73,7 @@ def test_the_index_is_geojson_that_a_gis_reads_at_the_right_place(landcover, tmp
     assert np.all((ring[:, 1] > 53.0) & (ring[:, 1] < 54.0))
 
 
+@pytest.mark.slow
 def test_a_smaller_tile_inherits_the_split_of_the_published_cell_around_it(landcover, tmp_path):
     published = {t.id: t for t in tile(landcover, tmp_path / "a").tileset.tiles}
     small = tile(landcover, tmp_path / "b", options=TileOptions(size=256)).tileset
@@ -81,6 +83,7 @@ def test_a_smaller_tile_inherits_the_split_of_the_published_cell_around_it(landc
     assert len(small.tiles) == 4 * len(published)
 
 
+@pytest.mark.slow
 def test_workers_and_a_repeat_change_no_byte(landcover, tmp_path):
     one = tile(landcover, tmp_path / "one", options=TileOptions(size=256)).tileset
     two = tile(landcover, tmp_path / "two", options=TileOptions(size=256, workers=2)).tileset
@@ -117,6 +120,7 @@ def test_a_folder_of_other_things_is_not_touched(landcover, tmp_path):
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_the_dataset_is_never_the_output_nor_lost(tmp_path):
     root = make_folder(tmp_path / "f", size=128)
     before = {path: path.read_bytes() for path in root.rglob("*.tif")}
@@ -155,6 +159,7 @@ def test_scenes_of_one_block_are_split_by_scene_and_an_empty_split_is_told(tmp_p
     assert any("no tiles in split val and test" in notice for notice in lone.notices)
 
 
+@pytest.mark.slow
 def test_drop_empty_leaves_out_only_tiles_of_pure_background(tmp_path):
     root = make_inria(tmp_path / "i", numbers=(1, 6), size=128)
     gt = root / "AerialImageDataset/train/gt/austin6.tif"
@@ -246,6 +251,7 @@ def test_shares_far_from_what_was_asked_are_said(tmp_path):
     assert not any("(train/val/test) instead of" in notice for notice in many.notices)
 
 
+@pytest.mark.slow
 def test_a_scene_outside_the_area_is_not_dealt_out(tmp_path):
     root = make_folder(tmp_path / "f", scenes=12, size=256)
     with rasterio.open(root / "images" / "place4.tif") as src:
@@ -317,6 +323,7 @@ def test_a_mask_in_another_crs_is_refused(tmp_path):
         tile(root, tmp_path / "t")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_unknown_classes_are_listed_and_what_was_made_is_kept_for_the_mended_mask(landcover, tmp_path, workers):
     root = tmp_path / "landcover"

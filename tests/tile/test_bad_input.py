@@ -105,6 +105,7 @@ def test_a_mask_that_is_south_up_under_an_image_that_is_north_up(place):
     assert "another orientation (rotated, south-up, or axes swapped)" in place.refused()
 
 
+@pytest.mark.slow
 def test_both_south_up_keep_their_rows_and_lie_where_they_should(place):
     north_up, _ = place.tiled()
     there = [ring[:-1].mean(axis=0) for ring in rings(north_up).values()]
@@ -127,6 +128,7 @@ def test_a_rotated_scene(place):
     check_tiles(tileset, PICTURE, MASK)
 
 
+@pytest.mark.slow
 def test_pixels_that_are_not_square_are_noted_and_res_makes_them_so(place):
     tall = PLACE @ Affine.scale(1, 2)
     place.write_image(PICTURE, transform=tall)
@@ -187,6 +189,7 @@ def test_a_mask_drawn_in_the_colours_of_the_classes(place):
     check_tiles(tileset, PICTURE, MASK)
 
 
+@pytest.mark.slow
 def test_a_mask_drawn_with_smoothing(place):
     colors = painted().astype(np.uint16)
     place.write_mask(((colors + np.roll(colors, 1, axis=2)) // 2).astype(np.uint8))

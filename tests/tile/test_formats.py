@@ -135,6 +135,7 @@ def tilings(draw):
     return draw(st.integers(1, 120)), draw(st.integers(1, 120)), size, draw(st.integers(0, size - 1))
 
 
+@pytest.mark.slow
 @given(tilings())
 def test_padded_and_shifted_tiles_hold_every_pixel_and_none_twice_for_nothing(tiling):
     height, width, size, overlap = tiling

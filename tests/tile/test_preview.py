@@ -90,6 +90,7 @@ def test_tiles_of_a_class_come_from_several_scenes(tmp_path):
         assert {k.rsplit("_", 1)[0] for k in ids} == {"place0", "place1", "place2"}
 
 
+@pytest.mark.slow
 def test_large_tiles_are_averaged_and_their_maps_are_not(tmp_path):
     tileset = cut(tmp_path, size=384, scenes=2, side=384)
     sheet = drawn(tileset, tmp_path)
@@ -214,6 +215,7 @@ def test_jpeg_and_paletted_png_tiles_are_shown_as_others_are(tmp_path):
     assert np.abs(after[place(1, 2)].astype(int) - before[place(1, 2)]).mean() < 5
 
 
+@pytest.mark.slow
 def test_an_empty_place_in_a_map_is_drawn_grey(tmp_path):
     tileset = cut(tmp_path)
     item = best(tileset, tileset.palette.names[0])

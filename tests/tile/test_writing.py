@@ -143,6 +143,7 @@ def test_a_journal_that_is_gone_costs_work_and_nothing_else(root, stopped, tmp_p
     assert resumed.hash == tile(root, tmp_path / "fresh", options=OPTIONS).tileset.hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["images", "masks"])
 def test_a_finished_tileset_takes_a_touched_input_and_names_a_changed_one(root, tmp_path, which):
     tile(root, tmp_path / "t", options=OPTIONS)
@@ -171,6 +172,7 @@ def test_an_unfinished_tileset_takes_a_touched_input_and_cuts_a_changed_scene_ag
     assert result.tileset.hash == tile(root, tmp_path / "fresh", options=OPTIONS).tileset.hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finished", [True, False])
 def test_a_folder_named_in_another_way_is_the_same_one(root, tmp_path, monkeypatch, finished):
     monkeypatch.chdir(tmp_path)
@@ -274,6 +276,7 @@ def test_a_run_killed_between_two_renames_has_its_old_tileset_back(root, tmp_pat
 # --dry-run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"format": "png"}, {"layout": "pairs"}, {"edge": "pad", "size": 48, "buffer": 8}])
 def test_a_dry_run_writes_nothing_and_counts_what_the_real_one_makes(root, tmp_path, more):
     options = TileOptions(**{"size": TILE, "split": "random", **more})

@@ -61,6 +61,7 @@ def flat(image):
     return image.mean((2, 3), keepdim=True).expand_as(image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["onehot", "color"])
 def test_real_images_score_nothing_and_flat_ones_much(tiles, source):
     val = val_batches(tiles, source)

@@ -100,6 +100,7 @@ def test_a_scheduler_that_is_no_address_is_refused(scheduler):
         pass
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer_is_said_so():
     pytest.importorskip("distributed")  # and its settings, which dask would forget again below
     import dask

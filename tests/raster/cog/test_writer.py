@@ -169,6 +169,7 @@ def test_the_blocks_of_a_piece_are_those_that_gdal_makes_of_its_pixels(shape, pr
     assert np.array_equal(decode_blocks(made, Window(512, 1024, *shape[1:]), profile), pixels)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 3 * CHUNK_WIDTH), st.integers(1, 2 * BLOCK + 1))
 def test_chunks_are_whole_blocks_and_cover_each_pixel_once(width, height):
     chunks = Layout(height, width, 3, PLACE).chunks
