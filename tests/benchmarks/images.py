@@ -125,14 +125,16 @@ def main() -> None:
         f"| {title} | {_median(of, 'cpu')} | {' | '.join(_median(of, key) for key in SCORES)} |\n"
         for title, of in found.items()
     ]
-    note = f"\nMedians of {SPLITS} splits by scene, {date.today()}, `make bench-images`.\n"
+    splits = "One split" if SPLITS == 1 else f"Medians of {SPLITS} splits"
+    note = f"\n{splits} by scene, {date.today()}, `make bench-images`.\n"
     text = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(TABLE.sub(lambda m: f"{m[1]}{head}{''.join(rows)}{note}{m[2]}", text), encoding="utf-8")
 
 
 def _median(rows: list[dict[str, float]], key: str) -> str:
     values = [row[key] for row in rows if row.get(key) is not None]
-    return f"{statistics.median(values):.3g}" if values else "–"
+    middle = statistics.median(values) if values else None
+    return "–" if middle is None else f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
 
 
 if __name__ == "__main__":
