@@ -163,7 +163,7 @@ def test_the_python_snippet_of_the_api(folder):
     assert repr(names["run"]) == f"<Run '{names['run'].folder}': pix2pix>"
     with rasterio.open("sat.tif") as image, rasterio.open("map.tif") as map_:
         assert (image.width, image.height, image.transform) == (map_.width, map_.height, map_.transform)
-    assert set(names["scores"].columns[0].scores.means) == {"mae", "ssim"}
+    assert "ssim" in (names["scores"].folder / "scores.json").read_text()
     assert repr(names["scores"]).startswith(f"<Evaluation '{names['scores'].folder}': pix2pix")
 
 

@@ -390,7 +390,6 @@ def test_a_missing_published_split_is_said(tmp_path):
         tile(root, tmp_path / "u", options=TileOptions(size=64, split="published"))
 
 
-@pytest.mark.slow
 def test_newest_is_by_the_time_in_the_manifest(tmp_path):
     root = make_folder(tmp_path / "f")
     for name in ("b", "a"):
