@@ -40,7 +40,6 @@ class Patches(NamedTuple):
         keys: Random keys of the patches (P,).
         blocks: Random keys of their blocks (P,).
         within: The points' cells in their blocks (P, 2).
-        grid: Rows and columns of patches; P is their product.
     """
 
     numbers: Tensor
@@ -49,7 +48,6 @@ class Patches(NamedTuple):
     keys: Tensor
     blocks: Tensor
     within: Tensor
-    grid: tuple[int, int]
 
 
 def patches_of(seed: int, row: int, col: int, side: Sequence[int], device: torch.device) -> Patches:
@@ -85,8 +83,7 @@ def patches_of(seed: int, row: int, col: int, side: Sequence[int], device: torch
     depth = (distances[1] - distances[0]).float() / (2 * apart).clamp(min=1)
     share = (0.5 + depth / (2 * FADE)).clamp(max=1)
     within = [at + begin - edge for at, begin, edge in zip(points, start, corner, strict=True)]
-    grid = len(squares[0]), len(squares[1])
-    return Patches(numbers, share, torch.stack(points, 1), keys, blocks, torch.stack(within, 1), grid)
+    return Patches(numbers, share, torch.stack(points, 1), keys, blocks, torch.stack(within, 1))
 
 
 def taken(numbers: Tensor, points: Tensor, tile: Tensor, place: Tensor, side: Sequence[int]) -> Tensor:

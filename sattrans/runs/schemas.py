@@ -6,11 +6,12 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validat
 
 from sattrans.data.schemas import Classes
 from sattrans.model import Schedule, SourceEncoding
+from sattrans.utils.records import MAX_WHOLE
 from sattrans.utils.schemas import Count, Hash, Manifest, Name, Options, Positive, Schema, Share, Text, Time
 
 Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 Channels = Annotated[int, Field(ge=1, le=4096)]
-AtLeastOne = Annotated[int, Field(ge=1, lt=1 << 62)]
+AtLeastOne = Annotated[int, Field(ge=1, lt=MAX_WHOLE)]
 
 
 class SettingsEntry(Schema):

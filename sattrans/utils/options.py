@@ -23,12 +23,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from sattrans.errors import OptionError, did_you_mean
-from sattrans.utils.records import describe, shown
+from sattrans.utils.records import MAX_WHOLE, describe, shown
 
 T = TypeVar("T")
-
-MAX_WHOLE = 1 << 62
-"""Whole numbers are below it, as in records."""
 
 
 @dataclass(frozen=True, slots=True)

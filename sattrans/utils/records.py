@@ -34,6 +34,9 @@ MAX_DEPTH = 32
 MAX_SHOWN = 60
 """Characters of a wrong value that a message shows."""
 
+MAX_WHOLE = 1 << 62
+"""Whole numbers in records and options are below it."""
+
 MAX_NUMBER = 1 << 63
 """Whole numbers in TOML are below it, and not below its negative."""
 

@@ -17,13 +17,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from sattrans.errors import did_you_mean
-from sattrans.utils.records import UNKNOWN_KEY, shown
+from sattrans.utils.records import MAX_WHOLE, UNKNOWN_KEY, shown
 
 Text = Annotated[str, StringConstraints(max_length=4096)]
 LongText = Annotated[str, StringConstraints(max_length=1 << 16)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0, lt=1 << 62)]
+Count = Annotated[int, Field(ge=0, lt=MAX_WHOLE)]
 Side = Annotated[int, Field(ge=1, lt=1 << 31)]
 Share = Annotated[float, Field(ge=0, le=1.000001)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -176,7 +176,7 @@ def test_every_dot_belongs_to_the_nearest_two_points():
     # Points beyond the squares next to a dot's own are not looked at: hardly any are nearer.
     assert (chosen == distance.sort(2).values[:, :, :2]).float().mean((0, 1)).min() > 0.97
     assert chosen[..., 0].max() <= 2 * (ratio * PATCH) ** 2
-    assert layout.grid[0] * layout.grid[1] == len(layout.points)
+    assert len(layout.points) == len(layout.keys) == len(layout.blocks) == len(layout.within)
 
 
 def test_patches_give_way_to_each_other_gradually():
