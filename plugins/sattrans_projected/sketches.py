@@ -196,7 +196,7 @@ class Sketches(nn.Module):
             taken(of, points * ratio, index.tile[found], index.cell[found] * ratio, self.colors.shape[1:3]).flatten()
             for of in numbers
         ]
-        # What two patches have in common keeps its strength where they are mixed, and so does texture of its own.
+        # The squares of the two shares sum to 1, so that texture keeps its contrast where two patches are mixed.
         nearer = patches.nearer.flatten()[:, None]
         nearer, farther = (of / (nearer**2 + (1 - nearer) ** 2).sqrt() for of in (nearer, 1 - nearer))
         nearest = numbers[0, ::ratio, ::ratio]

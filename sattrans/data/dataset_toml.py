@@ -67,7 +67,7 @@ def read_dataset_toml(folder: Path) -> DatasetFile:
     if found.rules is None and (found.images is None) != (found.masks is None):
         raise DatasetNotFound(f"{path} gives images without masks, or masks without images; give both globs")
     if found.rules and PurePath(found.rules).suffix and not (folder / found.rules).is_file():
-        raise DatasetNotFound(f"{path}: there is no rule file {found.rules} in the folder; put it there")
+        raise DatasetNotFound(f"{path}: there is no rule file {found.rules} in the folder; add it, or correct its name")
     with refusing(f"{path}, [classes]", ClassesError):
         found.palette  # noqa: B018  checked when the file is read
     return found

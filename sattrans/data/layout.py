@@ -156,7 +156,7 @@ def globbed(root: Path, pattern: str, option: str) -> list[Path]:
     """Return the files that a glob selects. Raises `DatasetNotFound` if there is none, or the glob is not relative."""
     try:
         paths = sorted(path for path in root.glob(pattern) if path.is_file() and not path.name.startswith("."))
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError) as error:  # pathlib raises the second for an absolute pattern
         raise DatasetNotFound(f"--{option} {pattern}: {error}; give a glob relative to {root}") from error
     if not paths:
         raise DatasetNotFound(f"--{option} {pattern} selects no file of {root}; a glob is relative to that folder")

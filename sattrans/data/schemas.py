@@ -1,4 +1,7 @@
-"""Schemas of a tileset's files. This module loads pydantic, so import it where a record is read."""
+"""Schemas of a tileset's files.
+
+Importing this module loads pydantic, which takes time: import it in the function that reads such a file.
+"""
 
 import re
 from functools import lru_cache

@@ -33,7 +33,7 @@ class EvaluateOptions:
     split: Annotated[ScoredSplit | None, Option("The tiles to score on.", default="test, else val")] = None
     data: Annotated[
         Path | None,
-        Option("The tileset of the runs, if it has moved.", default="where it was during training", metavar="FOLDER"),
+        Option("The tileset that the runs were trained on.", default="the folder that the runs name", metavar="FOLDER"),
     ] = None
     metrics: Annotated[
         tuple[str, ...],

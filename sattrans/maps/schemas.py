@@ -1,4 +1,7 @@
-"""Schemas of the files that say how a map is read. This module loads pydantic, so import it where one is read."""
+"""Schemas of rule files and class maps.
+
+Importing this module loads pydantic, which takes time: import it in the function that reads such a file.
+"""
 
 from typing import Annotated, Any
 

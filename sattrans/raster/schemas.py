@@ -1,4 +1,6 @@
-"""Schemas of an area of interest in GeoJSON. This module loads pydantic, so import it where one is read.
+"""Schemas of an area of interest in GeoJSON.
+
+Importing this module loads pydantic, which takes time: import it in the function that reads such a file.
 
 Format: RFC 7946; the `crs` member is from the specification of 2008.
 """

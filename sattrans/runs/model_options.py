@@ -22,7 +22,8 @@ def resolve(model: type[Model], given: Mapping[str, Any]) -> ModelOptions:
             )
     typed = {name: value for name, value in given.items() if not isinstance(value, str)}
     try:
-        # A text may be from the command line, and is parsed; any other value is of a file, where a flag is no number.
+        # Texts may come from the command line, so pydantic parses them. Other values come from a file and must have the
+        # right type: `true` is not accepted as a number.
         model.Options.model_validate_json(json.dumps(typed), strict=True)
         return model.Options.model_validate(dict(given))
     except ValidationError as error:

@@ -35,6 +35,7 @@ def read_arrays(source: bytes | Path, limit: int, nan: bool = False) -> dict[str
             return {name.removesuffix(".npy"): _read(archive, name, nan) for name in archive.namelist()}
     except FileNotFoundError:
         raise
+    # zipfile raises NotImplementedError for a compression that it does not know.
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, SyntaxError) as error:
         raise ValueError(f"is no archive of arrays ({error})") from error
 

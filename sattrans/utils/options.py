@@ -196,7 +196,8 @@ def from_mapping(options: type[T], given: Mapping[str, Any], where: str, without
         without: Names of fields that may not be given here.
 
     Raises:
-        OptionError: A name is unknown, or a value is not of the field's type: a whole number is no text, and no flag.
+        OptionError: A name is unknown, or a value is not of the field's type. Values are not converted: 1 is accepted
+            neither as a text nor as a flag.
     """
     from pydantic import TypeAdapter, ValidationError
 
