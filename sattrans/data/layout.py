@@ -9,7 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from unicodedata import normalize
 
 from sattrans.data.dataset import Scene, Split, named_as_raster, no_partner
@@ -154,6 +154,8 @@ def globbed_layout(root: Path, images: str, masks: str) -> Layout:
 
 def globbed(root: Path, pattern: str, option: str) -> list[Path]:
     """Return the files that a glob selects. Raises `DatasetNotFound` if there is none, or the glob is not relative."""
+    if not PurePath(pattern).parts:
+        raise DatasetNotFound(f"--{option} {pattern} is the folder itself; give a glob of files such as {option}/*.tif")
     try:
         paths = sorted(path for path in root.glob(pattern) if path.is_file() and not path.name.startswith("."))
     except (ValueError, NotImplementedError) as error:  # pathlib raises the second for an absolute pattern

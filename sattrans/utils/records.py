@@ -101,7 +101,7 @@ def parse_json(text: str | bytes, nan: bool = False) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML. Raises `ValueError` for other text, deep nesting, a date, or no finite number of 64 bits."""
+    """Parse TOML. Raises `ValueError` for other text, deep nesting, a date, NUL, or no finite number of 64 bits."""
     try:
         table = tomllib.loads(text, parse_float=_finite)
         check_depth(table)
@@ -247,6 +247,8 @@ def _check_scalars(value: Any) -> None:
         _check_scalars(part)
     if isinstance(value, date | time):
         raise ValueError(f"{value} is a date or a time, which no setting is; put a text into quotation marks")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("a text must not contain the character NUL")
     if isinstance(value, int) and not -MAX_NUMBER <= value < MAX_NUMBER:
         raise ValueError(f"a whole number must be at least -2^63 and below 2^63, got one of {value.bit_length()} bits")
 

@@ -36,6 +36,7 @@ def test_a_colour_is_hex_or_a_list(color, tmp_path):
         ("value = 1\ncolor = [97, 74, 7.5]", "building.color must be"),
         ("value = 1\ncolor = [97, 74, 256]", "building.color must be"),
         ("value = 1\ncolor = 2026-01-01", "2026-01-01 is a date or a time"),
+        ('value = 1\ncolor = "#614\\u00004a"', "a text must not contain the character NUL"),
         ('value = 2\ncolor = "#614a4a"', "'road' and 'building' share the value 2"),
         ('value = 1\ncolor = "#cfcfcf"', "'road' and 'building' share the color"),
     ],

@@ -157,6 +157,8 @@ def test_globs_tell_what_names_do_not(images, masks, lay):
     ("images", "masks", "message"),
     [
         ("nowhere/*", "masks/*", r"--images nowhere/\* selects no file"),
+        (".", "masks/*", r"--images \. is the folder itself; give a glob of files such as images/\*\.tif"),
+        ("images/*", "./", r"--masks \./ is the folder itself"),
         ("images/*", "images/*", "both select"),
         ("images/*", "/abs/*", r"--masks /abs/\*: .*relative"),
         ("images/*", "masks/1*", r"image .*2\.tif has no partner"),
