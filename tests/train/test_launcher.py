@@ -190,7 +190,7 @@ def test_how_to_resume_is_told_if_a_process_is_killed_after_the_run_began(monkey
 def test_a_second_signal_ends_all_at_once():
     code = (
         "from functools import partial; from sattrans.train.launcher import _picklable, launch\n"
-        "launch(2, partial(exec, 'import time; print(0, flush=True); time.sleep(1000)'))"
+        "launch(2, partial(exec, r'import os, time; os.write(1, b\"0\\n\"); time.sleep(1000)'))"  # a line at once
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
