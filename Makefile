@@ -1,4 +1,4 @@
-# make demo  sets everything up and runs the pipeline on a small synthetic landscape
+# make demo  installs what the commands need and runs the pipeline on a small synthetic landscape
 # make quick  sets everything up and runs the quick tests that start no process and train nothing: about a minute and a half
 # make test  sets everything up and runs the tests
 # make faults  kills, full disks, inputs that change, and many random examples: takes long
@@ -8,15 +8,25 @@
 # make browser  opens a report in an installed Chromium ($CHROMIUM, or one on the PATH); skips without one
 # make bench-images  trains models on real scenes for 15 CPU minutes each, three times, and writes docs/realism.md: hours
 # Needs make and Python 3.11 or newer; another one: make demo PYTHON=/path/to/python3
+# Another build of PyTorch than the one that fits the machine's driver: make demo TORCH=cpu, TORCH=cu130 and so on
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
+
+# uv takes the build of PyTorch that fits the machine's driver; on Linux pip takes the CUDA build, without a GPU, too.
+# If uv reaches no index, pip may have one of its own.
+TORCH ?= auto
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
+NOTE := note: uv cannot fetch PyTorch here, so pip does; on Linux that may be the CUDA build, about 3 GB
+install = @$(UV) $(1) || $(PIP) $(1)
 
 .PHONY: demo quick test faults fuzz hostile lint format docs bench bench-images browser check clean setup
 
-demo: setup
+demo: $(RUNS)
 	$(BIN)/sattrans demo
 
 quick: setup
@@ -65,12 +75,20 @@ check: lint test docs
 
 setup: $(STAMP)
 
-# New entry points need a new installation, so the stamp is as old as the project's own files.
-$(STAMP): pyproject.toml constraints.txt
+# What the commands need. New entry points need a new installation, so the stamp is as old as the project's own files.
+$(RUNS): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	{ echo "sattrans needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@$(PIP) uv
+	@$(BIN)/python -m pip show --quiet torch 2>/dev/null || $(UV) --torch-backend $(TORCH) torch || \
+	{ echo "$(NOTE)" >&2; $(PIP) torch; }
+	$(call install,--editable .)
+	@touch $(RUNS)
+
+# What development needs, too.
+$(STAMP): $(RUNS)
+	$(call install,--editable ".[dev]")
 	@touch $(STAMP)
 
 clean:
