@@ -3,6 +3,7 @@
 import errno
 import functools
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from sattrans.errors import SattransError
+from sattrans.utils.options import EMPTY
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +27,9 @@ WIDTH_WITHOUT_TERMINAL = 160
 
 UNBOUNDED = 10_000
 """A width, in columns, in which any table fits."""
+
+EMPTY_OPTION = re.compile("--[a-z][a-z-]*=")
+"""An option whose value is an empty text."""
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a full disk, an exhausted quota or a file that has reached the largest size allowed."""
@@ -82,7 +87,8 @@ class Commands(TyperGroup):
         return found
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Read the options before a command's name."""
+        """Refuse empty texts in the command line, and read the options before a command's name."""
+        _check_filled(args)
         with _one_line(ctx):
             return super().parse_args(ctx, args)
 
@@ -90,6 +96,15 @@ class Commands(TyperGroup):
         """Run the command given on the command line."""
         with _one_line(ctx):
             return super().invoke(ctx)
+
+
+def _check_filled(args: Sequence[str]) -> None:
+    """Refuse an empty text, as an unset variable of a shell leaves it: as a path, it would be the current folder."""
+    for number, text in enumerate(args):
+        if not text.strip() or EMPTY_OPTION.fullmatch(text):
+            what = f"the argument after {args[number - 1]}" if number else "the first argument"
+            _fail(f"{text[:-1] if text.strip() else what} {EMPTY}")
+            raise typer.Exit(2)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def list_runs(
             f"{summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}" if summary else "unfinished"
         )
         try:
-            epochs = str(summary["epochs"]) if summary else str(len(run.metrics()))
+            epochs = str(summary["epochs"] if summary else max((line["epoch"] for line in run.metrics()), default=0))
         except SattransError as error:
             notify([str(error)])
             epochs = "?"

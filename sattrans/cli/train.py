@@ -44,13 +44,17 @@ def train(
     file: Annotated[
         Path | None,
         typer.Option(
-            "--options", help="A TOML file of the model's options; its table \\[train] holds options of this command."
+            "--options",
+            metavar="FILE",
+            help="A TOML file of the model's options; its table \\[train] holds options of this command.",
         ),
     ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
-            help="Resume a run with its own options: its folder, or 'last'. Takes only --device, --devices and --data."
+            metavar="RUN",
+            help="Resume a run with its own options: its folder, or 'last'. Takes only --device, --devices, --data, "
+            "and --epochs or --steps, which train a finished run further.",
         ),
     ] = None,
     options: TrainOptions = TrainOptions(),
@@ -64,7 +68,7 @@ def train(
     """
     given = given_options(ctx)
     if resume is not None:
-        others = [name for name in given if name not in ("resume", "device", "devices", "data")]
+        others = [name for name in given if name not in ("resume", "device", "devices", "data", *LENGTHS)]
         if others:
             flag = {"settings": "set", "file": "options"}.get(others[0], others[0]).replace("_", "-")
             raise OptionError(f"--resume takes the run's own options; leave out --{flag}")
@@ -120,7 +124,7 @@ def _train(
     from sattrans.train import train as run
 
     if resume is not None:
-        result = resume_run(resume, options.device, data)
+        result = resume_run(resume, options.device, data, epochs=options.epochs, steps=options.steps)
     else:
         result = run(data, output, options, overwrite=overwrite, dry_run=dry_run)
     notify(result.notices)

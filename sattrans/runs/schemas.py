@@ -29,6 +29,7 @@ class SettingsEntry(Schema):
     schedule: Schedule
     processes: Annotated[int, Field(ge=1, le=1 << 16)] = 1
     compile: bool = False
+    sample_every: AtLeastOne | None = None
 
 
 class SpecEntry(Schema):

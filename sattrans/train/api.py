@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 
-from sattrans.data.batches import Batches, TileStore, source_channels
+from sattrans.data.batches import Batches, TileStore
 from sattrans.data.crops import Crops
-from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import Interrupted, UsageError
-from sattrans.model import Model, ModelOptions, Pairing, SourceEncoding, TileSpec
+from sattrans.model import Model, ModelOptions, TileSpec
 from sattrans.plugins import default_model, model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
@@ -27,6 +26,7 @@ from sattrans.train.loggers import write_curves
 from sattrans.train.loop import Loop
 from sattrans.train.options import TrainOptions
 from sattrans.train.settings import Settings
+from sattrans.train.spec import tile_spec, unpaired_tiles
 from sattrans.utils.atomic import now
 from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
@@ -107,7 +107,7 @@ class _Job:
             self.kind.name,
             self.tileset.folder,
             len(self.tileset.split("train")),
-            len(_unpaired(self.tileset, self.kind.pairing)),
+            len(unpaired_tiles(self.tileset, self.kind.pairing)),
             self.tileset.size,
             settings.steps,
             settings.batch_size * count,
@@ -200,7 +200,7 @@ def _prepare(
     if source == "auto":
         source = "onehot" if tileset.palette else "color"
         model_options = model_options.model_copy(update={"source": source})
-    spec = _spec(tileset, kind, source)
+    spec = tile_spec(tileset, kind, source)
     crops = Crops(tileset.size, kind.crop)
     batch_size = crops.batch_size(options.batch_size or defaults.batch_size, spec.tiles, processes)
     steps = options.steps or (None if options.epochs else defaults.steps)
@@ -216,6 +216,7 @@ def _prepare(
         schedule=defaults.schedule,
         processes=processes,
         compile=options.compile,
+        sample_every=options.sample_every,
     )
     if output:
         check_apart(output, [tileset.folder, *([options.init] if options.init else [])])
@@ -244,18 +245,37 @@ def _begin(job: _Job, processes: Processes) -> TrainResult:
 
 
 @command
-def resume(run: Path | str, device: str = "auto", data: Path | None = None) -> TrainResult:
-    """Resume a run from its last checkpoint, with its own options.
+def resume(
+    run: Path | str,
+    device: str = "auto",
+    data: Path | None = None,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+) -> TrainResult:
+    """Resume a run from its last checkpoint, with its own options; or train a finished one further.
+
+    A schedule of the learning rate is that of the new length: where it fell to 0, it begins higher again.
 
     Args:
         run: The folder of the run; `last` for the newest unfinished one.
         device: The device to train on.
         data: Where the tileset lies now, if it was moved and is not found by itself.
+        epochs: Train until each tile was seen this often, in all; None for the run's own length.
+        steps: Train for this many steps, in all; instead of `epochs`.
+
+    Raises:
+        UsageError: The run is finished and no other length is given, or has trained that long already.
     """
     opened = Run.newest(finished=False) if str(run) == "last" else Run.open(Path(run))
-    if opened.finished:
-        raise UsageError(f"{opened.folder} is finished: start a new run with sattrans train")
-    opened = opened.at(data)
+    if opened.finished and epochs is None and steps is None:
+        done = opened.manifest["summary"]["epochs"]
+        raise UsageError(
+            f"{opened.folder} is finished, after {pluralize(done, 'epoch')}: train it further with --epochs, such as "
+            f"--epochs {2 * done}, or start a new run with sattrans train"
+        )
+    opened = _with_length(opened.at(data), epochs, steps)
+    further = epochs is not None or steps is not None
     chosen = choose_device(device)
     with process_group(chosen) as processes:
         recorded = opened.manifest["settings"]["processes"]
@@ -271,46 +291,31 @@ def resume(run: Path | str, device: str = "auto", data: Path | None = None) -> T
         log.info("resuming %s (%s on %s)", opened.folder, opened.model_name, opened.manifest["data"]["folder"])
         output = RunOutput(opened.folder, {})
         with output.locked():
-            result = _train(opened, _prepare_loop(opened, chosen, processes, saved), processes)
+            loop = _prepare_loop(opened, chosen, processes, saved)
+            if further and loop.step >= loop.settings.steps:
+                done = f"{pluralize(loop.step, 'step')}, {loop.step / loop.train.per_epoch:.3g} epochs"
+                raise UsageError(f"{opened.folder} has trained that long already ({done}): give a larger number")
+            if further:
+                loop.state["stale"] = 0  # else a run that stopped early would stop at once
+            result = _train(opened, loop, processes)
             output.recover()  # deletes a run that this one replaces
             return result
 
 
-def _spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSpec:
-    """Return what the model is built for. Raises `UsageError` if it cannot be trained on the tileset."""
-    if tileset.side_by_side:
-        raise UsageError(
-            f"{tileset.folder} holds map and image side by side, for other tools: tile again without --layout pairs"
-        )
-    if tileset.size not in kind.sizes:
-        raise UsageError(
-            f"model '{kind.name}' takes tiles of {', '.join(map(str, kind.sizes))} px, {tileset.folder} "
-            f"has {tileset.size}: tile again with --size"
-        )
-    channels = source_channels(source, tileset.palette)
-    if not channels:
-        raise UsageError(
-            f"the maps of {tileset.folder} are pictures without classes, source={source} needs classes: "
-            "use --set source=color"
-        )
-    training = tileset.split("train")
-    if not training:
-        unpaired = len(tileset.split(UNPAIRED))
-        maps = f" with a map, {unpaired} without one" if unpaired else ""
-        raise UsageError(f"{tileset.folder} has no training tiles{maps}: tile again with another --split, or with maps")
-    names = tileset.palette.names if tileset.palette else ()
-    scenes = tuple(sorted({tile.scene for tile in training}))
-    shares = _class_shares(training, scenes, names) if names else ()
-    return TileSpec(tileset.size, channels, classes=len(names), scenes=scenes, shares=shares, tiles=len(training))
+def _with_length(run: Run, epochs: int | None, steps: int | None) -> Run:
+    """Return a run that is trained for other epochs or steps in all; itself if none are given.
 
-
-def _class_shares(tiles: Sequence[Tile], scenes: Sequence[str], names: Sequence[str]) -> tuple[tuple[float, ...], ...]:
-    """Return the part of each scene's tiles that each class covers."""
-    sums = {scene: [0.0] * len(names) for scene in scenes}
-    for tile in tiles:
-        for number, name in enumerate(names):
-            sums[tile.scene][number] += tile.shares.get(name, 0.0)
-    return tuple(tuple(round(part / max(sum(sums[scene]), 1e-9), 6) for part in sums[scene]) for scene in scenes)
+    Its manifest changes when it finishes. Until then a run that was finished can be used as it was.
+    """
+    if epochs is None and steps is None:
+        return run
+    settings, kind = run.manifest["settings"], model_class(run.model_name)
+    TrainOptions(epochs=epochs, steps=steps)  # checks them
+    if epochs is not None:
+        tiles = settings["batch_size"] * settings["processes"]
+        steps = epochs * Crops(run.spec.size, kind.crop).steps(len(run.tileset().split("train")), tiles)
+    kept = {key: value for key, value in run.manifest.items() if key != "summary"}
+    return Run(run.folder, {**kept, "settings": {**settings, "steps": steps}})
 
 
 def _prepare_loop(run: Run, device: torch.device, processes: Processes, resume: bool = False) -> Loop:
@@ -370,13 +375,10 @@ def build_loop(run: Run, device: torch.device, processes: Processes = SINGLE_PRO
         )
 
     val_tiles = tileset.split("val")
-    training = batches([*tileset.split("train"), *_unpaired(tileset, model.pairing)], processes.rank, processes.count)
+    training = batches(
+        [*tileset.split("train"), *unpaired_tiles(tileset, model.pairing)], processes.rank, processes.count
+    )
     return Loop(model, training, batches(val_tiles) if val_tiles else training, settings, run, processes)
-
-
-def _unpaired(tileset: Tileset, pairing: Pairing) -> list[Tile]:
-    """Return the tiles without a map that a model of this pairing trains on."""
-    return tileset.split(UNPAIRED) if pairing == "unaligned" else []
 
 
 def _load_initial_weights(model: Model, folder: Path, device: torch.device) -> None:

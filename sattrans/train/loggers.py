@@ -48,9 +48,10 @@ class TrainingLogger:
         values["memory"] = f"{_memory(self.device) / 1e9:.2g} GB"
         progress.set_postfix(values, refresh=False)
 
-    def samples_path(self, epoch: int) -> Path:
-        """Return the path of an epoch's sheet of samples."""
-        return self.run.folder / "samples" / f"epoch-{epoch:04d}.png"
+    def samples_path(self, epoch: int, step: int) -> Path:
+        """Return the path of a sheet of samples, named by the epoch, or by the step with --sample-every."""
+        name = f"step-{step:06d}" if self.settings.sample_every else f"epoch-{epoch:04d}"
+        return self.run.folder / "samples" / f"{name}.png"
 
     def log_epoch(
         self,
@@ -89,7 +90,7 @@ class TrainingLogger:
             for name, value in line[part].items():
                 self._tensorboard.add_scalar(f"{part}/{name}", value, step)
         self._tensorboard.add_scalar("images_per_second", line["images_per_second"], step)
-        samples = np.asarray(Image.open(self.samples_path(epoch)))
+        samples = np.asarray(Image.open(self.samples_path(epoch, step)))
         self._tensorboard.add_image("samples", samples, step, dataformats="HWC")
         self._tensorboard.flush()
 
@@ -100,14 +101,16 @@ class Pace:
     Args:
         begun: Steps that were done before.
         steps: Steps of the whole training.
+        sample_every: Steps between two sheets of samples; None for an epoch.
         useful_after: Steps after which a first useful image can be expected; None if that is unknown.
     """
 
     _FIRST = 5
     _MEASURED = 20
 
-    def __init__(self, begun: int, steps: int, useful_after: int | None) -> None:
+    def __init__(self, begun: int, steps: int, sample_every: int | None, useful_after: int | None) -> None:
         self.begun, self.steps, self.useful_after = begun, steps, useful_after
+        self.samples = f"every {sample_every} steps" if sample_every else "after each epoch"
         self._since = 0.0
 
     def message(self, step: int) -> str:
@@ -125,7 +128,7 @@ class Pace:
         if self.useful_after is not None and self.useful_after < self.steps:
             useful = _minutes((self.useful_after - step) * each)
         first = f"a first useful image in about {useful}, the last step" if useful else "the last step"
-        return f"{first} in about {left}; samples/ in the run's folder shows images after each epoch"
+        return f"{first} in about {left}; samples/ in the run's folder shows images {self.samples}"
 
 
 def _minutes(seconds: float) -> str:
@@ -152,13 +155,13 @@ def write_curves(run: Run) -> None:
     from matplotlib.figure import Figure
 
     lines = run.metrics()
-    epochs = [line["epoch"] for line in lines]
+    steps = [line["step"] for line in lines]
     figure = Figure(figsize=(8, 7), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True)
-    for axes, part, title in ((above, "train", "training, means of epochs"), (below, "val", "validation")):
+    for axes, part, title in ((above, "train", "training, means since the line before"), (below, "val", "validation")):
         for name in lines[0][part]:
-            axes.plot(epochs, [line[part].get(name) for line in lines], marker=".", label=name)
+            axes.plot(steps, [line[part].get(name) for line in lines], marker=".", label=name)
         if all(line[part].get(name, 1.0) > 0 for line in lines for name in line[part]):
             axes.set_yscale("log")  # so that a small loss is visible beside a large one
         axes.set_title(title, loc="left")
@@ -166,15 +169,15 @@ def write_curves(run: Run) -> None:
         axes.legend(frameon=False)
     monitor = run.manifest["settings"]["monitor"]
     best = min(lines, key=lambda line: float(line["val"][monitor]))
-    below.axvline(best["epoch"], color="0.6", linestyle=":")
+    below.axvline(best["step"], color="0.6", linestyle=":")
     below.annotate(
         f"best {monitor} {best['val'][monitor]:.4g}",
-        (best["epoch"], 1),
+        (best["step"], 1),
         xycoords=("data", "axes fraction"),
         xytext=(4, -12),
         textcoords="offset points",
     )
-    below.set_xlabel("epoch")
+    below.set_xlabel("step")
     figure.suptitle(f"{run.name}: {run.model_name} on {run.manifest['data']['name']}", x=0.01, ha="left")
     png = io.BytesIO()
     canvas.print_png(png)  # type: ignore[no-untyped-call]

@@ -67,22 +67,23 @@ class Loop:
     def run(self) -> dict[str, Any]:
         """Train to the end, and return the summary. Raises `TrainingError`, or `Interrupted` after a signal."""
         per_epoch = self.train.per_epoch
-        saved = time.monotonic()
+        every = self.settings.sample_every or per_epoch
+        saved, patience = time.monotonic(), self.settings.patience
         with (
             catch_signals(second_stops=self.processes.count == 1) as received,
             self.logger.bar(self.step, self.processes.is_first) as progress,
         ):
             self.model.train()
-            pace = Pace(self.step, self.settings.steps, self.model.defaults.useful_after)
+            pace = Pace(self.step, self.settings.steps, self.settings.sample_every, self.model.defaults.useful_after)
             while self.step < self.settings.steps:
                 losses = self._step()
                 self.logger.log_step(progress, losses)
                 if self.processes.is_first and (message := pace.message(self.step)):
                     log.info(message)
-                if self.step % per_epoch == 0 or self.step == self.settings.steps:
-                    self._end_epoch()
+                if self.step % every == 0 or self.step == self.settings.steps:
+                    self._validate_and_save()
                     saved = time.monotonic()
-                    if self.settings.patience is not None and self.state["stale"] >= self.settings.patience:
+                    if patience is not None and self.state["stale"] * every >= patience * per_epoch:
                         break
                 elif time.monotonic() - saved > SAVE_SECONDS:
                     self.save()
@@ -192,7 +193,7 @@ class Loop:
             "try a lower learning rate (--set lr=…) or --precision 32"
         )
 
-    def _end_epoch(self) -> None:
+    def _validate_and_save(self) -> None:
         epoch = math.ceil(self.step / self.train.per_epoch)
         means = {name: total / count for name, (total, count) in self.state["sums"].items()}
         value = self.processes.broadcast(self._validate(epoch, means) if self.processes.is_first else 0.0, self.device)
@@ -213,7 +214,7 @@ class Loop:
             values = validate(self.model, self.val)
             if self.judge:
                 values |= self.judge(self.model)
-            write_samples(self.model, self.val, self.logger.samples_path(epoch))
+            write_samples(self.model, self.val, self.logger.samples_path(epoch, self.step))
         value = values[self.settings.monitor]
         if self._is_better(value):
             save_best(self.output, generator, {"step": self.step, "epoch": epoch, self.settings.monitor: value})

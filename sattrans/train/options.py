@@ -71,6 +71,15 @@ class TrainOptions:
             default="the model's",
         ),
     ] = None
+    sample_every: Annotated[
+        int | None,
+        Option(
+            "Steps between two validations, each with a sheet of samples and a checkpoint.",
+            panel=LENGTH,
+            default="an epoch",
+            minimum=1,
+        ),
+    ] = None
     batch_size: Annotated[
         int | None,
         Option("Tiles in a step of one process.", panel=OPTIMIZATION, default="the model's", minimum=1),

@@ -11,7 +11,7 @@ from sattrans.train.options import TrainPrecision
 class Settings:
     """The settings of the training loop, all resolved, as the run's manifest records them.
 
-    `batch_size` is that of one process; `processes` train together.
+    `batch_size` is that of one process; `processes` train together. `sample_every` counts steps; None is an epoch.
     """
 
     steps: int
@@ -24,6 +24,7 @@ class Settings:
     schedule: Schedule
     processes: int = 1
     compile: bool = False
+    sample_every: int | None = None
 
 
 SCHEDULES: dict[Schedule, Callable[[float], float]] = {

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, ParamSpec, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
-from sattrans.utils.options import with_values
+from sattrans.errors import OptionError
+from sattrans.utils.options import EMPTY, is_empty, with_values
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -41,6 +42,8 @@ def command(function: Callable[P, R]) -> Command[P, R]:
         except TypeError as error:
             raise TypeError(f"{function.__name__}(): {error}") from None
         for name, value in given.arguments.items():
+            if is_empty(value):
+                raise OptionError(f"{function.__name__}(): {name} {EMPTY}")
             given.arguments[name] = _as_paths(value, hints[name])
         if "options" in parameters.parameters:
             default = parameters.parameters["options"].default

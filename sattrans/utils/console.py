@@ -18,11 +18,19 @@ NOTHING_TO_DO = "nothing to do: it is there already"
 
 
 def progress_bar(total: int, description: str, unit: str, initial: int = 0) -> "tqdm[Any]":
-    """Return a progress bar on stderr, silent if that is not a terminal; use it as a context manager."""
+    """Return a progress bar on stderr, or what logs a line now and then if that is not a terminal.
+
+    Use it as a context manager. It is silent if the logger is.
+    """
+    if not sys.stderr.isatty():
+        from sattrans.utils.progress import ProgressLines
+
+        return ProgressLines(total, description, unit, initial)
     from tqdm import tqdm  # it takes a tenth of the time of sattrans --help, which shows no bar
 
+    silent = log.level > logging.INFO
     return tqdm(
-        total=total, initial=initial, desc=description, unit=unit, disable=None, file=sys.stderr, dynamic_ncols=True
+        total=total, initial=initial, desc=description, unit=unit, disable=silent, file=sys.stderr, dynamic_ncols=True
     )
 
 

@@ -138,11 +138,12 @@ def _without_none(kind: Any) -> Any:
 
 
 def check(options: Any) -> None:
-    """Raise `OptionError` for a value of an options dataclass that is out of bounds, or is not one of the choices."""
+    """Raise `OptionError` for a value of an options dataclass that is empty, out of bounds, or none of the choices."""
     for entry in option_fields(type(options)):
         value = getattr(options, entry.name)
         if value is None:
             continue
+        _check_filled(entry, value)
         if entry.choices and value not in entry.choices:
             raise OptionError(f"{entry.flag} must be one of {', '.join(entry.choices)}, got {value}")
         if isinstance(value, Mapping):
@@ -151,6 +152,17 @@ def check(options: Any) -> None:
         else:
             for part in value if isinstance(value, tuple) else (value,):
                 _check_number(entry, part)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value is, or has, an empty text, which code takes for no value, and `Path` for the current folder."""
+    parts = value if isinstance(value, list | tuple | Mapping) else (value,)
+    return any(isinstance(part, str) and not part.strip() for part in parts)
+
+
+def _check_filled(entry: OptionField, value: Any) -> None:
+    if entry.default != "" and is_empty(value):
+        raise OptionError(f"{entry.flag} {EMPTY}")
 
 
 def _check_number(entry: OptionField, value: Any, key: str = "") -> None:
@@ -206,12 +218,16 @@ def from_mapping(options: type[T], given: Mapping[str, Any], where: str, without
         if name not in known:
             raise OptionError(f"{where}: unknown option {shown(name)}{did_you_mean(name, known)}")
     try:
+        for entry in option_fields(options):  # before a text becomes a path
+            _check_filled(entry, given.get(entry.name))
         # As JSON, whose lists are tuples, and whose texts are paths, to a check that is strict.
         return TypeAdapter(options).validate_json(json.dumps(dict(given)), strict=True)
     except ValidationError as error:
         own = error.errors()[0].get("ctx", {}).get("error")  # an error that the dataclass itself raised
         message = _named_as_in_a_file(options, str(own)) if own else describe(error, first=1)
         raise OptionError(f"{where}: {message}") from error
+    except OptionError as error:
+        raise OptionError(f"{where}: {_named_as_in_a_file(options, str(error))}") from error
 
 
 def with_values(options: T, given: Mapping[str, Any], others: Iterable[str] = (), where: str = "options") -> T:
@@ -239,6 +255,8 @@ def with_values(options: T, given: Mapping[str, Any], others: Iterable[str] = ()
         for name, value in given.items():
             if name not in kinds:
                 raise TypeError(f"{where}: unknown option {shown(name)}{did_you_mean(name, [*kinds, *others])}")
+            if name in described:
+                _check_filled(described[name], value)
             typed = _as_typed(described[name], value) if name in described else value
             try:
                 values[name] = TypeAdapter(kinds[name]).validate_python(typed)
@@ -312,6 +330,9 @@ def _default(entry: OptionField) -> str:
         return "on" if entry.default else "off"
     return f"`{entry.default}`" if entry.default not in (None, (), {}, "") else "none"
 
+
+EMPTY = "is empty; give a value, or leave it out"
+"""What a message says of an option whose value is an empty text."""
 
 BOUNDS = "LEFT,BOTTOM,RIGHT,TOP"
 """What `--help` calls the bounds of an area."""

@@ -244,3 +244,25 @@ def test_a_refused_command_ends_its_process_with_a_line_and_its_exit_status(tmp_
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "no such folder" in error_line(done.stderr) and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (("train", "--model", ""), "the argument after --model"),
+        (("train", "--resume="), "--resume"),
+        (("generate", "map.tif", "--style", " "), "the argument after --style"),
+        (("tile", ""), "the argument after tile"),
+        (("datasets", "show", ""), "the argument after show"),
+        (("mosaic", "tiles", "-o", ""), "the argument after -o"),
+        (("",), "the first argument"),
+    ],
+)
+def test_an_empty_argument_is_refused(line, what, tmp_path):
+    fails(*line, cwd=tmp_path, code=2, match=f"^error: {what} is empty; give a value, or leave it out$")
+
+
+def test_an_empty_value_in_a_recipe_is_refused(tmp_path):
+    (tmp_path / "recipe.toml").write_text('[train]\nmodel = ""\n')
+    line = r"^error: --options recipe.toml: \[train\]: model is empty; give a value, or leave it out$"
+    fails("train", "--options", "recipe.toml", cwd=tmp_path, code=2, match=line)

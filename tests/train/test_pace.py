@@ -8,7 +8,7 @@ from sattrans.train.loggers import Pace
 
 def lines(monkeypatch, seconds, steps, useful_after, begun=0):
     """Return what a training says whose steps take so many seconds each."""
-    pace = Pace(begun, steps, useful_after)
+    pace = Pace(begun, steps, None, useful_after)
     clock = [0.0]
     monkeypatch.setattr(loggers.time, "monotonic", lambda: clock[0])
     said = []

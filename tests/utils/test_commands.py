@@ -108,3 +108,19 @@ def test_a_function_without_options_takes_no_others():
 
 def test_the_function_keeps_its_name_and_documentation():
     assert (cut.__name__, cut.__doc__) == ("cut", "Return what it was given.")
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: cut(""), "cut(): root"),
+        (lambda: cut("a", output=" "), "cut(): output"),
+        (lambda: cut("a", area=""), "cut(): area"),
+        (lambda: cut("a", bounds=""), "cut(): bounds"),
+        (lambda: look("a", ["one", ""]), "look(): runs"),
+    ],
+)
+def test_an_empty_text_is_neither_the_current_folder_nor_a_default(call, name):
+    with pytest.raises(OptionError) as refused:
+        call()
+    assert str(refused.value) == f"{name} is empty; give a value, or leave it out"

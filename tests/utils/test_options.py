@@ -45,6 +45,7 @@ class Options:
     aoi: Annotated[Path | None, Option("A file, [or] none | both.", metavar="FILE")] = None
     seed: Seed = 0
     workers: Workers = None
+    licence: Annotated[str, Option("The licence.", decides_bytes=False)] = ""
     python_only: int = 3
 
     def __post_init__(self):
@@ -126,6 +127,9 @@ def test_help_shows_choices_defaults_and_brackets():
         ({"seed": -1}, "--seed must be at least 0, got -1"),
         ({"seed": 1 << 64}, "--seed must be below 2^62, got a number of 65 bits"),
         ({"workers": 0}, "--workers must be at least 1, got 0"),
+        ({"class_map": ""}, "--class-map is empty; give a value, or leave it out"),
+        ({"names": ("x", " ")}, "--names is empty; give a value, or leave it out"),
+        ({"shares": {"": 0.5}}, "--shares is empty; give a value, or leave it out"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_in_one_wording(given, message):
@@ -164,7 +168,8 @@ def test_a_manifest_records_what_decides_the_output():
 
 
 def test_a_table_of_a_file_gives_options():
-    options = from_mapping(Options, {"part": 0.25, "aoi": "a.json", "bands": [1, 2]}, "x.toml")
+    given = {"part": 0.25, "aoi": "a.json", "bands": [1, 2], "licence": ""}
+    options = from_mapping(Options, given, "x.toml")
     assert options == Options(part=0.25, aoi=Path("a.json"), bands=(1, 2))
 
 
@@ -180,6 +185,9 @@ def test_a_table_of_a_file_gives_options():
         ({"flat": 1}, "x.toml: flat must be a boolean, got 1"),
         ({"bands": [1, 2.5]}, "x.toml: bands 2 must be an integer, got 2.5"),
         ({"kind": "middle"}, "x.toml: kind must be 'first' or 'last', got 'middle'"),
+        ({"aoi": ""}, "x.toml: aoi is empty; give a value, or leave it out"),
+        ({"class_map": " "}, "x.toml: class_map is empty; give a value, or leave it out"),
+        ({"names": ["x", ""]}, "x.toml: names is empty; give a value, or leave it out"),
         ({"part": 2}, "x.toml: part must be at least 0 and below 1, got 2"),
     ],
 )
@@ -191,7 +199,7 @@ def test_what_a_file_cannot_say_is_refused(given, message):
 
 def test_a_table_for_the_documentation_has_a_row_for_each_option():
     rows = markdown_table(Options).splitlines()
-    assert len(rows) == 2 + len(option_fields(Options)) == 2 + 12
+    assert len(rows) == 2 + len(option_fields(Options)) == 2 + 13
     assert rows[2] == "| `--kind`, `-k` | `first`, `last` | `first` | Which one. |"
     assert rows[4] == "| `--res` | number | the map's own | Metres. |"
     assert "| `--aoi` | `FILE` | none | A file, [or] none \\| both. |" in rows
