@@ -24,6 +24,9 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constrai
 NOTE := note: uv cannot fetch PyTorch here, so pip does; on Linux that may be the CUDA build, about 3 GB
 install = @$(UV) $(1) || $(PIP) $(1)
 
+# Tests start many processes. They share what Python compiles, and pytest's rewritten tests, only if it may be kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo quick test faults fuzz hostile lint format docs bench bench-images browser check clean setup
 
 demo: $(RUNS)

@@ -25,6 +25,7 @@ from types import CodeType, FunctionType, ModuleType
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import typer.testing
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
@@ -35,6 +36,9 @@ FOLDERS = ("docs", "faults", "real_data")
 PROCESSES = (subprocess, multiprocessing)
 TRAINING = {"train", "resume", "launch", "train_segmenter", "check_model", "demo"}
 SLOW = ("faults", "train", "process", "docs")
+
+# Half of what a short command takes is to build the tree of all commands: it is built once.
+typer.testing._get_command = cache(typer.testing._get_command)
 
 request_large_pages()  # before torch allocates memory, as a command does
 
@@ -78,6 +82,21 @@ def shared(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
     return folder_of
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Have every second worker read the files from the last to the first.
+
+    The first time a test file is read takes long, because pytest rewrites its assertions. It keeps the result, so two
+    workers that start at opposite ends rewrite half of the files each. In the same order, both would rewrite them all.
+    """
+    report = yield
+    if isinstance(collector, pytest.Directory) and os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579":
+        report.result.reverse()
+    return report
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by what it costs, and put the longest files first: two workers then end together."""
@@ -91,7 +110,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         rank = next((place for place, marker in enumerate(SLOW) if item.get_closest_marker(marker)), len(SLOW))
         first[item.path] = min(first.get(item.path, rank), rank)
-    items.sort(key=lambda item: first[item.path])  # stable: the tests of a file stay together, in their order
+    items.sort(key=lambda item: (first[item.path], item.path))  # stable: the tests of a file stay in their order
 
 
 @pytest.hookimpl(wrapper=True)

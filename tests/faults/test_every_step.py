@@ -14,7 +14,7 @@ from makers import make_folder
 # this opens a file to write, names or renames it, removes, or makes or removes a folder; Python says so by audit events
 # (https://docs.python.org/3/library/audit_events.html).
 DRIVER = """
-import json, os, signal, sys
+import json, os, signal, sys, tempfile
 from sattrans.cli import app
 
 warm = False
@@ -39,7 +39,8 @@ def run(arguments, last):
 for line in sys.stdin:
     arguments, last = json.loads(line)
     if not warm:  # what is loaded at the first run need not be loaded again in each fork
-        app([*arguments, "--dry-run"], standalone_mode=False)
+        with tempfile.TemporaryDirectory() as folder:
+            app([*arguments[:-1], folder + "/warm"], standalone_mode=False)
         warm = True
     child = os.fork()
     if not child:
