@@ -96,6 +96,8 @@ def _show(result: "Evaluation") -> None:
     heads, lines = result.table()
     show_table(heads, lines, numeric=True, narrow=result.table("\n")[1])
     say(LEGEND.format(OF_SEEDS if any(column.spread for column in result.columns) else ""))
+    if result.verdict:
+        say(result.verdict)
     notify(result.notes)
     say(f"{result.folder}: {pluralize(result.images, what)}; look at report.html")
 

@@ -33,6 +33,7 @@ from sattrans.evaluate.segmenter import Segmenter, segmenter_path, train_segment
 from sattrans.evaluate.significance import best_columns, comparison_notes
 from sattrans.evaluate.table import TableRow, plain_table, table_rows
 from sattrans.evaluate.training_tiles import read_training_tiles
+from sattrans.evaluate.verdict import verdict
 from sattrans.metrics.weights import PublishedWeights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
@@ -99,6 +100,7 @@ class Evaluation:
         columns: The scored runs or folders; runs that differ in their seed only share a column.
         baselines: The scores of real images, `real`, and of maps in the mean colours of their classes, `class_colors`.
         rows: The rows of the table.
+        verdict: What the scores mean, in a sentence; empty if they do not say it.
         notes: Remarks about the scores.
         plan: Of a dry run, what would be scored; then there are no scores.
     """
@@ -109,6 +111,7 @@ class Evaluation:
     columns: Sequence[Column]
     baselines: Mapping[str, SetScores]
     rows: Sequence[TableRow]
+    verdict: str
     notes: Sequence[str]
     plan: EvaluationPlan | None = None
 
@@ -245,7 +248,7 @@ def _evaluate(
     if dry_run:
         output_folder.check()
         plan = EvaluationPlan(folder, comparison.split, len(real_images), names)
-        return Evaluation(folder, comparison.split, len(real_images), (), {}, (), tuple(first_notes), plan)
+        return Evaluation(folder, comparison.split, len(real_images), (), {}, (), "", tuple(first_notes), plan)
     with output_folder.locked():
         train = read_training_tiles(comparison.train) if comparison.train else None
         tools: dict[str, Any] = {**weights, "device": device}
@@ -274,15 +277,17 @@ def _evaluate(
         ]
         listed = [metric for metric in METRICS if metric in computed or metric.name in missing]
         rows = table_rows(listed, missing, best, columns, baselines, len(real_images))
-        result = Evaluation(folder, comparison.split, len(real_images), columns, baselines, rows, notes)
+        sentence = verdict(computed, best, columns, baselines)
+        result = Evaluation(folder, comparison.split, len(real_images), columns, baselines, rows, sentence, notes)
         about = {**_about(comparison, options, weights, tools.get("segmenter")), "options": as_json(made_with)}
         # The manifest comes first: it marks the folder as an evaluation that may be replaced.
-        write_json(folder / MANIFEST, about, computed, missing, best, columns, baselines, notes)
+        write_json(folder / MANIFEST, about, computed, missing, best, columns, baselines, sentence, notes)
         write_scores(folder / "scores.csv", computed, columns)
-        write_markdown(folder / "scores.md", *result.table(), notes)
+        write_markdown(folder / "scores.md", *result.table(), sentence, notes)
         tiles = choose_tiles(real_images, columns)
         write_contact_sheet(folder / "sheet.png", real_images, columns, tiles)
-        write_report(folder / "report.html", build_page(real_images, columns, baselines, rows, notes, tiles, about))
+        page = build_page(real_images, columns, baselines, rows, sentence, notes, tiles, about)
+        write_report(folder / "report.html", page)
         remove(part_of(folder))
     return result
 

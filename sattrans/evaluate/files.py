@@ -36,12 +36,14 @@ def write_json(
     best: Mapping[str, Column | None],
     columns: Sequence[Column],
     baselines: Mapping[str, SetScores],
+    verdict: str,
     notes: Sequence[str],
 ) -> None:
-    """Write all scores with their intervals, the baselines, the best column by metric, and paired differences."""
+    """Write the verdict, all scores with their intervals, baselines, the best column by metric, paired differences."""
     real = _values(baselines["real"].metrics)
     body = {
         **about,
+        "verdict": verdict,
         "metrics": {m.name: {"title": m.title, "unit": m.unit, "better": m.better} for m in metrics},
         "missing": dict(missing),
         "floors": {name: {**_values(scores.metrics), **_iou(scores)} for name, scores in baselines.items()},
@@ -103,12 +105,15 @@ def _ends(interval: Interval | None) -> list[float] | None:
     return list(interval) if interval else None
 
 
-def write_markdown(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> None:
-    """Write the table and the notes as Markdown."""
+def write_markdown(
+    path: Path, head: Sequence[str], rows: Sequence[Sequence[str]], verdict: str, notes: Sequence[str]
+) -> None:
+    """Write the verdict, the table and the notes as Markdown."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     table = "".join(f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in lines)
     listed = "".join(f"- {_escaped(note)}\n" for note in notes)
-    write_bytes(path, (table + (f"\n{listed}" if listed else "")).encode())
+    parts = (f"{_escaped(verdict)}\n" if verdict else "", table, listed)
+    write_bytes(path, "\n".join(filter(None, parts)).encode())
 
 
 def _escaped(text: str) -> str:

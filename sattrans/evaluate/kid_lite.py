@@ -126,8 +126,8 @@ def independence_note(metrics: Sequence[Metric]) -> list[str]:
     """Return a note on which KID may judge which model, if one of them was computed."""
     if not {metric.name for metric in metrics} & set(LAYERS):
         return []
-    independent = "for a model that was trained with Lite0's, Lite1 is the independent one"
-    return [f"a KID does not judge alone a model that was trained with its network's features: {independent}"]
+    judge = "judge a model that was trained with EfficientNet-Lite0 by the KIDs of EfficientNet-Lite1"
+    return [f"a KID is too good for a model that was trained with features of the same network: {judge}"]
 
 
 FAMILIES: tuple[type[Family], ...] = (Lite1KernelDistance, Lite0KernelDistance)

@@ -73,15 +73,15 @@ def comparison_notes(
             titles_by_column.setdefault(column.name if column else "", []).append(metric.title)
         for name, titles in sorted(titles_by_column.items(), key=lambda item: (not item[0], -len(item[1]))):
             by = f"by {len(titles)} of {pluralize(len(metrics), 'score')}"
-            clear = f"{name} is clearly the best {by} (95 % intervals of the paired differences exclude 0)"
-            notes.append(f"{clear if name else f'no column is clearly the best {by}'}: {', '.join(titles)}")
+            clear = f"{name} is clearly the best (95 % intervals of its differences from the others exclude 0)"
+            notes.append(f"{by}, {clear if name else 'none is clearly the best'}: {', '.join(titles)}")
     flat = baselines.get("class_colors")
     if flat:
         titles = [m.title for m in metrics if _beats_all(m, flat, columns, real.value(m.name))]
         if titles:
             beaten = "every column" if len(columns) > 1 else columns[0].name
             notes.append(
-                f"the class colours, one flat colour per class, beat {beaten} by {', '.join(titles)}: "
+                f"maps in flat class colours score better than {beaten} by {', '.join(titles)}: "
                 "do not choose by these scores alone"
             )
     return notes

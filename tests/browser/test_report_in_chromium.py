@@ -264,3 +264,39 @@ def test_markup_that_slipped_through_would_not_run(browser, report):
     page.wait_for_timeout(300)
     assert page.title() != "ran"
     context.close()
+
+
+def open_tiles(page):
+    return [number for number, e in enumerate(page.locator(".leaves .example").all()) if e.is_visible()]
+
+
+def test_tiles_are_leafed_through_by_buttons_list_and_keys(browser, report):
+    with opened(browser, report) as page:
+        assert open_tiles(page) == [0]
+        back, further, list_ = (page.locator(f".turn {e}") for e in ("button >> nth=0", "button >> nth=1", "select"))
+        for press, expected in ((further, 1), (further, 2), (further, 0), (back, 2)):
+            press.click()
+            assert open_tiles(page) == [expected]
+            assert list_.evaluate("e => e.selectedIndex") == expected
+        list_.select_option(index=1)
+        assert open_tiles(page) == [1]
+        list_.focus()
+        page.keyboard.press("ArrowDown")
+        assert open_tiles(page) == [2]
+    with opened(browser, report, java_script_enabled=False) as page:
+        assert open_tiles(page) == [0, 1, 2]
+        assert not page.locator(".turn").is_visible()
+
+
+@pytest.mark.parametrize(("width", "beside"), [(1280, True), (390, False)])
+def test_three_pictures_stand_in_a_row_and_the_classes_beside_them(browser, tmp_path, width, beside):
+    write_report(tmp_path / "report.html", make_page(columns=1, pairs=made_pairs(size=256)))
+    with opened(browser, tmp_path / "report.html", viewport={"width": width, "height": 844}) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        boxes = [e.bounding_box() for e in page.locator(".row").first.locator("img").all()]
+        assert len(boxes) == 3
+        assert len({box["y"] for box in boxes}) == 1
+        assert min(box["width"] for box in boxes) > 100
+        assert boxes[0]["y"] < 844 - boxes[0]["height"]  # without scrolling
+        legend = page.locator(".beside .classes").bounding_box()
+        assert (legend["x"] > boxes[2]["x"] + boxes[2]["width"]) == beside

@@ -65,6 +65,11 @@ def test_files_hold_every_image_and_the_means(place, tmp_path):
         assert column["means"]["ssim"] == pytest.approx(np.mean(own), abs=1e-5)
     sheet = Image.open(tmp_path / "e" / "sheet.png")
     assert sheet.width > 4 * 64  # map, two runs, real
+    page = parsed((tmp_path / "e" / "report.html").read_text())
+    assert len(page.query(".leaves .example")) == min(24, len(rows) // 2)
+    assert {said(e) for e in page.query_one(".classes").query("li")} <= set(
+        Run.open(place / "a").tileset().palette.names
+    )
 
 
 def test_the_longer_trained_run_scores_better(place, tmp_path):
@@ -151,7 +156,7 @@ def test_example_tiles_are_sorted_by_a_selected_metric(place, tmp_path):
     for metric in ("psnr", "mae"):
         evaluate([place / "a"], tmp_path / metric, EvaluateOptions(metrics=[metric]))
     page = (tmp_path / "psnr" / "report.html").read_text()
-    assert [f"<bdi>{title}</bdi></h3>" in page for title in ("best", "worst")] == [True, True]
+    assert [f"<bdi>{title}</bdi></h3>" in page for title in ("Best", "Worst")] == [True, True]
     rows = list(csv.DictReader((tmp_path / "psnr" / "scores.csv").open()))
     assert set(rows[0]) == {"run", "tile", "psnr"}
     best, worst = (pick(rows, key=lambda row: float(row["psnr"]))["tile"] for pick in (max, min))

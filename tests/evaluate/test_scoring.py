@@ -262,13 +262,13 @@ def test_the_notes_name_the_best_column_and_the_scores_that_flat_colours_win(tmp
     metrics = [m for family in families for m in family.metrics]
     notes = comparison_notes(metrics, best_columns(metrics, columns, baselines["real"]), columns, baselines)
     assert notes[0].startswith(
-        "a is clearly the best by 9 of 9 scores (95 % intervals of the paired differences exclude 0): MAE, "
+        "by 9 of 9 scores, a is clearly the best (95 % intervals of its differences from the others exclude 0): MAE, "
     )
     same = group_columns(sources[:1] * 2, [columns[0].scores] * 2)
     undecided = comparison_notes(metrics, best_columns(metrics, same, baselines["real"]), same, baselines)
-    assert undecided[0].startswith("no column is clearly the best by 9 of 9 scores: MAE, ")
+    assert undecided[0].startswith("by 9 of 9 scores, none is clearly the best: MAE, ")
     assert "MAE" in notes[-1]
-    assert "flat colour" in notes[-1]
+    assert "maps in flat class colours score better than every column by" in notes[-1]
 
 
 @pytest.mark.slow

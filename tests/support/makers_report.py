@@ -1,6 +1,7 @@
 """Pages for a report, made by code: what an evaluation of a few runs would show, with any names."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sattrans.evaluate.report.page import (
     ClassBars,
     Example,
     Footprint,
+    LegendEntry,
     LossCurves,
     Page,
     PageColumn,
@@ -107,11 +109,23 @@ def make_page(names: Sequence[str] = NAMES, pairs: Sequence[Pair] = (), columns:
     following = cycle(names)
     runs, classes, scenes = (list(islice(following, count)) for count in (columns, 5, 2))
     rng = np.random.default_rng(0)
+    tiles = [
+        Example(
+            "",
+            f"{next(following)}_{number}",
+            map_,
+            {run: blurred(real, 0.8 + 0.7 * place, 6 * place) for place, run in enumerate(runs)},
+            real,
+            {run: f"MAE {8 + 3 * place}.{number}" for place, run in enumerate(runs)},
+        )
+        for number, (map_, real) in enumerate(pairs)
+    ]
     return Page(
         title=f"Three models on {next(following)}",
         subtitle=f"Scores on 32 test tiles of {next(following)}, 256 px at 10 m; each run beside the real images.",
         columns=[PageColumn(name, f"3 runs, seeds 1 to 3, {next(following)}") for name in runs],
         rows=list(_rows(runs, next(following))),
+        verdict=f"By KID, the images of {runs[0]} (0.575) look less real than those of {next(following)} (0.074).",
         notes=[
             f"Neighbouring tiles are alike, so the truth is wider than the intervals: {next(following)}.",
             "Class colours paint each class with its mean colour: pixel errors like that.",
@@ -123,17 +137,12 @@ def make_page(names: Sequence[str] = NAMES, pairs: Sequence[Pair] = (), columns:
             for title, unit, better, times in (("Class colour", "grey levels", "↓", 20), ("mIoU", "", "↑", 1))
         ],
         examples=[
-            Example(
-                title,
-                f"{next(following)}_{number}",
-                map_,
-                {run: blurred(real, 0.8 + 0.7 * place, 6 * place) for place, run in enumerate(runs)},
-                real,
-                {run: f"MAE {8 + 3 * place}.{number}" for place, run in enumerate(runs)},
-            )
-            for number, (title, (map_, real)) in enumerate(zip(cycle(("Best", "Median", "Worst")), pairs, strict=False))
+            replace(tile, title=title) for title, tile in zip(cycle(("Best", "Median", "Worst")), tiles, strict=False)
         ],
         selection="The tiles with the best, the median and the worst MAE, in grey levels.",
+        legend=[LegendEntry(name, color) for name, color in zip(classes, COLORS, strict=False)],
+        tiles=tiles,
+        tiles_order=f"{len(tiles)} tiles, from the best to the worst MAE.",
         error_title="MAE, grey levels",
         scenes=[_scene(scene, next(following), runs, rng, side) for scene, side in zip(scenes, (4, 12), strict=True)],
         curves=[_curves(run, rng) for run in runs],

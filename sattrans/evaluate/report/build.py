@@ -1,8 +1,11 @@
 """Builds the page of an evaluation from its scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
+
+from sattrans.data.batches import to_picture
 from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.base import Metric
 from sattrans.evaluate.images import RealImages, RealTiles, RunImages
@@ -12,6 +15,7 @@ from sattrans.evaluate.report.page import (
     ClassBars,
     Example,
     Footprint,
+    LegendEntry,
     LossCurves,
     Page,
     PageColumn,
@@ -21,6 +25,7 @@ from sattrans.evaluate.report.page import (
 )
 from sattrans.evaluate.scoring import SetScores
 from sattrans.evaluate.table import ARROWS, TableRow, format_value
+from sattrans.raster.palette import UNKNOWN
 from sattrans.runs.run import Run
 from sattrans.utils.console import pluralize
 from sattrans.utils.version import __version__
@@ -39,6 +44,7 @@ def build_page(
     columns: Sequence[Column],
     baselines: Mapping[str, SetScores],
     rows: Sequence[TableRow],
+    verdict: str,
     notes: Sequence[str],
     tiles: ChosenTiles,
     about: Mapping[str, Any],
@@ -51,10 +57,14 @@ def build_page(
         subtitle=_subtitle(len(real_images), about),
         columns=[PageColumn(column.name, _about_column(column)) for column in columns],
         rows=[_row(row) for row in rows],
+        verdict=verdict,
         notes=[*notes, SIGNS_NOTE],
         classes=_class_bars(columns, baselines["real"], real_images),
-        examples=_examples(real_images, columns, tiles, sort_metric) if sort_metric else (),
+        examples=_examples(real_images, columns, tiles, tiles.examples.items(), sort_metric),
         selection=_selection(columns, sort_metric) if tiles.examples and sort_metric else "",
+        legend=_legend(real_images, {*tiles.examples.values(), *tiles.leaves}),
+        tiles=_examples(real_images, columns, tiles, [("", number) for number in tiles.leaves], sort_metric),
+        tiles_order=_order(len(real_images), len(tiles.leaves), sort_metric),
         error_title=", ".join(filter(None, (sort_metric.title, sort_metric.unit))) if sort_metric else "",
         scenes=_scenes(real_images, columns, sort_metric) if isinstance(real_images, RealTiles) and sort_metric else (),
         curves=[curves for run in runs if (curves := _curves(run))],
@@ -117,11 +127,24 @@ def _selection(columns: Sequence[Column], metric: Metric) -> str:
     return text
 
 
-def _examples(real_images: RealImages, columns: Sequence[Column], tiles: ChosenTiles, metric: Metric) -> list[Example]:
+def _order(images: int, leaves: int, metric: Metric | None) -> str:
+    """Return which tiles can be leafed through, and in which order."""
+    some = f"{leaves} of the {images} tiles" if leaves < images else pluralize(leaves, "tile")
+    return f"{some}, from the best to the worst {metric.title}." if metric else f"{some}."
+
+
+def _examples(
+    real_images: RealImages,
+    columns: Sequence[Column],
+    tiles: ChosenTiles,
+    chosen: Iterable[tuple[str, int]],
+    metric: Metric | None,
+) -> list[Example]:
+    """Return tiles by title and number, with their values of the metric that they were sorted by."""
     examples = []
-    for title, number in tiles.examples.items():
+    for title, number in chosen:
         id_ = real_images.ids[number]
-        values = {column.name: column.scores.images[id_][metric.name] for column in columns}
+        values = {column.name: column.scores.images[id_][metric.name] for column in columns} if metric else {}
         examples.append(
             Example(
                 title,
@@ -129,10 +152,24 @@ def _examples(real_images: RealImages, columns: Sequence[Column], tiles: ChosenT
                 real_images.map_picture(number),
                 {column.name: tiles.images[column.name][number] for column in columns},
                 real_images.read(number).image.numpy(),
-                {name: f"{metric.title} {format_value(value)}" for name, value in values.items()},
+                {name: f"{metric.title} {format_value(value)}" for name, value in values.items()} if metric else {},
             )
         )
     return examples
+
+
+def _legend(real_images: RealImages, numbers: Iterable[int]) -> list[LegendEntry]:
+    """Return the classes that occur in the maps of some tiles; none if the maps are pictures."""
+    palette = real_images.tileset.palette if isinstance(real_images, RealTiles) else None
+    if palette is None:
+        return []
+    maps = [map_ for number in numbers if (map_ := real_images.read(number).map) is not None]
+    occurring = {int(index) for map_ in maps for index in map_.unique()}
+    entries = [LegendEntry(c.name, c.color) for index, c in enumerate(palette.classes) if index in occurring]
+    if UNKNOWN in occurring:
+        red, green, blue = to_picture(torch.full((1, 1), UNKNOWN, dtype=torch.uint8), palette)[:, 0, 0].tolist()
+        entries.append(LegendEntry("no data", (red, green, blue)))
+    return entries
 
 
 def _scenes(real_tiles: RealTiles, columns: Sequence[Column], metric: Metric) -> list[SceneMap]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sattrans.raster.palette import RGB
+
 Picture = NDArray[np.uint8]
 """Red, green, blue (3, H, W)."""
 
@@ -70,8 +72,16 @@ class ClassBars:
 
 
 @dataclass(frozen=True, slots=True)
+class LegendEntry:
+    """A class of the maps and its colour: red, green, blue, each 0 to 255."""
+
+    name: str
+    color: RGB
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
-    """A tile to look at: why it was chosen, its id, its map (None if there is none), generated images, real image.
+    """A tile to look at: its title, its id, its map (None if there is none), generated images, real image.
 
     `scores` of a column stand under its picture; scores of other names stand beside the tile's id.
     """
@@ -126,12 +136,16 @@ class Page:
     Attributes:
         title: Its heading.
         subtitle: A line under the heading.
+        verdict: What the scores mean, in a sentence.
         columns: The columns of the table.
         rows: The rows of the table.
         notes: Sentences about the scores.
         classes: Charts of single classes.
-        examples: Tiles to look at.
+        examples: Tiles to look at first.
         selection: How the examples were chosen.
+        legend: The classes of all maps on the page.
+        tiles: Tiles to leaf through.
+        tiles_order: Which tiles these are, and in which order.
         error_title: Title and unit of the errors in `scenes`.
         scenes: Scenes with the errors of their tiles.
         curves: Losses of the runs.
@@ -142,10 +156,14 @@ class Page:
     subtitle: str
     columns: Sequence[PageColumn]
     rows: Sequence[ScoreRow]
+    verdict: str = ""
     notes: Sequence[str] = ()
     classes: Sequence[ClassBars] = ()
     examples: Sequence[Example] = ()
     selection: str = ""
+    legend: Sequence[LegendEntry] = ()
+    tiles: Sequence[Example] = ()
+    tiles_order: str = ""
     error_title: str = ""
     scenes: Sequence[SceneMap] = ()
     curves: Sequence[LossCurves] = ()

@@ -17,6 +17,9 @@ LOSSLESS = 256
 
 QUALITY = 95
 
+MAX_SIDE = 1024
+"""Larger pictures are reduced by a whole number, so that the page stays small."""
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPicture:
@@ -38,7 +41,10 @@ class GeneratedPicture:
 
 @dataclass(frozen=True, slots=True)
 class ExampleRow:
-    """An example: map, real image, and generated images; `scores` are those that belong to no column."""
+    """An example: map, real image, and generated images.
+
+    `scores` are those that belong to no column; `reduction` is how many times smaller the pictures are than the tile.
+    """
 
     title: str
     tile: str
@@ -46,40 +52,50 @@ class ExampleRow:
     real: EmbeddedPicture
     generated: Sequence[GeneratedPicture]
     scores: Sequence[tuple[str, str]]
+    reduction: int
 
 
-def example_row(example: Example, columns: Sequence[PageColumn]) -> ExampleRow:
-    """Return an example with embedded pictures, in the order of the page's columns."""
+def example_row(example: Example, columns: Sequence[PageColumn], lossless: bool = True) -> ExampleRow:
+    """Return an example with embedded pictures, in the order of the page's columns; `lossless` as in `embed_image`."""
     names = dict.fromkeys(column.name for column in columns)
     generated = [
-        GeneratedPicture(name, embed_image(example.generated[name]), example.scores.get(name, ""))
+        GeneratedPicture(name, embed_image(example.generated[name], lossless), example.scores.get(name, ""))
         for name in names
         if name in example.generated
     ]
     scores = [(name, text) for name, text in example.scores.items() if name not in names]
     map_ = None if example.map is None else embed_map(example.map)
-    return ExampleRow(example.title, example.tile, map_, embed_image(example.real), generated, scores)
+    real = embed_image(example.real, lossless)
+    return ExampleRow(example.title, example.tile, map_, real, generated, scores, _reduction(example.real))
 
 
-def embed_image(picture: Picture) -> EmbeddedPicture:
-    """Embed a satellite image: PNG up to 256 px a side, above that JPEG without chroma subsampling."""
-    if max(picture.shape[1:]) <= LOSSLESS:
-        return _embed(picture, png(to_picture(picture)), "png")
+def embed_image(picture: Picture, lossless: bool = True) -> EmbeddedPicture:
+    """Embed a satellite image: PNG up to 256 px a side if `lossless`, else JPEG without chroma subsampling."""
+    image = to_picture(picture)
+    if (factor := _reduction(picture)) > 1:
+        image = image.reduce(factor)
+    if lossless and max(image.size) <= LOSSLESS:
+        return _embed(image, png(image), "png")
     data = io.BytesIO()
-    to_picture(picture).save(data, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
-    return _embed(picture, data.getvalue(), "jpeg")
+    image.save(data, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
+    return _embed(image, data.getvalue(), "jpeg")
 
 
 def embed_map(picture: Picture) -> EmbeddedPicture:
     """Embed a map losslessly: a PNG, with a colour table if it has at most 256 colours."""
+    factor = _reduction(picture)
+    picture = picture[:, factor // 2 :: factor, factor // 2 :: factor]
     colors, indices = np.unique(pack_rgb(picture), return_inverse=True)
     if len(colors) > 256:
-        return _embed(picture, png(to_picture(picture)), "png")
+        return _embed(to_picture(picture), png(to_picture(picture)), "png")
     paletted = Image.fromarray(indices.reshape(picture.shape[1:]).astype(np.uint8))
     paletted.putpalette(np.stack([colors >> 16, colors >> 8 & 255, colors & 255], 1).astype(np.uint8).tobytes())
-    return _embed(picture, png(paletted), "png")
+    return _embed(paletted, png(paletted), "png")
 
 
-def _embed(picture: Picture, data: bytes, kind: str) -> EmbeddedPicture:
-    height, width = picture.shape[1:]
-    return EmbeddedPicture(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", height, width)
+def _reduction(picture: Picture) -> int:
+    return int(np.ceil(max(picture.shape[1:]) / MAX_SIDE))
+
+
+def _embed(image: Image.Image, data: bytes, kind: str) -> EmbeddedPicture:
+    return EmbeddedPicture(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", image.height, image.width)

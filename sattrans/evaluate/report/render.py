@@ -68,6 +68,7 @@ def render(page: Page) -> str:
             better=BETTER,
             bars=[bar_chart(classes, page.columns) for classes in page.classes],
             examples=[example_row(example, page.columns) for example in page.examples],
+            tiles=[example_row(tile, page.columns, lossless=False) for tile in page.tiles],
             errors=error_scenes(page.scenes, page.columns),
             curves=[loss_chart(curves) for curves in page.curves if curves.epochs],
             about=[(title, list(values.items())) for title, values in page.about.items() if values],

@@ -20,3 +20,18 @@ for (const example of document.querySelectorAll(".example")) {
   for (const bar of bars) bar.addEventListener("input", () => move(bar.valueAsNumber));
   move(50);
 }
+// Leaf through the tiles: one at a time, chosen by the list or by the buttons beside it.
+for (const leaves of document.querySelectorAll(".leaves")) {
+  const tiles = [...leaves.querySelectorAll(".example")];
+  const list = leaves.querySelector(".turn select");
+  const turn = (to) => {
+    const at = (to + tiles.length) % tiles.length;
+    tiles.forEach((tile, number) => tile.classList.toggle("open", number === at));
+    if (list) list.selectedIndex = at;
+  };
+  const [back, next] = leaves.querySelectorAll(".turn button");
+  list?.addEventListener("change", () => turn(list.selectedIndex));
+  back?.addEventListener("click", () => turn(list.selectedIndex - 1));
+  next?.addEventListener("click", () => turn(list.selectedIndex + 1));
+  turn(0);
+}

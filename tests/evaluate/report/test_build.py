@@ -88,7 +88,7 @@ def test_the_page_reads_without_seeing_it(document):
         assert said(table.query_one("caption"))
         assert all(head.attrs.get("scope") in ("col", "row", "colgroup", "rowgroup") for head in table.query("th"))
     images = document.query("img")
-    assert len(images) == 3 * (1 + 3 + 3)
+    assert len(images) == 3 * (1 + 3 + 1) + 3 * (1 + 3 + 3)  # at the top, and with bars to swipe
     assert all(len(image.attrs["alt"]) > 10 for image in images)
     ranges = document.query("input")
     assert len({bar.attrs["aria-label"] for bar in ranges}) == len(ranges) == 3 * 3
@@ -151,6 +151,50 @@ def test_the_page_says_how_the_examples_were_chosen(page, document):
     assert not [e for e in parsed(render(replace(page, examples=()))).query("p") if said(e) == page.selection]
 
 
+def test_the_page_opens_with_the_verdict_and_pictures(page, document):
+    order = [e for e in elements(document.query_one("body")) if e.name in ("h1", "p", "img", "table")]
+    assert [e.name for e in order if e.attrs.get("class") in (None, "verdict")][:2] == ["h1", "p"]
+    assert said(document.query_one(".verdict")) == page.verdict
+    names = [e.name for e in order]
+    assert names.index("img") < names.index("table")
+    captions = [[said(e) for e in row.query("figcaption")] for row in document.query(".row")]
+    assert captions[0] == ["Map", "pix2pix MAE 8.0", "ResSE MAE 11.0", "WGAN MAE 14.0", "Real"]
+    assert [said(row.parent.query_one("h3")) for row in document.query(".row")] == ["Best", "Median", "Worst"]
+
+
+def test_the_pictures_of_a_single_run_are_the_map_the_generated_and_the_real_one():
+    document = parsed(render(make_page(columns=1)))
+    assert [said(e) for e in document.query_one(".row").query("figcaption")] == ["Map", "Generated MAE 8.0", "Real"]
+
+
+def test_the_classes_of_the_maps_have_their_colours_beside_them(page, document):
+    for legend in document.query(".classes"):
+        assert [said(e) for e in legend.query("li")] == [entry.name for entry in page.legend]
+        fills = [rect.attrs["fill"] for rect in legend.query("rect")]
+        assert fills == ["#{:02x}{:02x}{:02x}".format(*entry.color) for entry in page.legend]
+    assert len(document.query(".classes")) == 2  # at the top, and where tiles are leafed through
+    assert not parsed(render(replace(page, legend=()))).query(".classes")
+
+
+def test_tiles_are_leafed_through_by_a_list_and_a_single_one_is_not(page, document):
+    (list_,) = document.query(".leaves select")
+    assert [said(e) for e in list_.query("option")] == [
+        f"{number} of 3: {tile.tile}" for number, tile in enumerate(page.tiles, 1)
+    ]
+    assert len(document.query(".leaves button")) == 2
+    assert not parsed(render(replace(page, tiles=page.tiles[:1]))).query(".turn")
+
+
+def test_both_bars_of_a_single_run_are_labelled():
+    page = make_page(columns=1)
+    with_real = {c: {**values, "real": 0.5} for c, values in page.classes[0].values.items()}
+    document = parsed(render(replace(page, classes=[replace(page.classes[0], values=with_real), page.classes[1]])))
+    both, single = document.query("table.bars")
+    heads = [said(e) for e in both.query("th") if e.attrs["scope"] != "col"]
+    assert heads[:3] == [next(iter(with_real)), page.columns[0].name, "real"]
+    assert [said(e) for e in single.query("th") if e.attrs["scope"] == "row"] == list(with_real)
+
+
 def test_the_bars_of_all_charts_have_columns_of_the_same_width(document):
     told = [[column.attrs for column in table.query("col")] for table in document.query("table.bars")]
     assert told == [[{"class": "bar-name"}, {}, {"class": "bar-value"}]] * 2
@@ -161,6 +205,7 @@ SECTIONS = {
     "notes": ("notes",),
     "classes": ("classes",),
     "examples": ("examples", "example-1"),
+    "tiles": ("tiles", "tile-1"),
     "scenes": ("errors", "scene-1"),
     "curves": ("losses", "run-1"),
 }

@@ -14,6 +14,7 @@ from PIL import Image
 
 from sattrans.evaluate.report import lines
 from sattrans.evaluate.report.bars import bar_chart
+from sattrans.evaluate.report.examples import leaf_count
 from sattrans.evaluate.report.heat import color_scale, error_scenes, text_color_on
 from sattrans.evaluate.report.lines import loss_chart
 from sattrans.evaluate.report.page import ClassBars, Example, Footprint, LossCurves, PageColumn, SceneMap
@@ -209,6 +210,15 @@ def test_large_photos_are_jpeg_with_all_of_their_colours():
     assert np.abs(pixels(found).astype(int) - picture).mean() < 4
 
 
+def test_photos_to_leaf_through_are_jpeg_and_huge_pictures_are_reduced():
+    assert decoded(embed_image(noise(64, 64), lossless=False)).format == "JPEG"
+    huge = np.kron(noise(17, 12, 5), np.ones((1, 64, 64), np.uint8))  # 1088 × 768, in squares of 64 px
+    row = example_row(Example("", "t", huge, {"a": huge}, huge), [A])
+    assert row.reduction == 2
+    assert {(p.height, p.width) for p in (row.map, row.real, row.generated[0].picture)} == {(544, 384)}
+    assert len(decoded(row.map).getcolors()) == 5  # classes are never mixed
+
+
 def test_an_example_shows_the_columns_it_has_in_the_order_of_the_page():
     image = noise(8, 8)
     told = Example("best", "t_1", None, {"b": image, "a": image}, image, {"a": "MAE 3", "built": "40 %"})
@@ -216,3 +226,11 @@ def test_an_example_shows_the_columns_it_has_in_the_order_of_the_page():
     assert [(pair.column, pair.score) for pair in row.generated] == [("a", "MAE 3"), ("b", "")]
     assert row.scores == [("built", "40 %")]
     assert row.map is None
+
+
+@pytest.mark.parametrize(
+    ("count", "side", "columns", "leaves"),
+    [(2, 64, 1, 2), (16, 256, 1, 16), (500, 256, 1, 24), (500, 512, 3, 8), (9, 4096, 9, 3)],
+)
+def test_a_page_has_so_many_tiles_to_leaf_through_as_keep_it_small(count, side, columns, leaves):
+    assert leaf_count(count, side * side, columns) == leaves
