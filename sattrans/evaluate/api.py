@@ -13,15 +13,8 @@ from sattrans.errors import UsageError
 from sattrans.evaluate.aggregate import Column, absent_class_notes, comparable_baseline, group_columns
 from sattrans.evaluate.base import MetricContext
 from sattrans.evaluate.files import VERSION, write_json, write_markdown, write_scores
-from sattrans.evaluate.images import (
-    FolderImages,
-    ImageSource,
-    RealFolder,
-    RealImages,
-    RealTiles,
-    RunImages,
-    without_duplicates,
-)
+from sattrans.evaluate.folders import FolderImages, RealFolder
+from sattrans.evaluate.images import ImageSource, RealImages, RealTiles, RunImages, without_duplicates
 from sattrans.evaluate.kid_lite import independence_note
 from sattrans.evaluate.options import EvaluateOptions
 from sattrans.evaluate.registry import METRICS, check_metric_names, choose_split, load_needed_weights, select_families
@@ -219,12 +212,13 @@ def evaluate_pairs(
         if getattr(options, name) is not None:
             raise UsageError(f"--{name} needs a tileset and cannot be used with --pairs")
     device = choose_device(options.device)
-    real_images = RealFolder(real, others)
-    sources, duplicates = without_duplicates([FolderImages(other, real_images) for other in others])
-    images = pluralize(len(real_images), "image")
-    log.info("%s on the %s of %s", ", ".join(str(s.folder) for s in sources), images, real)
-    comparison = _Comparison(real_images, _uniquely_named(sources))
-    return _evaluate(comparison, options, device, output, duplicates, overwrite, dry_run)
+    with RealFolder(real, others) as real_images:
+        sources, duplicates = without_duplicates([FolderImages(other, real_images) for other in others])
+        images = pluralize(len(real_images), "image")
+        log.info("%s on the %s of %s", ", ".join(str(s.folder) for s in sources), images, real)
+        comparison = _Comparison(real_images, _uniquely_named(sources))
+        notes = [*real_images.notes, *duplicates]
+        return _evaluate(comparison, options, device, output, notes, overwrite, dry_run)
 
 
 def _evaluate(

@@ -1,4 +1,4 @@
-"""The real images of an evaluation, and the sources of images to compare with them: runs, or folders of images."""
+"""The real images of an evaluation, and the sources of images to compare with them; `folders` has those of --pairs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,15 +13,12 @@ from torch import Tensor
 
 from sattrans.data.batches import TileStore, to_picture
 from sattrans.data.tileset import Tile, Tileset
-from sattrans.errors import RasterError, UsageError
-from sattrans.raster.bands import choose_bands, read_image, rgb_bands, to_uint8
-from sattrans.raster.open import Raster, open_raster
+from sattrans.errors import UsageError
+from sattrans.metrics.baselines import partners
+from sattrans.raster.bands import to_uint8
 from sattrans.raster.palette import UNKNOWN
-from sattrans.raster.tile_formats import IMAGE_SUFFIXES, READABLE
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Translator
-from sattrans.utils.console import log_few, pluralize
-from sattrans.utils.contents import contents_of
 from sattrans.utils.hashing import hash_of, sha256
 
 
@@ -49,6 +46,15 @@ class RealImages(ABC):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def pixels(self) -> int:
+        """The number of pixels of an image."""
+        return self.size * self.size
+
+    def partners(self, seed: int) -> NDArray[np.int64]:
+        """Return for each image the index of a different one (N,), to pair it with; a single image gets itself."""
+        return partners(len(self), seed)
 
     @abstractmethod
     def read(self, number: int) -> RealImage:
@@ -89,54 +95,6 @@ class RealTiles(RealImages):
     def map_picture(self, number: int) -> NDArray[np.uint8] | None:
         """Return the map of a tile in its colours, (3, H, W)."""
         return to_picture(self.store[number][1], self.tileset.palette)
-
-
-MAX_PIXELS = 1 << 26
-"""The most pixels of an image of --pairs, as its header declares them: 8192 × 8192, which scores hold in memory."""
-
-
-class RealFolder(RealImages):
-    """The images of a folder, each of which must exist in the compared folders, too. All have the same size."""
-
-    def __init__(self, real: Path, compared: Sequence[Path]) -> None:
-        self.folder, self.files = real, _images_in(real)
-        self.compared = {folder: _images_in(folder) for folder in compared}
-        for folder, files in self.compared.items():
-            unmatched = sorted(set(self.files) ^ set(files))
-            if len(unmatched) == len(set(self.files) | set(files)):
-                raise UsageError(f"--pairs {real} {folder}: the folders have no image name in common")
-            if unmatched:
-                lacking = folder if unmatched[0] in self.files else real
-                more = f" and {pluralize(len(unmatched) - 1, 'other')}" if len(unmatched) > 1 else ""
-                raise UsageError(
-                    f"--pairs {real} {folder}: {lacking} has no image named {unmatched[0]}{more}; "
-                    "both folders need images of the same names"
-                )
-        self.ids = sorted(self.files)
-        first = self.files[self.ids[0]]
-        self.shape = _shape(first, [])
-        notices: list[str] = []
-        for files in (self.files, *self.compared.values()):
-            for name in self.ids:
-                shape = _shape(files[name], notices)
-                if shape != self.shape:
-                    raise UsageError(
-                        f"{files[name]} is {shape[1]} × {shape[0]} px, but {first} is {self.shape[1]} × "
-                        f"{self.shape[0]} px: all images must have the same size"
-                    )
-        log_few(notices)
-        self.size = min(self.shape)
-        self._valid: dict[int, Tensor | None] = {}
-        self.key = hash_of(*(sha256(self.files[name]) for name in self.ids))
-
-    def read(self, number: int) -> RealImage:
-        """Read an image."""
-        image, self._valid[number] = _read(self.files[self.ids[number]])
-        return RealImage(image, None)
-
-    def valid(self, number: int) -> Tensor | None:
-        """Return which pixels of an image hold data."""
-        return self._valid.get(number)
 
 
 class ImageSource(ABC):
@@ -202,27 +160,6 @@ class RunImages(ImageSource):
             yield from torch.from_numpy(to_uint8(self._translator(maps.numpy(), origins)))
 
 
-class FolderImages(ImageSource):
-    """The images of a folder that is compared with a folder of real images."""
-
-    def __init__(self, folder: Path, real_folder: RealFolder) -> None:
-        self.name, self.folder = folder.resolve().name, folder
-        self._files = [real_folder.compared[folder][name] for name in real_folder.ids]
-        self._valid: dict[int, Tensor | None] = {}
-        self.key = hash_of(*map(sha256, self._files))
-        self.about = {"images": self.key}
-
-    def images(self, numbers: Sequence[int]) -> Iterator[Tensor]:
-        """Yield the images."""
-        for number in numbers:
-            image, self._valid[number] = _read(self._files[number])
-            yield image
-
-    def valid(self, number: int) -> Tensor | None:
-        """Return which pixels of an image hold data."""
-        return self._valid.get(number)
-
-
 def without_duplicates(sources: Sequence[ImageSource]) -> tuple[list[ImageSource], list[str]]:
     """Return the sources without repeated ones, and a note about each that is left out.
 
@@ -245,49 +182,3 @@ def _same(a: ImageSource, b: ImageSource) -> bool:
     if a.folder.resolve() == b.folder.resolve():
         return True
     return a.recipe is not None and (a.recipe, a.key) == (b.recipe, b.key)
-
-
-def _images_in(folder: Path) -> dict[str, Path]:
-    """Return the image files of a folder by their names without suffix."""
-    if not folder.is_dir():
-        raise UsageError(f"--pairs: {folder} is not a folder")
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            if path.stem in files:
-                raise UsageError(f"{path} and {files[path.stem].name} have the same name: remove one of them")
-            files[path.stem] = path
-    if not files:
-        raise UsageError(f"--pairs: {folder} has no images (it holds {contents_of(folder)}); images are {READABLE}")
-    return files
-
-
-def _shape(path: Path, notices: list[str]) -> tuple[int, int]:
-    """Return height and width of an image, and add what the user should know about its file."""
-    with open_raster(path) as raster:
-        _check_8_bit(raster)
-        if raster.height * raster.width > MAX_PIXELS:
-            raise RasterError(
-                f"{path} is {raster.width} wide × {raster.height} high, over {MAX_PIXELS >> 20} million pixels, and "
-                "scores need whole images; cut both folders into tiles of the same names, such as with gdal_retile.py"
-            )
-        notices += filter(None, (*raster.notices, choose_bands(raster).notice))
-        return raster.height, raster.width
-
-
-def _check_8_bit(raster: Raster) -> None:
-    if raster.dtype != "uint8":
-        raise RasterError(
-            f"{raster.path} has {raster.dtype} pixels, but evaluate compares 8-bit images; "
-            "convert it: gdal_translate -ot Byte -scale"
-        )
-
-
-def _read(path: Path) -> tuple[Tensor, Tensor | None]:
-    """Return an image (3, H, W), black where it holds nothing, and which pixels hold data; None if all do."""
-    with open_raster(path) as raster:
-        _check_8_bit(raster)
-        pixels, valid = read_image(raster, raster.window, rgb_bands(raster, None))
-    if valid is None or valid.all():
-        return torch.from_numpy(pixels), None
-    return torch.from_numpy(np.where(valid, pixels, np.uint8(0))), torch.from_numpy(valid)

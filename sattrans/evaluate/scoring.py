@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sattrans.evaluate.base import Family, ImagePair, Metric, Statistics
 from sattrans.evaluate.images import ImageSource, RealImage, RealImages
 from sattrans.evaluate.training_tiles import ClassColorTable
-from sattrans.metrics.baselines import evenly_spaced, paint, partners
+from sattrans.metrics.baselines import evenly_spaced, paint
 from sattrans.metrics.bootstrap import Interval, centred, difference_interval, excludes_zero, interval, resample_counts
 from sattrans.utils.arrays import read_arrays
 from sattrans.utils.atomic import write_bytes
@@ -161,6 +161,9 @@ class MeasurementCache:
 CACHE_CHUNK = 32
 """Number of images that are cached in one file."""
 
+PIXELS_AT_ONCE = 1 << 24
+"""The most pixels of images that are read before they are measured, which takes about 20 bytes a pixel."""
+
 PairReader = Callable[[Sequence[int]], Iterator[tuple[ImagePair, ...]]]
 """Yields, for each of some numbers, one pair for each set of statistics."""
 
@@ -186,7 +189,7 @@ class Scorer:
     ) -> None:
         self.real_images, self.families, self.seed, self.cache = real_images, list(families), seed, cache
         self._key = (real_images.key, str(seed), *tools, *(type(family).__name__ for family in families))
-        self._partners = partners(len(real_images), seed)
+        self._partners = real_images.partners(seed)
 
     def score(self, source: ImageSource) -> SetScores:
         """Score the images of a source."""
@@ -259,7 +262,9 @@ class Scorer:
                 numbers = range(start, min(start + CACHE_CHUNK, count))
                 rows = self.cache.load(key, numbers)
                 if rows is None:
-                    measured = list(pool.map(measure, list(pairs(numbers))))
+                    at_once = max(1, PIXELS_AT_ONCE // self.real_images.pixels)
+                    parts = [numbers[first : first + at_once] for first in range(0, len(numbers), at_once)]
+                    measured = [row for part in parts for row in pool.map(measure, list(pairs(part)))]
                     rows = {
                         f"{set_} {family}": np.stack([image[set_][family] for image in measured])
                         for set_, statistics in enumerate(sets)

@@ -49,6 +49,10 @@ class DatasetPool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all tiles."""
         for tile in self._tiles.values():
             tile.files.close()
         self._tiles.clear()
