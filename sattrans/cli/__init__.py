@@ -2,8 +2,9 @@
 
 import typer
 
-from sattrans.cli import catalog, colorize, demo, evaluate, generate, mosaic, rules, runs, tile, train
-from sattrans.cli.console import Commands, listen
+from sattrans.cli import catalog, check, colorize, demo, evaluate, generate, mosaic, rules, runs, tile, tilesets, train
+from sattrans.cli.console import listen
+from sattrans.cli.guard import Commands, Quiet, Verbose
 from sattrans.utils.version import __version__
 
 app = typer.Typer(
@@ -26,12 +27,16 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", "-V", callback=_version, is_eager=True, metavar="", help="Print the version."
+    ),
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     listen()
 
 
-for _module in (tile, colorize, train, generate, mosaic, evaluate, demo, catalog, runs, rules):
+for _module in (tile, colorize, train, generate, mosaic, evaluate, demo, tilesets, runs, catalog, rules, check):
     _module.add_to(app)
 
 

@@ -1,26 +1,20 @@
-"""Output of all commands: errors in one line, notices on stderr, tables on stdout."""
+"""Output of all commands: errors in one line, notices on stderr, tables on stdout; or one JSON document instead."""
 
-import errno
-import functools
+import json
 import logging
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
-from typer.core import TyperGroup
-
-from sattrans.errors import SattransError
-from sattrans.utils.options import EMPTY
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-P = ParamSpec("P")
-R = TypeVar("R")
+    from sattrans.cli.documents import Document
 
 WIDTH_WITHOUT_TERMINAL = 160
 """Width, in columns, of a table that is written to a file or a pipe."""
@@ -28,11 +22,90 @@ WIDTH_WITHOUT_TERMINAL = 160
 UNBOUNDED = 10_000
 """A width, in columns, in which any table fits."""
 
-EMPTY_OPTION = re.compile("--[a-z][a-z-]*=")
-"""An option whose value is an empty text."""
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of a full disk, an exhausted quota or a file that has reached the largest size allowed."""
+@dataclass
+class Mode:
+    """How much a command prints.
+
+    Attributes:
+        json: One document instead of text.
+        quiet: Errors only, and what the command was asked to show.
+        verbose: Also how long it took, warnings of libraries, and the traceback of an error.
+        notes: The notes so far, which a document holds.
+    """
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+_mode = Mode()
+
+
+def current_mode() -> Mode:
+    """Return how much the running command prints."""
+    return _mode
+
+
+@contextmanager
+def mode_of(asked: Mode) -> Iterator[Mode]:
+    """Print as `asked` within the block; a command that runs within another prints no more than that one."""
+    global _mode
+    outer, log = _mode, logging.getLogger("sattrans")
+    _mode = Mode(asked.json or outer.json, asked.quiet or outer.quiet, asked.verbose or outer.verbose)
+    level = log.level
+    if _mode.json or _mode.quiet:
+        log.setLevel(logging.WARNING if _mode.json else logging.ERROR)
+    elif _mode.verbose:
+        from sattrans.utils.process import show_warnings
+
+        log.setLevel(logging.DEBUG)
+        show_warnings()
+    try:
+        yield _mode
+    finally:
+        _mode = outer
+        log.setLevel(level)
+
+
+def fail(message: str, exit_code: int, details: Iterable[str] = ()) -> NoReturn:
+    """Print an error, and end the command."""
+    if _mode.verbose:
+        import traceback
+
+        typer.echo(traceback.format_exc(), err=True)
+    if _mode.json:
+        from sattrans.cli.documents import ErrorDocument
+
+        _print(ErrorDocument(error=message, details=list(details), exit_code=exit_code), err=True)
+    else:
+        console = _console(stderr=True)
+        console.print(f"[bold red]error:[/] {_line(message)}")
+        for line in details:
+            console.print(f"  {_line(line)}")
+    raise typer.Exit(exit_code) from None
+
+
+def present(document: "Callable[[], Document]", text: Callable[[], None], asked: bool = False) -> None:
+    """Print a command's result: as text, or as a document with `--json`.
+
+    Args:
+        document: Makes the document.
+        text: Prints the text.
+        asked: Whether the text is what the command is for, such as a list, and not a line about what it wrote. Then it
+            is printed with `--quiet`, too.
+    """
+    if _mode.json:
+        _print(document())
+    elif asked or not _mode.quiet:
+        text()
+
+
+def _print(document: "Document", err: bool = False) -> None:
+    document.notes = [*document.notes, *dict.fromkeys(note for note in _mode.notes if note not in document.notes)]
+    # In ASCII, because a character that the encoding of a pipe lacks would be replaced.
+    typer.echo(json.dumps(document.to_json(), indent=2), err=err)
 
 
 def _console(stderr: bool = False) -> "Console":
@@ -43,98 +116,13 @@ def _console(stderr: bool = False) -> "Console":
     return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, width=width)
 
 
-def guarded(command: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a command so that a `SattransError` becomes one line on stderr and the exit code of its class."""
-
-    @functools.wraps(command)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except SattransError as error:
-            _fail(str(error), error.details)
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            from sattrans.utils.output import RESUME  # slow to import, for a line that is seldom printed
-
-            _fail(f"stopped; {RESUME}")
-            raise typer.Exit(130) from None
-        except BrokenPipeError:  # the reader of a pipe, such as head, has closed it
-            raise typer.Exit(0) from None
-        except OSError as error:
-            if error.filename is None and error.strerror is None:
-                raise
-            where = f"{error.filename}: " if error.filename else ""
-            remedy = "; free some space, then repeat the command" if error.errno in NO_SPACE else ""
-            _fail(f"{where}{error.strerror or error}{remedy}")
-            raise typer.Exit(1) from None
-
-    return wrapper
-
-
-WrongCommandLine = cast(type[Exception], typer.BadParameter.__mro__[1])
-"""The base class of errors in the command line; Typer exports only its subclass BadParameter."""
-
-
-class Commands(TyperGroup):
-    """A command group that reports errors in the command line as all other errors: in one line."""
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command, whose `--help` shows no type for itself."""
-        found = super().get_command(ctx, cmd_name)
-        for command in (found, *getattr(found, "commands", {}).values()):
-            if command and (option := command.get_help_option(ctx)):
-                option.metavar = ""
-        return found
-
-    def parse_args(self, ctx: Any, args: list[str]) -> Any:
-        """Refuse empty texts in the command line, and read the options before a command's name."""
-        _check_filled(args)
-        with _one_line(ctx):
-            return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command given on the command line."""
-        with _one_line(ctx):
-            return super().invoke(ctx)
-
-
-def _check_filled(args: Sequence[str]) -> None:
-    """Refuse an empty text, as an unset variable of a shell leaves it: as a path, it would be the current folder."""
-    for number, text in enumerate(args):
-        if not text.strip() or EMPTY_OPTION.fullmatch(text):
-            what = f"the argument after {args[number - 1]}" if number else "the first argument"
-            _fail(f"{text[:-1] if text.strip() else what} {EMPTY}")
-            raise typer.Exit(2)
-
-
-@contextmanager
-def _one_line(ctx: Any) -> Iterator[None]:
-    """Report an error in the command line in one line."""
-    try:
-        yield
-    except WrongCommandLine as error:
-        message = str(getattr(error, "format_message", lambda: "")()).replace("Value error, ", "").rstrip(".")
-        where = getattr(getattr(error, "ctx", None), "command_path", ctx.command_path)
-        if not message or "NoArgsIsHelp" in type(error).__name__:  # the help itself is shown
-            raise
-        _fail(f"{message} (see {where} --help)")
-        raise typer.Exit(2) from None
-
-
-def _fail(message: str, details: Iterable[str] = ()) -> None:
-    console = _console(stderr=True)
-    console.print(f"[bold red]error:[/] {_line(message)}")
-    for line in details:
-        console.print(f"  {_line(line)}")
-
-
 class _LineHandler(logging.Handler):
     """Prints log messages on stderr, one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
             notify([record.getMessage()])
-        else:
+        elif not _mode.json:
             _console(stderr=True).print(f"[dim]{_line(record.getMessage())}[/]")
 
 
@@ -143,12 +131,16 @@ def listen() -> None:
     log = logging.getLogger("sattrans")
     if not log.handlers:
         log.addHandler(_LineHandler())
-        log.setLevel(logging.INFO)
         log.propagate = False
+    log.setLevel(logging.INFO)
 
 
 def notify(notices: Iterable[str], head: str = "note", style: str = "yellow") -> None:
     """Print notices for the user on stderr, one line each, with `head` in front."""
+    if _mode.json:
+        _mode.notes += notices
+    if _mode.json or _mode.quiet:
+        return
     console = _console(stderr=True)
     for notice in notices:
         console.print(f"[{style}]{head}:[/] {_line(notice)}")

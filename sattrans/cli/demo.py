@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.console import say
+from sattrans.cli.console import current_mode, say
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.demo.options import DemoOptions
 from sattrans.utils.console import NOTHING_TO_DO
@@ -35,12 +35,14 @@ def demo(
     """
     from sattrans.demo import demo as run
 
-    if not dry_run:
+    if not dry_run and not current_mode().quiet:
         say(f"Synthetic landscape (seed {options.seed}) in {output}: landcover/ for training, map.tif for generating")
     result = run(output, options, run=run_step, overwrite=overwrite, dry_run=dry_run)
     if dry_run:
         for step in result.steps:
             say(f"$ {shlex.join(('sattrans', *step.arguments))}")
+        return
+    if current_mode().quiet:
         return
     say(f"\nThe picture, map beside image: {result.picture}")
     say(f"The image, a GeoTIFF: {result.image}")
@@ -51,9 +53,12 @@ def run_step(step: "Step") -> None:
     """Print a command as a user would type it, and run it."""
     from sattrans.cli import app
 
-    say(f"\n$ {shlex.join(('sattrans', *step.arguments))}")
+    quiet = current_mode().quiet
+    if not quiet:
+        say(f"\n$ {shlex.join(('sattrans', *step.arguments))}")
     if step.done:
-        say(f"{step.output}: {NOTHING_TO_DO}")
+        if not quiet:
+            say(f"{step.output}: {NOTHING_TO_DO}")
         return
     code = app(step.arguments, standalone_mode=False)
     if code:

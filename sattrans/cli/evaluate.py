@@ -1,18 +1,23 @@
 """sattrans evaluate."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.console import notify, say, show_table
+from sattrans.cli.completion import COMPLETIONS
+from sattrans.cli.console import notify, present, say, show_table
 from sattrans.cli.options import DryRun, Overwrite, command, given_options
 from sattrans.errors import UsageError
 from sattrans.evaluate.options import EvaluateOptions
 from sattrans.utils.console import pluralize
 
 if TYPE_CHECKING:
+    from sattrans.cli.documents import EvaluateDocument, ScoreEntry, SeamsDocument
     from sattrans.evaluate import Evaluation
+    from sattrans.evaluate.scoring import SetScores
+    from sattrans.metrics.seams import Seams
 
 IMAGES = (".tif", ".tiff")
 
@@ -25,7 +30,7 @@ OF_SEEDS = " in square brackets: the lowest and the highest seed;"
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("evaluate", rich_help_panel="The path from map to image")(command(evaluate))
+    app.command("evaluate", rich_help_panel="The path from map to image")(command(evaluate, with_json=True))
 
 
 def evaluate(
@@ -34,6 +39,7 @@ def evaluate(
         list[Path] | None,
         typer.Argument(
             metavar="[RUN]...",
+            autocompletion=COMPLETIONS["runs"],
             help="Runs of one tileset, or generated GeoTIFFs for their seams. "
             "[dim]Default: the newest finished run.[/dim]",
         ),
@@ -83,13 +89,41 @@ def evaluate(
         result = evaluate_pairs(paths[0], paths[1:], output, options, overwrite=overwrite, dry_run=dry_run)
     else:
         result = score(paths, output, options, overwrite=overwrite, dry_run=dry_run)
-    _show(result)
+    if result.plan:
+        notify(result.notes)
+    present(lambda: _document(result), lambda: _show(result), asked=True)
+
+
+def _document(result: "Evaluation") -> "EvaluateDocument":
+    from sattrans.cli.documents import Column, EvaluateDocument
+
+    plan = result.plan
+    return EvaluateDocument(
+        folder=result.folder,
+        dry_run=plan is not None,
+        split=result.split,
+        images=result.images,
+        names=list(plan.names) if plan else [column.name for column in result.columns],
+        metrics={row.metric.name: row.metric.title for row in result.rows if not row.missing},
+        columns=[Column(name=column.name, scores=_scores(column.scores)) for column in result.columns],
+        baselines={name: _scores(scores) for name, scores in result.baselines.items()},
+        notes=list(result.notes),
+    )
+
+
+def _scores(scores: "SetScores") -> "dict[str, ScoreEntry]":
+    from sattrans.cli.documents import ScoreEntry
+
+    found = {}
+    for name, score in scores.metrics.items():
+        low, high = score.interval or (None, None)
+        found[name] = ScoreEntry(value=score.value, low=low, high=high)
+    return found
 
 
 def _show(result: "Evaluation") -> None:
     what = "image" if result.split == "pairs" else f"{result.split} tile"
     if result.plan:
-        notify(result.notes)
         names = ", ".join(result.plan.names)
         say(f"{result.folder}: {names} would be scored on {pluralize(result.images, what)}; nothing written")
         return
@@ -106,10 +140,26 @@ def _seams(images: list[Path]) -> None:
     """Score generated images for their seams."""
     from sattrans.generate.seams import seams_of
 
-    rows = []
-    for path in images:
-        found = seams_of(path)
-        rows.append([str(path), *([f"{found.gradient:.3f}", f"{found.detail:.3f}"] if found else ["–", "–"])])
+    found = {path: seams_of(path) for path in images}
+    present(lambda: _seams_document(found), lambda: _show_seams(found), asked=True)
+
+
+def _seams_document(found: "Mapping[Path, Seams | None]") -> "SeamsDocument":
+    from sattrans.cli.documents import ImageSeams, SeamScore, SeamsDocument
+
+    return SeamsDocument(
+        images=[
+            ImageSeams(image=path, seams=seams and SeamScore(gradient=seams.gradient, detail=seams.detail))
+            for path, seams in found.items()
+        ]
+    )
+
+
+def _show_seams(found: "Mapping[Path, Seams | None]") -> None:
+    rows = [
+        [str(path), *([f"{seams.gradient:.3f}", f"{seams.detail:.3f}"] if seams else ["–", "–"])]
+        for path, seams in found.items()
+    ]
     show_table(["image", "seam gradient → 1", "overlap detail → 1"], rows, numeric=True)
     say(
         "(across the lines where windows meet, and where they overlap, against inside; 1 is seamless, – too few to say)"

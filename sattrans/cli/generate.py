@@ -1,23 +1,25 @@
 """sattrans generate."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.console import notify, say
+from sattrans.cli.console import notify, present, say
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.errors import SattransError
 from sattrans.generate.options import GenerateOptions
 from sattrans.utils.console import NOTHING_TO_DO, pluralize
 
 if TYPE_CHECKING:
+    from sattrans.cli.documents import GenerateDocument
     from sattrans.generate import GenerateResult
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("generate", rich_help_panel="The path from map to image")(command(generate))
+    app.command("generate", rich_help_panel="The path from map to image")(command(generate, with_json=True))
 
 
 def generate(
@@ -58,26 +60,52 @@ def generate(
     if options.variants > 1 and not is_batch(map_):
         from sattrans.generate.variants import generate_variants
 
-        for result in generate_variants(map_, output, options, overwrite=overwrite, dry_run=dry_run):
-            _show(result)
+        made = list(generate_variants(map_, output, options, overwrite=overwrite, dry_run=dry_run))
+        present(lambda: _document(made), lambda: _show_all(made), asked=dry_run)
         return
     if not is_batch(map_):
-        result = run(map_, output, options, overwrite=overwrite, dry_run=dry_run)
-        _show(result)
-        if result.estimate:
-            say(_need(result.estimate.memory, result.estimate.disk, result.output))
+        made = [run(map_, output, options, overwrite=overwrite, dry_run=dry_run)]
+        present(lambda: _document(made), lambda: _show_all(made), asked=dry_run)
         return
     batch = generate_batch(Path(map_), output, options, overwrite=overwrite, dry_run=dry_run)
-    for result in batch.made:
-        _show(result)
-    if estimates := [result.estimate for result in batch.made if result.estimate]:
-        memory, disk = max(one.memory for one in estimates), sum(one.disk for one in estimates)
-        say(f"{pluralize(len(estimates), 'map')} {_need(memory, disk, batch.made[0].output.parent)}")
+    present(lambda: _document(batch.made), lambda: _show_all(batch.made), asked=dry_run)
     if batch.failed:
         notify(batch.failed.values(), "failed", "bold red")
         names = ", ".join(path.name for path in batch.failed)
         maps = pluralize(len(batch.failed) + len(batch.made), "map")
         raise SattransError(f"{len(batch.failed)} of {maps} failed: {names}")
+
+
+def _document(results: "Sequence[GenerateResult]") -> "GenerateDocument":
+    from sattrans.cli.documents import GenerateDocument, Image, SeamScore
+
+    images = [
+        Image(
+            output=result.output,
+            dry_run=result.estimate is not None,
+            made=result.made,
+            run=result.run.folder,
+            model=result.run.model_name,
+            width=result.width,
+            height=result.height,
+            windows=result.windows,
+            updated=result.updated,
+            seams=result.seams and SeamScore(gradient=result.seams.gradient, detail=result.seams.detail),
+            memory=result.estimate and result.estimate.memory,
+            disk=result.estimate and result.estimate.disk,
+        )
+        for result in results
+    ]
+    return GenerateDocument(images=images, notes=[note for result in results for note in result.notices])
+
+
+def _show_all(results: "Sequence[GenerateResult]") -> None:
+    for result in results:
+        _show(result)
+    if estimates := [result.estimate for result in results if result.estimate]:
+        memory, disk = max(one.memory for one in estimates), sum(one.disk for one in estimates)
+        maps = f"{pluralize(len(estimates), 'map')} " if len(estimates) > 1 else ""
+        say(f"{maps}{_need(memory, disk, results[0].output if not maps else results[0].output.parent)}")
 
 
 def _need(memory: int, disk: int, output: Path) -> str:

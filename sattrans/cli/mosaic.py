@@ -5,19 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.console import notify, say
+from sattrans.cli.console import notify, present, say
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.mosaic.options import MosaicOptions
 from sattrans.utils.console import NOTHING_TO_DO, pluralize
 from sattrans.utils.process import configure_mosaic
 
 if TYPE_CHECKING:
+    from sattrans.cli.documents import MosaicDocument
     from sattrans.mosaic import MosaicResult
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("mosaic", rich_help_panel="The path from map to image")(command(mosaic))
+    app.command("mosaic", rich_help_panel="The path from map to image")(command(mosaic, with_json=True))
 
 
 def mosaic(
@@ -43,6 +44,29 @@ def mosaic(
     result = run(tiles, output, options, overwrite=overwrite, dry_run=dry_run)
     if result.gaps:
         notify([_gaps(result)])
+    present(lambda: _document(result), lambda: _show(result), asked=dry_run)
+
+
+def _document(result: "MosaicResult") -> "MosaicDocument":
+    from sattrans.cli.documents import Gap, MosaicDocument
+
+    need = result.estimate
+    return MosaicDocument(
+        output=result.output,
+        dry_run=need is not None,
+        made=result.made,
+        width=result.width,
+        height=result.height,
+        tiles=result.tiles,
+        gap_share=result.gap_share,
+        gaps=[Gap(row=w.row, column=w.col, width=w.width, height=w.height) for w in result.gaps],
+        memory=need and need.memory,
+        disk=need and need.disk,
+        free=need and need.free,
+    )
+
+
+def _show(result: "MosaicResult") -> None:
     size = f"{result.output}: {result.width} wide × {result.height} high from {pluralize(result.tiles, 'tile')}"
     if result.estimate:
         from sattrans.raster.cog.disk_space import format_bytes

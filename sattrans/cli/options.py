@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sattrans.cli.console import guarded
+from sattrans.cli.completion import COMPLETIONS
+from sattrans.cli.guard import SWITCHES, guarded
 from sattrans.utils.options import OptionField, option_fields
 
 R = TypeVar("R")
@@ -23,7 +24,7 @@ METAVARS = {bool: "", int: "N", float: "X", Path: "PATH", str: "TEXT"}
 """What `--help` calls a value of each type; a flag has none."""
 
 
-def command(function: Callable[..., R]) -> Callable[..., R]:
+def command(function: Callable[..., R], with_json: bool = False) -> Callable[..., R]:
     """Return a function for `typer.Typer.command`, with an option for each field of the options dataclass.
 
     `function` has a verb's shape: arguments, `output`, `options` (an options dataclass), then `overwrite` and
@@ -53,7 +54,7 @@ def command(function: Callable[..., R]) -> Callable[..., R]:
     keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     run.__signature__ = signature.replace(parameters=keyword_only)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return guarded(run)
+    return guarded(run, with_json)
 
 
 def _names(entry: OptionField) -> list[str]:
@@ -68,7 +69,14 @@ def _parameters(entry: OptionField) -> list[inspect.Parameter]:
     if entry.kind is bool and entry.default:
         flags[0] += f"/--no-{entry.flag[2:]}"
     metavar = METAVARS.get(_kind(entry)) if option.metavar is None else option.metavar
-    visible = typer.Option(*flags, help=_escaped(option.help) + default, metavar=metavar, rich_help_panel=option.panel)
+    visible = typer.Option(
+        *flags,
+        help=_escaped(option.help) + default,
+        metavar=metavar,
+        rich_help_panel=option.panel,
+        envvar=option.variable,
+        autocompletion=COMPLETIONS[option.complete] if option.complete else None,
+    )
     hidden = [typer.Option(alias, hidden=True) for alias in option.aliases]
     kind, default_value = _kind(entry), entry.default if _as_text(entry.default) else None
     parameters = []
@@ -109,5 +117,6 @@ def _escaped(text: str) -> str:
 
 
 def given_options(ctx: typer.Context) -> list[str]:
-    """Return the names of the parameters that the command line gives, in their order."""
-    return [name for name in ctx.params if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    """Return the names of the parameters that the command line gives, in their order, without those of output."""
+    names = [name for name in ctx.params if name not in SWITCHES]
+    return [name for name in names if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"]

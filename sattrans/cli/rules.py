@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from sattrans.cli.console import guarded, say
+from sattrans.cli.console import say
+from sattrans.cli.guard import guarded
 
 
 def add_to(app: typer.Typer) -> None:

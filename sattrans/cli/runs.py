@@ -1,4 +1,4 @@
-"""The command sattrans runs."""
+"""The commands sattrans runs and sattrans tilesets: what training and tiling have made."""
 
 from __future__ import annotations
 
@@ -8,55 +8,92 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.console import guarded, notify, say, show_table
+from sattrans.cli.completion import COMPLETIONS
+from sattrans.cli.console import notify, present, say, show_table
+from sattrans.cli.guard import guarded
+from sattrans.cli.options import DryRun
 
 if TYPE_CHECKING:
+    from sattrans.cli.documents import RunDocument, RunEntry
     from sattrans.runs.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    runs = typer.Typer(help="List runs, or show one.", invoke_without_command=True)
-    runs.callback()(guarded(list_default))
-    runs.command("list")(guarded(list_runs))
-    runs.command("show")(guarded(show))
+    runs = typer.Typer(help="List, show or remove runs.", invoke_without_command=True)
+    runs.callback()(guarded(list_default, with_json=True))
+    runs.command("list")(guarded(list_runs, with_json=True))
+    runs.command("show")(guarded(show, with_json=True))
+    runs.command("remove")(guarded(remove, with_json=True))
     app.add_typer(runs, name="runs", rich_help_panel="What there is")
 
 
 def list_default(context: typer.Context) -> None:
-    """List runs, or show one."""
+    """List, show or remove runs."""
     if context.invoked_subcommand is None:
         list_runs()
 
 
-def list_runs(
-    under: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the runs.")] = Path("runs"),
-) -> None:
-    """List the runs in a folder, oldest first."""
-    from sattrans.errors import SattransError
-    from sattrans.runs.run import Run
+Folder = Annotated[
+    Path | None,
+    typer.Argument(metavar="FOLDER", help="The folder of the runs. [dim]Default: runs, or $SATTRANS_RUNS.[/dim]"),
+]
 
+
+def list_runs(under: Folder = None) -> None:
+    """List the runs in a folder, oldest first."""
+    from sattrans.cli.documents import RunsDocument
+    from sattrans.runs.run import Run, runs_folder
+
+    folder = under or runs_folder()
+    found = [(run, _entry(run)) for run in Run.all(folder)]
+    present(
+        lambda: RunsDocument(folder=folder, runs=[entry for _, entry in found]),
+        lambda: _show_list(folder, found),
+        asked=True,
+    )
+
+
+def _entry(run: Run) -> RunEntry:
+    from sattrans.cli.documents import RunEntry
+    from sattrans.errors import SattransError
+
+    summary = run.manifest.get("summary")
+    epochs: int | None
+    try:
+        epochs = summary["epochs"] if summary else max((line["epoch"] for line in run.metrics()), default=0)
+    except SattransError as error:
+        notify([str(error)])
+        epochs = None
+    return RunEntry(
+        name=run.name,
+        folder=run.folder,
+        model=run.model_name,
+        tileset=run.manifest["data"]["name"],
+        finished=run.finished,
+        epochs=epochs,
+        monitor=run.manifest["settings"]["monitor"],
+        best=summary and summary["best"],
+        best_epoch=summary and summary["best_epoch"],
+        created=run.manifest["created"],
+    )
+
+
+def _show_list(folder: Path, found: list[tuple[Run, RunEntry]]) -> None:
     rows = []
-    for run in Run.all(under):
-        summary = run.manifest.get("summary")
-        state = (
-            f"{summary['monitor']} {summary['best']:.4g} at epoch {summary['best_epoch']}" if summary else "unfinished"
-        )
-        try:
-            epochs = str(summary["epochs"] if summary else max((line["epoch"] for line in run.metrics()), default=0))
-        except SattransError as error:
-            notify([str(error)])
-            epochs = "?"
-        rows.append([run.name, run.model_name, run.manifest["data"]["name"], epochs, state, _age(run), _options(run)])
+    for run, entry in found:
+        best = f"{entry.monitor} {entry.best:.4g} at epoch {entry.best_epoch}" if entry.finished else "unfinished"
+        epochs = "?" if entry.epochs is None else str(entry.epochs)
+        rows.append([run.name, run.model_name, entry.tileset, epochs, best, age(entry.created), _options(run)])
     if not rows:
-        say(f"no runs in {under}/; sattrans train makes one")
+        say(f"no runs in {folder}/; sattrans train makes one")
         return
     show_table(["run", "model", "tileset", "epochs", "best", "age", "options"], rows)
 
 
-def _age(run: Run) -> str:
-    """Return the time since a run was started, in its largest whole unit."""
-    passed = datetime.now(UTC) - datetime.fromisoformat(run.manifest["created"])
+def age(created: str) -> str:
+    """Return the time since something was made, in its largest whole unit."""
+    passed = datetime.now(UTC) - datetime.fromisoformat(created)
     seconds = max(0, int(passed.total_seconds()))
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
@@ -85,12 +122,62 @@ SETTINGS = {"batch_size": 1, "precision": "32", "seed": 0}
 """The settings of a training that the list of runs shows, with their defaults unless the model has its own."""
 
 
-def show(name: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its name under runs/.")]) -> None:
-    """Show a run: its options, data and progress."""
-    from sattrans.runs.run import DEFAULT_FOLDER, Run
+COMPLETE = COMPLETIONS["run names"]
+Name = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", autocompletion=COMPLETE, help="A run's folder, or its name under runs/."),
+]
+Names = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", autocompletion=COMPLETE, help="Folders of runs, or their names under runs/."),
+]
 
-    folder = name if name.exists() else DEFAULT_FOLDER / name
-    run = Run.open(folder)
+
+def show(name: Name) -> None:
+    """Show a run: its options, data and progress."""
+    run = _open(name)
+    present(lambda: _document(run), lambda: _show(run), asked=True)
+
+
+def _open(name: Path) -> Run:
+    from sattrans.runs.run import Run, runs_folder
+
+    return Run.open(name if name.exists() else runs_folder() / name)
+
+
+def remove(names: Names, dry_run: DryRun = False) -> None:
+    """Remove runs, with their checkpoints and samples, for good.
+
+    Example: sattrans runs remove resse-landcover-512-1
+    """
+    from sattrans.cli.documents import RemovedDocument
+    from sattrans.raster.cog.disk_space import format_bytes
+    from sattrans.runs.run import remove_run
+
+    runs = [_open(name) for name in names]  # all are found before one is removed
+    size = sum(path.stat().st_size for run in runs for path in run.folder.rglob("*") if path.is_file())
+    if not dry_run:
+        for run in runs:
+            remove_run(run)
+    folders = [run.folder for run in runs]
+    would, listed = "would be " if dry_run else "", ", ".join(map(str, folders))
+    present(
+        lambda: RemovedDocument(dry_run=dry_run, folders=folders, bytes=size),
+        lambda: say(f"{listed}: {would}removed ({format_bytes(size)})"),
+        asked=dry_run,
+    )
+
+
+def _document(run: Run) -> RunDocument:
+    from sattrans.cli.documents import RunDocument
+
+    metrics = run.metrics()
+    return RunDocument(
+        folder=run.folder, finished=run.finished, manifest=dict(run.manifest), last=metrics[-1] if metrics else None
+    )
+
+
+def _show(run: Run) -> None:
     rows = [
         ["model", run.model_name],
         ["tileset", f"{run.manifest['data']['folder']} ({run.manifest['data']['hash'][:12]})"],

@@ -5,19 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sattrans.cli.console import notify, say, show_table
+from sattrans.cli.console import notify, present, say, show_table
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.tile.options import TileOptions
 from sattrans.utils.console import NOTHING_TO_DO, pluralize
 
 if TYPE_CHECKING:
+    from sattrans.cli.documents import TileDocument
+    from sattrans.data.tileset import Tileset
     from sattrans.tile import TilePlan, TileResult
     from sattrans.tile.leakage import Leakage
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("tile", rich_help_panel="The path from map to image")(command(tile))
+    app.command("tile", rich_help_panel="The path from map to image")(command(tile, with_json=True))
 
 
 def tile(
@@ -44,10 +46,57 @@ def tile(
 
     result = run(root, output, options, overwrite=overwrite, dry_run=dry_run)
     notify(result.notices)
-    if result.plan:
-        _show_plan(result.plan)
+    if plan := result.plan:
+        present(lambda: _planned(plan), lambda: _show_plan(plan), asked=True)
     else:
-        _summarise(result)
+        present(lambda: _made(result), lambda: _summarise(result))
+
+
+def _planned(plan: "TilePlan") -> "TileDocument":
+    from sattrans.cli.documents import Leaks, Scene, TileDocument
+
+    return TileDocument(
+        folder=plan.folder,
+        dry_run=True,
+        made=False,
+        size=plan.size,
+        tiles=dict(plan.splits),
+        scenes=[Scene(id=s.id, width=s.width, height=s.height, tiles=dict(s.splits)) for s in plan.scenes],
+        classes={},
+        dropped={},
+        leaks=Leaks(**plan.leakage.to_json()),
+        bytes=plan.bytes,
+    )
+
+
+def _made(result: "TileResult") -> "TileDocument":
+    from sattrans.cli.documents import Leaks, Scene, TileDocument
+    from sattrans.tile.api import class_balance
+
+    tileset = result.tileset
+    tiles: dict[str, dict[str, int]] = {}
+    for tile in tileset.tiles:
+        of_scene = tiles.setdefault(tile.scene, {})
+        of_scene[tile.split] = of_scene.get(tile.split, 0) + 1
+    paired = [split for split, count in tileset.manifest["tiles"].items() if count and split != "unpaired"]
+    palette = tileset.palette
+    return TileDocument(
+        folder=tileset.folder,
+        dry_run=False,
+        made=result.made,
+        size=tileset.size,
+        tiles=dict(tileset.manifest["tiles"]),
+        scenes=[
+            Scene(id=s.id, width=s.width, height=s.height, tiles=tiles.get(s.id, {})) for s in tileset.scenes.values()
+        ],
+        classes={
+            split: dict(zip(palette.names, class_balance(tileset, palette, split), strict=True)) for split in paired
+        }
+        if palette
+        else {},
+        dropped=dict(result.dropped),
+        leaks=Leaks(**result.leakage.to_json()),
+    )
 
 
 def _show_plan(plan: "TilePlan") -> None:
@@ -99,9 +148,20 @@ WHY = {"nodata": "with nodata (--min-valid)", "empty": "empty (--drop-empty)"}
 
 
 def _summarise(result: "TileResult") -> None:
+    tileset = result.tileset
+    show_tileset(tileset)
+    dropped = "".join(f", {count} {WHY.get(reason, reason)} left out" for reason, count in result.dropped.items())
+    done = "" if result.made else f" ({NOTHING_TO_DO})"
+    say(
+        f"{tileset.folder}: {pluralize(len(tileset.tiles), 'tile')} of {tileset.size} px from "
+        f"{pluralize(len(tileset.scenes), 'scene')}{dropped}; {_leaks(result.leakage)}{done}"
+    )
+
+
+def show_tileset(tileset: "Tileset") -> None:
+    """Print the number of tiles of each split, and the share of each class."""
     from sattrans.tile.api import class_balance
 
-    tileset = result.tileset
     palette = tileset.palette
     rows = []
     for split, count in tileset.manifest["tiles"].items():
@@ -111,9 +171,3 @@ def _summarise(result: "TileResult") -> None:
         shares = (f"{share:.1%}" for share in class_balance(tileset, palette, split)) if palette and paired else ()
         rows.append([split, str(count), *shares])
     show_table(["split", "tiles", *(palette.names if palette else ())], rows, numeric=True)
-    dropped = "".join(f", {count} {WHY.get(reason, reason)} left out" for reason, count in result.dropped.items())
-    done = "" if result.made else f" ({NOTHING_TO_DO})"
-    say(
-        f"{tileset.folder}: {pluralize(len(tileset.tiles), 'tile')} of {tileset.size} px from "
-        f"{pluralize(len(tileset.scenes), 'scene')}{dropped}; {_leaks(result.leakage)}{done}"
-    )

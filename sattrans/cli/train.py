@@ -5,17 +5,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sattrans.cli.console import listen, notify, say
+from sattrans.cli.completion import COMPLETIONS
+from sattrans.cli.console import Mode, current_mode, listen, mode_of, notify, present, say
 from sattrans.cli.options import DryRun, Overwrite, command, given_options
 from sattrans.errors import OptionError
 from sattrans.train.options import TrainOptions, read_recipe
 from sattrans.utils import process
 from sattrans.utils.console import pluralize
 from sattrans.utils.options import option_fields
+
+if TYPE_CHECKING:
+    from sattrans.cli.documents import TrainDocument
+    from sattrans.train import TrainResult
 
 LENGTHS = ("epochs", "steps")
 """Options that exclude each other: one on the command line replaces either in a file."""
@@ -26,14 +31,20 @@ NOT_IN_A_FILE = ("settings", "device", "devices")
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("train", rich_help_panel="The path from map to image")(command(train))
+    app.command("train", rich_help_panel="The path from map to image")(command(train, with_json=True))
 
 
 def train(
     ctx: typer.Context,
     data: Annotated[
         Path | None,
-        typer.Option("--data", "-d", metavar="FOLDER", help="A tileset. [dim]Default: the newest under tiles/.[/dim]"),
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="FOLDER",
+            autocompletion=COMPLETIONS["tilesets"],
+            help="A tileset. [dim]Default: the newest under tiles/.[/dim]",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -53,6 +64,7 @@ def train(
         str | None,
         typer.Option(
             metavar="RUN",
+            autocompletion=COMPLETIONS["runs"],
             help="Resume a run with its own options: its folder, or 'last'. Takes only --device, --devices, --data, "
             "and --epochs or --steps, which train a finished run further.",
         ),
@@ -82,7 +94,7 @@ def train(
 
         if resume is None:
             check_enough_tiles(data, options.devices)
-        launch(options.devices, partial(_train_in_process, work))
+        launch(options.devices, partial(_train_in_process, work, current_mode()))
 
 
 def _with_file(file: Path, options: TrainOptions, given: list[str]) -> TrainOptions:
@@ -128,13 +140,39 @@ def _train(
     else:
         result = run(data, output, options, overwrite=overwrite, dry_run=dry_run)
     notify(result.notices)
+    if result.plan or result.run.finished:  # else one of several processes; the first prints the result
+        present(lambda: _document(result), lambda: _show(result), asked=dry_run)
+
+
+def _document(result: "TrainResult") -> "TrainDocument":
+    from sattrans.cli.documents import TrainDocument
+
+    if plan := result.plan:
+        return TrainDocument(
+            folder=plan.folder,
+            dry_run=True,
+            model=plan.model,
+            tileset=plan.tileset,
+            steps=plan.steps,
+            epochs=None,
+            monitor=None,
+            best=None,
+            best_epoch=None,
+            stopped_early=None,
+        )
+    run = result.run
+    data = run.manifest["data"]["folder"]
+    return TrainDocument(
+        folder=run.folder, dry_run=False, model=run.model_name, tileset=data, **run.manifest["summary"]
+    )
+
+
+def _show(result: "TrainResult") -> None:
     if plan := result.plan:
         say(
             f"{plan.folder}: {plan.model} would train on {pluralize(plan.tiles, 'tile')} of {plan.size} px for "
             f"{pluralize(plan.steps, 'step')} of {plan.batch_size} on {plan.device}; nothing written"
         )
-        return
-    if not result.run.finished:  # one of several processes; the first prints the result
         return
     summary = result.run.manifest["summary"]
     length = f"{pluralize(summary['steps'], 'step')} in {pluralize(summary['epochs'], 'epoch')}"
@@ -145,7 +183,8 @@ def _train(
     )
 
 
-def _train_in_process(work: "partial[None]") -> None:
+def _train_in_process(work: "partial[None]", mode: Mode) -> None:
     process.configure()
     listen()
-    work()
+    with mode_of(mode):
+        work()

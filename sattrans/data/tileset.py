@@ -17,6 +17,7 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import write_json
 from sattrans.utils.console import pluralize
+from sattrans.utils.folders import folder_of
 from sattrans.utils.hashing import sha256
 from sattrans.utils.manifest import begun_of, folders_with, read_manifest, write_manifest
 from sattrans.utils.records import checked_json, read_bytes
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 VERSION = 2
 MANIFEST = "tileset.json"
 INDEX = "tiles.geojson"
-DEFAULT_FOLDER = Path("tiles")
+
+
+def tiles_folder() -> Path:
+    """Return the folder of tilesets by default: `tiles`, or what the environment variable SATTRANS_TILES says."""
+    return folder_of("SATTRANS_TILES", "tiles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +94,28 @@ class Tileset:
         return cls(folder, read_manifest(folder / MANIFEST, "tileset", VERSION, _schema))
 
     @classmethod
-    def newest(cls, under: Path = DEFAULT_FOLDER) -> "Tileset":
-        """Open the newest tileset under a folder that can be trained on, not one with map and image side by side.
+    def all(cls, under: Path | None = None) -> list["Tileset"]:
+        """Return the finished tilesets under a folder (by default `tiles_folder()`), oldest first.
+
+        A damaged one, or one of another version, is left out.
+        """
+        found = []
+        for folder in folders_with(under or tiles_folder(), MANIFEST):
+            with suppress(SattransError):
+                found.append(cls.open(folder))
+        return sorted(found, key=lambda tileset: str(tileset.manifest["created"]))
+
+    @classmethod
+    def newest(cls, under: Path | None = None) -> "Tileset":
+        """Open the newest tileset that can be trained on, not one with map and image side by side; see `all`.
 
         Raises `NothingToUse` if there is none.
         """
-        found = []
-        for folder in folders_with(under, MANIFEST):
-            with suppress(SattransError):  # a damaged one, or one of another version, is skipped
-                found.append(cls.open(folder))
-        found = [tileset for tileset in found if not tileset.side_by_side]
+        under = under or tiles_folder()
+        found = [tileset for tileset in cls.all(under) if not tileset.side_by_side]
         if not found:
             raise NothingToUse(f"no tileset in {under}/; make one with sattrans tile FOLDER, or name one with --data")
-        return max(found, key=lambda tileset: str(tileset.manifest["created"]))
+        return found[-1]
 
     def __repr__(self) -> str:
         return f"<Tileset {str(self.folder)!r}: {pluralize(len(self.tiles), 'tile')} of {self.size} px>"

@@ -44,7 +44,11 @@ class GenerateOptions(MapOptions):
     run: Annotated[
         Path | None,
         Option(
-            "The folder of a run.", default="the newest finished run under runs/", decides_bytes=False, metavar="RUN"
+            "The folder of a run.",
+            default="the newest finished run under runs/",
+            decides_bytes=False,
+            metavar="RUN",
+            complete="runs",
         ),
     ] = None
     overlap: Annotated[

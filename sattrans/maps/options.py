@@ -41,6 +41,7 @@ class MapOptions:
             metavar="VALUE=CLASS",
             aliases=("--map",),
             parse=_parse_class_map,
+            complete="classes",
         ),
     ] = field(default_factory=dict)
     rules: Annotated[

@@ -26,6 +26,7 @@ from sattrans.runs.tensors import read_tensors
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import log
 from sattrans.utils.folder_output import FolderOutput
+from sattrans.utils.folders import folder_of
 from sattrans.utils.manifest import begun_of, folders_with, read_manifest, write_manifest
 from sattrans.utils.output import Found
 from sattrans.utils.records import parse_json, read_lines
@@ -33,7 +34,11 @@ from sattrans.utils.records import parse_json, read_lines
 VERSION = 1
 MANIFEST = "run.json"
 METRICS = "metrics.jsonl"
-DEFAULT_FOLDER = Path("runs")
+
+
+def runs_folder() -> Path:
+    """Return the folder of runs by default: `runs`, or what the environment variable SATTRANS_RUNS says."""
+    return folder_of("SATTRANS_RUNS", "runs")
 
 
 class RunOutput(FolderOutput):
@@ -104,8 +109,12 @@ class Run:
         raise UsageError(f"{folder} is not a run; sattrans runs list shows the runs in runs/, sattrans train makes one")
 
     @classmethod
-    def all(cls, under: Path = DEFAULT_FOLDER) -> list["Run"]:
-        """Return the runs under a folder, oldest first; a damaged one is named and left out."""
+    def all(cls, under: Path | None = None) -> list["Run"]:
+        """Return the runs under a folder (by default `runs_folder()`), oldest first.
+
+        A damaged one is named and left out.
+        """
+        under = under or runs_folder()
         runs = []
         for folder in folders_with(under, MANIFEST, begun_of(Path(MANIFEST)).name):
             try:
@@ -115,19 +124,25 @@ class Run:
         return sorted(runs, key=lambda run: str(run.manifest["created"]))
 
     @classmethod
-    def newest(cls, under: Path = DEFAULT_FOLDER, finished: bool = True, by: str = "with --run") -> "Run":
+    def newest(cls, under: Path | None = None, finished: bool = True, by: str = "with --run") -> "Run":
         """Open the newest run, of the finished or of the unfinished ones.
 
         Raises `NothingToUse` if there is none; the message says `by` which option another run can be chosen.
         """
+        under = under or runs_folder()
         begun = cls.all(under)
         runs = [run for run in begun if run.finished == finished]
         if runs:
             return runs[-1]
         if not finished:
             raise NothingToUse(f"no unfinished run in {under}/ to resume; sattrans train starts one")
-        only = " finished" if begun else ""
-        raise NothingToUse(f"no{only} run in {under}/; make one with sattrans train, or name one {by}")
+        if begun:
+            newest = begun[-1].folder
+            raise NothingToUse(
+                f"no run in {under}/ is finished, and {newest} is not either: finish it with sattrans train --resume "
+                f"{newest}, or name another one {by}"
+            )
+        raise NothingToUse(f"no run in {under}/; make one with sattrans train, or name one {by}")
 
     @property
     def name(self) -> str:
@@ -240,6 +255,13 @@ class Run:
             raise SattransError(f"cannot read {path}: {error.strerror}") from error
         except ValueError as error:
             raise SattransError(f"{path} is damaged: {error}; remove that line") from error
+
+
+def remove_run(run: Run) -> None:
+    """Remove a run's folder. Raises `LockedError` if the run is being trained."""
+    output = RunOutput(run.folder, {})
+    with output.locked():
+        output.discard(run.folder)
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sattrans.data.dataset import Dataset, Scene
-from sattrans.data.tileset import DEFAULT_FOLDER, SceneRecord
+from sattrans.data.tileset import SceneRecord, tiles_folder
 from sattrans.errors import DatasetNotFound, OptionError, UsageError, did_you_mean
 from sattrans.maps.area import read_area
 from sattrans.maps.labels import palette_of_rules
@@ -62,7 +62,7 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
     scale = parse_scale(options.scale) if options.scale else None
     _check_classes(options, palette)
     areas = _areas(options)
-    folder = output or DEFAULT_FOLDER / f"{_name(found, root)}-{size}"
+    folder = output or tiles_folder() / f"{_name(found, root)}-{size}"
     check_folder(folder)
     if folder.is_symlink() or folder.name in ("", ".."):  # the lock of a folder lies beside it, under its own name
         folder = _resolved(folder)

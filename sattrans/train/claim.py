@@ -6,14 +6,14 @@ from itertools import count
 from pathlib import Path
 
 from sattrans.errors import LockedError, OutputExists, UsageError
-from sattrans.runs.run import DEFAULT_FOLDER, Run, RunOutput
+from sattrans.runs.run import Run, RunOutput, runs_folder
 from sattrans.utils.console import log
 
 
 def new_folders(model: str, tileset: str) -> Iterator[Path]:
     """Yield the folders of the default name that do not exist, by their number."""
     for number in count(1):
-        folder = DEFAULT_FOLDER / f"{model}-{tileset}-{number}"
+        folder = runs_folder() / f"{model}-{tileset}-{number}"
         if not folder.exists():
             yield folder
 

@@ -3,7 +3,6 @@
 import importlib.util
 import io
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from sattrans.runs.run import METRICS, Run
 from sattrans.train.settings import Settings
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import log, pluralize, progress_bar
+from sattrans.utils.process import peak_memory
 
 TENSORBOARD = "tensorboard"
 CURVES = "losses.png"
@@ -143,10 +143,7 @@ def _memory(device: torch.device) -> int:
     """Return the bytes in use on a CUDA device, or the peak of this process."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_memory()
 
 
 def write_curves(run: Run) -> None:

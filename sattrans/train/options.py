@@ -40,6 +40,7 @@ class TrainOptions:
             short="-m",
             metavar="NAME",
             default="the one that sattrans models marks",
+            complete="models",
         ),
     ] = None
     settings: Annotated[
@@ -98,7 +99,8 @@ class TrainOptions:
         "32"
     )
     init: Annotated[
-        Path | None, Option("A run whose last weights to start from.", panel=OPTIMIZATION, metavar="RUN")
+        Path | None,
+        Option("A run whose last weights to start from.", panel=OPTIMIZATION, metavar="RUN", complete="runs"),
     ] = None
     seed: Annotated[int, Option("Same seed, same weights (on the CPU).", panel=OPTIMIZATION, minimum=0)] = 0
     compile: Annotated[

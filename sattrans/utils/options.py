@@ -47,6 +47,8 @@ class Option:
         decides_bytes: Whether the option can change the output; only then a manifest records it.
         recorded_as: The key in a manifest, when it is not the field's name.
         parse: Read one text of the command line. For a mapping, it returns a part of the mapping.
+        variable: The environment variable that sets it, unless the command line does.
+        complete: What a shell completes: models, datasets, runs, tilesets or classes.
     """
 
     help: str
@@ -63,6 +65,8 @@ class Option:
     decides_bytes: bool = field(default=True, kw_only=True)
     recorded_as: str | None = field(default=None, kw_only=True)
     parse: Callable[[str], Any] | None = field(default=None, kw_only=True)
+    variable: str | None = field(default=None, kw_only=True)
+    complete: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,18 +346,36 @@ Seed = Annotated[int, Option("Same seed, same result.", minimum=0)]
 
 Device = Annotated[
     str,
-    Option("auto, cpu, cuda or mps; auto takes the fastest that is available.", decides_bytes=False, metavar="DEVICE"),
+    Option(
+        "auto, cpu, cuda or mps; auto takes the fastest that is available.",
+        decides_bytes=False,
+        metavar="DEVICE",
+        variable="SATTRANS_DEVICE",
+        complete="devices",
+    ),
 ]
 """Device that networks run on."""
 
 Workers = Annotated[
     int | None,
-    Option("Threads that work at once.", default="one per processor", minimum=1, decides_bytes=False),
+    Option(
+        "Threads that work at once.",
+        default="one per processor",
+        minimum=1,
+        decides_bytes=False,
+        variable="SATTRANS_WORKERS",
+    ),
 ]
 """Number of threads, 1 or more; None for one per processor."""
 
 DatasetName = Annotated[
-    str | None, Option("The dataset's name (sattrans datasets).", default="recognised by its files", metavar="NAME")
+    str | None,
+    Option(
+        "The dataset's name (sattrans datasets).",
+        default="recognised by its files",
+        metavar="NAME",
+        complete="datasets",
+    ),
 ]
 """Name of a dataset plugin; None to find the one that recognises the folder."""
 

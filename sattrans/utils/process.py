@@ -66,6 +66,22 @@ def silence_libraries() -> None:
         warnings.simplefilter("ignore")
 
 
+def show_warnings() -> None:
+    """Show the warnings of libraries after all."""
+    if not sys.warnoptions:
+        warnings.simplefilter("default")
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has held at once; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
 def replace_missing_characters() -> None:
     """Print a question mark for a character that the encoding of a console or pipe lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):

@@ -27,7 +27,10 @@ COMMANDS = (
     "datasets",
     "models",
     "runs",
+    "tilesets",
     "plugins",
+    "rules",
+    "check",
 )
 
 
@@ -158,7 +161,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("train", "--data", "f"), 2, "is not a tileset"),
         (("train", "--model", "pix3pix"), 2, "no tileset|did you mean"),
         (("train", "--resume", "last"), 2, "no unfinished run in runs/"),
-        (("train", "--resume", "last", "--steps", "3"), 2, "leave out --steps"),
+        (("train", "--resume", "last", "--seed", "3"), 2, "leave out --seed"),
         (("train", "--set", "width"), 2, "--set must be name=value, got width"),
         (("train", "--options", "none.toml"), 2, "(?i)no such file"),
         (("generate", "text.tif", "-o", "sat.tif"), 2, "no run in runs/; make one with sattrans train"),

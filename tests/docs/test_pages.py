@@ -104,15 +104,15 @@ def test_the_page_on_tiling(folder):
     assert Tileset.open(Path("tiles/apart")).manifest["leakage"]["tiles"] == 0
 
 
+SWITCHES = {"--help", "--quiet", "--verbose", "--json"}
+"""What every command has; the page for scripts tells of them."""
+
+
 def test_the_page_on_tiling_names_every_option():
     text = (DOCS / "tiling.md").read_text(encoding="utf-8")
     told = section(DOCS / "cli.md", "`sattrans tile`")
-    options = set(re.findall(r"^\* `(?:-\w, )?(--[a-z-]+)", told, re.MULTILINE)) - {
-        "--output",
-        "--dataset",
-        "--help",
-        "--unpaired",
-    }
+    options = set(re.findall(r"^\* `(?:-\w, )?(--[a-z-]+)", told, re.MULTILINE))
+    options -= {"--output", "--dataset", "--unpaired"} | SWITCHES
     assert len(options) > 20
     assert not [option for option in options if option not in text]
 
@@ -136,7 +136,7 @@ def test_the_page_on_joining_and_that_it_names_every_option(folder):
         re.findall(r"^\* `(?:-\w, )?(--[a-z-]+)", section(DOCS / "cli.md", "`sattrans mosaic`"), re.MULTILINE)
     )
     assert len(options) > 8
-    assert not [option for option in options - {"--output", "--help"} if option not in text]
+    assert not [option for option in options - {"--output", *SWITCHES} if option not in text]
     table = [f"| `{name}` | {method.summary} |" for name, method in METHODS.items()]
     assert "\n".join(table) in text
 
