@@ -18,7 +18,13 @@ from pathlib import Path
 from sattrans.errors import SattransError
 
 SECONDS = 20
-"""Longest time for one mutant."""
+"""Longest time of a processor for one mutant: on a busy machine, more passes on the clock."""
+
+WAITED = 300
+"""Longest time on the clock for one mutant, which may wait for ever without using a processor."""
+
+TIMERS = {signal.SIGPROF: f"over {SECONDS} s of a processor", signal.SIGALRM: f"over {WAITED} s on the clock"}
+"""What ends a mutant that takes too long."""
 
 MEGABYTES = 1024
 """Most memory that one mutant may add to its process."""
@@ -107,11 +113,14 @@ def _in_child(path: Path, read: Callable[[], object], mutants: list[bytes], firs
             devnull = os.open(os.devnull, os.O_WRONLY)
             os.dup2(devnull, 1)
             os.dup2(devnull, 2)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            for number in TIMERS:
+                signal.signal(number, signal.SIG_DFL)
             for data in mutants[first:]:
                 path.write_bytes(data)
-                signal.alarm(SECONDS)
+                signal.setitimer(signal.ITIMER_PROF, SECONDS)
+                signal.alarm(WAITED)
                 pipe.write(pickle.dumps(_outcome(read)))
+                signal.setitimer(signal.ITIMER_PROF, 0)
                 signal.alarm(0)
         os._exit(0)
     os.close(writer)
@@ -122,7 +131,7 @@ def _in_child(path: Path, read: Callable[[], object], mutants: list[bytes], firs
     _, status = os.waitpid(child, 0)
     if len(done) < len(mutants) - first:
         number = os.WTERMSIG(status)
-        done.append(("slow", f"over {SECONDS} s") if number == signal.SIGALRM else ("crash", f"signal {number}"))
+        done.append(("slow", TIMERS[number]) if number in TIMERS else ("crash", f"signal {number}"))
     return done
 
 
