@@ -1,8 +1,9 @@
 """Turn masks of class values into readable maps: copies with a colour table, or in RGB."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,17 @@ from sattrans.colorize.legend import check_legend, write_legend
 from sattrans.colorize.masks import find_masks
 from sattrans.colorize.options import ColorizeOptions
 from sattrans.data.dataset import COPY, LEGEND
-from sattrans.errors import OptionError, OutputExists, UsageError
+from sattrans.errors import OptionError, OutputExists, RasterError, UsageError
 from sattrans.raster.class_map import ClassMap, class_map
 from sattrans.raster.cog.output import GeoTiffOutput, check_own_images
 from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
+from sattrans.raster.sidecar import side_files
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.commands import command
 from sattrans.utils.console import progress_bar
+from sattrans.utils.hashing import fingerprint
 from sattrans.utils.options import recorded
 from sattrans.utils.output import check_apart, check_folder
 
@@ -105,7 +108,7 @@ def colorize(
                         if dry_run:
                             copy.check()
                         else:
-                            _write(copy, raster, map_, rgb)
+                            _write(copy, raster, map_, rgb, partial(_state, source))
                         of_maps[map_.notice.removeprefix(f"{raster.path}: ")].append(raster.path)
             progress.update()
     for notice, paths in of_maps.items():
@@ -151,19 +154,27 @@ def _targets(
     return targets, folder / LEGEND
 
 
-def _resolved_options(source: Path | str, palette: Palette, options: ColorizeOptions) -> dict[str, object]:
+def _state(source: Path | str) -> dict[str, object]:
+    """Return what shows, without reading it, that a mask has changed, or a file beside it that is read with it."""
     mask = Path(source)
     stat = mask.stat()
+    beside = side_files([mask]).get(mask, ())
+    state = {"mask": mask.name, "bytes": stat.st_size, "time": stat.st_mtime_ns}
+    return {**state, "beside": fingerprint(beside)} if beside else state
+
+
+def _resolved_options(source: Path | str, palette: Palette, options: ColorizeOptions) -> dict[str, object]:
     return {
-        "mask": mask.name,
-        "bytes": stat.st_size,
-        "time": stat.st_mtime_ns,
+        **_state(source),
         **recorded(options),
         "palette": "; ".join("{} {} #{:02x}{:02x}{:02x}".format(c.value, c.name, *c.color) for c in palette.classes),
     }
 
 
-def _write(copy: GeoTiffOutput, raster: Raster, map_: ClassMap, rgb: bool) -> None:
+def _write(
+    copy: GeoTiffOutput, raster: Raster, map_: ClassMap, rgb: bool, state: Callable[[], Mapping[str, object]]
+) -> None:
+    """Write a copy. Raises `RasterError` if `state` shows that the mask has changed since its state was recorded."""
     nodata = _nodata(map_) if map_.has_nodata and not rgb else None
     layout = Layout(
         raster.height,
@@ -178,6 +189,8 @@ def _write(copy: GeoTiffOutput, raster: Raster, map_: ClassMap, rgb: bool) -> No
         for chunk in writer.missing():
             indices = map_.read(chunk)
             writer.write(chunk, _colors(indices, map_) if rgb else _values(indices, map_.palette, nodata))
+        if not state().items() <= copy.options.items():
+            raise RasterError(f"{raster.path} changed while it was read; make the copy again with --overwrite")
 
 
 def _nodata(classes: ClassMap) -> int:

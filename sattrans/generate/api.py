@@ -1,7 +1,7 @@
 """Generate a georeferenced image from a map of any size: overlapping windows, blended, streamed to disk."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,8 +33,7 @@ from sattrans.generate.update import (
     write_record,
 )
 from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap, window_size
-from sattrans.maps.ogr import vector_files, with_companions
-from sattrans.maps.open import Map, open_map
+from sattrans.maps.open import Map, files_of, open_map
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.model import TileSpec
 from sattrans.plugins import model_class
@@ -50,7 +49,6 @@ from sattrans.runs.translator import Translator, resolve_precision, skip_initial
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
-from sattrans.utils.hashing import fingerprint
 from sattrans.utils.output import check_apart
 from sattrans.utils.version import __version__
 
@@ -97,14 +95,15 @@ class _Task:
     precision: Precision
     recorded: dict[str, Any]
     files: Mapping[Path, str] = field(default_factory=dict)
-    """The fingerprints of the map's files before they were read; empty for an address."""
+    """The fingerprints of the map's files, and those beside it, before they were read; empty for an address."""
+    source: str | Path = ""
 
     def check_unchanged(self) -> None:
         """Raise `RasterError` if the map was replaced or removed while it was read."""
-        for path, before in self.files.items():
-            with suppress(OSError):
-                if fingerprint([path]) == before:
-                    continue
+        now = files_of(self.source)
+        for path in {**self.files, **now}:
+            if now.get(path) == self.files.get(path):
+                continue
             raise RasterError(f"{path} changed while it was read; make the image again with --overwrite")
 
     def result(self, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
@@ -265,8 +264,7 @@ def _task(
     precision = resolve_precision(options.precision, device)
     blend = options.blend or ("bands" if kind.margin is None else "none")
     check_style(options.style, spec, kind.name, kind.styled)
-    files = with_companions(vector_files(Path(map_))) or [path for path in [Path(map_)] if path.exists()]
-    state = {path: fingerprint([path]) for path in files}
+    state = files_of(map_)
     with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
         height, width = read_map.height, read_map.width
         size = window_size(spec.size, kind.stride, kind.margin, height, width, each_is_a_file)
@@ -289,7 +287,7 @@ def _task(
         }
         if kind.styled and spec.scenes:
             recorded["style"] = _style(options, spec, read_map, plan)
-        yield _Task(opened, read_map, plan, precision, recorded, state)
+        yield _Task(opened, read_map, plan, precision, recorded, state, map_)
 
 
 def _style(options: GenerateOptions, spec: TileSpec, map_: Map, plan: WindowPlan) -> str:

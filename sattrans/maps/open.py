@@ -1,7 +1,7 @@
 """Opening a map, raster or vector, that a run translates."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from sattrans.errors import RasterError
 from sattrans.maps.gsd import GsdRange
-from sattrans.maps.ogr import FORMATS, other_format, vector_files
+from sattrans.maps.ogr import FORMATS, other_format, vector_files, with_companions
 from sattrans.maps.options import MapOptions
 from sattrans.maps.raster_map import RasterMap
 from sattrans.maps.vector_map import VectorMap
 from sattrans.raster.georeference import Georeference
 from sattrans.raster.open import open_raster
 from sattrans.raster.palette import Palette
+from sattrans.raster.sidecar import with_side_files
 from sattrans.raster.window import Window
+from sattrans.utils.hashing import fingerprint
 
 
 class Map(Protocol):
@@ -83,3 +85,13 @@ def open_map(
             formats = f"; --rules are for vector maps: {FORMATS}" if options.rules else ""
             raise RasterError(f"{error}{formats}") from error
         yield RasterMap(raster, palette, options, resolution, stack)
+
+
+def files_of(source: str | Path) -> dict[Path, str]:
+    """Return the fingerprints of the files of a map that exist: its own, and those that are read with them."""
+    path = Path(source)
+    state = {}
+    for file in with_companions(vector_files(path)) or with_side_files([path]):
+        with suppress(OSError):  # it was removed, or the map is an address
+            state[file] = fingerprint([file])
+    return state

@@ -21,7 +21,9 @@ from sattrans.raster.class_map import ClassMap, class_map
 from sattrans.raster.open import Raster
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.rgb_map import RGBMap, rgb_map
+from sattrans.raster.sidecar import side_files
 from sattrans.raster.window import Window
+from sattrans.utils.hashing import fingerprint
 
 
 class RasterMap:
@@ -130,4 +132,11 @@ class RasterMap:
 def _file_identity(raster: Raster) -> list[Any]:
     path = Path(raster.path)
     stat = path.stat() if path.exists() else None
-    return [path.name, raster.width, raster.height, *((stat.st_size, stat.st_mtime_ns) if stat else ())]
+    beside = side_files([path]).get(path, ())
+    return [
+        path.name,
+        raster.width,
+        raster.height,
+        *((stat.st_size, stat.st_mtime_ns) if stat else ()),
+        *([fingerprint(beside)] if beside else []),
+    ]

@@ -19,6 +19,7 @@ from sattrans.raster.cog.disk_space import check_disk_space
 from sattrans.raster.cog.options import parse_creation_options
 from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.cog.writer import Layout, row_writer
+from sattrans.raster.sidecar import with_side_files
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.commands import command
@@ -162,9 +163,12 @@ def _method(pixel_format: PixelFormat, chosen: Method | None) -> Method:
 
 
 def _identity(paths: Sequence[Path], tiles: Sequence[MosaicTile]) -> str:
-    """Return the number and a hash of the tiles, by name, size, time of change and transform; contents are not read."""
+    """Return the number and a hash of the tiles, by transform and by the name, size and time of change of their files.
+
+    Contents are not read.
+    """
     try:
-        files = fingerprint(paths)
+        files = fingerprint(with_side_files(paths))
     except FileNotFoundError as error:
         raise RasterError(f"{error.filename} was removed while the mosaic was made: put it back") from error
     transforms = repr([tile.grid.georeference.transform for tile in tiles])

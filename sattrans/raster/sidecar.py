@@ -8,6 +8,8 @@ https://gdal.org/en/stable/drivers/raster/wld.html
 """
 
 import math
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +19,9 @@ from rasterio.errors import CRSError
 
 from sattrans.errors import RasterError
 from sattrans.raster.georeference import names_a_file
+from sattrans.raster.side_mask import SUFFIX as MASK_SUFFIX
+
+AUX_SUFFIX = ".aux.xml"
 
 MAX_BYTES = 4 << 20
 """A sidecar is a page of text; a larger file is something else."""
@@ -27,7 +32,7 @@ def read_aux_xml(path: Path) -> tuple[CRS | None, Affine | None]:
 
     Raises `RasterError` if the file exists and is not a plain PAM document.
     """
-    sidecar = path.with_name(path.name + ".aux.xml")
+    sidecar = path.with_name(path.name + AUX_SUFFIX)
     if not sidecar.is_file():
         return None, None
     if sidecar.stat().st_size > MAX_BYTES:
@@ -55,10 +60,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
 
 def read_world_file(path: Path) -> Affine | None:
     """Return the transform in the world file of `path` (`.tfw`, `.tifw`, `.wld`, `.TFW` and the like), or None."""
-    suffix = path.suffix.lstrip(".").lower()
-    names = [f".{suffix[0]}{suffix[-1]}w", f".{suffix}w", ".wld"] if suffix else [".wld"]
-    names += [name.upper() for name in names]
-    world_file = next((candidate for name in names if (candidate := path.with_suffix(name)).is_file()), None)
+    world_file = next((candidate for candidate in _world_files(path) if candidate.is_file()), None)
     if world_file is None:
         return None
     try:
@@ -68,6 +70,36 @@ def read_world_file(path: Path) -> Affine | None:
     except (ValueError, UnicodeDecodeError) as error:
         raise RasterError(f"{world_file} is not a world file (six numbers, one a line); repair or remove it") from error
     return Affine(a, b, c, d, e, f) @ Affine.translation(-0.5, -0.5)
+
+
+def _world_files(path: Path) -> list[Path]:
+    """Return the paths at which a raster may have its world file, whether they exist or not."""
+    suffix = path.suffix.lstrip(".").lower()
+    names = [f".{suffix[0]}{suffix[-1]}w", f".{suffix}w", ".wld"] if suffix else [".wld"]
+    return [path.with_suffix(name) for name in (*names, *(name.upper() for name in names))]
+
+
+def side_files(rasters: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
+    """Return, of each raster that has any, the files beside it that are read with it: mask, `.aux.xml`, world file.
+
+    Each folder is listed once. Overviews (`.ovr`) are not read.
+    """
+    names: dict[Path, frozenset[str]] = {}
+    found = {}
+    for path in rasters:
+        if path.parent not in names:
+            exists = path.parent.is_dir()
+            names[path.parent] = frozenset(entry.name for entry in os.scandir(path.parent)) if exists else frozenset()
+        candidates = [path.with_name(path.name + suffix) for suffix in (MASK_SUFFIX, AUX_SUFFIX)] + _world_files(path)
+        beside = tuple(file for file in candidates if file.name in names[path.parent] and file != path)
+        if beside:
+            found[path] = beside
+    return found
+
+
+def with_side_files(rasters: Sequence[Path]) -> list[Path]:
+    """Return rasters and the files beside them that are read with them, each once."""
+    return list(dict.fromkeys([*rasters, *(file for beside in side_files(rasters).values() for file in beside)]))
 
 
 def _parse_transform(texts: list[str]) -> list[float]:

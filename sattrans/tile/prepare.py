@@ -17,6 +17,7 @@ from sattrans.plugins import open_dataset
 from sattrans.raster.aoi import Area, parse_bounds
 from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale, parse_scale
+from sattrans.raster.sidecar import side_files
 from sattrans.raster.tile_formats import TileFormat
 from sattrans.raster.window import tile_step
 from sattrans.tile.halves import half_notices
@@ -76,8 +77,10 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
         raise UsageError(f"-o {folder} would mix tiles and the dataset in {root}; choose another folder")
     count = pluralize(len(scenes), "scene")
     log.info("dataset %s in %s: %s, tiles of %d px into %s", found.name, root, count, size, folder)
-    inputs = current_inputs(path for scene in scenes for path in (scene.image, scene.map) if path)
+    beside = side_files(dict.fromkeys(files))
+    inputs = current_inputs([*files, *(path for found_beside in beside.values() for path in found_beside)])
     sources, notices = _inspect_scenes(scenes, palette, options, rules)
+    sources = [_with_side_files(source, beside) for source in sources]
     _check_size(sources, size, options)
     selection = TileSelection(options, size, areas)
     plan = plan_tiles(found, scenes, sources, selection)
@@ -104,6 +107,11 @@ def prepare(root: Path, output: Path | None, options: TileOptions) -> Prepared:
         tuple(inputs),
         all_notices,
     )
+
+
+def _with_side_files(source: SceneSource, beside: Mapping[Path, tuple[Path, ...]]) -> SceneSource:
+    files = [Path(name) for name in (source.record.image, source.record.map) if name]
+    return replace(source, beside=tuple(str(path) for file in files for path in beside.get(file, ())))
 
 
 def _open(root: Path, options: TileOptions) -> tuple[Dataset, TileOptions]:

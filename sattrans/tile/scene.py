@@ -40,7 +40,8 @@ class SceneSource:
 
     `record` has the grid that tiles are cut from; `height`, `width` and `image_georeference` are those of the image
     file. `bands` are bands of the image; `coding` is how the map encodes classes. `halves` says which half of a
-    side-by-side file is the map. `rules` are the name and digest of those that draw a vector map.
+    side-by-side file is the map. `rules` are the name and digest of those that draw a vector map. `beside` are
+    the files beside image and map that are read with them.
     """
 
     record: SceneRecord
@@ -54,6 +55,7 @@ class SceneSource:
     halves: Direction | None
     threshold: int | None = None
     rules: tuple[str, str] | None = None
+    beside: tuple[str, ...] = ()
 
     @property
     def grid(self) -> Grid:
@@ -63,7 +65,7 @@ class SceneSource:
     @property
     def files(self) -> list[str]:
         """The names of its files, as they are recorded among the inputs."""
-        return [name_of(path) for path in dict.fromkeys((self.record.image, self.record.map)) if path]
+        return [name_of(path) for path in dict.fromkeys((self.record.image, self.record.map, *self.beside)) if path]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from sattrans.cli import app
 from sattrans.colorize import ColorizeOptions, colorize
-from sattrans.errors import ClassesError, OptionError, OutputExists, UsageError
+from sattrans.errors import ClassesError, OptionError, OutputExists, RasterError, UsageError
+from sattrans.raster.class_map import ClassMap
 from sattrans.tile import TileOptions, tile
 
 USUAL = {0: (0, 0, 0), 1: (97, 74, 74), 2: (38, 115, 0), 3: (0, 197, 255), 4: (207, 207, 207)}
@@ -280,3 +281,17 @@ def test_a_dry_run_checks_every_mask_and_writes_nothing(tmp_path):
     with pytest.raises(ClassesError, match="99"):
         colorize(tmp_path / "m", options=ColorizeOptions(dataset="landcover"), dry_run=True)
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_mask_that_changes_while_it_is_read_makes_no_copy(tmp_path, monkeypatch):
+    mask = write_raster(tmp_path / "mask.tif", make_indices(64, 64, 3))
+    read = ClassMap.read
+
+    def changing(self, window):
+        (tmp_path / "mask.tfw").write_text("1 0 0 -1 0 0")
+        return read(self, window)
+
+    monkeypatch.setattr(ClassMap, "read", changing)
+    with pytest.raises(RasterError, match=r"mask\.tif changed while it was read"):
+        colorize(mask)
+    assert not (tmp_path / "mask.color.tif").exists()

@@ -182,6 +182,41 @@ def test_a_part_of_a_shapefile_that_changes_while_it_is_read_is_noticed(run, tmp
     assert "wood.dbf changed while it was read" in told and not (tmp_path / "sat.tif").exists()
 
 
+@pytest.mark.parametrize("change", ["replaced", "removed", "added"])
+@pytest.mark.parametrize("name", ["map.tif.msk", "map.tif.aux.xml", "map.tfw"])
+def test_a_file_beside_the_map_that_changes_while_it_is_read_is_noticed(run, tmp_path, monkeypatch, name, change):
+    map_ = write_map(tmp_path / "map.tif")
+    if name.endswith("msk"):
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(map_, "r+") as raster:
+            raster.write_mask(np.arange(raster.width)[np.newaxis].repeat(raster.height, 0) < 60)
+    else:
+        (tmp_path / name).write_text("<PAMDataset/>" if name.endswith("xml") else "10 0 0 -10 500000 5500000")
+    beside = tmp_path / name
+    data = beside.read_bytes()
+    if change == "added":
+        beside.unlink()
+
+    def changing():
+        beside.unlink(missing_ok=True)
+        if change != "removed":
+            beside.write_bytes(data)
+
+    with monkeypatch.context() as patch:
+        _change_while_translating(patch, changing)
+        told = refused(run, 1, map_, "-o", tmp_path / "sat.tif")
+    assert f"{beside} changed while it was read" in told and not (tmp_path / "sat.tif").exists()
+
+
+def test_an_image_is_made_anew_when_the_mask_beside_its_map_has_changed(run, tmp_path):
+    map_ = write_map(tmp_path / "map.tif")
+    made(run, map_, "-o", tmp_path / "sat.tif")
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(map_, "r+") as raster:
+        raster.write_mask(np.arange(raster.width)[np.newaxis].repeat(raster.height, 0) < 60)
+    assert "map" in refused(run, 2, map_, "-o", tmp_path / "sat.tif")
+    made(run, map_, "-o", tmp_path / "sat.tif", "--overwrite")
+    assert read(tmp_path / "sat.tif").shape[0] == 4
+
+
 def _change_while_translating(patch, change):
     """Have the first batch of windows, which is translated as ever, change the map."""
     translate, changes = Translator.__call__, [change]

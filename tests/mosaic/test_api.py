@@ -15,6 +15,7 @@ from rio_cogeo import cog_validate
 
 from sattrans.errors import OptionError, OutputExists, RasterError, UsageError
 from sattrans.mosaic import MosaicOptions, mosaic
+from sattrans.mosaic.layout import ChunkJoiner
 from sattrans.mosaic.tiles import check_hashes
 
 PLACE = Affine(0.5, 0, 200_000, 0, -0.5, 700_000)
@@ -299,6 +300,24 @@ def test_the_mask_of_a_tile_shows_what_lies_below(tmp_path, inside):
     write_raster(tmp_path / "t" / "b.tif", np.full((3, 40, 100), 200, np.uint8), CRS, PLACE)
     joined = read(mosaic(tmp_path / "t", tmp_path / "m.tif", MosaicOptions("first")).output)
     assert (joined[:3, :, :60] == image[:, :, :60]).all() and (joined[:3, :, 60:] == 200).all()
+
+
+def test_a_mask_beside_a_tile_that_changes_meanwhile_is_noticed(tmp_path, monkeypatch):
+    path = write_raster(tmp_path / "t" / "a.tif", picture(40, 100), CRS, PLACE)
+    write, mask = ChunkJoiner.write, path.with_name("a.tif.msk")
+
+    def changing(self, *given):
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as raster:
+            raster.write_mask(np.zeros((40, 100), bool))
+        return write(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChunkJoiner, "write", changing)
+        before = path.stat()
+        with pytest.raises(RasterError, match="tiles changed while the mosaic was made"):
+            mosaic(tmp_path / "t", tmp_path / "m.tif")
+    assert mask.exists() and path.stat().st_mtime_ns == before.st_mtime_ns
+    assert (read(mosaic(tmp_path / "t", tmp_path / "m.tif", overwrite=True).output)[3] == 0).all()
 
 
 def test_resampled_tiles_with_alpha_have_no_seam(tmp_path):

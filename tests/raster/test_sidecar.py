@@ -7,6 +7,7 @@ from rasterio.crs import CRS
 
 from sattrans.errors import RasterError
 from sattrans.raster.open import open_raster
+from sattrans.raster.sidecar import side_files, with_side_files
 
 PICTURE = make_picture(make_indices(64, 96, 4))
 WKT = CRS.from_user_input(POLAND).to_wkt()
@@ -168,3 +169,13 @@ def test_an_entity_bomb_is_refused_in_any_encoding(tmp_path, encoding):
     (tmp_path / "a.tif.aux.xml").write_bytes(bomb.encode(encoding))
     with pytest.raises(RasterError, match=r"a\.tif\.aux\.xml is damaged \(it declares a document type"):
         georeference(path)
+
+
+def test_side_files_are_those_that_are_read_with_a_raster(tmp_path):
+    rasters = [tmp_path / name for name in ("a.tif", "b.jpeg", "c.png")]
+    for name in ("a.tif.msk", "a.tif.ovr", "a.tfw", "a.tif.aux.xml", "b.jgw", "b.txt", "c.tfw", "d.tif.msk"):
+        (tmp_path / name).touch()
+    found = {path.name: [file.name for file in beside] for path, beside in side_files(rasters).items()}
+    assert found == {"a.tif": ["a.tif.msk", "a.tif.aux.xml", "a.tfw"], "b.jpeg": ["b.jgw"]}
+    assert side_files([tmp_path / "nowhere" / "a.tif"]) == {}
+    assert len(with_side_files(rasters)) == 3 + 4

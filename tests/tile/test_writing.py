@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from commands import sattrans
 from forks import Fork
@@ -20,6 +21,7 @@ from sattrans.data.tileset import Tileset
 from sattrans.errors import ClassesError, OutputExists, SattransError, UsageError
 from sattrans.tile import TileOptions, tile
 from sattrans.tile.writing import tidy
+from sattrans.utils.hashing import sha256
 
 SCENES, SIZE, TILE = ("a", "bb", "ccc"), 128, 32
 EACH = (SIZE // TILE) ** 2
@@ -159,6 +161,19 @@ def test_a_finished_tileset_takes_a_touched_input_and_names_a_changed_one(root, 
         (root / folder / "bb.tif").unlink()
     with pytest.raises(OutputExists, match="bb.tif is gone since"):
         tile(root, tmp_path / "t", options=OPTIONS)
+
+
+@pytest.mark.parametrize("which", ["images", "masks"])
+def test_a_mask_beside_an_input_is_an_input(root, tmp_path, which):
+    tile(root, tmp_path / "t", options=OPTIONS)
+    path = root / which / "bb.tif"
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as raster:
+        raster.write_mask(np.ones((raster.height, raster.width), bool))
+    with pytest.raises(OutputExists, match=rf"{which}/bb\.tif\.msk has changed since\)"):
+        tile(root, tmp_path / "t", options=OPTIONS)
+    made = tile(root, tmp_path / "t", options=OPTIONS, overwrite=True).tileset
+    recorded = {entry["path"]: entry["sha256"] for entry in made.manifest["inputs"]}
+    assert recorded[str(path.with_name("bb.tif.msk"))] == sha256(path.with_name("bb.tif.msk"))
 
 
 @pytest.mark.slow
