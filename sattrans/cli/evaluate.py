@@ -156,11 +156,9 @@ def _seams_document(found: "Mapping[Path, Seams | None]") -> "SeamsDocument":
 
 
 def _show_seams(found: "Mapping[Path, Seams | None]") -> None:
-    rows = [
-        [str(path), *([f"{seams.gradient:.3f}", f"{seams.detail:.3f}"] if seams else ["–", "–"])]
-        for path, seams in found.items()
-    ]
-    show_table(["image", "seam gradient → 1", "overlap detail → 1"], rows, numeric=True)
-    say(
-        "(across the lines where windows meet, and where they overlap, against inside; 1 is seamless, – too few to say)"
-    )
+    rows = []
+    for path, seams in found.items():
+        values = [f"{seams.gradient:.3f}", f"{seams.detail:.3f}"] if seams else ["–", "–"]
+        rows.append([str(path), seams.verdict() if seams else "too few windows to say", *values])
+    show_table(["image", "seams", "gradient → 1", "detail → 1"], rows, numeric=True)
+    say("(gradient where windows meet, and detail where they overlap, both divided by those inside; 1 is seamless)")

@@ -132,6 +132,6 @@ def _show(result: "GenerateResult") -> None:
     )
     if result.seams:
         say(
-            f"seams: {result.seams.gradient:.3f} of the gradient inside windows, {result.seams.detail:.3f} of their "
-            "detail (1 and 1 is seamless)"
+            f"seams: {result.seams.verdict()} (gradient {result.seams.gradient:.3f}, detail {result.seams.detail:.3f}; "
+            "1 and 1 is seamless)"
         )

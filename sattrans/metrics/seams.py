@@ -20,6 +20,15 @@ MIN_PIXELS = 1000
 """A score needs this many pixels along the boundaries."""
 
 
+EDGES = ((1.5, "visible edges where windows meet"), (1.15, "faint edges where windows meet"))
+BLUR = ((0.4, "blur where windows overlap"), (0.7, "slight blur where windows overlap"))
+"""From which score on edges and blur are to be seen, judged by eye on a Sentinel-2 image with known steps and blurs.
+
+Steps of 12 grey levels (gradient 1.3) are visible on water only, of 18 (1.6) on fields and woods, too. A blur of
+σ 0.6 px (detail 0.38) can just be seen, of 0.8 px (0.21) clearly.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Seams:
     """The two seam scores; both are 1 for an image without seams.
@@ -33,6 +42,12 @@ class Seams:
 
     gradient: float
     detail: float
+
+    def verdict(self) -> str:
+        """Return in a few words what is to be seen of the seams."""
+        edges = next((text for least, text in EDGES if self.gradient > least), "")
+        blur = next((text for most, text in BLUR if self.detail < most), "")
+        return " and ".join(filter(None, (edges, blur))) or "none visible"
 
 
 @dataclass

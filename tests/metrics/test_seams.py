@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sattrans.metrics.seams import seams
+from sattrans.metrics.seams import Seams, seams
 from sattrans.raster.window import Window
 
 SIZE, OVERLAP = 64, 16
@@ -83,3 +83,18 @@ def test_a_flat_image_and_one_window_have_no_score():
         seams(lambda w: image[(slice(None), *w.slices)], None, [Window(0, 0, 64, 64)], (64, 64), (none, none), 0)
         is None
     )
+
+
+@pytest.mark.parametrize(
+    ("gradient", "detail", "expected"),
+    [
+        (0.985, 0.989, "none visible"),
+        (0.9, 0.75, "none visible"),  # a real image without any windows has scores like these
+        (1.3, 1.0, "faint edges where windows meet"),
+        (1.6, 1.0, "visible edges where windows meet"),
+        (0.8, 0.6, "slight blur where windows overlap"),
+        (2.3, 0.2, "visible edges where windows meet and blur where windows overlap"),
+    ],
+)
+def test_the_verdict_says_what_is_to_be_seen(gradient, detail, expected):
+    assert Seams(gradient, detail).verdict() == expected
