@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from makers import HERE, make_indices, make_picture, write_raster
-from makers_vectors import box, in_degrees, make_town, write_geofabrik, write_layer, write_osm, write_tags
+from makers_vectors import box, in_degrees, make_town, write_geofabrik, write_layer, write_osm, write_pbf, write_tags
 from mapped import HALF_METRE, PALETTE
 from mutants import fuzz
 from run_records import LINE, MANIFEST
@@ -62,7 +62,7 @@ pytestmark = [
 COUNT = int(os.environ.get("SATTRANS_FUZZ", "12"))
 """Mutants of each format."""
 
-SLOW = {"osm": 4}
+SLOW = {"osm": 4, "osm.pbf": 4}
 """Of these, a part: GDAL takes a second for each."""
 
 PICTURE = make_picture(make_indices(64, 64, 4))
@@ -243,6 +243,7 @@ FORMATS = {
     "split list": lambda p, t: text(p / "train.txt", "a.tif\nb/c.png\n", lambda q: read_split_lists(q.parent)),
     "fgb": lambda p, t: vector(write_layer(p / "a.fgb", [box(0, 0, 9, 9)], driver="FlatGeobuf", n=[3]), "building"),
     "osm": lambda p, t: vector(write_osm(p / "town.osm")),
+    "osm.pbf": lambda p, t: vector(write_pbf(p / "town.osm.pbf")),
     "aoi geojson": lambda p, t: area(
         write_layer(p / "a.geojson", [in_degrees(box(0, 0, 9, 9))], driver="GeoJSON", crs="EPSG:4326")
     ),

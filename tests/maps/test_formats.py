@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from makers_vectors import UTM, box, line, write_layer, write_osm
+from makers_vectors import UTM, box, line, write_layer, write_osm, write_pbf
 from mapped import HALF_METRE, PALETTE, opened
 
 from sattrans.errors import ClassesError, OptionError, RasterError, UsageError
@@ -44,8 +44,9 @@ def test_flatgeobuf_and_shapefiles_in_capitals_give_the_same_map(tmp_path, rules
 
 
 @pytest.mark.slow
-def test_an_osm_file_is_read_by_its_tags(tmp_path):
-    pixels, _ = opened(write_osm(tmp_path / "town.osm"), HALF_METRE, rules="osm")
+@pytest.mark.parametrize(("write", "name"), [(write_osm, "town.osm"), (write_pbf, "town.osm.pbf")])
+def test_an_osm_file_is_read_by_its_tags(tmp_path, write, name):
+    pixels, _ = opened(write(tmp_path / name), HALF_METRE, rules="osm")
     assert abs(int((pixels == 1).sum()) - 40 * 20) <= 60
 
 

@@ -1,5 +1,7 @@
 """Vector maps made by code: a small town as OpenStreetMap would have it, in the forms that extracts come in."""
 
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -140,3 +142,42 @@ def write_osm(path: Path, head: str = "", foot: str = "") -> Path:
     way = f'<way id="9">{refs}<tag k="building" v="house"/></way>'
     path.write_text(f'<?xml version="1.0"?>\n{head}<osm version="0.6">{foot}{nodes}{way}</osm>')
     return path
+
+
+def write_pbf(path: Path) -> Path:
+    """Write the building of `write_osm` as a PBF (https://wiki.openstreetmap.org/wiki/PBF_Format)."""
+    corners = shapely.get_coordinates(in_degrees(box(0, 0, 20, 10)))[:4]
+    nodes = b"".join(
+        _bytes(1, _number(1, _zigzag(n)) + _number(8, _zigzag(round(y * 1e7))) + _number(9, _zigzag(round(x * 1e7))))
+        for n, (x, y) in enumerate(corners, 1)
+    )
+    refs = b"".join(_varint(_zigzag(step)) for step in (1, 1, 1, 1, -3))
+    way = _bytes(3, _number(1, 9) + _bytes(2, b"\x01") + _bytes(3, b"\x02") + _bytes(8, refs))
+    texts = b"".join(_bytes(1, text) for text in (b"", b"building", b"house"))
+    block = _bytes(1, texts) + _bytes(2, nodes) + _bytes(2, way)
+    head = _bytes(4, b"OsmSchema-V0.6")
+    path.write_bytes(_blob(b"OSMHeader", head) + _blob(b"OSMData", block))
+    return path
+
+
+def _blob(kind: bytes, block: bytes) -> bytes:
+    blob = _number(2, len(block)) + _bytes(3, zlib.compress(block))
+    head = _bytes(1, kind) + _number(3, len(blob))
+    return struct.pack(">I", len(head)) + head + blob
+
+
+def _varint(number: int) -> bytes:
+    low = bytes([number & 127 | (128 if number > 127 else 0)])
+    return low + (_varint(number >> 7) if number > 127 else b"")
+
+
+def _zigzag(number: int) -> int:
+    return number << 1 if number >= 0 else (-number << 1) - 1
+
+
+def _number(field: int, number: int) -> bytes:
+    return _varint(field << 3) + _varint(number)
+
+
+def _bytes(field: int, data: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(data)) + data
