@@ -110,6 +110,7 @@ class Sketches(nn.Module):
         self.register_buffer("centers", torch.zeros(PICTURE_COLORS, 3))
         self.register_buffer("kept", torch.zeros((), dtype=torch.long))
         self._cached: _Index | None = None
+        self._class_weights: Tensor | None = None
 
     def keep(self, tiles: Sequence[Batch]) -> None:
         """Keep training tiles, given as batches of one: as many as there is room for, evenly chosen."""
@@ -132,10 +133,10 @@ class Sketches(nn.Module):
             self.shares[slot] = _counts(classes[None], CELL)[0].byte()
             self.scenes[slot] = 0 if tile.scene is None else tile.scene[0]
         self.kept.fill_(count)
-        self._cached = None
+        self._cached = self._class_weights = None
 
     def _load_from_state_dict(self, *args: object, **options: object) -> None:
-        self._cached = None
+        self._cached = self._class_weights = None
         super()._load_from_state_dict(*args, **options)
 
     def forward(self, source: Tensor, noise: Noise, styles: Sequence[int], elsewhere: bool = False) -> Tensor:
@@ -260,11 +261,17 @@ class Sketches(nn.Module):
         )
         return self._cached
 
+    def _weights(self) -> Tensor:
+        """Return the weight of each class in descriptors: a rare one counts more."""
+        if self._class_weights is None or self._class_weights.device != self.shares.device:
+            total = self.shares.sum((0, 2, 3)).float()
+            weights = (total / total.sum().clamp(min=1) + 1e-3).rsqrt()
+            self._class_weights = (weights / weights.min()).clamp(1, 4).sqrt() / 2
+        return self._class_weights
+
     def _descriptors(self, shares: Tensor) -> Tensor:
         """Describe each cell by the class shares of squares around it, as whole numbers (N, D, h, w)."""
-        total = self.shares.sum((0, 2, 3)).float()
-        weights = (total / total.sum().clamp(min=1) + 1e-3).rsqrt()
-        weights = (weights / weights.min()).clamp(1, 4).sqrt() / 2
+        weights = self._weights()
         layers = torch.cat([shares, *(_opened(shares, side) for side in OPENINGS)], dim=1)
         scale = weights.repeat(1 + len(OPENINGS))[None, :, None, None] * (LEVELS / CELL**2)
         return torch.cat([(_box_sum(layers, side) * (scale / side**2)).floor() for side in BOXES], dim=1)

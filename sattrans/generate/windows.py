@@ -21,7 +21,8 @@ def window_size(tile: int, stride: int, margin: int | None, height: int, width: 
     """Return the side of the windows, in pixels.
 
     It is the tile size. A model that sees only `margin` pixels around a pixel gives the same pixel in a window of any
-    size, so its windows are larger, but no larger than the map needs.
+    size, so its windows are larger, up to about `LARGE`: of the sizes with which windows fill the map, the one with the
+    fewest pixels in all.
 
     Args:
         tile: The tile size, in pixels.
@@ -33,8 +34,29 @@ def window_size(tile: int, stride: int, margin: int | None, height: int, width: 
     """
     if margin is None:
         return tile
-    wanted = min(tile + 2 * margin if each_is_a_file else LARGE, max(height, width) + stride)
-    return max(tile, -(-wanted // stride) * stride)
+    if each_is_a_file:
+        return max(tile, rounded_up(min(tile + 2 * margin, max(height, width) + stride), stride))
+    sides = height + stride, width + stride
+    if max(sides) <= LARGE:
+        return max(tile, rounded_up(max(sides), stride))
+    shared = rounded_up(2 * margin, stride)
+
+    def counts(size: int) -> list[int]:
+        return [max(1, -(-(side - shared) // (size - shared))) for side in sides]
+
+    # Windows no larger than they have to be, for as many of them as the map needs, or one more along a side.
+    fitting = [
+        shared + rounded_up(-(-(side - shared) // count), stride)
+        for side, least in zip(sides, counts(max(LARGE, shared + stride)), strict=True)
+        for count in (least, least + 1)
+    ]
+    sizes = [max(tile, size) for size in fitting if size > shared]
+    return min(sizes, key=lambda size: math.prod(counts(size)) * size**2)
+
+
+def rounded_up(number: int, step: int) -> int:
+    """Return the least multiple of a step that is not below a number."""
+    return -(-number // step) * step
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from makers import make_folder, write_raster
 
 from sattrans.generate import GenerateOptions, generate, generate_variants
 from sattrans.generate.update import record_path
-from sattrans.generate.windows import LARGE, window_size
+from sattrans.generate.windows import LARGE, WindowPlan, parse_overlap, window_size
 from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
@@ -136,17 +136,28 @@ def test_classes_that_the_run_does_not_know_are_refused_before_a_style_is_chosen
     ("margin", "height", "width", "side"),
     [
         (None, 5000, 5000, 64),  # a model that sees the whole tile: the tile size
-        (156, 5000, 5000, LARGE),
+        (156, 5000, 5000, 1504),  # four along a side, which share 320 px: 4 * 1504 - 3 * 320 = 5056
         (156, 40, 90, 128),  # no larger than the map needs, and a multiple of the stride
         (156, 90, 40, 128),
         (156, 1, 1, 64),  # nor smaller than a tile
-        (156, LARGE - 14, 10, LARGE),
+        (156, LARGE - 32, 10, LARGE),
+        (156, 2048, 2048, 1216),  # four of 1216 px: as many as of 1536 px, with fewer pixels
     ],
 )
 def test_windows_are_large_where_a_pixel_depends_on_little(margin, height, width, side):
     found = window_size(64, 32, margin, height, width, each_is_a_file=False)
     assert found == side
     assert found % 32 == 0
+
+
+@pytest.mark.parametrize(("height", "width"), [(1600, 1600), (2048, 3000), (300, 5000), (4701, 4136), (20000, 20000)])
+def test_windows_have_no_more_pixels_than_the_largest_would_have(height, width):
+    def pixels(size):
+        plan = WindowPlan(height, width, size, parse_overlap("0", size, 32, 216), "none")
+        assert plan.rows[-1] + size >= height and plan.cols[-1] + size >= width
+        return plan.window_count * size**2
+
+    assert pixels(window_size(256, 32, 216, height, width, each_is_a_file=False)) <= pixels(LARGE)
 
 
 def test_a_window_that_becomes_a_file_is_a_tile_with_its_margins():
