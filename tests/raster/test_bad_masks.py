@@ -5,7 +5,7 @@ import pytest
 from makers import make_folder, make_indices, make_picture, write_raster
 from PIL import Image
 
-from sattrans import MaskFacts, inspect_mask
+from sattrans import MaskFacts, inspect_mask, read_classes
 from sattrans.errors import ClassesError, RasterError
 from sattrans.raster.class_map import class_map
 from sattrans.raster.open import open_raster
@@ -163,3 +163,40 @@ def test_complex_numbers_are_refused(tmp_path, dtype):
     assert f"has {dtype} pixels, but images and maps have real numbers" in refused(path, error=RasterError)
     with pytest.raises(RasterError, match="real numbers"):
         inspect_mask(path)
+
+
+def test_an_antialiased_mask_of_few_levels_has_no_classes_of_them(tmp_path):
+    mask = smooth(PLACES * 255, 6).astype(np.uint8)
+    assert len(np.unique(mask)) == 7
+    facts = inspect_mask(write_raster(tmp_path / "m.tif", mask))
+    with pytest.raises(ClassesError, match="beside areas of 0, 255 they contain 42, 85, 127, 170, 212 at edges alone"):
+        MaskFacts.merged(tmp_path, [facts])
+
+
+def test_classes_of_thin_lines_and_single_pixels_are_classes(tmp_path):
+    mask = PLACES * np.uint8(9)
+    mask[:, 30], mask[40], mask[7, 7] = 3, 4, 5
+    facts = inspect_mask(write_raster(tmp_path / "m.tif", mask))
+    assert facts.solid == {0, 9}
+    assert MaskFacts.merged(tmp_path, [facts]).values == (0, 3, 4, 5, 9)
+
+
+def test_a_mask_of_colours_is_refused_with_classes_to_start_from(tmp_path):
+    mask = np.array([[97, 74, 74], [38, 115, 0]], np.uint8)[PLACES]
+    path = write_raster(tmp_path / "m.tif", np.moveaxis(mask, -1, 0))
+    with pytest.raises(ClassesError, match="contains 2 colours, not class values") as found:
+        inspect_mask(path)
+    (tmp_path / "classes.toml").write_text("\n".join(found.value.details))
+    palette = read_classes(tmp_path / "classes.toml")
+    first = PLACES.mean() > 0.5
+    assert palette.colors == (((38, 115, 0), (97, 74, 74)) if first else ((97, 74, 74), (38, 115, 0)))
+    assert f"{max(PLACES.mean(), 1 - PLACES.mean()):.2%} of the pixels" in found.value.details[2]
+    with open_raster(path) as raster:
+        assert (class_map(raster, palette).read() == (1 - PLACES if first else PLACES)).all()
+
+
+@pytest.mark.parametrize(("steps", "message"), [(6, "was smoothed: beside areas of 2 colours"), (90, "more than 64")])
+def test_smoothed_colours_are_told_as_such(tmp_path, steps, message):
+    mask = smooth(PLACES * 255, steps).astype(np.uint8)
+    with pytest.raises(ClassesError, match=message):
+        inspect_mask(write_raster(tmp_path / "m.tif", np.stack([mask, 255 - mask, mask])))
