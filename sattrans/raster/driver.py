@@ -35,4 +35,7 @@ def driver_of(path: Path, allow_vrt: bool) -> str:
         raise RasterError(f"{path} is a VRT, which may refer to any file; to read it, give the path of the .vrt itself")
     if not start:
         raise RasterError(f"{path} is empty")
-    raise RasterError(f"{path} is not a {READABLE}")
+    raise RasterError(
+        f"{path} is not a {READABLE}; convert a raster of another format first, such as with gdal_translate {path} "
+        "map.tif"
+    )

@@ -263,7 +263,7 @@ def test_a_file_cut_short_is_named_and_never_read_as_zeros(tmp_path, driver, par
     ("content", "told"),
     [
         (b"", "is empty"),
-        (b"hello\n", "is not a GeoTIFF, PNG, JPEG, JPEG 2000, WebP or BMP"),
+        (b"hello\n", "is not a GeoTIFF, PNG, JPEG, JPEG 2000, WebP or BMP; convert a raster of another format first"),
         (b"II*\0", "is it complete?"),
     ],
 )
