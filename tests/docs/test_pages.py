@@ -326,3 +326,9 @@ def test_site_builds(tmp_path, monkeypatch):
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "published_split" in (tmp_path / "api" / "index.html").read_text(encoding="utf-8")
+    page = (tmp_path / "tutorial" / "index.html").read_text(encoding="utf-8")
+    repository = set(re.findall(r'<a href="([^"]*)"[^>]* class="md-source"([^>]*)>', page))
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    assert repository == {(urls["Source"], "")}  # the attribute data-md-component would have a script ask GitHub
+    assert {"slate", "default"} <= set(re.findall(r'data-md-color-scheme="(\w+)"', page))
+    assert len(re.findall(r'class="md-footer__link md-footer__link--(?:prev|next)"', page)) == 2
