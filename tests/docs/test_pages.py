@@ -58,13 +58,7 @@ def test_readme_lines(folder, monkeypatch):
     write_raster(folder / "map.tif", make_indices(600, 700, 5))
     monkeypatch.setattr(validation, "JUDGED_TILES", 1)
     monkeypatch.setattr("sattrans.train.api.write_curves", lambda run: None)
-    whole = training.train
-
-    def short(data, output, options, **how):
-        settings = {**options.settings, "width": 1}
-        return whole(data, output, replace(options, steps=1, settings=settings), **how)
-
-    monkeypatch.setattr(training, "train", short)
+    cut_short(monkeypatch, steps=1, width=1)
     for line in lines:
         run_line(line)
     assert Tileset.open(Path("tiles/landcover-512")).size == 512
@@ -74,14 +68,27 @@ def test_readme_lines(folder, monkeypatch):
     assert Path("sat.tif").is_file()
 
 
+def cut_short(monkeypatch, steps, **settings):
+    """Have training end after so many steps: what it prints has the same lines."""
+    whole = training.train
+
+    def short(data, output, options, **how):
+        return whole(data, output, replace(options, steps=steps, settings=options.settings | settings), **how)
+
+    monkeypatch.setattr(training, "train", short)
+
+
 def test_readme_names_every_command():
     text = README.read_text(encoding="utf-8")
     named = {command.name for command in (*app.registered_commands, *app.registered_groups)}
     assert not [name for name in named if not re.search(rf"`(sattrans )?{name}\b", text)]
 
 
-def test_tutorial(folder):
+def test_tutorial(folder, monkeypatch):
+    """All of its lines; only the number of steps is smaller than on the page, where numbers are not compared."""
     page = DOCS / "tutorial.md"
+    cut_short(monkeypatch, steps=2)
+    monkeypatch.setattr(validation, "JUDGED_TILES", 16)
     write_files(page, folder)
     make_folder(folder / "place", scenes=2, size=128, classes_toml=True)
     run_page(page)

@@ -93,10 +93,21 @@ def install(package: Path) -> None:
     subprocess.run([*pip, "--no-build-isolation", "--no-deps", "--target", "site", f"./{package}"], check=True)
 
 
+FROM_NUMBERS = {
+    r"-?\d+(\.\d+)?": "0",
+    r"^seams: [a-z ]+ \(": "seams: (",
+    r"(?<=\S) [*~]+(?=  |$)": "",  # what a table of scores marks
+    r"^By KID .*": "By KID",
+    r"(?<= flat class colours score better than )(\S+) by .*(?=: )": r"\1 by SCORES",
+}
+"""What a machine computes in its own way, and what is concluded from that: patterns, and what stands for each."""
+
+
 def levelled(text: str) -> list[str]:
-    """Return the lines with every number as 0, and any verdict on seams: what a machine computes in its own way."""
-    text = re.sub(r"^seams: [a-z ]+ \(", "seams: (", text, flags=re.MULTILINE)
-    lines = [" ".join(re.sub(r"\d+(\.\d+)?", "0", line).split()) for line in text.splitlines()]
+    """Return the lines without their numbers and conclusions."""
+    for pattern, same in FROM_NUMBERS.items():
+        text = re.sub(pattern, same, text, flags=re.MULTILINE)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
     return [line for line in lines if line]
 
 
