@@ -188,17 +188,23 @@ def test_how_to_resume_is_told_if_a_process_is_killed_after_the_run_began(monkey
 
 
 def test_a_second_signal_ends_all_at_once():
+    work = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGINT, lambda *_, write=os.write: write(1, b'1'))\n"
+        "os.write(1, b'0')\n"
+        "time.sleep(1000)"
+    )
     code = (
         "from functools import partial; from sattrans.train.launcher import _picklable, launch\n"
-        "launch(2, partial(exec, r'import os, time; os.write(1, b\"0\\n\"); time.sleep(1000)'))"  # a line at once
+        f"launch(2, partial(exec, {work!r}))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    assert [process.stdout.read(2) for _ in range(2)] == ["0\n"] * 2
-    for _ in range(2):
-        os.killpg(process.pid, signal.SIGINT)
-        time.sleep(0.1)
+    assert process.stdout.read(2) == "00"
+    os.kill(process.pid, signal.SIGINT)
+    assert process.stdout.read(1) == "1"  # the first process passes a signal on once it has noticed it
+    os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert stderr.count("Traceback") == 1 and stderr.endswith("KeyboardInterrupt\n")
     wait_for_none_of(process)
