@@ -126,3 +126,14 @@ def test_a_damaged_image_without_a_map_is_named(tmp_path):
 def test_tiles_without_maps_come_last(tiles):
     with pytest.raises(ValueError, match="must come last"):
         store(tiles, "unpaired", "train")
+
+
+@pytest.mark.parametrize("folder", ["images", "maps"])
+def test_a_tile_whose_pixels_were_changed_is_refused_by_name(tmp_path, folder):
+    """The changed file is a raster like the one that was made: only its hash tells."""
+    made = make_tileset(tmp_path / "t", PALETTE, {"train": 2})
+    one, other = sorted((made.folder / folder).glob("*.tif"))
+    assert one.read_bytes() != other.read_bytes()
+    one.write_bytes(other.read_bytes())
+    with pytest.raises(TrainingError, match=rf"{folder}.{one.name} is missing or not the one that was made"):
+        store(made, "train").stack([0, 1])

@@ -80,6 +80,23 @@ def test_atomic_says_so_when_nothing_was_written(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("write", [write_bytes, put])
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_what_cannot_be_written_whole_is_an_error_that_names_the_file_and_changes_nothing(tmp_path, write, old):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a"
+    if old:
+        path.write_bytes(old)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # Python ignores the signal of a file that may not grow
+    try:
+        with pytest.raises(OSError, match=str(path)):
+            write(path, bytes(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == ([old] if old else [])
+
+
 def test_a_part_and_a_begun_manifest_stand_beside_what_they_become(tmp_path):
     assert part_of(tmp_path / "sat.tif") == tmp_path / "sat.tif.part"
     assert begun_of(tmp_path / "tileset.json") == tmp_path / "tileset.json.begun"
