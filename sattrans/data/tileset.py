@@ -215,6 +215,10 @@ MAX_TILES = 500_000
 """The most tiles of a tileset, whose index is held in memory."""
 
 
+OBJECTS_OF_TILE = 4
+"""JSON objects of a tile in the index: feature, outline, properties and shares."""
+
+
 @contextmanager
 def _without_collection() -> Iterator[None]:
     """Pause the collection of garbage, which takes half of the time while many objects are made that stay."""
@@ -231,7 +235,9 @@ def _tiles(data: bytes) -> Iterator[Tile]:
     """Yield the tiles of an index. Raises `ValueError` if it is damaged."""
     from sattrans.data.schemas import Index, IndexProperties
 
-    if data.count(b'"Feature"') > MAX_TILES:  # before memory is taken for them
+    # Counted before memory is taken for them; objects, as a key may be left out, or written with escapes.
+    most = max(data.count(b'"Feature"'), data.count(b'"image_sha256"'), data.count(b"{") // OBJECTS_OF_TILE)
+    if most > MAX_TILES:
         raise ValueError(f"it has more than {MAX_TILES} tiles")
     features = checked_json(Index, data).features
     for name in IndexProperties.model_fields:

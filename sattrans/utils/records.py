@@ -28,6 +28,9 @@ MAX_RECORD = 1 << 28
 MAX_SETTINGS = 1 << 20
 """Bytes of the largest file of settings that people write."""
 
+MAX_VALUES = 4_000_000
+"""The most values of a JSON record: a tileset of 130,000 scenes has 3 million. Each may take 100 bytes of memory."""
+
 MAX_DEPTH = 32
 """How deep values may be nested; our own are nested five deep."""
 
@@ -81,10 +84,14 @@ def read_text(path: Path, limit: int = MAX_SETTINGS) -> str:
 def parse_json(text: str | bytes, nan: bool = False) -> Any:
     """Parse JSON. Raises `ValueError` for a key that is used twice, a number that is not finite, or deep nesting.
 
+    Text that may hold more than `MAX_VALUES` values is refused before memory is taken for them.
+
     Args:
         text: The JSON.
         nan: Whether numbers may be NaN or infinite, as Python writes them.
     """
+    if text.count("," if isinstance(text, str) else b",") > MAX_VALUES:  # type: ignore[arg-type]  # of the same type
+        raise ValueError(f"it has more than {MAX_VALUES // 10**6} million values")
     try:
         value = json.loads(
             text,

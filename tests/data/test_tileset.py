@@ -192,8 +192,11 @@ def test_a_wrong_field_of_a_tile_is_named(folder, old, new, told):
         Tileset.open(folder).tiles  # noqa: B018
 
 
-def test_an_index_of_a_million_tiles_is_refused_before_it_is_parsed(folder):
-    (folder / INDEX).write_text('{"features": [' + '{"type": "Feature"},' * 1_000_000 + "{}]}")
+@pytest.mark.parametrize(
+    "tile", ['{"type": "Feature"},', '{"properties": {"image_sha256": 0}},', '{"a":{},"b":[{},{}]},']
+)
+def test_an_index_of_a_million_tiles_is_refused_before_it_is_parsed(folder, tile):
+    (folder / INDEX).write_text('{"features": [' + tile * 1_000_000 + "{}]}")
     with pytest.raises(UsageError, match=f"more than {MAX_TILES} tiles"):
         Tileset.open(folder).tiles  # noqa: B018
 

@@ -82,8 +82,23 @@ def test_a_long_value_is_shown_in_part():
         ("9" * 5000, "4300"),
         ("", "Expecting value"),
         (b"\xff", "not text in UTF-8"),
+        ("[" + "0," * 4_000_001 + "0]", "more than 4 million values"),
+        (b"[" + b"{}," * 4_000_001 + b"{}]", "more than 4 million values"),
     ],
-    ids=["twice", "NaN", "infinite", "too large", "deep", "very deep", "deep objects", "digits", "empty", "no text"],
+    ids=[
+        "twice",
+        "NaN",
+        "infinite",
+        "large",
+        "deep",
+        "deeper",
+        "objects",
+        "digits",
+        "empty",
+        "encoding",
+        "values",
+        "bytes",
+    ],
 )
 def test_json_that_is_not_right(text, told):
     with pytest.raises(ValueError, match=told):
