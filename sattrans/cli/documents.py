@@ -156,6 +156,7 @@ class EvaluateDocument(Document):
     """What `sattrans evaluate` found; scores.json in the folder has more."""
 
     format: Literal["sattrans.evaluate"] = "sattrans.evaluate"
+    verdict: str = Field(description="What the scores mean, in a sentence; empty if they do not say it.")
     folder: Path
     dry_run: bool
     split: str = Field(description="The split, or `pairs`.")

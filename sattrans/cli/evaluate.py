@@ -100,6 +100,7 @@ def _document(result: "Evaluation") -> "EvaluateDocument":
     plan = result.plan
     return EvaluateDocument(
         folder=result.folder,
+        verdict=result.verdict,
         dry_run=plan is not None,
         split=result.split,
         images=result.images,

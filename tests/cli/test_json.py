@@ -102,6 +102,7 @@ def test_scores_are_those_of_the_file(place):
     (column,) = told["scores"]["columns"]
     assert column["scores"]["mae"]["value"] == kept["columns"][0]["means"]["mae"]
     assert [column["scores"]["mae"]["low"], column["scores"]["mae"]["high"]] == kept["columns"][0]["intervals"]["mae"]
+    assert (told["scores"]["verdict"], told["planned scores"]["verdict"]) == (kept["verdict"], "")
     assert told["planned scores"]["names"] == told["scores"]["names"]
     assert told["seams"]["images"][0]["image"] == "sat.tif"
 

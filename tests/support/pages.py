@@ -103,8 +103,13 @@ FROM_NUMBERS = {
 """What a machine computes in its own way, and what is concluded from that: patterns, and what stands for each."""
 
 
+FROM_TIME = re.compile(r"^.+ \(\d+%\), [\d:]+ passed.*$|^.*\bthe last step in about .*$", re.MULTILINE)
+"""Lines about progress, which a slow machine prints and a quick one does not."""
+
+
 def levelled(text: str) -> list[str]:
-    """Return the lines without their numbers and conclusions."""
+    """Return the lines without their numbers and conclusions, and without those about progress."""
+    text = FROM_TIME.sub("", text)
     for pattern, same in FROM_NUMBERS.items():
         text = re.sub(pattern, same, text, flags=re.MULTILINE)
     lines = [" ".join(line.split()) for line in text.splitlines()]
