@@ -36,6 +36,22 @@ def test_a_finished_image_is_left_alone_and_other_options_are_refused(run, tmp_p
     assert generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder, blend="none"), overwrite=True).made
 
 
+def test_every_option_that_changes_pixels_is_recorded(run, tmp_path):
+    """Refused before anything is translated."""
+    map_ = write_map(tmp_path / "map.tif", 80, 80)
+    options = GenerateOptions(run=run.folder, precision="32")
+    generate(map_, tmp_path / "sat.tif", options)
+    for change, told in (
+        ({"seed": 7}, "seed: 0 before, 7 now"),
+        ({"batch_size": 1}, "batch_size: 4 before, 1 now"),
+        ({"stats": "tile"}, "stats: run before, tile now"),
+        ({"precision": "bf16"}, "precision: 32 before, bf16 now"),
+        ({"compile": True}, "compile: no before, yes now"),
+    ):
+        with pytest.raises(OutputExists, match=told):
+            generate(map_, tmp_path / "sat.tif", replace(options, **change))
+
+
 def test_tiles_that_are_gone_or_cut_short_are_made_again_and_the_others_left(run, tmp_path):
     map_ = write_map(tmp_path / "map.tif", 150, 170)
     parts = generate(map_, tmp_path / "parts", GenerateOptions(run=run.folder)).output
