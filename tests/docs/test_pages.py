@@ -17,7 +17,7 @@ import torch
 from makers import make_folder, make_indices, make_landcover, write_raster
 from makers_bad_input import change_what_was_tiled, make_bad_input
 from makers_tiles import make_bad_tiles, make_tiles
-from pages import BLOCK, DOCS, ROOT, blocks, levelled, run_line, run_page, sattrans, section, write_files
+from pages import BLOCK, DOCS, ROOT, SWITCHES, blocks, levelled, run_line, run_page, sattrans, section, write_files
 
 from sattrans import train as training
 from sattrans.cli import app
@@ -109,10 +109,6 @@ def test_the_page_on_tiling(folder):
     assert (made / "preview.png").is_file()
     assert Tileset.open(Path("tiles/half-metre")).manifest["scenes"][0]["transform"][0] == 0.5
     assert Tileset.open(Path("tiles/apart")).manifest["leakage"]["tiles"] == 0
-
-
-SWITCHES = {"--help", "--quiet", "--verbose", "--json"}
-"""What every command has; the page for scripts tells of them."""
 
 
 def test_the_page_on_tiling_names_every_option():

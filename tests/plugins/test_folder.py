@@ -79,7 +79,7 @@ def test_masks_in_colours_are_taken_with_classes_toml_and_refused_without(tmp_pa
     tileset = tile(root, tmp_path / "t", options=TileOptions(size=64)).tileset
     assert set().union(*(t.shares for t in tileset.tiles)) == {"class10", "class30", "class50"}
     (root / "classes.toml").unlink()
-    with pytest.raises(ClassesError, match=r"masks/place0\.tif contains colours.*classes\.toml"):
+    with pytest.raises(ClassesError, match=r"masks/place0\.tif contains 3 colours.*classes\.toml"):
         _ = Folder(root).palette
 
 

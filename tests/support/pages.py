@@ -25,6 +25,10 @@ PRINTS = "prints"
 """The title of a block that holds what the commands before it print."""
 
 
+SWITCHES = {"--help", "--quiet", "--verbose", "--json"}
+"""What every command has; the page for scripts tells of them."""
+
+
 @dataclass(frozen=True)
 class Block:
     """A fenced block: its language, its title (a path, or what it is), its text."""

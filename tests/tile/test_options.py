@@ -194,7 +194,7 @@ def test_an_image_that_was_moved_by_its_world_file_is_another_tileset(tmp_path):
     assert "nothing to do" in tile(*command).stdout
     world.write_text("10 0 0 -10 500005 4099995")
     line = error_line(tile(*command).stderr)
-    assert f"was made from other inputs ({tmp_path / 'f' / 'images' / 'place.png'} lies elsewhere since)" in line
+    assert f"was made from other inputs ({tmp_path / 'f' / 'images' / 'place.pgw'} has changed since)" in line
 
 
 NAMES = [
