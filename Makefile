@@ -21,7 +21,7 @@ STAMP := $(VENV)/.installed
 TORCH ?= auto
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt
-NOTE := note: uv cannot fetch PyTorch here, so pip does; on Linux that may be the CUDA build, about 3 GB
+NOTE := note: uv cannot fetch PyTorch here ($(VENV)/uv.log says why), so pip does; on Linux that may be the CUDA build, about 3 GB
 install = @$(UV) $(1) || $(PIP) $(1)
 
 # Tests start many processes. They share what Python compiles, and pytest's rewritten tests, only if it may be kept.
@@ -85,7 +85,7 @@ $(RUNS): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV): about 350 MB without a GPU, 3 GB with CUDA"
 	@$(PIP) uv
-	@$(BIN)/python -m pip show --quiet torch 2>/dev/null || $(UV) --torch-backend $(TORCH) torch || \
+	@$(BIN)/python -m pip show --quiet torch 2>/dev/null || $(UV) --torch-backend $(TORCH) torch 2>$(VENV)/uv.log || \
 	{ echo "$(NOTE)" >&2; $(PIP) torch; }
 	$(call install,--editable .)
 	@touch $(RUNS)
