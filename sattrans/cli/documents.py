@@ -194,6 +194,7 @@ class TrainDocument(Document):
     monitor: str | None
     best: float | None = Field(description="The lowest value of `monitor`.")
     best_epoch: int | None
+    best_step: int | None = None
     stopped_early: bool | None
 
 

@@ -22,6 +22,12 @@ R = TypeVar("R")
 NAMED_VARIABLE = re.compile(r" \(env var: '\w+'\)")
 """What Typer says of every option that a variable may set, whether or not that one has set it."""
 
+PLAIN = {
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "must be a number",
+}
+"""What the libraries say of a value, and how we say it."""
+
 EMPTY_OPTION = re.compile("--[a-z][a-z-]*=")
 """An option whose value is an empty text."""
 
@@ -162,6 +168,8 @@ def _one_line(ctx: Any) -> Iterator[None]:
         except WrongCommandLine as error:
             message = str(getattr(error, "format_message", lambda: "")()).replace("Value error, ", "").rstrip(".")
             message = NAMED_VARIABLE.sub("", message)
+            for words, plain in PLAIN.items():
+                message = message.replace(words, plain)
             inner = getattr(error, "ctx", None)
             if not message or "NoArgsIsHelp" in type(error).__name__:  # the help itself is shown
                 raise

@@ -152,6 +152,16 @@ def _variables() -> Iterator["str | Found"]:
 
     runs_folder()
     tiles_folder()
+    if device := os.environ.get("SATTRANS_DEVICE"):
+        from sattrans.runs.device import choose_device
+
+        choose_device(device)
+    workers = os.environ.get("SATTRANS_WORKERS", "1")
+    if not workers.isdecimal() or int(workers) < 1:
+        raise ValueError(f"SATTRANS_WORKERS is {workers}, not a number of at least 1")
+    unknown = [name for name in os.environ if name.startswith("SATTRANS_") and name not in VARIABLES]
+    if unknown:
+        yield Found("environment variables", "note", f"{', '.join(unknown)}: sattrans reads no such variable")
     yield ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "none"
 
 

@@ -12,6 +12,7 @@ from sattrans.cli.completion import COMPLETIONS
 from sattrans.cli.console import notify, present, say, show_table
 from sattrans.cli.guard import guarded
 from sattrans.cli.options import DryRun
+from sattrans.cli.train import best_at
 
 if TYPE_CHECKING:
     from sattrans.cli.documents import RunDocument, RunEntry
@@ -82,7 +83,7 @@ def _entry(run: Run) -> RunEntry:
 def _show_list(folder: Path, found: list[tuple[Run, RunEntry]]) -> None:
     rows = []
     for run, entry in found:
-        best = f"{entry.monitor} {entry.best:.4g} at epoch {entry.best_epoch}" if entry.finished else "unfinished"
+        best = f"{entry.monitor} {entry.best:.4g} at {best_at(run)}" if entry.finished else "unfinished"
         epochs = "?" if entry.epochs is None else str(entry.epochs)
         rows.append([run.name, run.model_name, entry.tileset, epochs, best, age(entry.created), _options(run)])
     if not rows:
@@ -140,9 +141,9 @@ def show(name: Name) -> None:
 
 
 def _open(name: Path) -> Run:
-    from sattrans.runs.run import Run, runs_folder
+    from sattrans.runs.run import Run
 
-    return Run.open(name if name.exists() else runs_folder() / name)
+    return Run.open(name)
 
 
 def remove(names: Names, dry_run: DryRun = False) -> None:

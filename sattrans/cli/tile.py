@@ -139,7 +139,7 @@ def _leaks(leakage: "Leakage") -> str:
     one, many = "pair of tiles of different splits touches", "pairs of tiles of different splits touch"
     return (
         f"{pluralize(leakage.touching, one, many)}, {pluralize(leakage.overlapping, 'overlaps', 'overlap')}{between} "
-        f"({kinds}; {pluralize(leakage.tiles, 'tile')})"
+        f"({kinds}; {pluralize(leakage.tiles, 'tile')}; --buffer 1 leaves such tiles out)"
     )
 
 

@@ -20,6 +20,7 @@ from sattrans.utils.options import option_fields
 
 if TYPE_CHECKING:
     from sattrans.cli.documents import TrainDocument
+    from sattrans.runs.run import Run
     from sattrans.train import TrainResult
 
 LENGTHS = ("epochs", "steps")
@@ -179,8 +180,16 @@ def _show(result: "TrainResult") -> None:
     early = ", stopped early" if summary["stopped_early"] else ""
     say(
         f"{result.run.folder}: {result.run.model_name}, {length}{early}; best {summary['monitor']} "
-        f"{summary['best']:.4g} at epoch {summary['best_epoch']}"
+        f"{summary['best']:.4g} (lower is better) at {best_at(result.run)}"
     )
+
+
+def best_at(run: "Run") -> str:
+    """Return when the best checkpoint of a finished run was saved, such as "epoch 3", or "step 40" within an epoch."""
+    summary = run.manifest["summary"]
+    if run.manifest["settings"].get("sample_every") and summary.get("best_step"):
+        return f"step {summary['best_step']}"
+    return f"epoch {summary['best_epoch']}"
 
 
 def _train_in_process(work: "partial[None]", mode: Mode) -> None:

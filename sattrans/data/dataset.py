@@ -27,8 +27,12 @@ VECTOR_SUFFIXES = (".gpkg", ".geojson", ".shp", ".fgb", ".osm", ".pbf")
 """Suffixes of vector files in a folder."""
 
 COPY = ".color.tif"
+"""How the names of copies end that `colorize` writes beside masks."""
+
+GENERATED = ".sat.tif"
+"""How the names of images end that `generate` writes beside maps."""
 LEGEND = "legend.png"
-"""Endings of files that `colorize` writes beside masks; they are ignored if a folder is listed."""
+"""What `colorize` calls a legend. Files with these three endings are passed over if a folder is listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +177,8 @@ class Dataset(ABC):
 
 
 def named_as_raster(path: Path) -> bool:
-    """Return whether a listed file counts as a raster: by its suffix, unless it is hidden or `colorize` wrote it."""
-    ignored = path.name.startswith(".") or path.name.endswith((COPY, LEGEND))
+    """Return whether a listed file counts as a raster: by its suffix, unless it is hidden or a command wrote it."""
+    ignored = path.name.startswith(".") or path.name.endswith((COPY, LEGEND, GENERATED))
     return path.suffix.lower() in IMAGE_SUFFIXES and not ignored
 
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from sattrans.data.dataset import GENERATED
 from sattrans.errors import OptionError, OutputExists, UsageError
 from sattrans.generate.options import GenerateOptions
 from sattrans.generate.preview import check_preview
@@ -20,7 +21,7 @@ RASTER_SUFFIXES = (".tif", ".tiff")
 def default_image(map_: str | Path) -> Path:
     """Return where the image of a map goes if no output is given: `<map>.sat.tif` beside the map."""
     path = Path(map_)
-    return path.with_name(f"{path.stem}.sat.tif")
+    return path.with_name(f"{path.stem}{GENERATED}")
 
 
 def is_image(output: Path) -> bool:

@@ -113,7 +113,16 @@ class GenerateOptions(MapOptions):
         "auto"
     )
     compile: Annotated[bool, Option("Have PyTorch compile the generator: for large maps.", panel=SPEED)] = False
-    workers: Annotated[int, Option("Threads that encode and write.", panel=SPEED, minimum=1, decides_bytes=False)] = 1
+    workers: Annotated[
+        int,
+        Option(
+            "Threads that encode and write.",
+            panel=SPEED,
+            minimum=1,
+            decides_bytes=False,
+            variable="SATTRANS_WORKERS",
+        ),
+    ] = 1
 
     def __post_init__(self) -> None:
         check(self)

@@ -41,6 +41,7 @@ class MosaicOptions:
             default=f"one per processor, up to {MAX_DEFAULT_WORKERS}",
             minimum=1,
             decides_bytes=False,
+            variable="SATTRANS_WORKERS",
         ),
     ] = None
 

@@ -100,7 +100,12 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
-        """Open a run's folder, finished or not. Raises `UsageError` if it is not a run."""
+        """Open a run, finished or not, by its folder or by its name under `runs_folder()`.
+
+        Raises `UsageError` if it is not a run.
+        """
+        if not folder.exists() and folder == Path(folder.name) and (runs_folder() / folder).is_dir():
+            folder = runs_folder() / folder
         path = folder / MANIFEST
         if path.is_file():
             return cls(folder, read_manifest(path, "run", VERSION, lambda: RunManifest))

@@ -69,6 +69,7 @@ class SummaryEntry(Schema):
     epochs: AtLeastOne
     best: float
     best_epoch: AtLeastOne
+    best_step: AtLeastOne | None = None
     monitor: Name
     stopped_early: bool
 
@@ -123,6 +124,7 @@ class LoopState(Schema):
     step: Count
     best: float | None
     best_epoch: AtLeastOne | None
+    best_step: AtLeastOne | None = None
     stale: Count
     sums: dict[Name, Annotated[list[float], Field(min_length=2, max_length=2)]]
     seconds: float

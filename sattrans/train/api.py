@@ -269,10 +269,10 @@ def resume(
     """
     opened = Run.newest(finished=False) if str(run) == "last" else Run.open(Path(run))
     if opened.finished and epochs is None and steps is None:
-        done = opened.manifest["summary"]["epochs"]
+        done = opened.manifest["summary"]["steps"]
         raise UsageError(
-            f"{opened.folder} is finished, after {pluralize(done, 'epoch')}: train it further with --epochs, such as "
-            f"--epochs {2 * done}, or start a new run with sattrans train"
+            f"{opened.folder} is finished, after {pluralize(done, 'step')}: train it further with a larger number, as "
+            f"--steps {2 * done} or in --epochs, or start a new run with sattrans train"
         )
     opened = _with_length(opened.at(data), epochs, steps)
     further = epochs is not None or steps is not None

@@ -102,6 +102,7 @@ class Loop:
             "epochs": math.ceil(self.step / per_epoch),
             "best": self.state["best"],
             "best_epoch": self.state["best_epoch"],
+            "best_step": self.state.get("best_step"),
             "monitor": self.settings.monitor,
             "stopped_early": self.step < self.settings.steps,
         }
@@ -202,7 +203,7 @@ class Loop:
             raise TrainingError(f"after epoch {epoch} {self.settings.monitor} is {value}: training has diverged")
         self.state["stale"] = 0 if better else self.state["stale"] + 1
         if better:
-            self.state.update(best=value, best_epoch=epoch)
+            self.state.update(best=value, best_epoch=epoch, best_step=self.step)
         self.state.update(sums={}, seconds=0.0)
         self.save()
 

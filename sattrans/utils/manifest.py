@@ -93,7 +93,7 @@ def format_value(value: Any) -> str:
         return {None: "none", True: "yes", False: "no"}[value]
     if isinstance(value, dict):
         return ", ".join(f"{key} {format_value(part)}" for key, part in value.items()) or "none"
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (",".join(map(str, value)) if isinstance(value, list) else str(value)) or "none"
 
 
 def folders_with(under: Path, *manifests: str) -> list[Path]:

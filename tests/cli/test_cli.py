@@ -155,7 +155,7 @@ def test_wrong_turns_are_one_line_each_and_leave_nothing(tmp_path):
         (("tile", "f", "-o", "text.tif"), 2, "is a file"),
         (("train", "--seed", "-1"), 2, "--seed must be at least 0, got -1"),
         (("demo", "--seed", "-1"), 2, "--seed must be at least 0, got -1"),
-        (("tile", "f", "--size", "64", "--workers", "many"), 2, "--workers.: Input should be a valid integer"),
+        (("tile", "f", "--size", "64", "--workers", "many"), 2, "--workers.: must be a whole number"),
         (("tile", "f", "--size", "64", "-o", "text.tif/t"), 2, "text.tif is a file, not a folder; choose"),
         (("train",), 2, "no tileset in tiles/; make one with sattrans tile"),
         (("train", "--data", "f"), 2, "is not a tileset"),
@@ -190,7 +190,7 @@ def test_a_folder_that_is_not_recognised_is_told_on_lines_of_their_own(tmp_path)
 WRONG_LINES = [
     (("mosaic", "t", "-o", "m.tif", "--method", "banana"), "'--method': 'banana' is not one of 'first', 'last'"),
     (("generate", "map.tif", "-o", "x.tif", "--blnd", "none"), "No such option: --blnd"),
-    (("generate", "map.tif", "-o", "x.tif", "--batch-size", "many"), "'--batch-size': Input should be a valid integer"),
+    (("generate", "map.tif", "-o", "x.tif", "--batch-size", "many"), "'--batch-size': must be a whole number"),
     (("generate", "a.tif", "b.tif", "-o", "x.tif"), "unexpected extra argument"),
     (("genrate", "map.tif"), "No such command 'genrate'"),
     (("runs", "shw", "x"), "No such command 'shw'"),

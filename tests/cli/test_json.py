@@ -124,6 +124,29 @@ def test_lists_and_what_they_show(place):
     assert prints("check", cwd=folder)["ok"]
 
 
+def test_a_run_is_known_by_its_name_to_every_command(place):
+    folder, _ = place
+    (name,) = (path.name for path in (folder / "runs").iterdir())
+    for command in (
+        ("evaluate", name, "--metrics", "mae", "--dry-run"),
+        ("generate", "maps/0.tif", "-o", "b.tif", "--run", name, "--dry-run"),
+    ):
+        assert prints(*command, cwd=folder)
+    assert "is finished, after 1 step" in fails("train", "--resume", name, "--json", cwd=folder)["error"]
+
+
+def test_images_beside_their_maps_are_no_data(place, tmp_path):
+    folder, told = place
+    shutil.copytree(folder / "own", tmp_path / "own")
+    mask = next((tmp_path / "own" / "masks").glob("*.tif"))
+    run = next((folder / "runs").iterdir())
+    (image,) = prints("generate", mask, "--run", run, cwd=tmp_path)["images"]
+    assert Path(image["output"]) == mask.with_name(f"{mask.stem}.sat.tif")
+    assert prints("tile", "own", "--size", "64", cwd=tmp_path)["tiles"] == told["tiles"]["tiles"]
+    images = prints("generate", "own/masks", "-o", "many", "--run", run, "--dry-run", cwd=tmp_path)["images"]
+    assert len(images) == len(list((tmp_path / "own" / "images").iterdir()))
+
+
 def test_a_run_is_removed_only_if_it_is_one(place, tmp_path):
     folder, _ = place
     shutil.copytree(folder / "runs", tmp_path / "runs")

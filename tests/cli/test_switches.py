@@ -132,6 +132,26 @@ def test_check_tells_what_is_broken_and_goes_on(tmp_path, monkeypatch):
     assert "projected" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told", "code"),
+    [
+        ("SATTRANS_DEVICE", "gpu", "--device must be one of", 1),
+        ("SATTRANS_WORKERS", "x", "SATTRANS_WORKERS is x, not a number", 1),
+        ("SATTRANS_DEVISE", "cpu", "SATTRANS_DEVISE: sattrans reads no such variable", 0),
+    ],
+)
+def test_check_looks_at_the_values_of_variables(tmp_path, monkeypatch, name, value, told, code):
+    done = run("check", cwd=tmp_path, monkeypatch=monkeypatch, **{name: value})
+    assert done.exit_code == code
+    assert told in done.stdout
+
+
+@pytest.mark.parametrize("command", [("tile", "own"), ("mosaic", "own"), ("generate", "own.tif")])
+def test_every_command_with_workers_follows_the_variable(own, monkeypatch, command):
+    done = run(*command, cwd=own, monkeypatch=monkeypatch, SATTRANS_WORKERS="0")
+    assert "SATTRANS_WORKERS: --workers must be at least 1, got 0" in error_line(done.stderr)
+
+
 def test_check_says_which_extra_is_missing(tmp_path, monkeypatch):
     own = installation._installed
     monkeypatch.setattr(installation, "_installed", lambda name: name != "pyogrio" and own(name))

@@ -223,7 +223,7 @@ def test_leakage_csv_lists_each_pair_and_the_last_line_sums_them_up(overlapping,
     )
     last = " ".join(shown.split())
     assert f"{touching} pairs of tiles of different splits touch, {len(expected) - touching} overlap" in last
-    assert f"{between} of them between scenes" in last and f"; {result.leakage.tiles} tiles)" in last
+    assert f"{between} of them between scenes" in last and f"; {result.leakage.tiles} tiles; " in last
     assert result.leakage.tiles == len({place for pair in expected for place in pair})
 
 

@@ -29,6 +29,8 @@ def test_a_short_training_is_validated_and_sampled_as_often_as_one_asks(tiles, t
     run = train(tiles, tmp_path / "r", TrainOptions(**OPTIONS, steps=5, sample_every=2)).run
     assert [line["step"] for line in run.metrics()] == [2, 4, 5]
     sheets = sorted(path.name for path in (run.folder / "samples").iterdir())
+    summary = run.manifest["summary"]
+    assert summary["best"] == next(line["val"]["l1"] for line in run.metrics() if line["step"] == summary["best_step"])
     assert sheets == ["step-000002.png", "step-000004.png", "step-000005.png"]
 
 
@@ -52,7 +54,7 @@ def test_a_run_that_stopped_early_goes_on_if_it_is_trained_further(tiles, tmp_pa
 def test_what_has_trained_that_long_is_refused(tiles, tmp_path, steps_of_an_epoch):
     run = train(tiles, tmp_path / "r", TrainOptions(**OPTIONS, epochs=2)).run
     before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
-    with pytest.raises(UsageError, match=r"is finished, after 2 epochs: train it further with --epochs, .*--epochs 4,"):
+    with pytest.raises(UsageError, match=r"is finished, after 2 steps: train it further .*--steps 4 or in --epochs"):
         resume(run.folder)
     with pytest.raises(UsageError, match=r"has trained that long already \(2 steps, 2 epochs\): give a larger number"):
         resume(run.folder, steps=2)
