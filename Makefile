@@ -1,5 +1,5 @@
 # make demo  installs what the commands need and runs the pipeline on a small synthetic landscape
-# make quick  sets everything up and runs the quick tests that start no process and train nothing: about a minute and a half
+# make quick  sets everything up and runs the quick tests that start no process and train nothing: about 75 seconds
 # make test  sets everything up and runs the tests
 # make faults  kills, full disks, inputs that change, and many random examples: takes long
 # make fuzz  reads damaged files of every format, N=2000 of each: half an hour
