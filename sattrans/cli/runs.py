@@ -178,6 +178,13 @@ def _document(run: Run) -> RunDocument:
     )
 
 
+def _value(value: object) -> str:
+    """Return an option's value for the table."""
+    from sattrans.utils.manifest import format_value
+
+    return f"{value:.4g}" if isinstance(value, float) else format_value(value)
+
+
 def _show(run: Run) -> None:
     rows = [
         ["model", run.model_name],
@@ -189,7 +196,12 @@ def _show(run: Run) -> None:
         rows.append(["ground resolution", " to ".join(f"{side:.4g} m" for side in dict.fromkeys(metres))])
     parts = {part: run.manifest[part] for part in ("spec", "options", "settings", "versions")}
     parts["summary"] = run.manifest.get("summary", {"state": "unfinished"})
-    rows += [[f"{part}.{key}", str(value)] for part, values in parts.items() for key, value in values.items()]
+    rows += [
+        [f"{part}.{key}", _value(value)]
+        for part, values in parts.items()
+        for key, value in values.items()
+        if (part, key) != ("spec", "shares")  # a number for each scene and class
+    ]
     show_table(["what", "value"], rows)
     metrics = run.metrics()
     if metrics:
