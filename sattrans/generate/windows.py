@@ -180,9 +180,12 @@ def parse_overlap(text: str, size: int, stride: int = 1, margin: int | None = No
         OptionError: If the overlap is not a number or does not fit the tile size.
     """
     number, is_part = read_overlap(text)
+    most = size * 3 // 4
     pixels = round(number / 100 * size) if is_part else int(number)
-    if not 0 <= pixels <= size * 3 // 4:
-        raise OptionError(f"--overlap {text} is {pixels} px; tiles of {size} px take 0 to {size * 3 // 4} px")
+    if is_part and number <= 75:  # three quarters of 33 px are 24.75, which would round to more than the most
+        pixels = min(pixels, most)
+    if not 0 <= pixels <= most:
+        raise OptionError(f"--overlap {text} is {pixels} px; tiles of {size} px take 0 to {most} px")
     pixels = max(pixels, 2 * (margin or 0))
     step = (size - pixels) // stride * stride
     if margin is not None and step < 1:
