@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sattrans.cli.completion import COMPLETIONS
 from sattrans.cli.console import present, show_table
-from sattrans.cli.guard import guarded
+from sattrans.cli.guard import group
 
 if TYPE_CHECKING:
     from sattrans.cli.documents import DatasetEntry, ModelEntry, PluginEntry
@@ -30,19 +29,9 @@ def add_to(app: typer.Typer) -> None:
         ("models", list_models, show_model),
         ("plugins", list_plugins, show_plugin),
     ):
-        app.add_typer(_group(name, listing, showing), name=name, rich_help_panel="What there is")
-
-
-def _group(name: str, listing: Callable[[], None], showing: Callable[[str], None]) -> typer.Typer:
-    def list_default(context: typer.Context) -> None:
-        if context.invoked_subcommand is None:
-            listing()
-
-    group = typer.Typer(help=f"List {name}, or show one.", invoke_without_command=True)
-    group.callback(help=f"List {name}, or show one.")(guarded(list_default, with_json=True))
-    group.command("list")(guarded(listing, with_json=True))
-    group.command("show")(guarded(showing, with_json=True))
-    return group
+        app.add_typer(
+            group(f"List {name}, or show one.", listing, show=showing), name=name, rich_help_panel="What there is"
+        )
 
 
 def list_datasets() -> None:

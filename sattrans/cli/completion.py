@@ -8,11 +8,10 @@ from typing import Any
 
 import typer
 
-from sattrans.utils.folders import folder_of
+from sattrans.runs.options import DEVICES
+from sattrans.utils.folders import runs_folder, tiles_folder
 
 Completion = Callable[[typer.Context, str], list[str]]
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def _plugins(group: str) -> Completion:
@@ -24,11 +23,11 @@ def _plugins(group: str) -> Completion:
     return complete
 
 
-def _folders(variable: str, default: str, manifest: str, full: bool) -> Completion:
+def _folders(under: Callable[[], Path], manifest: str, full: bool) -> Completion:
     """Complete folders that hold a manifest: by their name, or by their path if an option takes a path."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
-        folders = sorted(path.parent for path in folder_of(variable, default).glob(f"*/{manifest}*"))
+        folders = sorted(path.parent for path in under().glob(f"*/{manifest}*"))
         shown = dict.fromkeys(str(folder) if full else folder.name for folder in folders)
         return [name for name in shown if name.startswith(incomplete)]
 
@@ -39,7 +38,7 @@ def _classes(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the classes of the run that is given, or of the newest, also behind `VALUE=`."""
     before, equals, begun = incomplete.rpartition("=")
     given = ctx.params.get("run")
-    runs = [Path(given)] if given else [path.parent for path in folder_of("SATTRANS_RUNS", "runs").glob("*/run.json")]
+    runs = [Path(given)] if given else [path.parent for path in runs_folder().glob("*/run.json")]
     manifests = []
     for run in runs:
         with suppress(OSError, ValueError):
@@ -56,10 +55,10 @@ def _devices(ctx: typer.Context, incomplete: str) -> list[str]:
 COMPLETIONS: dict[str, Completion] = {
     "models": _plugins("sattrans.models"),
     "datasets": _plugins("sattrans.datasets"),
-    "runs": _folders("SATTRANS_RUNS", "runs", "run.json", full=True),
-    "run names": _folders("SATTRANS_RUNS", "runs", "run.json", full=False),
-    "tilesets": _folders("SATTRANS_TILES", "tiles", "tileset.json", full=True),
-    "tileset names": _folders("SATTRANS_TILES", "tiles", "tileset.json", full=False),
+    "runs": _folders(runs_folder, "run.json", full=True),
+    "run names": _folders(runs_folder, "run.json", full=False),
+    "tilesets": _folders(tiles_folder, "tileset.json", full=True),
+    "tileset names": _folders(tiles_folder, "tileset.json", full=False),
     "classes": _classes,
     "devices": _devices,
 }

@@ -6,9 +6,12 @@ docs/make_schemas.py writes the JSON Schema of each into docs/schemas.
 
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+if TYPE_CHECKING:
+    from sattrans.metrics.seams import Seams
 
 
 class Part(BaseModel):
@@ -85,6 +88,11 @@ class SeamScore(Part):
 
     gradient: float
     detail: float
+
+    @classmethod
+    def of(cls, seams: "Seams | None") -> "SeamScore | None":
+        """Return the score; None if no two windows meet."""
+        return cls(gradient=seams.gradient, detail=seams.detail) if seams else None
 
 
 class Image(Part):

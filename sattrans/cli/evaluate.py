@@ -148,12 +148,7 @@ def _seams(images: list[Path]) -> None:
 def _seams_document(found: "Mapping[Path, Seams | None]") -> "SeamsDocument":
     from sattrans.cli.documents import ImageSeams, SeamScore, SeamsDocument
 
-    return SeamsDocument(
-        images=[
-            ImageSeams(image=path, seams=seams and SeamScore(gradient=seams.gradient, detail=seams.detail))
-            for path, seams in found.items()
-        ]
-    )
+    return SeamsDocument(images=[ImageSeams(image=path, seams=SeamScore.of(seams)) for path, seams in found.items()])
 
 
 def _show_seams(found: "Mapping[Path, Seams | None]") -> None:

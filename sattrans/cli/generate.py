@@ -1,6 +1,6 @@
 """sattrans generate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,23 +57,22 @@ def generate(
     from sattrans.generate import generate as run
     from sattrans.generate.batch import generate_batch, is_batch
 
-    if options.variants > 1 and not is_batch(map_):
+    made: Sequence[GenerateResult]
+    failed: Mapping[Path, str] = {}
+    if is_batch(map_):
+        batch = generate_batch(Path(map_), output, options, overwrite=overwrite, dry_run=dry_run)
+        made, failed = batch.made, batch.failed
+    elif options.variants > 1:
         from sattrans.generate.variants import generate_variants
 
         made = list(generate_variants(map_, output, options, overwrite=overwrite, dry_run=dry_run))
-        present(lambda: _document(made), lambda: _show_all(made), asked=dry_run)
-        return
-    if not is_batch(map_):
+    else:
         made = [run(map_, output, options, overwrite=overwrite, dry_run=dry_run)]
-        present(lambda: _document(made), lambda: _show_all(made), asked=dry_run)
-        return
-    batch = generate_batch(Path(map_), output, options, overwrite=overwrite, dry_run=dry_run)
-    present(lambda: _document(batch.made), lambda: _show_all(batch.made), asked=dry_run)
-    if batch.failed:
-        notify(batch.failed.values(), "failed", "bold red")
-        names = ", ".join(path.name for path in batch.failed)
-        maps = pluralize(len(batch.failed) + len(batch.made), "map")
-        raise SattransError(f"{len(batch.failed)} of {maps} failed: {names}")
+    present(lambda: _document(made), lambda: _show_all(made), asked=dry_run)
+    if failed:
+        notify(failed.values(), "failed", "bold red")
+        names = ", ".join(path.name for path in failed)
+        raise SattransError(f"{len(failed)} of {pluralize(len(failed) + len(made), 'map')} failed: {names}")
 
 
 def _document(results: "Sequence[GenerateResult]") -> "GenerateDocument":
@@ -90,7 +89,7 @@ def _document(results: "Sequence[GenerateResult]") -> "GenerateDocument":
             height=result.height,
             windows=result.windows,
             updated=result.updated,
-            seams=result.seams and SeamScore(gradient=result.seams.gradient, detail=result.seams.detail),
+            seams=SeamScore.of(result.seams),
             memory=result.estimate and result.estimate.memory,
             disk=result.estimate and result.estimate.disk,
         )

@@ -79,6 +79,26 @@ def guarded(command: Callable[..., R], with_json: bool = False) -> Callable[...,
     return wrapper
 
 
+def group(text: str, listing: Callable[[], None], **commands: Callable[..., None]) -> typer.Typer:
+    """Return a group of commands that have a document.
+
+    Args:
+        text: What the group is for.
+        listing: What it does without a command's name, and as its command `list`.
+        commands: Its other commands.
+    """
+
+    def list_default(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            listing()
+
+    made = typer.Typer(help=text, invoke_without_command=True)
+    made.callback(help=text)(guarded(list_default, with_json=True))
+    for name, command in {"list": listing, **commands}.items():
+        made.command(name)(guarded(command, with_json=True))
+    return made
+
+
 def _run(command: Callable[[], R], context: Any, mode: Mode) -> R:
     """Run a command, and end it with one line for an error."""
     begun = time.monotonic()

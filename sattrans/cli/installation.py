@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
+from sattrans.utils.folders import runs_folder, tiles_folder
 from sattrans.utils.version import __version__
 
 State = Literal["ok", "note", "broken"]
@@ -147,9 +148,6 @@ def _plugins() -> Iterator["str | Found"]:
 
 
 def _variables() -> Iterator["str | Found"]:
-    from sattrans.data.tileset import tiles_folder
-    from sattrans.runs.run import runs_folder
-
     runs_folder()
     tiles_folder()
     if device := os.environ.get("SATTRANS_DEVICE"):

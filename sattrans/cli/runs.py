@@ -10,9 +10,10 @@ import typer
 
 from sattrans.cli.completion import COMPLETIONS
 from sattrans.cli.console import notify, present, say, show_table
-from sattrans.cli.guard import guarded
+from sattrans.cli.guard import group
 from sattrans.cli.options import DryRun
 from sattrans.cli.train import best_at
+from sattrans.utils.folders import runs_folder
 
 if TYPE_CHECKING:
     from sattrans.cli.documents import RunDocument, RunEntry
@@ -21,18 +22,8 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    runs = typer.Typer(help="List, show or remove runs.", invoke_without_command=True)
-    runs.callback()(guarded(list_default, with_json=True))
-    runs.command("list")(guarded(list_runs, with_json=True))
-    runs.command("show")(guarded(show, with_json=True))
-    runs.command("remove")(guarded(remove, with_json=True))
+    runs = group("List, show or remove runs.", list_runs, show=show, remove=remove)
     app.add_typer(runs, name="runs", rich_help_panel="What there is")
-
-
-def list_default(context: typer.Context) -> None:
-    """List, show or remove runs."""
-    if context.invoked_subcommand is None:
-        list_runs()
 
 
 Folder = Annotated[
@@ -44,7 +35,7 @@ Folder = Annotated[
 def list_runs(under: Folder = None) -> None:
     """List the runs in a folder, oldest first."""
     from sattrans.cli.documents import RunsDocument
-    from sattrans.runs.run import Run, runs_folder
+    from sattrans.runs.run import Run
 
     folder = under or runs_folder()
     found = [(run, _entry(run)) for run in Run.all(folder)]
@@ -136,14 +127,10 @@ Names = Annotated[
 
 def show(name: Name) -> None:
     """Show a run: its options, data and progress."""
-    run = _open(name)
-    present(lambda: _document(run), lambda: _show(run), asked=True)
-
-
-def _open(name: Path) -> Run:
     from sattrans.runs.run import Run
 
-    return Run.open(name)
+    run = Run.open(name)
+    present(lambda: _document(run), lambda: _show(run), asked=True)
 
 
 def remove(names: Names, dry_run: DryRun = False) -> None:
@@ -153,9 +140,9 @@ def remove(names: Names, dry_run: DryRun = False) -> None:
     """
     from sattrans.cli.documents import RemovedDocument
     from sattrans.raster.cog.disk_space import format_bytes
-    from sattrans.runs.run import remove_run
+    from sattrans.runs.run import Run, remove_run
 
-    runs = [_open(name) for name in names]  # all are found before one is removed
+    runs = [Run.open(name) for name in names]  # all are found before one is removed
     size = sum(path.stat().st_size for run in runs for path in run.folder.rglob("*") if path.is_file())
     if not dry_run:
         for run in runs:

@@ -9,8 +9,9 @@ import typer
 
 from sattrans.cli.completion import COMPLETIONS
 from sattrans.cli.console import present, say, show_table
-from sattrans.cli.guard import guarded
+from sattrans.cli.guard import group
 from sattrans.cli.runs import age
+from sattrans.utils.folders import tiles_folder
 
 if TYPE_CHECKING:
     from sattrans.cli.documents import TilesetEntry
@@ -19,17 +20,8 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    tilesets = typer.Typer(help="List tilesets, or show one.", invoke_without_command=True)
-    tilesets.callback()(guarded(list_default, with_json=True))
-    tilesets.command("list")(guarded(list_tilesets, with_json=True))
-    tilesets.command("show")(guarded(show, with_json=True))
+    tilesets = group("List tilesets, or show one.", list_tilesets, show=show)
     app.add_typer(tilesets, name="tilesets", rich_help_panel="What there is")
-
-
-def list_default(context: typer.Context) -> None:
-    """List tilesets, or show one."""
-    if context.invoked_subcommand is None:
-        list_tilesets()
 
 
 Folder = Annotated[
@@ -41,7 +33,7 @@ Folder = Annotated[
 def list_tilesets(under: Folder = None) -> None:
     """List the tilesets in a folder, oldest first; train takes the last by default."""
     from sattrans.cli.documents import TilesetsDocument
-    from sattrans.data.tileset import Tileset, tiles_folder
+    from sattrans.data.tileset import Tileset
 
     folder = under or tiles_folder()
     entries = [_entry(tileset) for tileset in Tileset.all(folder)]
@@ -94,7 +86,7 @@ def show(
     """Show a tileset: its tiles by split, and the share of each class."""
     from sattrans.cli.documents import TilesetsDocument
     from sattrans.cli.tile import show_tileset
-    from sattrans.data.tileset import Tileset, tiles_folder
+    from sattrans.data.tileset import Tileset
 
     tileset = Tileset.open(name if name.exists() else tiles_folder() / name)
     present(

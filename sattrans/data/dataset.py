@@ -177,9 +177,13 @@ class Dataset(ABC):
 
 
 def named_as_raster(path: Path) -> bool:
-    """Return whether a listed file counts as a raster: by its suffix, unless it is hidden or a command wrote it."""
-    ignored = path.name.startswith(".") or path.name.endswith((COPY, LEGEND, GENERATED))
-    return path.suffix.lower() in IMAGE_SUFFIXES and not ignored
+    """Return whether a listed file counts as a raster: by its suffix, unless it is passed over."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not passed_over(path)
+
+
+def passed_over(path: Path) -> bool:
+    """Return whether a listed file is no data: it is hidden, or a command wrote it beside the data."""
+    return path.name.startswith(".") or path.name.endswith((COPY, LEGEND, GENERATED))
 
 
 def rasters_by_stem(folder: Path) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import write_json
 from sattrans.utils.console import pluralize
-from sattrans.utils.folders import folder_of
+from sattrans.utils.folders import tiles_folder
 from sattrans.utils.hashing import sha256
 from sattrans.utils.manifest import begun_of, folders_with, read_manifest, write_manifest
 from sattrans.utils.records import checked_json, read_bytes
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 VERSION = 2
 MANIFEST = "tileset.json"
 INDEX = "tiles.geojson"
-
-
-def tiles_folder() -> Path:
-    """Return the folder of tilesets by default: `tiles`, or what the environment variable SATTRANS_TILES says."""
-    return folder_of("SATTRANS_TILES", "tiles")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sattrans.data.dataset import COPY, GENERATED, LEGEND, VECTOR_SUFFIXES
+from sattrans.data.dataset import VECTOR_SUFFIXES, passed_over
 from sattrans.errors import Interrupted, LockedError, OptionError, SattransError, UsageError
 from sattrans.generate.api import GenerateResult, generate_by, open_run
 from sattrans.generate.checks import check_request
@@ -43,10 +43,7 @@ def maps_in(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in MAP_SUFFIXES
-        and path.is_file()
-        and not path.name.startswith(".")
-        and not path.name.endswith((COPY, GENERATED, LEGEND))
+        if path.suffix.lower() in MAP_SUFFIXES and path.is_file() and not passed_over(path)
     )
     if not found:
         raise UsageError(f"{folder} has no map (it holds {contents_of(folder)}); maps end in {', '.join(MAP_SUFFIXES)}")

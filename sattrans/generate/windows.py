@@ -130,14 +130,14 @@ class WindowPlan:
     def extent(self) -> tuple[int, int]:
         """Height and width of the area that the windows cover, in pixels, rounded up to whole cells."""
         bottom, right = self.rows[-1] + self.size, self.cols[-1] + self.size
-        return -(-bottom // self.cell) * self.cell, -(-right // self.cell) * self.cell
+        return rounded_up(bottom, self.cell), rounded_up(right, self.cell)
 
     def with_halo(self, chunk: Window) -> Window:
         """Return a chunk with everything that its pixels depend on; the edges lie on cell borders."""
         (bottom, right), cell, halo = self.extent, self.cell, self.halo
         top, left = max(0, chunk.row - halo), max(0, chunk.col - halo)
-        bottom = min(bottom, -(-chunk.bottom // cell) * cell + halo)
-        right = min(right, -(-chunk.right // cell) * cell + halo)
+        bottom = min(bottom, rounded_up(chunk.bottom, cell) + halo)
+        right = min(right, rounded_up(chunk.right, cell) + halo)
         return Window(top, left, bottom - top, right - left)
 
     def windows_over(self, area: Window) -> tuple[range, range]:

@@ -134,7 +134,7 @@ def _solid(values: NDArray[Any]) -> NDArray[Any]:
 def _smoothed(values: Collection[int], solid: Collection[int]) -> tuple[list[int], list[int]] | None:
     """Return the levels of classes and those between them, if these are so many that edges must be antialiased."""
     between = sorted(value for value in values if value not in solid)
-    if len(solid) < 2 or len(between) <= max(MAX_THIN, len(solid)):
+    if not _has_soft_edges(len(solid), len(between)):
         return None
     levels = sorted(solid)
     return (levels, between) if levels[0] < between[0] and between[-1] < levels[-1] else None
@@ -142,6 +142,11 @@ def _smoothed(values: Collection[int], solid: Collection[int]) -> tuple[list[int
 
 MAX_THIN = 3
 """The most classes of thin lines or single pixels that a mask may have beside those of areas."""
+
+
+def _has_soft_edges(solid: int, thin: int) -> bool:
+    """Return whether so few values fill areas, and so many none, that the latter must be antialiased edges."""
+    return solid >= 2 and thin > max(MAX_THIN, solid)
 
 
 def _colors_found(raster: Raster, bands: Sequence[int]) -> ClassesError:
@@ -160,7 +165,7 @@ def _colors_found(raster: Raster, bands: Sequence[int]) -> ClassesError:
                 "was smoothed or compressed with loss; create it again by nearest neighbour as PNG or GeoTIFF"
             )
     thin = len(counts.keys() - solid)
-    if len(solid) >= 2 and thin > max(MAX_THIN, len(solid)):
+    if _has_soft_edges(len(solid), thin):
         return ClassesError(
             f"{raster.path} was smoothed: beside areas of {len(solid)} colours it contains {thin} at edges alone; "
             "create it again by nearest neighbour"

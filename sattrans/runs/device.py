@@ -3,8 +3,7 @@
 import torch
 
 from sattrans.errors import OptionError
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
+from sattrans.runs.options import DEVICES
 
 
 def choose_device(name: str) -> torch.device:

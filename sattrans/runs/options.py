@@ -7,3 +7,6 @@ Precision = Literal["auto", "32", "bf16"]
 
 Stats = Literal["run", "tile"]
 """The statistics that batch norms use: those of the run, or those of each tile."""
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+"""The names of devices; `auto` is the fastest that is available."""

@@ -26,7 +26,7 @@ from sattrans.runs.tensors import read_tensors
 from sattrans.utils.atomic import write_bytes
 from sattrans.utils.console import log
 from sattrans.utils.folder_output import FolderOutput
-from sattrans.utils.folders import folder_of
+from sattrans.utils.folders import runs_folder
 from sattrans.utils.manifest import begun_of, folders_with, read_manifest, write_manifest
 from sattrans.utils.output import Found
 from sattrans.utils.records import parse_json, read_lines
@@ -34,11 +34,6 @@ from sattrans.utils.records import parse_json, read_lines
 VERSION = 1
 MANIFEST = "run.json"
 METRICS = "metrics.jsonl"
-
-
-def runs_folder() -> Path:
-    """Return the folder of runs by default: `runs`, or what the environment variable SATTRANS_RUNS says."""
-    return folder_of("SATTRANS_RUNS", "runs")
 
 
 class RunOutput(FolderOutput):

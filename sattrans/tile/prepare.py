@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sattrans.data.dataset import Dataset, Scene
-from sattrans.data.tileset import SceneRecord, tiles_folder
+from sattrans.data.tileset import SceneRecord
 from sattrans.errors import DatasetNotFound, OptionError, UsageError, did_you_mean
 from sattrans.maps.area import read_area
 from sattrans.maps.labels import palette_of_rules
@@ -26,6 +26,7 @@ from sattrans.tile.options import DEFAULT_SIZE, Scheme, TileOptions
 from sattrans.tile.plan import CellPlan, TileSelection, plan_tiles
 from sattrans.tile.scene import SceneSource, inspect_scene
 from sattrans.utils.console import log, pluralize, progress_bar
+from sattrans.utils.folders import tiles_folder
 from sattrans.utils.hashing import sha256
 from sattrans.utils.options import recorded
 from sattrans.utils.output import check_apart, check_folder

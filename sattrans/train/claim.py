@@ -6,8 +6,9 @@ from itertools import count
 from pathlib import Path
 
 from sattrans.errors import LockedError, OutputExists, UsageError
-from sattrans.runs.run import Run, RunOutput, runs_folder
+from sattrans.runs.run import Run, RunOutput
 from sattrans.utils.console import log
+from sattrans.utils.folders import runs_folder
 
 
 def new_folders(model: str, tileset: str) -> Iterator[Path]:

@@ -49,7 +49,7 @@ def place(tmp_path_factory):
     for number, path in enumerate(maps[:2]):
         shutil.copy(path, folder / "maps" / f"{number}.tif")
     short = ("--steps", "1", "--monitor", "l1", "--set", "width=4")
-    told = {
+    printed = {
         "planned tiles": prints("tile", "own", "--size", "64", "--dry-run", cwd=folder),
         "tiles": prints("tile", "own", "--size", "64", cwd=folder),
         "tiles again": prints("tile", "own", "--size", "64", cwd=folder),
@@ -65,13 +65,13 @@ def place(tmp_path_factory):
         "scores": prints("evaluate", "--metrics", "mae", cwd=folder),
         "seams": prints("evaluate", "sat.tif", cwd=folder),
     }
-    return folder, told
+    return folder, printed
 
 
 def test_tiles_are_counted_as_the_index_has_them(place):
-    folder, told = place
+    folder, printed = place
     index = json.loads((folder / "tiles" / "own-64" / "tiles.geojson").read_text())["features"]
-    made, again, planned = told["tiles"], told["tiles again"], told["planned tiles"]
+    made, again, planned = printed["tiles"], printed["tiles again"], printed["planned tiles"]
     assert (made["made"], again["made"], planned["made"]) == (True, False, False)
     assert sum(made["tiles"].values()) == len(index) == sum(planned["tiles"].values())
     assert {**again, "made": True, "notes": made["notes"]} == made
@@ -84,37 +84,37 @@ def test_tiles_are_counted_as_the_index_has_them(place):
 
 
 def test_what_was_made_and_what_would_be_are_told_apart(place):
-    folder, told = place
+    folder, printed = place
     for planned, made in (("planned image", "image"), ("planned mosaic", "mosaic")):
-        one, other = (told[name]["images"][0] if "image" in name else told[name] for name in (planned, made))
+        one, other = (printed[name]["images"][0] if "image" in name else printed[name] for name in (planned, made))
         assert (one["dry_run"], one["made"], other["dry_run"], other["made"]) == (True, False, False, True)
         assert one["memory"] > 0 and other["memory"] is None
         assert one["output"] == other["output"] and (folder / other["output"]).is_file()
-    assert [Path(image["output"]).name for image in told["images"]["images"]] == ["0.tif", "1.tif"]
-    assert told["planned run"]["steps"] == told["run"]["steps"] == 1
-    assert told["run"]["best"] is not None and told["planned run"]["best"] is None
-    assert all((folder / path).is_file() for path in told["colored"]["made"])
+    assert [Path(image["output"]).name for image in printed["images"]["images"]] == ["0.tif", "1.tif"]
+    assert printed["planned run"]["steps"] == printed["run"]["steps"] == 1
+    assert printed["run"]["best"] is not None and printed["planned run"]["best"] is None
+    assert all((folder / path).is_file() for path in printed["colored"]["made"])
 
 
 def test_scores_are_those_of_the_file(place):
-    folder, told = place
-    kept = json.loads((folder / told["scores"]["folder"] / "scores.json").read_text())
-    (column,) = told["scores"]["columns"]
+    folder, printed = place
+    kept = json.loads((folder / printed["scores"]["folder"] / "scores.json").read_text())
+    (column,) = printed["scores"]["columns"]
     assert column["scores"]["mae"]["value"] == kept["columns"][0]["means"]["mae"]
     assert [column["scores"]["mae"]["low"], column["scores"]["mae"]["high"]] == kept["columns"][0]["intervals"]["mae"]
-    assert (told["scores"]["verdict"], told["planned scores"]["verdict"]) == (kept["verdict"], "")
-    assert told["planned scores"]["names"] == told["scores"]["names"]
-    assert told["seams"]["images"][0]["image"] == "sat.tif"
+    assert (printed["scores"]["verdict"], printed["planned scores"]["verdict"]) == (kept["verdict"], "")
+    assert printed["planned scores"]["names"] == printed["scores"]["names"]
+    assert printed["seams"]["images"][0]["image"] == "sat.tif"
 
 
 def test_lists_and_what_they_show(place):
-    folder, told = place
+    folder, printed = place
     (run,) = prints("runs", cwd=folder)["runs"]
     assert run == prints("runs", "list", "runs", cwd=folder)["runs"][0]
-    assert (run["finished"], run["best"]) == (True, told["run"]["best"])
+    assert (run["finished"], run["best"]) == (True, printed["run"]["best"])
     assert prints("runs", "show", run["name"], cwd=folder)["manifest"]["options"]["width"] == 4
     (tileset,) = prints("tilesets", cwd=folder)["tilesets"]
-    assert tileset["tiles"] == told["tiles"]["tiles"]
+    assert tileset["tiles"] == printed["tiles"]["tiles"]
     assert prints("tilesets", "show", "own-64", cwd=folder)["tilesets"] == [tileset]
     for what in ("models", "datasets", "plugins"):
         every = prints(what, cwd=folder)[what]
@@ -136,13 +136,13 @@ def test_a_run_is_known_by_its_name_to_every_command(place):
 
 
 def test_images_beside_their_maps_are_no_data(place, tmp_path):
-    folder, told = place
+    folder, printed = place
     shutil.copytree(folder / "own", tmp_path / "own")
     mask = next((tmp_path / "own" / "masks").glob("*.tif"))
     run = next((folder / "runs").iterdir())
     (image,) = prints("generate", mask, "--run", run, cwd=tmp_path)["images"]
     assert Path(image["output"]) == mask.with_name(f"{mask.stem}.sat.tif")
-    assert prints("tile", "own", "--size", "64", cwd=tmp_path)["tiles"] == told["tiles"]["tiles"]
+    assert prints("tile", "own", "--size", "64", cwd=tmp_path)["tiles"] == printed["tiles"]["tiles"]
     images = prints("generate", "own/masks", "-o", "many", "--run", run, "--dry-run", cwd=tmp_path)["images"]
     assert len(images) == len(list((tmp_path / "own" / "images").iterdir()))
 
@@ -160,15 +160,15 @@ def test_a_run_is_removed_only_if_it_is_one(place, tmp_path):
 
 def test_notes_are_in_the_document(tmp_path):
     make_folder(tmp_path / "own", scenes=1, size=64)
-    told = prints("tile", "own", "--size", "64", cwd=tmp_path)
-    assert told["notes"] and all(isinstance(note, str) for note in told["notes"])
+    printed = prints("tile", "own", "--size", "64", cwd=tmp_path)
+    assert printed["notes"] and all(isinstance(note, str) for note in printed["notes"])
 
 
 def test_a_command_that_fails_prints_one_document_on_stderr(tmp_path):
     assert fails("tile", "nothere", "--json", cwd=tmp_path)["exit_code"] == 2
     (tmp_path / "empty").mkdir()
-    told = fails("tile", "empty", "--json", cwd=tmp_path)
-    assert told["details"]  # what each dataset looks for
+    printed = fails("tile", "empty", "--json", cwd=tmp_path)
+    assert printed["details"]  # what each dataset looks for
     assert "No such option" in fails("tile", "empty", "--sizes", "3", "--json", cwd=tmp_path)["error"]
     assert "unknown model" in fails("models", "show", "rese", "--json", cwd=tmp_path)["error"]
 
