@@ -67,8 +67,9 @@ def test_tile_survives_kills_at_random_moments(tmp_path, workers, kind):
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.short)])
 def test_ctrl_c_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, workers):
-    root = make_folder(tmp_path / "place", scenes=2, size=320)
-    command = ["tile", root, "--size", "32", "--workers", workers, "-o"]
+    # Tiles that take longer to cut than to record: else, on a busy machine, several rows wait to be recorded.
+    root = make_folder(tmp_path / "place", scenes=2, size=960)
+    command = ["tile", root, "--size", "96", "--workers", workers, "-o"]
     process = Fork(*command, tmp_path / "out" / "t")
     wait_for_tiles(process, tmp_path / "out" / "t", 60)
     process.send_signal(signal.SIGINT)
