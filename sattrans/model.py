@@ -278,6 +278,22 @@ class Model(nn.Module, ABC):
     def __init__(self, spec: TileSpec, options: ModelOptions) -> None:
         super().__init__()
         self.spec = spec
+        self.makes_maps = self.is_map_maker(options)
+
+    @classmethod
+    def is_map_maker(cls, options: ModelOptions) -> bool:
+        """Return whether `translate` turns images into maps in colours, instead of maps into images.
+
+        Such a model needs `source` "color". Its runs read images, as pictures without classes.
+
+        Args:
+            options: The model's options.
+        """
+        return False
+
+    def sources_of(self, batch: Batch) -> Tensor:
+        """Return what `translate` starts from: the maps of a batch, or its images if the model makes maps."""
+        return batch.target if self.makes_maps else batch.source
 
     @abstractmethod
     def optimizers(self) -> dict[str, Optimizer]:
@@ -312,7 +328,9 @@ class Model(nn.Module, ABC):
         """
 
     def translate(self, source: Tensor, noise: Noise) -> Tensor:
-        """Translate maps into images. Called in evaluation mode without gradients; the result must not depend on N.
+        """Translate maps into images, or images into maps (`is_map_maker`).
+
+        Called in evaluation mode without gradients; the result must not depend on N.
 
         The default runs `generator` on the source and uses no noise.
 

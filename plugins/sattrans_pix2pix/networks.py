@@ -107,7 +107,7 @@ class PatchDiscriminator(nn.Module):
             layers.append(nn.BatchNorm2d(leaving))
         return nn.Sequential(*layers, nn.LeakyReLU(0.2))
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Return the logits of targets (N, 3, H, W), given their sources."""
-        logits: Tensor = self.stages(torch.cat([source, target], dim=1))
+    def forward(self, *images: Tensor) -> Tensor:
+        """Return the logits of what is joined along the channels: sources, and targets (N, 3, H, W)."""
+        logits: Tensor = self.stages(torch.cat(images, dim=1))
         return logits

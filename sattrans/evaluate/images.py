@@ -138,6 +138,8 @@ class RunImages(ImageSource):
             raise UsageError(
                 f"{best} does not exist, because the run was stopped early: sattrans train --resume {run.folder}"
             )
+        if run.makes_maps:
+            raise UsageError(f"{run.folder} makes maps of images, and only images are scored: name another run")
         weights = sha256(best)
         self.key = hash_of(weights, str(seed))
         settings = {key: value for key, value in run.manifest["settings"].items() if key not in SEED_SETTINGS}

@@ -190,6 +190,12 @@ class Run:
         model = model_class(self.model_name)
         return model(self.spec, resolve(model, self.manifest["options"]))
 
+    @property
+    def makes_maps(self) -> bool:
+        """Whether it turns images into maps. Raises `PluginError` if its plugin is not installed."""
+        model = model_class(self.model_name)
+        return model.is_map_maker(resolve(model, self.manifest["options"]))
+
     def checkpoint(self, which: str) -> Path:
         """Return the path of the checkpoint `last` or `best`."""
         return self.folder / "checkpoints" / f"{which}.safetensors"

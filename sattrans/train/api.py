@@ -26,7 +26,7 @@ from sattrans.train.loggers import write_curves
 from sattrans.train.loop import Loop
 from sattrans.train.options import TrainOptions
 from sattrans.train.settings import Settings
-from sattrans.train.spec import tile_spec, unpaired_tiles
+from sattrans.train.spec import palette_of, tile_spec, unpaired_tiles, with_encoding
 from sattrans.utils.atomic import now
 from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
@@ -117,7 +117,7 @@ class _Job:
     @property
     def manifest(self) -> dict[str, Any]:
         """What `run.json` records."""
-        tileset = self.tileset
+        tileset, palette = self.tileset, palette_of(self.tileset, self.kind, self.model_options)
         scene = next(iter(tileset.scenes.values()))
         return {
             "created": now(),
@@ -126,7 +126,7 @@ class _Job:
             "options": self.model_options.model_dump(),
             "settings": asdict(self.settings),
             "spec": asdict(self.spec),
-            "palette": tileset.palette.to_json() if tileset.palette else None,
+            "palette": palette.to_json() if palette else None,
             "resolution": list(scene.georeference.resolution),
             "ground_resolution": tileset.ground_resolution,
             "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
@@ -195,12 +195,9 @@ def _prepare(
 ) -> _Job:
     tileset = Tileset.open(data) if data else Tileset.newest()
     kind = model_class(options.model or default_model())
-    defaults, model_options = kind.defaults, resolve(kind, options.settings)
-    source = model_options.source
-    if source == "auto":
-        source = "onehot" if tileset.palette else "color"
-        model_options = model_options.model_copy(update={"source": source})
-    spec = tile_spec(tileset, kind, source)
+    defaults = kind.defaults
+    model_options = with_encoding(resolve(kind, options.settings), kind, tileset.palette)
+    spec = tile_spec(tileset, kind, model_options)
     crops = Crops(tileset.size, kind.crop)
     batch_size = crops.batch_size(options.batch_size or defaults.batch_size, spec.tiles, processes)
     steps = options.steps or (None if options.epochs else defaults.steps)

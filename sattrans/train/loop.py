@@ -54,6 +54,8 @@ class Loop:
         self.logger = TrainingLogger(run, settings, train.batch_size * processes.count, self.device)
 
     def _make_judge(self) -> Judge:
+        if self.model.makes_maps:
+            raise UsageError(f"--monitor {self.settings.monitor} compares images, not maps: give --monitor l1")
         try:
             return Judge(self.val, self.train)
         except UsageError as error:

@@ -125,7 +125,7 @@ def write_samples(model: Model, val: Batches, path: Path) -> None:
     for index in Tileset.most_varied(val.tiles, SAMPLE_TILES):
         # One at a time: four tiles of 512 px in one batch would take more memory than training does.
         batch = val.pick([index])
-        image = model.translate(batch.source, Noise(0, [(0, 0)], model.spec.size, val.device))
+        image = model.translate(model.sources_of(batch), Noise(0, [(0, 0)], model.spec.size, val.device))
         map_ = to_picture(val.store[index][1], palette)
         rows.append((map_, *_to_pixels((image[0], batch.target[0]))))
     write_sheet(path, rows, ("map", "generated", "real"))

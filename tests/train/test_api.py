@@ -74,7 +74,13 @@ def test_another_seed_draws_other_weights_before_anything_is_learned(tiles, tmp_
     assert not any(torch.allclose(weights[0][name], weights[1][name], atol=1e-6) for name in names)
 
 
-OWN = {"pix2pix": SMALL, "projected": {"width": 8, "head_width": 8}, "resse": SMALL, "wgan": {**SMALL, "warmup": 1}}
+OWN = {
+    "cyclegan": {**SMALL, "blocks": 1, "pool": 2},
+    "pix2pix": SMALL,
+    "projected": {"width": 8, "head_width": 8},
+    "resse": SMALL,
+    "wgan": {**SMALL, "warmup": 1},
+}
 
 
 @pytest.mark.parametrize("model", OWN)
