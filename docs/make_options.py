@@ -8,7 +8,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-from sattrans.utils.options import markdown_fields, markdown_table
+from sattrans.utils.option_tables import markdown_fields, markdown_table
 
 DOCS = Path(__file__).parent
 TABLE = re.compile(r"(<!-- (options|fields): ([\w.]+)\.(\w+) -->\n).*?(<!-- end of options -->)", re.DOTALL)

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from sattrans.errors import OptionError, RasterError
 from sattrans.mosaic.dataset_pool import DatasetPool
 from sattrans.mosaic.estimate import MosaicEstimate, estimate
+from sattrans.mosaic.joining import join_missing
 from sattrans.mosaic.layout import ChunkJoiner, MosaicPlan, plan_mosaic
 from sattrans.mosaic.methods import METHODS, class_map_methods
 from sattrans.mosaic.options import MAX_DEFAULT_WORKERS, Method, MosaicOptions
@@ -23,8 +23,7 @@ from sattrans.raster.sidecar import with_side_files
 from sattrans.raster.window import Window
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.commands import command
-from sattrans.utils.console import progress_bar
-from sattrans.utils.executor import as_done, executor, processors
+from sattrans.utils.executor import executor, processors
 from sattrans.utils.hashing import fingerprint
 from sattrans.utils.options import recorded
 from sattrans.utils.version import __version__
@@ -125,14 +124,10 @@ def mosaic(
         if dry_run:
             image.check()
             return result(made=False, needed=needed)
-        with row_writer(image, layout) as writer:
-            missing, total = writer.missing(), len(layout.chunks)
-            with (
-                executor(workers) as pool,
-                progress_bar(total, "mosaic", "chunk", total - len(missing)) as progress,
-            ):
-                for _ in as_done(pool, partial(joiner.write, writer), missing):
-                    progress.update()
+        # A cluster that refuses to work does so before anything is written.
+        with executor(workers, options.scheduler) as pool, row_writer(image, layout) as writer:
+            pool.share(image.begun_manifest, paths[0])
+            join_missing(joiner, writer, pool)
             if _identity(paths, found) != resolved["tiles"]:
                 raise RasterError(
                     f"{tiles}: tiles changed while the mosaic was made; --overwrite makes it again from the start"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from sattrans.utils.options import BOUNDS, CreationOptions, Option, check
+from sattrans.utils.options import BOUNDS, WORKERS, CreationOptions, Option, Scheduler, check, check_scheduler
 
 Method = Literal["first", "last", "mean", "feather"]
 
@@ -37,13 +37,15 @@ class MosaicOptions:
     workers: Annotated[
         int | None,
         Option(
-            "Threads that work at once.",
+            WORKERS,
             default=f"one per processor, up to {MAX_DEFAULT_WORKERS}",
             minimum=1,
             decides_bytes=False,
             variable="SATTRANS_WORKERS",
         ),
     ] = None
+    scheduler: Scheduler = None
 
     def __post_init__(self) -> None:
         check(self)
+        check_scheduler(self.scheduler, self.workers)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from sattrans.raster.georeference import Georeference
 from sattrans.raster.palette import Palette
 from sattrans.raster.scale import Percentiles, Scale
 from sattrans.tile.cut import CutSettings, tile_bytes
+from sattrans.tile.inputs import Input
 from sattrans.tile.invalid import why_invalid
 from sattrans.tile.leakage import Leakage, find_leaks
 from sattrans.tile.options import TileOptions
@@ -25,7 +25,7 @@ from sattrans.tile.up_to_date import TilesetOutput
 from sattrans.tile.writing import cut_rows, known_inputs, tidy
 from sattrans.utils.commands import command
 from sattrans.utils.console import NOTHING_TO_DO, pluralize
-from sattrans.utils.executor import executor
+from sattrans.utils.executor import Pool, executor
 from sattrans.utils.shown import write_csv
 
 __all__ = ["SceneRow", "TileOptions", "TilePlan", "TileResult", "tile"]
@@ -131,7 +131,8 @@ def tile(
     if made:
         if job.palette:
             check_samples(job.sources, job.palette)
-        with folder.claim(), executor(options.workers, options.scheduler) as pool:
+        # A cluster that refuses to work does so before anything is written.
+        with executor(options.workers, options.scheduler) as pool, folder.claim():
             try:
                 _fill(job, folder, pool)
             finally:
@@ -189,13 +190,15 @@ def _cut_settings(job: Prepared, scale: Scale | None) -> CutSettings:
     )
 
 
-def _fill(job: Prepared, output: TilesetOutput, pool: Executor) -> None:
+def _fill(job: Prepared, output: TilesetOutput, pool: Pool) -> None:
     hashed, differing = known_inputs(output, job.inputs)
     stale = {source.record.id for source in job.sources if set(source.files) & set(differing)}
     again = pluralize(len(stale), "scene has changed and is cut again", "scenes have changed and are cut again")
     notices = [*job.notices, *([again] if stale else [])]
     output.write_inputs(job.inputs)
+    pool.share(output.begun_manifest, *_witness(job.inputs))
     scale = _scale(job, output, pool, stale)
+    pool.share(output.begun_manifest, *_witness(job.inputs))
     cutting = _cut_settings(job, scale)
     rows = list(job.plan.rows(job.sources, cutting, job.folder))
     tiles, dropped, invalid, inputs = cut_rows(output, rows, job.inputs, hashed, stale, pool)
@@ -226,7 +229,12 @@ def _fill(job: Prepared, output: TilesetOutput, pool: Executor) -> None:
     output.finish({**body, **found})
 
 
-def _scale(job: Prepared, output: TilesetOutput, pool: Executor, stale: set[str]) -> Scale | None:
+def _witness(inputs: Sequence[Input]) -> list[Path]:
+    """Return one input: a worker that sees it is taken to see them all."""
+    return [Path(item.path) for item in inputs[:1]]
+
+
+def _scale(job: Prepared, output: TilesetOutput, pool: Pool, stale: set[str]) -> Scale | None:
     """Return the range of values that becomes 0 to 255.
 
     Percentiles are found once and recorded, so that a resumed run uses the same range.

@@ -64,6 +64,10 @@ class TileRow:
         decisive = nameless, self.source.files, self.cells, self.cutting
         return hashlib.sha256(repr(decisive).encode()).hexdigest()[:32]
 
+    def from_anywhere(self) -> "TileRow":
+        """Return the row with absolute paths, for a process that may run in another folder."""
+        return replace(self, source=self.source.from_anywhere(), folder=self.folder.absolute())
+
 
 @dataclass(frozen=True, slots=True)
 class CutResult:

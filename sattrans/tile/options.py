@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from sattrans.errors import OptionError
 from sattrans.raster.tile_formats import FORMATS, TileFormat
 from sattrans.raster.window import Edge
-from sattrans.utils.options import BOUNDS, DatasetName, Option, Seed, Workers, check
+from sattrans.utils.options import BOUNDS, DatasetName, Option, Scheduler, Seed, Workers, check, check_scheduler
 
 Scheme = Literal["published", "scene", "block", "random"]
 """What decides a tile's split: the published lists, its scene, its block of neighbouring tiles, or chance."""
@@ -26,7 +26,7 @@ DEFAULT_SIZE = 256
 MAX_SIZE = 16_384
 """The largest side of a tile: a worker holds one whole, a few times over, 800 MB each at this size."""
 
-GRID, CHOICE, SPLITS, FILES, RUNNING = "Image and map", "Which tiles", "Splits", "Files", "Running"
+GRID, CHOICE, SPLITS, FILES = "Image and map", "Which tiles", "Splits", "Files"
 
 
 def _parse_bands(text: str) -> tuple[int, ...]:
@@ -186,22 +186,13 @@ class TileOptions:
         bool, Option("Write preview.png, a contact sheet of tiles.", panel=FILES, decides_bytes=False)
     ] = False
     workers: Workers = None
-    scheduler: Annotated[
-        str | None,
-        Option(
-            "Address of a Dask scheduler that cuts the tiles, such as tcp://host:8786.",
-            panel=RUNNING,
-            metavar="ADDRESS",
-            decides_bytes=False,
-        ),
-    ] = None
+    scheduler: Scheduler = None
 
     def __post_init__(self) -> None:
         check(self)
         if self.rules is None and (self.images is None) != (self.masks is None):
             raise OptionError("--images and --masks belong together: give both")
-        if self.workers is not None and self.scheduler is not None:
-            raise OptionError("--workers and --scheduler exclude each other: give one")
+        check_scheduler(self.scheduler, self.workers)
         if self.layout == "pairs" and not FORMATS[self.tile_format].is_picture:
             pictures = " or ".join(name for name, spec in FORMATS.items() if spec.is_picture)
             raise OptionError(f"--layout pairs needs --format {pictures}: two images side by side have no georeference")

@@ -1,5 +1,6 @@
 """Scene sources: the bands of a scene, how its map encodes classes, and how image and map get onto one grid."""
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,7 +11,7 @@ from sattrans.data.dataset import Scene
 from sattrans.data.tileset import SceneRecord
 from sattrans.errors import AlignmentError, OptionError, RasterError
 from sattrans.maps.labels import VectorLabels
-from sattrans.maps.rules import Rules, read_rules
+from sattrans.maps.rules import BUILT_IN, Rules, read_rules
 from sattrans.raster.alignment import (
     Grid,
     ResamplingMethod,
@@ -66,6 +67,15 @@ class SceneSource:
     def files(self) -> list[str]:
         """The names of its files, as they are recorded among the inputs."""
         return [name_of(path) for path in dict.fromkeys((self.record.image, self.record.map, *self.beside)) if path]
+
+    def from_anywhere(self) -> "SceneSource":
+        """Return the scene with absolute paths, for a process that may run in another folder."""
+        image, map_ = self.record.image, self.record.map
+        record = replace(self.record, image=name_of(image), map=name_of(map_) if map_ else None)
+        rules = self.rules
+        if rules and rules[0] not in BUILT_IN and Path(rules[0]).is_file():
+            rules = name_of(rules[0]), rules[1]
+        return replace(self, record=record, rules=rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +274,13 @@ def check_samples(sources: Sequence[SceneSource], palette: Palette) -> None:
 
 
 class _CachedScene(threading.local):
-    """The scene that this thread opened last; the next row of tiles usually belongs to the same scene."""
+    """The scene that this thread opened last; the next row of tiles usually belongs to the same scene.
 
-    source: SceneSource | None = None
+    `scene` is the source, the classes and the state of its files: a worker of a cluster outlives a command, and files
+    may be replaced before the next.
+    """
+
+    scene: object = None
     opened: OpenScene | None = None
     stack: ExitStack | None = None
 
@@ -279,16 +293,26 @@ def cached_scene(source: SceneSource, palette: Palette | None) -> OpenScene:
 
     A PNG or JPEG is always decoded from its first row, so opening it for each row of tiles would decode it that often.
     """
-    if _cached.opened is None or _cached.source != source:
+    scene = source, palette, [_state(path) for path in source.files]
+    if _cached.opened is None or _cached.scene != scene:
         close_cached_scene()
         stack = ExitStack()
         _cached.opened = stack.enter_context(open_scene(source, palette))
-        _cached.stack, _cached.source = stack, source
+        _cached.stack, _cached.scene = stack, scene
     return _cached.opened
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """Return what changes if a file is replaced; nothing for one that cannot be looked at, such as an address."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116  several for each row of tiles
+    except OSError:
+        return ()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def close_cached_scene() -> None:
     """Close the scene that this thread has open."""
     if _cached.stack is not None:
         _cached.stack.close()
-    _cached.stack = _cached.opened = _cached.source = None
+    _cached.stack = _cached.opened = _cached.scene = None

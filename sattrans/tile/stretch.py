@@ -1,7 +1,6 @@
 """Find the range of values that becomes 0 to 255, from percentiles of the pixels of all scenes."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -16,6 +15,7 @@ from sattrans.raster.scale import Histogram, Percentiles, Scale, value_range
 from sattrans.raster.window import Window
 from sattrans.tile.scene import SceneSource, cached_scene
 from sattrans.utils.console import progress_bar
+from sattrans.utils.executor import Pool
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def find_scale(
     sources: Sequence[SceneSource],
     palette: Palette | None,
     percentiles: Percentiles,
-    pool: Executor,
+    pool: Pool,
     most: int | None = None,
 ) -> Scale:
     """Return the range between two percentiles of the valid pixels; of a sample of about `most` parts, if given.
@@ -47,6 +47,7 @@ def find_scale(
     Exact for 8-bit and 16-bit pixels; for others exact to a 65,536th of their range, which takes a second pass. Raises
     `OptionError` if all pixels are equal or none is valid.
     """
+    sources = [source.from_anywhere() for source in sources] if pool.elsewhere else sources
     parts = list(_strips(sources, palette))
     parts = parts[:: max(1, len(parts) // most)] if most else parts
     ranges = set(_with_progress(pool.map(histogram_ends, parts), len(parts), "range"))

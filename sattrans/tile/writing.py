@@ -1,11 +1,9 @@
 """Cut the tiles of a tileset that are missing, and record them in its journal."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
-from operator import call
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,13 @@ from sattrans.tile.inputs import Input, changed
 from sattrans.tile.up_to_date import TilesetOutput
 from sattrans.utils.atomic import remove, sync, sync_all
 from sattrans.utils.console import progress_bar
-from sattrans.utils.executor import as_done
+from sattrans.utils.executor import Pool
+
+Task = str | tuple[TileRow, str]
+"""The path of a file to hash, or a row to cut with its key."""
+
+PIXELS_ELSEWHERE = 1 << 23
+"""Pixels of tiles that a process elsewhere cuts at a time, in half a second: to hand out work takes milliseconds."""
 
 
 def known_inputs(output: TilesetOutput, inputs: Sequence[Input]) -> tuple[dict[str, Input], list[str]]:
@@ -42,7 +46,7 @@ def cut_rows(
     inputs: Sequence[Input],
     hashed: dict[str, Input],
     stale: set[str],
-    pool: Executor,
+    pool: Pool,
 ) -> tuple[list[Tile], Counter[str], dict[tuple[str, str], int], list[Input]]:
     """Cut the missing tiles.
 
@@ -52,10 +56,10 @@ def cut_rows(
     `hashed` are the inputs whose hash is known, `stale` the ids of scenes whose files changed after an earlier run cut
     them.
     """
-    done = {entry["row"]: entry for entry in output.entries if "row" in entry}
+    cut = {entry["row"]: entry for entry in output.entries if "row" in entry}
     keys = [row.key for row in rows]
     rows = [
-        row if row.source.record.id in stale else replace(row, known=_known(done.get(key)))
+        row if row.source.record.id in stale else replace(row, known=_known(cut.get(key)))
         for row, key in zip(rows, keys, strict=True)
     ]
     left = sum(len(row.cells) for row in rows if not row.known)
@@ -71,14 +75,18 @@ def cut_rows(
         ThreadPoolExecutor(1) as disk,  # syncs the tiles of a scene while the next are cut
     ):
         work = list(_work(rows, keys, [item.path for item in inputs if item.path not in hashed]))
+        units = list(_units(work, PIXELS_ELSEWHERE if pool.elsewhere else 0))
+        sent: Iterable[list[Task]] = map(_from_anywhere, units) if pool.elsewhere else units
         # Results are recorded as soon as they are done, so that a killed run loses as few as possible.
-        for index, result in as_done(pool, call, work):
+        done = pool.as_done(_do, sent)
+        for task, result in ((t, r) for index, found in done for t, r in zip(units[index], found, strict=True)):
             if isinstance(result, Input):
                 _check_same(before[result.path], result)
                 hashed[result.path] = result
                 add({"input": result.to_json()})
                 continue
-            row, key = work[index].args
+            assert not isinstance(task, str)
+            row, key = task
             results[key] = result
             if not row.known:
                 add({"row": key, **_cut_to_json(result)})
@@ -102,22 +110,40 @@ def _check_same(before: Input, after: Input) -> None:
         raise SattransError(f"{before.path} changed while it was being cut; repeat the command to cut it again")
 
 
-def _work(rows: Sequence[TileRow], keys: Sequence[str], to_hash: Sequence[str]) -> Iterator["partial[Any]"]:
-    """Yield the units of work; a scene's files are hashed just before they are cut, and so read only once."""
+def _work(rows: Sequence[TileRow], keys: Sequence[str], to_hash: Sequence[str]) -> Iterator[Task]:
+    """Yield the tasks; a scene's files are hashed just before they are cut, and so read only once."""
     waiting = dict.fromkeys(to_hash)
     for row, key in zip(rows, keys, strict=True):
         for path in row.source.files:
             if path in waiting:
                 del waiting[path]
-                yield partial(Input.hashed, path)
-        yield partial(_cut, row, key)
-    for path in waiting:
-        yield partial(Input.hashed, path)
+                yield path
+        yield row, key
+    yield from waiting
 
 
-def _cut(row: TileRow, key: str) -> CutResult:
-    """Cut a row; the caller reads the key from the arguments."""
-    return cut_row(row)
+def _units(tasks: Iterable[Task], least: int) -> Iterator[list[Task]]:
+    """Yield tasks in units that have at least so many pixels to cut, but for the last; 0 for single tasks."""
+    unit: list[Task] = []
+    pixels = 0
+    for task in tasks:
+        unit.append(task)
+        pixels += 0 if isinstance(task, str) else sum(c.window.height * c.window.width for c, _ in task[0].cells)
+        if pixels >= least:
+            yield unit
+            unit, pixels = [], 0
+    if unit:
+        yield unit
+
+
+def _do(unit: Sequence[Task]) -> list[Input | CutResult]:
+    """Do the tasks of a unit: hash a file, cut a row."""
+    return [Input.hashed(task) if isinstance(task, str) else cut_row(task[0]) for task in unit]
+
+
+def _from_anywhere(unit: Sequence[Task]) -> list[Task]:
+    """Return the tasks of a unit for a process that may run in another folder."""
+    return [task if isinstance(task, str) else (task[0].from_anywhere(), task[1]) for task in unit]
 
 
 def _known(entry: Mapping[str, Any] | None) -> CutResult | None:

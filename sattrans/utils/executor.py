@@ -1,42 +1,69 @@
-"""Executors that process many tiles: threads of this process, or a Dask cluster."""
+"""One way of handing out work: to this thread, to threads of this process, or to the workers of a Dask cluster."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from sattrans.errors import OptionError
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-class InlineExecutor(Executor):
+class Pool(Executor):
+    """Does the units of work of a command.
+
+    Attributes:
+        elsewhere: Whether units are done by other processes, perhaps on other machines: they are pickled, and name
+            files by absolute paths.
+    """
+
+    elsewhere = False
+
+    @abstractmethod
+    def as_done(self, function: Callable[[S], T], items: Iterable[S]) -> Iterator[tuple[int, T]]:
+        """Yield (index, result) of each item as soon as it is done.
+
+        If several items fail, the error of the first in the order of the items is raised, so that it is reproducible.
+        """
+
+    def share(self, output: Path, *inputs: Path) -> None:
+        """Make sure that all who work see these files as they are here. Raises `SattransError` if one does not.
+
+        Args:
+            output: A file of the unfinished output, such as its manifest, which stays as it is while units are done;
+                later units are only done where it is seen.
+            inputs: Some files that the command reads.
+        """
+
+
+class InlineExecutor(Pool):
     """Computes results lazily in this thread: with a single worker, a pool has costs and no benefit."""
 
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **_: Any) -> Iterator[T]:
         """Return an iterator that computes each result when it is needed."""
         return map(fn, *iterables)
 
+    def as_done(self, function: Callable[[S], T], items: Iterable[S]) -> Iterator[tuple[int, T]]:
+        """See `Pool`; keeps the order of the items."""
+        return enumerate(map(function, items))
 
-def as_done(pool: Executor, function: Callable[[S], T], items: Sequence[S]) -> Iterator[tuple[int, T]]:
-    """Yield (index, result) of each item as soon as it is done; an `InlineExecutor` keeps the order of the items.
 
-    If several items fail, the error of the first in the order of the items is raised, so that it is reproducible.
-    """
-    if isinstance(pool, InlineExecutor):
-        yield from enumerate(pool.map(function, items))
-        return
-    indices = {pool.submit(function, item): index for index, item in enumerate(items)}
-    for future in as_completed(indices):
-        if future.exception():
-            earlier = [f for f, index in indices.items() if index < indices[future] and not f.cancel()]
-            future = next((f for f in earlier if f.exception()), future)
-        yield indices[future], future.result()
+class ThreadExecutor(ThreadPoolExecutor, Pool):
+    """Threads of this process."""
+
+    def as_done(self, function: Callable[[S], T], items: Iterable[S]) -> Iterator[tuple[int, T]]:
+        """See `Pool`."""
+        indices = {self.submit(function, item): index for index, item in enumerate(items)}
+        for future in as_completed(indices):
+            if future.exception():
+                earlier = [f for f, index in indices.items() if index < indices[future] and not f.cancel()]
+                future = next((f for f in earlier if f.exception()), future)
+            yield indices[future], future.result()
 
 
 def processors() -> int:
@@ -45,49 +72,36 @@ def processors() -> int:
 
 
 @contextmanager
-def executor(workers: int | None = None, scheduler: str | None = None) -> Iterator[Executor]:
-    """Provide an executor: threads of this process, or the Dask cluster of a scheduler.
+def executor(workers: int | None = None, scheduler: str | None = None) -> Iterator[Pool]:
+    """Provide what does the work: this thread, threads of this process, or the workers of a Dask cluster.
 
     Reading, encoding, hashing and writing release Python's global lock, so threads use all processors as processes
     would, but without the start-up time and memory of processes, and no thread outlives a killed process. After an
-    error, work that has not started is cancelled.
+    error, work that has not started is cancelled, and what has is waited for.
 
     Args:
-        workers: Number of threads, 1 or more; None for one per processor.
-        scheduler: Address of a Dask scheduler, such as `tcp://host:8786`, whose cluster does the work instead.
+        workers: Number of threads, or of processes for `local`, 1 or more; None for one per processor.
+        scheduler: Address of a Dask scheduler, such as `tcp://host:8786`, whose workers do the work instead, or
+            `local` for a cluster of processes of this machine, which ends with the block.
 
     Raises:
         OptionError: The number is below 1, no scheduler answers, or Dask is not installed.
+        SattransError: A worker has another version of sattrans or of a plugin.
     """
-    if scheduler is not None:
-        with _cluster(scheduler) as client:
-            yield client.get_executor(pure=False)
-        return
     count = processors() if workers is None else workers
     if count < 1:
         raise OptionError(f"--workers must be at least 1, got {count}")
+    if scheduler is not None:
+        from sattrans.utils.cluster import cluster
+
+        with cluster(scheduler, count) as pool:
+            yield pool
+        return
     if count == 1:
         yield InlineExecutor()
         return
-    pool = ThreadPoolExecutor(count, "sattrans")
+    threads = ThreadExecutor(count, "sattrans")
     try:
-        yield pool
+        yield threads
     finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _cluster(scheduler: str) -> "Client":
-    """Return a client of the Dask scheduler at an address."""
-    kind, sign, _ = scheduler.partition("://")
-    if not sign:
-        raise OptionError(f"--scheduler must be an address such as tcp://host:8786, got {scheduler}")
-    try:
-        from distributed import Client
-        from distributed.comm.registry import get_backend
-    except ImportError:
-        raise OptionError("--scheduler needs Dask: pip install 'sattrans[dask]'") from None
-    try:
-        get_backend(kind)  # for an unknown kind of address, Client fails only after a minute
-        return Client(scheduler, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise OptionError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error})") from error
+        threads.shutdown(cancel_futures=True)

@@ -7,8 +7,8 @@ class TileOptions:
 ```
 
 That line gives the option of the command line (`sattrans.cli.options`), its check (`check`), its value in a manifest
-(`recorded`), its name in an options file (`from_mapping`), and its row in the documentation (`markdown_table`). A field
-without an `Option` is for Python alone.
+(`recorded`), its name in an options file (`from_mapping`), and its row in the documentation
+(`sattrans.utils.option_tables`). A field without an `Option` is for Python alone.
 """
 
 import json
@@ -286,55 +286,6 @@ def _named_as_in_a_file(options: type, message: str) -> str:
     return re.sub(r"--[a-z][a-z-]*", lambda flag: names.get(flag[0], flag[0]), message)
 
 
-def markdown_table(options: type) -> str:
-    """Return a table in Markdown: a row for each option of the command line, with its values, default and meaning."""
-    rows = []
-    for entry in option_fields(options):
-        flags = ", ".join(f"`{flag}`" for flag in (entry.flag, entry.option.short) if flag)
-        rows.append((flags, _values(entry), _default(entry), entry.option.help))
-    return _table(("Option", "Values", "Default", "Meaning"), rows)
-
-
-def markdown_fields(options: type) -> str:
-    """Return a table in Markdown: a row for each field, with its Python type, default and meaning."""
-    rows = []
-    for entry in option_fields(options):
-        explained = f": {entry.option.default}" if entry.default is None and entry.option.default else ""
-        rows.append(
-            (f"`{entry.name}`", f"`{_python_type(entry.kind)}`", f"`{entry.default!r}`{explained}", entry.option.help)
-        )
-    return _table(("Field", "Type", "Default", "Meaning"), rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _python_type(kind: Any) -> str:
-    if isinstance(kind, type) and not get_args(kind):
-        return kind.__name__
-    return str(kind).replace("typing.", "").replace("collections.abc.", "")
-
-
-def _values(entry: OptionField) -> str:
-    if entry.choices:
-        return ", ".join(f"`{choice}`" for choice in entry.choices)
-    several = ", repeatable" if entry.repeatable else ""
-    if entry.option.metavar:
-        return f"`{entry.option.metavar}`{several}"
-    names = {int: "whole number", float: "number", bool: "flag", Path: "path"}
-    return names.get(entry.kind, "text") + several
-
-
-def _default(entry: OptionField) -> str:
-    if entry.option.default:
-        return entry.option.default
-    if entry.kind is bool:
-        return "on" if entry.default else "off"
-    return f"`{entry.default}`" if entry.default not in (None, (), {}, "") else "none"
-
-
 EMPTY = "is empty; give a value, or leave it out"
 """What a message says of an option whose value is an empty text."""
 
@@ -356,10 +307,13 @@ Device = Annotated[
 ]
 """Device that networks run on."""
 
+WORKERS = "Threads that work at once; with --scheduler local, processes."
+"""What `--workers` is, for commands that can hand out their work."""
+
 Workers = Annotated[
     int | None,
     Option(
-        "Threads that work at once.",
+        WORKERS,
         default="one per processor",
         minimum=1,
         decides_bytes=False,
@@ -367,6 +321,33 @@ Workers = Annotated[
     ),
 ]
 """Number of threads, 1 or more; None for one per processor."""
+
+LOCAL = "local"
+"""What `--scheduler` calls a cluster of processes of this machine."""
+
+Scheduler = Annotated[
+    str | None,
+    Option(
+        "A Dask cluster that does the work: its scheduler's address, such as tcp://host:8786, or local for processes "
+        "of this machine.",
+        metavar="ADDRESS|local",
+        decides_bytes=False,
+    ),
+]
+"""Address of a Dask scheduler, or `local`; None for threads of this process."""
+
+
+def check_scheduler(scheduler: str | None, workers: int | None) -> None:
+    """Raise `OptionError` if this is no address, or a number of workers is given for a cluster that has its own."""
+    if scheduler is None or scheduler == LOCAL:
+        return
+    if not all(scheduler.partition("://")):
+        raise OptionError(f"--scheduler must be an address such as tcp://host:8786, or local, got {scheduler}")
+    if workers is not None:
+        raise OptionError(
+            f"--workers and --scheduler {scheduler} exclude each other, since the cluster has its workers: give one"
+        )
+
 
 DatasetName = Annotated[
     str | None,

@@ -33,8 +33,8 @@ def place(tmp_path_factory):
         ("--bidx 1,2,4", "place0.tif has bands 1 to 3"),
         ("--workers 0", "--workers must be at least 1, got 0"),
         ("--workers x", "Invalid value for '--workers'"),
-        ("--scheduler x", "--scheduler must be an address such as tcp://host:8786, got x"),
-        ("--scheduler tcp://host:8786 --workers 2", "--workers and --scheduler exclude each other: give one"),
+        ("--scheduler x", "--scheduler must be an address such as tcp://host:8786, or local, got x"),
+        ("--scheduler tcp://host:8786 --workers 2", "--workers and --scheduler tcp://host:8786 exclude each other"),
         ("--fractions most", "--fractions must be three shares, such as 0.8,0.1,0.1, got most"),
         (
             "--fractions 0.8,0.8,0.8",

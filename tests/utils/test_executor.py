@@ -5,7 +5,7 @@ import time
 import pytest
 
 from sattrans.errors import OptionError
-from sattrans.utils.executor import InlineExecutor, as_done, executor
+from sattrans.utils.executor import InlineExecutor, executor
 
 
 def number_and_process(number):
@@ -76,60 +76,15 @@ def test_after_an_error_what_was_not_begun_is_not_done_and_nothing_goes_on(error
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sattrans")]
 
 
-@pytest.mark.slow
-def test_an_address_is_a_dask_cluster():
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
-        executor(scheduler=cluster.scheduler_address) as pool,
-    ):
-        assert list(pool.map(slow_first, range(4))) == [0, 1, 2, 3]
-        with pytest.raises(ValueError, match="number 2 cannot be done"):
-            list(pool.map(fail_at_two, range(4)))
-
-
 @pytest.mark.parametrize("workers", [0, -1])
 def test_a_number_of_workers_below_1_is_refused(workers):
     with pytest.raises(OptionError, match=f"^--workers must be at least 1, got {workers}$"), executor(workers):
         pass
 
 
-@pytest.mark.parametrize("scheduler", ["0", "two", "host:8786", ""])
-def test_a_scheduler_that_is_no_address_is_refused(scheduler):
-    with pytest.raises(OptionError, match=r"^--scheduler must be an address"), executor(scheduler=scheduler):
-        pass
-
-
-@pytest.mark.slow
-def test_a_scheduler_that_does_not_answer_is_said_so():
-    pytest.importorskip("distributed")  # and its settings, which dask would forget again below
-    import dask
-
-    with (
-        dask.config.set({"distributed.comm.timeouts.connect": "100ms"}),
-        pytest.raises(OptionError, match=r"--scheduler tcp://127\.0\.0\.1:9: no Dask scheduler answers"),
-    ):
-        spread(slow_first, scheduler="tcp://127.0.0.1:9")
-
-
-def test_an_address_of_no_known_kind_is_refused():
-    pytest.importorskip("distributed")
-    with pytest.raises(OptionError, match="--scheduler carrier-pigeon://loft"):
-        spread(slow_first, scheduler="carrier-pigeon://loft")
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 def test_results_come_as_they_are_done_with_their_places(workers):
     with executor(workers) as pool:
-        came = list(as_done(pool, slow_first, range(3)))
+        came = list(pool.as_done(slow_first, range(3)))
     assert sorted(came) == [(0, 0), (1, 1), (2, 2)]
     assert came[-1 if workers > 1 else 0] == (0, 0)  # the slow one is waited for by none but itself
-
-
-def test_a_dask_cluster_gives_results_as_they_are_done():
-    distributed = pytest.importorskip("distributed")
-    with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
-        executor(scheduler=cluster.scheduler_address) as pool,
-    ):
-        assert sorted(as_done(pool, slow_first, range(4))) == [(n, n) for n in range(4)]

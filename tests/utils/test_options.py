@@ -11,14 +11,13 @@ from typer.testing import CliRunner
 
 from sattrans.cli.options import DryRun, Overwrite, command
 from sattrans.errors import OptionError
+from sattrans.utils.option_tables import markdown_fields, markdown_table
 from sattrans.utils.options import (
     Option,
     Seed,
     Workers,
     check,
     from_mapping,
-    markdown_fields,
-    markdown_table,
     option_fields,
     recorded,
 )

@@ -83,7 +83,8 @@ class GeoTiffOutput(Output):
         return part_of(self.path)
 
     @property
-    def _manifest(self) -> Path:
+    def begun_manifest(self) -> Path:
+        """The manifest of the folder of chunks."""
         return self.unfinished / "rows.json"
 
     def read_finished(self) -> Mapping[str, Any] | None:
@@ -102,9 +103,9 @@ class GeoTiffOutput(Output):
 
     def read_unfinished(self) -> Mapping[str, Any] | None:
         """See `Output`."""
-        if not self._manifest.exists():
+        if not self.begun_manifest.exists():
             return None
-        return dict(read_manifest(self._manifest, "rows", VERSION, schema_with_options)["options"])
+        return dict(read_manifest(self.begun_manifest, "rows", VERSION, schema_with_options)["options"])
 
     def begin(self, resumed: bool) -> None:
         """Make the folder of chunks, unless there is one to resume."""
@@ -113,7 +114,7 @@ class GeoTiffOutput(Output):
         if self.replaces:
             remove(self.unfinished)
         self.unfinished.mkdir(parents=True, exist_ok=True)
-        write_manifest(self._manifest, "rows", VERSION, {"options": as_json(self.unfinished_options)})
+        write_manifest(self.begun_manifest, "rows", VERSION, {"options": as_json(self.unfinished_options)})
 
     def finish(self, whole: Path, companions: Mapping[str, Path]) -> None:
         """Give the GeoTIFF its name.

@@ -6,7 +6,7 @@ encoded blocks are assembled, unchanged, into a cloud-optimised GeoTIFF.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,14 +99,13 @@ class RowWriter:
     def __init__(
         self, folder: Path, layout: Layout, options: Mapping[str, Any], creation: CreationOptions | None = None
     ) -> None:
-        self.layout = layout
+        self.folder, self.layout, self.creation = folder, layout, creation or CreationOptions()
         self._pyramid = Pyramid(layout.height, layout.width)
         self._files = ChunkFiles(folder)
-        self._creation = creation or CreationOptions()
         self.beside: dict[str, Path] = {}
         self.tags = {**layout.tags, OPTIONS_TAG: json.dumps(dict(options))}
-        self._how = self._creation.overviews(layout.overviews or default_method(bool(layout.colormap)))
-        self._profile = self._creation.profile(photo=layout.colormap is None)
+        self._how = self.creation.overviews(layout.overviews or default_method(bool(layout.colormap)))
+        self._profile = self.creation.profile(photo=layout.colormap is None)
         self._lock = Lock()
         self._downsampled: dict[Chunk, NDArray[np.uint8]] = {}
         self._decoded: dict[Chunk, NDArray[np.uint8]] = {}
@@ -121,6 +120,29 @@ class RowWriter:
     def missing(self) -> list[Window]:
         """Return the chunks that are not written yet."""
         return [chunk.window for chunk in self._pyramid.chunks(0) if not self._files.has(chunk)]
+
+    def missing_by_parent(self) -> Iterator[list[Window]]:
+        """Yield the chunks that are not written yet, in groups that become one chunk of the first overview."""
+        by_parent: dict[Chunk | None, list[Window]] = {}
+        for chunk in self._pyramid.chunks(0):
+            if not self._files.has(chunk):
+                by_parent.setdefault(self._pyramid.parent(chunk), []).append(chunk.window)
+        yield from by_parent.values()
+
+    def missing_overviews(self) -> Iterator[list[Chunk]]:
+        """Yield, level by level, the chunks of overviews that are not written yet when their level has its turn."""
+        for level in range(1, len(self._pyramid.sizes)):
+            if missing := [chunk for chunk in self._pyramid.chunks(level) if not self._files.has(chunk)]:
+                yield missing
+
+    @property
+    def written(self) -> dict[Chunk, list[int]]:
+        """The chunks that this writer has written or adopted, and the sizes in bytes of their blocks."""
+        return dict(self._sizes)
+
+    def adopt(self, written: Mapping[Chunk, Sequence[int]]) -> None:
+        """Note what a writer of another process has written."""
+        self._sizes.update({chunk: list(sizes) for chunk, sizes in written.items()})
 
     def write(self, chunk: Window, pixels: NDArray[np.uint8]) -> None:
         """Write one chunk; `pixels` has the shape (bands, height, width)."""
@@ -178,7 +200,7 @@ class RowWriter:
             with naming(whole), whole.open("wb") as file:
                 self._write_cog(file)
                 file.flush()
-            if self._creation.by_gdal:
+            if self.creation.by_gdal:
                 self._encode_again(whole, encoded)
                 encoded.replace(whole)
             sync(whole)
@@ -195,12 +217,16 @@ class RowWriter:
         """Make the overviews that are still missing, after an interruption or because memory was limited."""
         for chunk in self._pyramid.overviews():
             if not self._files.has(chunk):
-                downsampled = {part: self._downsampled.pop(part, None) for part in self._pyramid.children(chunk)}
-                made = {
-                    part: self._downsample(self._decode(part)) if small is None else small
-                    for part, small in downsampled.items()
-                }
-                self._write(chunk, merge_children(chunk, made))
+                self.make_overview(chunk)
+
+    def make_overview(self, chunk: Chunk) -> None:
+        """Write a chunk of an overview, whose children are written."""
+        downsampled = {part: self._downsampled.pop(part, None) for part in self._pyramid.children(chunk)}
+        made = {
+            part: self._downsample(self._decode(part)) if small is None else small
+            for part, small in downsampled.items()
+        }
+        self._write(chunk, merge_children(chunk, made))
 
     def _write_cog(self, file: Any) -> None:
         layout = self.layout
@@ -223,7 +249,7 @@ class RowWriter:
             SPARSE_OK="TRUE",
             **self._profile,
         )
-        write_header(file, template, levels, self._creation.big(needs_bigtiff(levels)))
+        write_header(file, template, levels, self.creation.big(needs_bigtiff(levels)))
         for number in reversed(range(len(levels))):
             for chunk in self._pyramid.chunks(number):
                 for block in blocks_of(self._files.get(chunk)):
@@ -236,7 +262,7 @@ class RowWriter:
                 str(whole.absolute()),
                 str(encoded.absolute()),
                 driver="COG",
-                **{"BLOCKSIZE": BLOCK, **self._creation.for_gdal},
+                **{"BLOCKSIZE": BLOCK, **self.creation.for_gdal},
             )
         with open_raster(encoded) as made:
             for chunk in self.layout.chunks:
