@@ -153,6 +153,7 @@ class Noise:
         size: Side of the windows in pixels.
         device: Device of the tensors returned.
         style: The style of the whole map, an index of `TileSpec.scenes`; None to choose one for each window.
+        reference: The style of a reference image instead, as `Model.encode_style` returns it, (D,).
     """
 
     def __init__(
@@ -162,12 +163,14 @@ class Noise:
         size: int,
         device: torch.device | str = "cpu",
         style: int | None = None,
+        reference: Tensor | None = None,
     ) -> None:
         self.seed = seed
         self.origins = list(origins)
         self.size = size
         self.device = device
         self.style = style
+        self.reference = reference
 
     _BLOCK = 64
 
@@ -262,6 +265,11 @@ class Model(nn.Module, ABC):
     """Whether `translate` uses its `noise`, so that another seed gives another image."""
     styled: ClassVar[bool] = False
     """Whether the model learns a style for each of `TileSpec.scenes`, which `Noise.style` then chooses."""
+    encodes_styles: ClassVar[bool] = False
+    """Whether the model has `encode_style`, so that the style may be that of a reference image."""
+    makes_maps: ClassVar[bool] = False
+    """Whether `translate` turns images into maps in colours, instead of maps into images. Such a model has `source`
+    "color"; its runs read images, as pictures without classes."""
     margin: ClassVar[int | None] = None
     """Radius in pixels of the receptive field of a generated pixel; None if it covers the whole tile."""
 
@@ -278,18 +286,15 @@ class Model(nn.Module, ABC):
     def __init__(self, spec: TileSpec, options: ModelOptions) -> None:
         super().__init__()
         self.spec = spec
-        self.makes_maps = self.is_map_maker(options)
 
     @classmethod
-    def is_map_maker(cls, options: ModelOptions) -> bool:
-        """Return whether `translate` turns images into maps in colours, instead of maps into images.
-
-        Such a model needs `source` "color". Its runs read images, as pictures without classes.
+    def configured(cls, options: ModelOptions) -> type[Model]:
+        """Return the class whose attributes hold with these options: this one, or a subclass of the same name.
 
         Args:
             options: The model's options.
         """
-        return False
+        return cls
 
     def sources_of(self, batch: Batch) -> Tensor:
         """Return what `translate` starts from: the maps of a batch, or its images if the model makes maps."""
@@ -328,7 +333,7 @@ class Model(nn.Module, ABC):
         """
 
     def translate(self, source: Tensor, noise: Noise) -> Tensor:
-        """Translate maps into images, or images into maps (`is_map_maker`).
+        """Translate maps into images, or images into maps (`makes_maps`).
 
         Called in evaluation mode without gradients; the result must not depend on N.
 
@@ -343,6 +348,20 @@ class Model(nn.Module, ABC):
         """
         image: Tensor = self.generator(source)
         return image
+
+    def encode_style(self, images: Tensor) -> Tensor:
+        """Encode the style of a reference image, such as its season and light. Called in evaluation mode.
+
+        Args:
+            images: Parts of the image, (N, 3, H, W) in [-1, 1].
+
+        Returns:
+            One vector for all parts, (D,), which `translate` finds as `noise.reference`.
+
+        Raises:
+            NotImplementedError: The model does not encode styles (`encodes_styles`).
+        """
+        raise NotImplementedError
 
     def remarks(self, means: Mapping[str, float]) -> Iterator[str]:
         """Yield remarks for the user after an epoch, one line each, such as that a discriminator has won.

@@ -76,9 +76,9 @@ class CycleGAN(Model):
         self.map_pool = ImagePool(options.pool, maps, spec.size)
 
     @classmethod
-    def is_map_maker(cls, options: ModelOptions) -> bool:
-        """Return whether the generator from images to maps is the one that `generate` uses."""
-        return isinstance(options, cls.Options) and options.direction == "image2map"
+    def configured(cls, options: ModelOptions) -> type[Model]:
+        """Return the class that makes maps, if the direction is that."""
+        return ImageToMap if isinstance(options, cls.Options) and options.direction == "image2map" else cls
 
     @property
     def to_image(self) -> nn.Module:
@@ -133,6 +133,12 @@ class CycleGAN(Model):
             source, target = target, source
         fake = self.generator(source)
         return {"l1": F.l1_loss(fake, target), "cycle": F.l1_loss(self.inverse(fake), source)}
+
+
+class ImageToMap(CycleGAN):
+    """CycleGAN whose `generator` is the one from images to maps."""
+
+    makes_maps = True
 
 
 def _square(logits: Tensor, label: float) -> Tensor:

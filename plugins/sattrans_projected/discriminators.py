@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sattrans.networks import EfficientNetLite, load_efficientnet_lite
+from sattrans.networks import EfficientNetLite, SpectralConv2d, load_efficientnet_lite
 
 BLOCKS = (0, 2, 4, 10, 15)
 """Blocks of EfficientNet-Lite0 whose features are judged."""
@@ -60,31 +60,6 @@ class MixedFeatures(nn.Module):
             above = F.interpolate(mixed[level + 1], size=mixed[level].shape[-2:], mode="bilinear", align_corners=False)
             mixed[level] = (mixed[level] + F.conv2d(above, self.down[level], padding=1)) * 0.7071
         return mixed
-
-
-class SpectralConv2d(nn.Conv2d):
-    """A convolution whose weight is divided by its largest singular value (Miyato et al., ICLR 2018).
-
-    One step of power iteration at each forward pass in training, as in PyTorch's `spectral_norm`; that takes 15 steps
-    when it is made, which are slow where a model is only built to count its weights.
-    """
-
-    direction: Tensor
-
-    def __init__(self, entering: int, channels: int, kernel: int, stride: int = 1, bias: bool = True) -> None:
-        super().__init__(entering, channels, kernel, stride, (kernel - 1) // 2, bias=bias)
-        self.register_buffer("direction", torch.full((channels,), channels**-0.5))
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  its name in PyTorch
-        """Convolve."""
-        matrix = self.weight.flatten(1)
-        with torch.no_grad():
-            across = F.normalize(matrix.t() @ self.direction, dim=0)
-            if self.training:
-                self.direction.copy_(F.normalize(matrix @ across, dim=0))
-        norm = self.direction.clone() @ (matrix @ across)
-        maps: Tensor = self._conv_forward(input, self.weight / norm, self.bias)
-        return maps
 
 
 class Head(nn.Module):

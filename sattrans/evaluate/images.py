@@ -138,7 +138,7 @@ class RunImages(ImageSource):
             raise UsageError(
                 f"{best} does not exist, because the run was stopped early: sattrans train --resume {run.folder}"
             )
-        if run.makes_maps:
+        if run.kind.makes_maps:
             raise UsageError(f"{run.folder} makes maps of images, and only images are scored: name another run")
         weights = sha256(best)
         self.key = hash_of(weights, str(seed))

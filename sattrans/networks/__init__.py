@@ -6,12 +6,14 @@ from torch.nn import functional as F
 from sattrans.networks.augmentation import Augmentation, augment, discriminator_views, is_augmented
 from sattrans.networks.cpu import Conv2d, ConvTranspose2d, join
 from sattrans.networks.efficientnet import EfficientNetLite, load_efficientnet_lite
+from sattrans.networks.spectral import SpectralConv2d
 
 __all__ = [
     "Augmentation",
     "Conv2d",
     "ConvTranspose2d",
     "EfficientNetLite",
+    "SpectralConv2d",
     "augment",
     "bce_against",
     "discriminator_views",

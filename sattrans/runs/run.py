@@ -17,7 +17,7 @@ from torch import Tensor
 from sattrans.data.tileset import MANIFEST as TILESET
 from sattrans.data.tileset import Tileset
 from sattrans.errors import NothingToUse, OutputExists, SattransError, TrainingError, UsageError
-from sattrans.model import Model, TileSpec
+from sattrans.model import Model, ModelOptions, TileSpec
 from sattrans.plugins import model_class
 from sattrans.raster.palette import Palette
 from sattrans.runs.model_options import resolve
@@ -185,16 +185,19 @@ class Run:
         recorded = self.manifest.get("ground_resolution")
         return (float(recorded[0]), float(recorded[1])) if recorded else None
 
-    def build_model(self) -> Model:
-        """Return the model with fresh weights. Raises `PluginError` if its plugin is not installed."""
-        model = model_class(self.model_name)
-        return model(self.spec, resolve(model, self.manifest["options"]))
+    @property
+    def model_options(self) -> ModelOptions:
+        """The model's options. Raises `PluginError` if its plugin is not installed."""
+        return resolve(model_class(self.model_name), self.manifest["options"])
 
     @property
-    def makes_maps(self) -> bool:
-        """Whether it turns images into maps. Raises `PluginError` if its plugin is not installed."""
-        model = model_class(self.model_name)
-        return model.is_map_maker(resolve(model, self.manifest["options"]))
+    def kind(self) -> type[Model]:
+        """The model's class with the run's options. Raises `PluginError` if its plugin is not installed."""
+        return model_class(self.model_name).configured(self.model_options)
+
+    def build_model(self) -> Model:
+        """Return the model with fresh weights. Raises `PluginError` if its plugin is not installed."""
+        return self.kind(self.spec, self.model_options)
 
     def checkpoint(self, which: str) -> Path:
         """Return the path of the checkpoint `last` or `best`."""

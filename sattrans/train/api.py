@@ -26,7 +26,7 @@ from sattrans.train.loggers import write_curves
 from sattrans.train.loop import Loop
 from sattrans.train.options import TrainOptions
 from sattrans.train.settings import Settings
-from sattrans.train.spec import palette_of, tile_spec, unpaired_tiles, with_encoding
+from sattrans.train.spec import encoding, palette_of, tile_spec, unpaired_tiles
 from sattrans.utils.atomic import now
 from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
@@ -117,7 +117,7 @@ class _Job:
     @property
     def manifest(self) -> dict[str, Any]:
         """What `run.json` records."""
-        tileset, palette = self.tileset, palette_of(self.tileset, self.kind, self.model_options)
+        tileset, palette = self.tileset, palette_of(self.tileset, self.kind)
         scene = next(iter(tileset.scenes.values()))
         return {
             "created": now(),
@@ -195,9 +195,11 @@ def _prepare(
 ) -> _Job:
     tileset = Tileset.open(data) if data else Tileset.newest()
     kind = model_class(options.model or default_model())
-    defaults = kind.defaults
-    model_options = with_encoding(resolve(kind, options.settings), kind, tileset.palette)
-    spec = tile_spec(tileset, kind, model_options)
+    defaults, model_options = kind.defaults, resolve(kind, options.settings)
+    kind = kind.configured(model_options)
+    source = encoding(model_options.source, kind, tileset.palette)
+    model_options = model_options.model_copy(update={"source": source})
+    spec = tile_spec(tileset, kind, source)
     crops = Crops(tileset.size, kind.crop)
     batch_size = crops.batch_size(options.batch_size or defaults.batch_size, spec.tiles, processes)
     steps = options.steps or (None if options.epochs else defaults.steps)
@@ -354,13 +356,13 @@ def build_loop(run: Run, device: torch.device, processes: Processes = SINGLE_PRO
     if settings.compile:
         for network in model.children():
             network.compile()
-    encoding = run.manifest["options"]["source"]
+    source = run.manifest["options"]["source"]
 
     def batches(tiles: Sequence[Tile], rank: int = 0, count: int = 1) -> Batches:
         store = TileStore(tileset, tiles, device)
         return Batches(
             store,
-            encoding,
+            source,
             settings.batch_size,
             device,
             settings.seed,

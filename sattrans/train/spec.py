@@ -6,27 +6,24 @@ from sattrans.data.batches import source_channels
 from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import UsageError
-from sattrans.model import Model, ModelOptions, Pairing, SourceEncoding, TileSpec
+from sattrans.model import Model, Pairing, SourceEncoding, SourceOption, TileSpec
 from sattrans.raster.palette import Palette
 
 
-def with_encoding(options: ModelOptions, kind: type[Model], palette: Palette | None) -> ModelOptions:
-    """Return a model's options with what "auto" stands for in its place: how maps of these classes are encoded."""
-    if options.source != "auto":
-        return options
-    source: SourceEncoding = "color" if palette is None or kind.is_map_maker(options) else "onehot"
-    return options.model_copy(update={"source": source})
+def encoding(source: SourceOption, kind: type[Model], palette: Palette | None) -> SourceEncoding:
+    """Return the source encoding that an option stands for, given the classes of the maps."""
+    if source != "auto":
+        return source
+    return "color" if palette is None or kind.makes_maps else "onehot"
 
 
-def palette_of(tileset: Tileset, kind: type[Model], options: ModelOptions) -> Palette | None:
+def palette_of(tileset: Tileset, kind: type[Model]) -> Palette | None:
     """Return the classes of what a run reads: those of its maps; None for pictures, as of a model that makes maps."""
-    return None if kind.is_map_maker(options) else tileset.palette
+    return None if kind.makes_maps else tileset.palette
 
 
-def tile_spec(tileset: Tileset, kind: type[Model], options: ModelOptions) -> TileSpec:
+def tile_spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> TileSpec:
     """Return what the model is built for. Raises `UsageError` if it cannot be trained on the tileset."""
-    source = options.source
-    assert source != "auto"
     if tileset.side_by_side:
         raise UsageError(
             f"{tileset.folder} holds map and image side by side, for other tools: tile again without --layout pairs"
@@ -47,7 +44,7 @@ def tile_spec(tileset: Tileset, kind: type[Model], options: ModelOptions) -> Til
         unpaired = len(tileset.split(UNPAIRED))
         maps = f" with a map, {unpaired} without one" if unpaired else ""
         raise UsageError(f"{tileset.folder} has no training tiles{maps}: tile again with another --split, or with maps")
-    palette = palette_of(tileset, kind, options)
+    palette = palette_of(tileset, kind)
     names = palette.names if palette else ()
     scenes = tuple(sorted({tile.scene for tile in training}))
     shares = _class_shares(training, scenes, names) if names else ()

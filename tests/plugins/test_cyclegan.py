@@ -24,7 +24,8 @@ SMALL = {"width": 4, "blocks": 1, "pool": 2}
 def build(channels=3, **options):
     torch.manual_seed(0)
     spec = TileSpec(64, channels, classes=channels)
-    return CycleGAN(spec, CycleGAN.Options(**{**SMALL, "source": "color", **options}))
+    chosen = CycleGAN.Options(**{**SMALL, "source": "color", **options})
+    return CycleGAN.configured(chosen)(spec, chosen)
 
 
 def batch(channels=3):
@@ -48,6 +49,7 @@ def test_the_networks_have_the_papers_number_of_parameters(upsampling):
         assert count(UnconditionalPatchDiscriminator(3)) == 2_764_737
 
 
+@pytest.mark.slow
 def test_the_generator_has_the_papers_layers():
     with torch.device("meta"):
         generator = ResNetGenerator(3, 3)

@@ -115,7 +115,7 @@ def row_of(name):
 
 def test_the_built_in_plugins_come_in_by_their_entry_points():
     assert set(PluginManager().names("dataset")) >= {"folder", "inria", "landcover", "pairs"}
-    assert set(PluginManager().names("model")) >= {"cyclegan", "pix2pix", "projected", "resse", "wgan"}
+    assert set(PluginManager().names("model")) >= {"cyclegan", "pix2pix", "projected", "resse", "spade", "wgan"}
     for row in PluginManager().rows():
         assert (row.origin, row.error) == ("sattrans", "")
 
@@ -179,8 +179,12 @@ def test_a_module_may_bring_a_dataset_and_a_model(site):
     [
         ("dataset", "landcovr", "unknown dataset 'landcovr'; did you mean 'landcover'?"),
         ("model", "pix2pixx", "unknown model 'pix2pixx'; did you mean 'pix2pix'?"),
-        ("model", "zzz", "unknown model 'zzz'; available: cyclegan, pix2pix, projected, resse, wgan"),
-        ("model", "landcover", "unknown model 'landcover'; available: cyclegan, pix2pix, projected, resse, wgan"),
+        ("model", "zzz", "unknown model 'zzz'; available: cyclegan, pix2pix, projected, resse, spade, wgan"),
+        (
+            "model",
+            "landcover",
+            "unknown model 'landcover'; available: cyclegan, pix2pix, projected, resse, spade, wgan",
+        ),
     ],
 )
 def test_an_unknown_name_says_what_there_is_or_was_meant(kind, name, message):
@@ -348,7 +352,7 @@ def test_the_model_taken_unasked_is_the_one_that_says_so(site):
 
 def test_two_models_that_want_to_be_taken_unasked_are_not(site):
     site.add("mine", MODEL.format(body={"name": "mine", "fallback": True}), kind="model")
-    with pytest.raises(PluginError, match="no default model.*cyclegan, mine, pix2pix, projected, resse, wgan"):
+    with pytest.raises(PluginError, match="no default model.*cyclegan, mine, pix2pix, projected, resse, spade, wgan"):
         default_model()
 
 

@@ -79,6 +79,7 @@ OWN = {
     "pix2pix": SMALL,
     "projected": {"width": 8, "head_width": 8},
     "resse": SMALL,
+    "spade": SMALL,
     "wgan": {**SMALL, "warmup": 1},
 }
 
