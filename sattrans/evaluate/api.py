@@ -1,6 +1,7 @@
 """Evaluate runs: generate the tiles of a split and compare them with the real ones, for one run or several."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sattrans.data.tileset import Tileset
 from sattrans.errors import UsageError
 from sattrans.evaluate.aggregate import Column, absent_class_notes, comparable_baseline, group_columns
 from sattrans.evaluate.base import MetricContext
+from sattrans.evaluate.elsewhere import measured_by, spec_of
 from sattrans.evaluate.files import VERSION, write_json, write_markdown, write_scores
 from sattrans.evaluate.folders import FolderImages, RealFolder
 from sattrans.evaluate.images import ImageSource, RealImages, RealTiles, RunImages, without_duplicates
@@ -21,7 +23,7 @@ from sattrans.evaluate.registry import METRICS, check_metric_names, choose_split
 from sattrans.evaluate.report.build import build_page
 from sattrans.evaluate.report.examples import choose_tiles, write_contact_sheet
 from sattrans.evaluate.report.render import write_report
-from sattrans.evaluate.scoring import MeasurementCache, Scorer, SetScores
+from sattrans.evaluate.scoring import MeasurementCache, Scorer, SetScores, hashes_of_tools
 from sattrans.evaluate.segmenter import Segmenter, segmenter_path, train_segmenter
 from sattrans.evaluate.significance import best_columns, comparison_notes
 from sattrans.evaluate.table import TableRow, plain_table, table_rows
@@ -33,6 +35,7 @@ from sattrans.runs.run import Run
 from sattrans.utils.atomic import part_of, remove
 from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
+from sattrans.utils.executor import Pool, executor
 from sattrans.utils.folder_output import FolderOutput
 from sattrans.utils.manifest import as_json
 from sattrans.utils.options import recorded
@@ -197,7 +200,7 @@ def evaluate_pairs(
         real: The folder of real images.
         others: Folders of images to score.
         output: Where to write the files; by default `evaluations/<folders>-pairs`.
-        options: How to evaluate; `split`, `data` and `segmenter` do not apply.
+        options: How to evaluate; `split`, `data`, `segmenter` and `scheduler` do not apply.
         overwrite: Replace an evaluation that was made with other options.
         dry_run: Check everything, but score and write nothing.
 
@@ -208,7 +211,7 @@ def evaluate_pairs(
         UsageError: If names or sizes do not match, or an option does not apply.
     """
     check_metric_names(options.metrics)
-    for name in ("split", "data", "segmenter"):
+    for name in ("split", "data", "segmenter", "scheduler"):
         if getattr(options, name) is not None:
             raise UsageError(f"--{name} needs a tileset and cannot be used with --pairs")
     device = choose_device(options.device)
@@ -243,7 +246,8 @@ def _evaluate(
         output_folder.check()
         plan = EvaluationPlan(folder, comparison.split, len(real_images), names)
         return Evaluation(folder, comparison.split, len(real_images), (), {}, (), "", tuple(first_notes), plan)
-    with output_folder.locked():
+    # A cluster that refuses to work does so before anything is written.
+    with _cluster(options) as pool, output_folder.locked():
         train = read_training_tiles(comparison.train) if comparison.train else None
         tools: dict[str, Any] = {**weights, "device": device}
         if train:
@@ -252,8 +256,12 @@ def _evaluate(
             tools["segmenter"] = _segmenter(options.segmenter, comparison.tileset, device)
         context = MetricContext(real_images.size, len(real_images), real_images.classes, tools, options.metrics)
         families, missing = select_families(context)
-        hashes = [f"{name} {tools[name].hash}" for name in (*weights, "segmenter") if name in tools]
-        scorer = Scorer(real_images, families, options.seed, MeasurementCache(part_of(folder)), hashes)
+        cache, elsewhere = part_of(folder), None
+        if pool and isinstance(real_images, RealTiles):
+            runs = [source for source in comparison.sources if isinstance(source, RunImages)]
+            elsewhere = measured_by(pool, spec_of(options, real_images, comparison.split, runs, tools, train, cache))
+        hashes = hashes_of_tools(tools)
+        scorer = Scorer(real_images, families, options.seed, MeasurementCache(cache), hashes, elsewhere)
         columns = group_columns(comparison.sources, [scorer.score(source) for source in comparison.sources])
         baselines = {"real": scorer.real_baseline(comparison.train)}
         if train and train.colors is not None:
@@ -282,8 +290,15 @@ def _evaluate(
         write_contact_sheet(folder / "sheet.png", real_images, columns, tiles)
         page = build_page(real_images, columns, baselines, rows, sentence, notes, tiles, about)
         write_report(folder / "report.html", page)
-        remove(part_of(folder))
+        remove(cache)
     return result
+
+
+def _cluster(options: EvaluateOptions) -> AbstractContextManager[Pool | None]:
+    """Provide the cluster that measures; None to measure in this process."""
+    if options.scheduler is None:
+        return nullcontext()
+    return executor(options.workers, options.scheduler, gpu=options.device in ("auto", "cuda"))
 
 
 def _unfinished(runs: Sequence[Run]) -> list[str]:

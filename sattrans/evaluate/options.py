@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from sattrans.errors import OptionError
-from sattrans.utils.options import Device, Option, Seed, check
+from sattrans.utils.options import Device, Option, Scheduler, Seed, check, check_scheduler
 
 ScoredSplit = Literal["train", "val", "test"]
 
@@ -60,6 +60,18 @@ class EvaluateOptions:
     batch_size: Annotated[int, Option("Tiles translated at once.", minimum=1, decides_bytes=False)] = 8
     seed: Seed = 0
     device: Device = "auto"
+    workers: Annotated[
+        int | None,
+        Option(
+            "Processes of --scheduler local.",
+            default="one per processor",
+            minimum=1,
+            decides_bytes=False,
+            variable="SATTRANS_WORKERS",
+        ),
+    ] = None
+    scheduler: Scheduler = None
 
     def __post_init__(self) -> None:
         check(self)
+        check_scheduler(self.scheduler, self.workers)

@@ -168,6 +168,32 @@ PairReader = Callable[[Sequence[int]], Iterator[tuple[ImagePair, ...]]]
 """Yields, for each of some numbers, one pair for each set of statistics."""
 
 
+@dataclass(frozen=True)
+class PairSet:
+    """Pairs of images to measure.
+
+    Attributes:
+        title: What the progress bar calls them.
+        key: Identifies the images: another key means others.
+        read: Reads them.
+        sets: What becomes of the pairs that it yields for a number, one each.
+    """
+
+    title: str
+    key: str
+    read: PairReader
+    sets: tuple[SetStatistics, ...]
+
+
+Elsewhere = Callable[[PairSet, str, Sequence[range]], Iterator[range]]
+"""Has other processes measure chunks of a set of pairs into the cache, under a key, and yields those that are done."""
+
+
+def hashes_of_tools(tools: Mapping[str, Any]) -> list[str]:
+    """Return what identifies the networks among the tools of an evaluation."""
+    return [f"{name} {tool.hash}" for name, tool in sorted(tools.items()) if hasattr(tool, "hash")]
+
+
 class Scorer:
     """Scores image sources and baselines against the same real images.
 
@@ -177,6 +203,7 @@ class Scorer:
         seed: Determines shuffled pairs and bootstrap resamples.
         cache: Where measured statistics are stored.
         tools: Identify the families' tools: cached statistics of other tools are not used.
+        elsewhere: Has other processes measure; None to measure here.
     """
 
     def __init__(
@@ -186,15 +213,40 @@ class Scorer:
         seed: int,
         cache: MeasurementCache,
         tools: Sequence[str] = (),
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.real_images, self.families, self.seed, self.cache = real_images, list(families), seed, cache
         self._key = (real_images.key, str(seed), *tools, *(type(family).__name__ for family in families))
         self._partners = real_images.partners(seed)
+        self._elsewhere = elsewhere
 
     def score(self, source: ImageSource) -> SetScores:
         """Score the images of a source."""
+        pairs = self.generated(source)
+        self._measure(pairs)
+        matching, shuffled = pairs.sets
+        images = {name: matching.image_scores(number) for number, name in enumerate(self.real_images.ids)}
+        return SetScores(matching.scores(self.seed), shuffled.scores(self.seed), images, matching.details())
 
-        def pairs(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
+    def real_baseline(self, train: RealImages | None) -> SetScores:
+        """Score real images: training tiles for families that ask for them, else each image against itself."""
+        pairs = self.real(train)
+        self._measure(pairs)
+        with_itself, with_training = pairs.sets
+        scores = {**with_itself.scores(intervals=False), **with_training.scores(intervals=False)}
+        return SetScores(scores, details={**with_itself.details(), **with_training.details()})
+
+    def class_color_baseline(self, colors: ClassColorTable) -> SetScores:
+        """Score maps that are painted with the mean colour of each class."""
+        pairs = self.painted(colors)
+        self._measure(pairs)
+        (statistics,) = pairs.sets
+        return SetScores(statistics.scores(intervals=False), details=statistics.details())
+
+    def generated(self, source: ImageSource) -> PairSet:
+        """Return the images of a source, each with its real image, and with that of another one."""
+
+        def read(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
             for number, fake in zip(numbers, source.images(numbers), strict=True):
                 image, map_ = self.real_images.read(number)
                 valid = self.real_images.valid(number)
@@ -208,16 +260,15 @@ class Scorer:
 
         # A single image cannot be paired with another one.
         paired = [family for family in self.families if not family.compares_sets and len(self.real_images) > 1]
-        matching, shuffled = SetStatistics(self.families), SetStatistics(paired)
-        self._measure(f"evaluate {source.name}", source.key, pairs, matching, shuffled)
-        images = {name: matching.image_scores(number) for number, name in enumerate(self.real_images.ids)}
-        return SetScores(matching.scores(self.seed), shuffled.scores(self.seed), images, matching.details())
+        return PairSet(
+            f"evaluate {source.name}", source.key, read, (SetStatistics(self.families), SetStatistics(paired))
+        )
 
-    def real_baseline(self, train: RealImages | None) -> SetScores:
-        """Score real images: training tiles for families that ask for them, else each image against itself."""
+    def real(self, train: RealImages | None) -> PairSet:
+        """Return the real images, each with itself and with a training tile."""
         chosen = evenly_spaced(len(train), len(self.real_images)) if train else []
 
-        def pairs(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
+        def read(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
             for number in numbers:
                 image, map_ = self.real_images.read(number)
                 valid = self.real_images.valid(number)
@@ -229,54 +280,69 @@ class Scorer:
 
         with_itself = SetStatistics([family for family in self.families if not family.real_from_training])
         with_training = SetStatistics([family for family in self.families if family.real_from_training and train])
-        self._measure("real against real", f"real {train.key if train else ''}", pairs, with_itself, with_training)
-        scores = {**with_itself.scores(intervals=False), **with_training.scores(intervals=False)}
-        return SetScores(scores, details={**with_itself.details(), **with_training.details()})
+        return PairSet("real against real", f"real {train.key if train else ''}", read, (with_itself, with_training))
 
-    def class_color_baseline(self, colors: ClassColorTable) -> SetScores:
-        """Score maps that are painted with the mean colour of each class."""
+    def painted(self, colors: ClassColorTable) -> PairSet:
+        """Return the maps in the mean colour of each class, each with its real image."""
 
-        def pairs(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
+        def read(numbers: Sequence[int]) -> Iterator[tuple[ImagePair, ...]]:
             for number in numbers:
                 image, map_ = self.real_images.read(number)
                 valid = self.real_images.valid(number)
                 assert map_ is not None
                 yield (ImagePair(paint(map_, colors), image, number, map_, map_).where_valid(valid),)
 
-        statistics = SetStatistics(self.families)
-        self._measure("class colours", f"class colours {colors.tobytes().hex()}", pairs, statistics)
-        return SetScores(statistics.scores(intervals=False), details=statistics.details())
+        key = f"class colours {colors.tobytes().hex()}"
+        return PairSet("class colours", key, read, (SetStatistics(self.families),))
 
-    def _measure(self, title: str, key: str, pairs: PairReader, *sets: SetStatistics) -> None:
-        """Measure all pairs in chunks, or load chunks that were measured before an interruption."""
-        key = hash_of(key, *self._key)
-        count = len(self.real_images)
-        with progress_bar(count, title, "image") as progress, single_threaded_workers() as pool:
+    def key_of(self, pairs: PairSet) -> str:
+        """Return what the statistics of a set of pairs are cached under."""
+        return hash_of(pairs.key, *self._key)
 
-            def measure(pair_by_set: tuple[ImagePair, ...]) -> list[list[Statistics]]:
-                measured = [statistics.measure(pair) for statistics, pair in zip(sets, pair_by_set, strict=True)]
-                progress.update()
-                return measured
-
-            for start in range(0, count, CACHE_CHUNK):
-                numbers = range(start, min(start + CACHE_CHUNK, count))
+    def _measure(self, pairs: PairSet) -> None:
+        """Measure all pairs in chunks, or load chunks that were measured before an interruption or elsewhere."""
+        key, count = self.key_of(pairs), len(self.real_images)
+        chunks = [range(start, min(start + CACHE_CHUNK, count)) for start in range(0, count, CACHE_CHUNK)]
+        with progress_bar(count, pairs.title, "image") as progress:
+            told = set()
+            if self._elsewhere:
+                missing = [numbers for numbers in chunks if self.cache.load(key, numbers) is None]
+                for numbers in self._elsewhere(pairs, key, missing):
+                    told.add(numbers)
+                    progress.update(len(numbers))
+            for numbers in chunks:
                 rows = self.cache.load(key, numbers)
                 if rows is None:
-                    at_once = max(1, PIXELS_AT_ONCE // self.real_images.pixels)
-                    parts = [numbers[first : first + at_once] for first in range(0, len(numbers), at_once)]
-                    measured = [row for part in parts for row in pool.map(measure, list(pairs(part)))]
-                    rows = {
-                        f"{set_} {family}": np.stack([image[set_][family] for image in measured])
-                        for set_, statistics in enumerate(sets)
-                        for family in range(len(statistics.families))
-                    }
-                    self.cache.store(key, numbers, rows)
-                else:
+                    rows = self.measure_chunk(pairs, numbers, progress.update)
+                elif numbers not in told:
                     progress.update(len(numbers))
-                for set_, statistics in enumerate(sets):
+                for set_, statistics in enumerate(pairs.sets):
                     by_family = [rows[f"{set_} {family}"] for family in range(len(statistics.families))]
                     for image in range(len(numbers)):
                         statistics.add([family_rows[image] for family_rows in by_family])
+
+    def measure_chunk(
+        self, pairs: PairSet, numbers: Sequence[int], done: Callable[[], object] = lambda: None
+    ) -> MeasuredRows:
+        """Measure some pairs, a call of `done` for each, store their statistics in the cache, and return them."""
+        sets = pairs.sets
+
+        def measure(pair_by_set: tuple[ImagePair, ...]) -> list[list[Statistics]]:
+            measured = [statistics.measure(pair) for statistics, pair in zip(sets, pair_by_set, strict=True)]
+            done()
+            return measured
+
+        at_once = max(1, PIXELS_AT_ONCE // self.real_images.pixels)
+        parts = [numbers[first : first + at_once] for first in range(0, len(numbers), at_once)]
+        with single_threaded_workers() as pool:
+            measured = [row for part in parts for row in pool.map(measure, list(pairs.read(part)))]
+        rows = {
+            f"{set_} {family}": np.stack([image[set_][family] for image in measured])
+            for set_, statistics in enumerate(sets)
+            for family in range(len(statistics.families))
+        }
+        self.cache.store(self.key_of(pairs), numbers, rows)
+        return rows
 
 
 @contextmanager

@@ -21,7 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sattrans.errors import OptionError, SattransError
-from sattrans.utils.cluster_unit import Job, SharedFile, do_unit, other_version, units_running, unseen, which_unseen
+from sattrans.utils.cluster_unit import (
+    Job,
+    SharedFile,
+    do_unit,
+    other_version,
+    resources_here,
+    units_running,
+    unseen,
+    which_unseen,
+)
 from sattrans.utils.console import log
 from sattrans.utils.executor import Pool
 from sattrans.utils.options import LOCAL
@@ -84,6 +93,7 @@ class ClusterExecutor(Pool):
         self._resources: dict[str, float] = {}
         self._threads, self._counted = 0, 0.0
         self._handed_out = 0
+        self._afterwards: list[Callable[[], object]] = []
 
     def check_versions(self) -> None:
         """Wait for a worker, then raise `SattransError` if one has other versions of what decides bytes."""
@@ -95,6 +105,21 @@ class ClusterExecutor(Pool):
             for worker, found in self._client.run(installed_version, package, on_error="return").items():
                 if found != wanted:
                     raise other_version(worker, package, wanted, found if isinstance(found, str) else None)
+
+    def use_gpus(self) -> None:
+        """Hand out units only to workers with a GPU, one for each, if there are workers that say that they have one."""
+        if any("GPU" in found for found in self._client.run(resources_here).values()):
+            self._resources = {"GPU": 1}
+
+    def afterwards(self, function: Callable[[], object]) -> None:
+        """See `Pool`."""
+        self._afterwards.append(function)
+
+    def end(self) -> None:
+        """Call what is to be called afterwards."""
+        for function in self._afterwards:
+            with suppress(OSError, CancelledError):
+                self._client.run(function, on_error="ignore")
 
     def share(self, output: Path, *inputs: Path) -> None:
         """See `Pool`. Workers that join later are checked by their units; an earlier call no longer counts."""
@@ -204,7 +229,7 @@ class _Spread:
 
 
 @contextmanager
-def cluster(scheduler: str, workers: int) -> Iterator[ClusterExecutor]:
+def cluster(scheduler: str, workers: int, gpu: bool = False) -> Iterator[ClusterExecutor]:
     """Connect to a scheduler, or start a cluster of processes of this machine for `local`.
 
     Raises:
@@ -218,10 +243,14 @@ def cluster(scheduler: str, workers: int) -> Iterator[ClusterExecutor]:
     with _quiet(logging.getLogger("distributed")):
         if scheduler == LOCAL:
             with _local(workers) as (address, security), _client(address, security) as client:
-                yield _checked(client, "this machine")
+                yield _checked(client, "this machine", gpu)
         else:
             with _client(scheduler, Security()) as client:
-                yield _checked(client, scheduler)
+                pool = _checked(client, scheduler, gpu)
+                try:
+                    yield pool
+                finally:
+                    pool.end()
 
 
 @contextmanager
@@ -261,9 +290,11 @@ def _local(workers: int) -> "Iterator[tuple[str, Security]]":
         yield processes.scheduler_address, security
 
 
-def _checked(client: "Client", name: str) -> ClusterExecutor:
+def _checked(client: "Client", name: str, gpu: bool) -> ClusterExecutor:
     pool = ClusterExecutor(client, name)
     pool.check_versions()
+    if gpu:
+        pool.use_gpus()
     return pool
 
 

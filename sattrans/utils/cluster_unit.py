@@ -119,3 +119,8 @@ def units_running(token: str) -> int:
 def which_unseen(files: tuple[SharedFile, ...]) -> str | None:
     """Return the path of the first file that this process does not see, and its host; None if it sees all."""
     return next((file.path for file in files if not file.seen()), None)
+
+
+def resources_here(dask_worker: Any) -> dict[str, float]:
+    """Return the resources of this worker, such as `GPU`; Dask gives the worker."""
+    return dict(dask_worker.state.total_resources)

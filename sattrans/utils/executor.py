@@ -40,6 +40,9 @@ class Pool(Executor):
             inputs: Some files that the command reads.
         """
 
+    def afterwards(self, function: Callable[[], object]) -> None:
+        """Have a function called in the end by processes that outlive the command, such as one that frees memory."""
+
 
 class InlineExecutor(Pool):
     """Computes results lazily in this thread: with a single worker, a pool has costs and no benefit."""
@@ -72,7 +75,7 @@ def processors() -> int:
 
 
 @contextmanager
-def executor(workers: int | None = None, scheduler: str | None = None) -> Iterator[Pool]:
+def executor(workers: int | None = None, scheduler: str | None = None, gpu: bool = False) -> Iterator[Pool]:
     """Provide what does the work: this thread, threads of this process, or the workers of a Dask cluster.
 
     Reading, encoding, hashing and writing release Python's global lock, so threads use all processors as processes
@@ -83,6 +86,7 @@ def executor(workers: int | None = None, scheduler: str | None = None) -> Iterat
         workers: Number of threads, or of processes for `local`, 1 or more; None for one per processor.
         scheduler: Address of a Dask scheduler, such as `tcp://host:8786`, whose workers do the work instead, or
             `local` for a cluster of processes of this machine, which ends with the block.
+        gpu: Whether units run a network, and so only on workers with the resource `GPU`, if the cluster has some.
 
     Raises:
         OptionError: The number is below 1, no scheduler answers, or Dask is not installed.
@@ -94,7 +98,7 @@ def executor(workers: int | None = None, scheduler: str | None = None) -> Iterat
     if scheduler is not None:
         from sattrans.utils.cluster import cluster
 
-        with cluster(scheduler, count) as pool:
+        with cluster(scheduler, count, gpu) as pool:
             yield pool
         return
     if count == 1:
