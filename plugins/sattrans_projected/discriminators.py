@@ -1,6 +1,7 @@
-"""Discriminators: heads on pretrained features, and a small one on pixels."""
+"""Discriminators: heads on pretrained features, a small one on pixels, and both together as models use them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,12 @@ MIXED = (32, 48, 64, 96, 128)
 
 SHARES = (0.5, 0.75, 1.0, 1.0, 1.0)
 """Channels of the head of each block, as a multiple of the width: fine features are many and cost most."""
+
+CALIBRATION_STEPS = 100
+"""Steps in which the deviation of each pretrained feature over real images is estimated; then it is fixed."""
+
+FEATURE_LEVELS = (1, 2, 3)
+"""Levels of the features, of strides 4 to 16, whose differences a generator minimises."""
 
 
 class MixedFeatures(nn.Module):
@@ -122,3 +129,128 @@ class PixelDiscriminator(nn.Module):
         """Return logits (N, 1, H / 4, W / 4)."""
         logits: Tensor = self.stages(torch.cat([source, image], dim=1))
         return logits
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the discriminator sees in a step.
+
+    Attributes:
+        maps: Maps, (N, C, H, W).
+        real: Real images, (N, 3, H, W) in [-1, 1].
+        fake: Generated images, likewise.
+        heads: The heads of this step.
+        head_maps: The maps as the heads see them: whole, or a part.
+        real_features: Mixed features of the real images, for each head.
+        fake_features: Those of the generated images, with gradients.
+    """
+
+    maps: Tensor
+    real: Tensor
+    fake: Tensor
+    heads: nn.Module
+    head_maps: Tensor
+    real_features: list[Tensor]
+    fake_features: list[Tensor]
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Heads on pretrained features, whose losses are averaged, and a discriminator of pixels (hinge losses).
+
+    Even steps show whole images to the heads, odd ones a random quarter enlarged to the same size; each has its own
+    heads. `begin` loads the pretrained network before the first step; `end_step` is called after each. All state is in
+    buffers; the pretrained weights are in none.
+
+    Args:
+        source_channels: Channels of a map.
+        target_channels: Channels of an image.
+        head_width: Channels of the heads.
+    """
+
+    moments: Tensor
+    step: Tensor
+
+    def __init__(self, source_channels: int, target_channels: int, head_width: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(Heads(source_channels, head_width) for _ in range(2))
+        self.pixels = PixelDiscriminator(source_channels + target_channels, 24)
+        # Not a submodule: fixed weights belong in no checkpoint, and a run generates without them.
+        self._features: list[MixedFeatures] = []
+        self.register_buffer("moments", torch.zeros(4096))
+        self.register_buffer("step", torch.zeros((), dtype=torch.long))
+
+    def begin(self) -> None:
+        """Load the pretrained features. Raises `UsageError` if their package is missing."""
+        self._features = [MixedFeatures().to(self.moments.device)]
+
+    def end_step(self) -> None:
+        """Count a step."""
+        self.step += 1
+
+    def judge(self, maps: Tensor, real: Tensor, fake: Tensor) -> Judged:
+        """Return what is seen in this step of maps, real images and generated ones."""
+        part, seen = int(self.step) % 2, (maps, real, fake)
+        if part:
+            side = maps.shape[-1] // 2
+            row, col = (int(torch.randint(0, side // 4 + 1, ())) * 4 for _ in range(2))
+            maps, real, fake = (pixels[..., row : row + side, col : col + side] for pixels in seen)
+            maps = F.interpolate(maps, scale_factor=2, mode="nearest")
+            real, fake = (
+                F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False) for images in (real, fake)
+            )
+        network = self._features[0]
+        with torch.no_grad():
+            plain = network.plain(real)
+            self._calibrate(plain)
+            deviations = self._deviations([features.shape[1] for features in plain])
+            real_features = network.mix(plain, deviations)
+        fake_features = network.mix(network.plain(fake), deviations)
+        return Judged(*seen, self.heads[part], maps, real_features, fake_features)
+
+    def losses(self, judged: Judged, pixel_weight: float = 1.0) -> dict[str, Tensor]:
+        """Return the discriminator's losses: `d_real`, `d_fake`, and those of pixels if they have weight."""
+        detached = [features.detach() for features in judged.fake_features]
+        logits_real = judged.heads(judged.real_features, judged.head_maps)
+        logits_fake = judged.heads(detached, judged.head_maps)
+        losses = {
+            "d_real": _mean([F.relu(1 - logits).mean() for logits in logits_real]),
+            "d_fake": _mean([F.relu(1 + logits).mean() for logits in logits_fake]),
+        }
+        if pixel_weight:
+            losses["p_real"] = F.relu(1 - self.pixels(judged.maps, judged.real)).mean()
+            losses["p_fake"] = F.relu(1 + self.pixels(judged.maps, judged.fake.detach())).mean()
+        return losses
+
+    def adversarial(self, judged: Judged, pixel_weight: float = 1.0) -> dict[str, Tensor]:
+        """Return the generator's losses: `g_heads`, and `g_pixels` with its weight if it has any."""
+        losses = {"g_heads": -sum(logits.mean() for logits in judged.heads(judged.fake_features, judged.head_maps))}
+        if pixel_weight:
+            losses["g_pixels"] = -pixel_weight * self.pixels(judged.maps, judged.fake).mean()
+        return losses
+
+    @staticmethod
+    def feature_difference(judged: Judged, count: int | None = None) -> Tensor:
+        """Return the mean difference of features of the first `count` images, of all by default; 0 of none."""
+        return _mean(
+            [difference(judged.fake_features[n][:count], judged.real_features[n][:count]) for n in FEATURE_LEVELS]
+        )
+
+    def _calibrate(self, features: Sequence[Tensor]) -> None:
+        """Add real features to the estimate of each channel's variance, in the first steps."""
+        number = int(self.step)
+        if number < CALIBRATION_STEPS:
+            variance = torch.cat([maps.float().var((0, 2, 3)) for maps in features])
+            self.moments[: len(variance)] += (variance - self.moments[: len(variance)]) / (number + 1)
+
+    def _deviations(self, channels: Sequence[int]) -> list[Tensor]:
+        known = self.moments[: sum(channels)].sqrt() + 1e-2
+        return list(torch.split(known, list(channels)))
+
+
+def difference(one: Tensor, other: Tensor) -> Tensor:
+    """Return the mean absolute difference, 0 if there is nothing to compare."""
+    return (one - other).abs().sum() / max(1, one.numel())
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(values)).mean()

@@ -10,16 +10,10 @@ from torch.optim import Adam, Optimizer
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
 from sattrans.networks import Augmentation, discriminator_views
-from sattrans_projected.discriminators import Heads, MixedFeatures, PixelDiscriminator
+from sattrans_projected.discriminators import ProjectedDiscriminator, difference
 from sattrans_projected.networks import STRIDES, Generator
 from sattrans_projected.patches import DOT
 from sattrans_projected.sketches import ANY, Sketches
-
-CALIBRATION_STEPS = 100
-"""Steps in which the deviation of each pretrained feature over real images is estimated; then it is fixed."""
-
-FEATURE_LEVELS = (1, 2, 3)
-"""Levels of the features, of strides 4 to 16, whose differences the generator minimises."""
 
 COARSENESS = 3
 """Real images are pooled by one of so many powers of two to be sketches: the coarser, the more is left to the map."""
@@ -97,28 +91,20 @@ class ProjectedGAN(Model):
 
     options: Options
     generator: Painter
-    moments: Tensor
-    step: Tensor
 
     def __init__(self, spec: TileSpec, options: Options) -> None:
         super().__init__(spec, options)
         self.options = options
         self.generator = Painter(spec, options.width, has_classes=options.source == "onehot")
-        self.heads = nn.ModuleList(Heads(spec.source_channels, options.head_width) for _ in range(2))
-        self.pixels = PixelDiscriminator(spec.source_channels + spec.target_channels, 24)
-        # Not a submodule: fixed weights belong in no checkpoint, and a run generates without them.
-        self._features: list[MixedFeatures] = []
-        self.register_buffer("moments", torch.zeros(4096))
-        self.register_buffer("step", torch.zeros((), dtype=torch.long))
+        self.discriminator = ProjectedDiscriminator(spec.source_channels, spec.target_channels, options.head_width)
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Return Adam for both sides, and load the pretrained features."""
-        device = self.moments.device
-        self._features = [MixedFeatures().to(device)]
-        judges = [*self.heads.parameters(), *self.pixels.parameters()]
+        self.discriminator.begin()
+        rates = {"discriminator": self.options.discriminator_lr, "generator": self.options.lr}
         return {
-            "discriminator": Adam(judges, lr=self.options.discriminator_lr, betas=(0.5, 0.99), fused=True),
-            "generator": Adam(self.generator.parameters(), lr=self.options.lr, betas=(0.5, 0.99), fused=True),
+            name: Adam(getattr(self, name).parameters(), lr=rate, betas=(0.5, 0.99), fused=True)
+            for name, rate in rates.items()
         }
 
     def training_step(self, batch: Batch) -> Iterator[Update]:
@@ -127,7 +113,7 @@ class ProjectedGAN(Model):
         noise = _training_noise(source)
         # The first maps of the batch are painted over their own image's colours, coarse or fine; the others over what a
         # map would find.
-        own = (len(batch) + int(self.step) % 2) // 2
+        own = (len(batch) + int(self.discriminator.step) % 2) // 2
         side = DOT << int(torch.randint(0, COARSENESS, ()))
         sketch = F.interpolate(F.avg_pool2d(target, side), scale_factor=side // DOT, mode="bilinear")
         if own < len(batch):
@@ -136,63 +122,17 @@ class ProjectedGAN(Model):
             sketch[own:] = self.generator.sketches(source[own:], others, scenes[own:], elsewhere=True)
         fake = self.generator(source, sketch, noise)
         maps, real_view, fake_view = discriminator_views(source, target, fake, self.options.augment, self.spec.tiles)
-        heads, judged_maps, real_features, fake_features = self._judge(maps, real_view, fake_view)
-        detached = [features.detach() for features in fake_features]
-        logits_real, logits_fake = heads(real_features, judged_maps), heads(detached, judged_maps)
-        d_losses = {
-            "d_real": _mean([F.relu(1 - logits).mean() for logits in logits_real]),
-            "d_fake": _mean([F.relu(1 + logits).mean() for logits in logits_fake]),
-        }
         weight = self.options.pixel_weight
-        if weight:
-            d_losses["p_real"] = F.relu(1 - self.pixels(maps, real_view)).mean()
-            d_losses["p_fake"] = F.relu(1 + self.pixels(maps, fake_view.detach())).mean()
-        yield Update("discriminator", d_losses)
-        losses = {"g_heads": -sum(logits.mean() for logits in heads(fake_features, judged_maps))}
-        if weight:
-            losses["g_pixels"] = -weight * self.pixels(maps, fake_view).mean()
+        judged = self.discriminator.judge(maps, real_view, fake_view)
+        yield Update("discriminator", self.discriminator.losses(judged, weight))
+        losses = self.discriminator.adversarial(judged, weight)
         color_weight = self.options.color_weight
-        losses["g_color"] = color_weight * _difference(F.avg_pool2d(fake[:own], side), F.avg_pool2d(target[:own], side))
-        loose = _difference(F.avg_pool2d(fake[own:], LOOSE), F.avg_pool2d(sketch[own:], LOOSE // DOT))
+        losses["g_color"] = color_weight * difference(F.avg_pool2d(fake[:own], side), F.avg_pool2d(target[:own], side))
+        loose = difference(F.avg_pool2d(fake[own:], LOOSE), F.avg_pool2d(sketch[own:], LOOSE // DOT))
         losses["g_color_loose"] = color_weight * LOOSE_SHARE * loose
-        losses["g_features"] = self.options.feature_weight * _mean(
-            [_difference(fake_features[level][:own], real_features[level][:own]) for level in FEATURE_LEVELS]
-        )
+        losses["g_features"] = self.options.feature_weight * self.discriminator.feature_difference(judged, own)
         yield Update("generator", losses)
-        self.step += 1
-
-    def _judge(self, maps: Tensor, real: Tensor, fake: Tensor) -> tuple[nn.Module, Tensor, list[Tensor], list[Tensor]]:
-        """Return the heads that judge this step, and what they see: maps, features of real and of generated images.
-
-        Even steps show whole images, odd ones a random quarter enlarged to the same size; each has its own heads.
-        """
-        part = int(self.step) % 2
-        if part:
-            side = maps.shape[-1] // 2
-            row, col = (int(torch.randint(0, side // 4 + 1, ())) * 4 for _ in range(2))
-            maps, real, fake = (pixels[..., row : row + side, col : col + side] for pixels in (maps, real, fake))
-            maps = F.interpolate(maps, scale_factor=2, mode="nearest")
-            real, fake = (
-                F.interpolate(images, scale_factor=2, mode="bilinear", align_corners=False) for images in (real, fake)
-            )
-        network = self._features[0]
-        with torch.no_grad():
-            plain = network.plain(real)
-            self._calibrate(plain)
-            deviations = self._deviations([features.shape[1] for features in plain])
-            real_features = network.mix(plain, deviations)
-        return self.heads[part], maps, real_features, network.mix(network.plain(fake), deviations)
-
-    def _calibrate(self, features: Sequence[Tensor]) -> None:
-        """Add real features to the estimate of each channel's variance, in the first steps."""
-        number = int(self.step)
-        if number < CALIBRATION_STEPS:
-            variance = torch.cat([maps.float().var((0, 2, 3)) for maps in features])
-            self.moments[: len(variance)] += (variance - self.moments[: len(variance)]) / (number + 1)
-
-    def _deviations(self, channels: Sequence[int]) -> list[Tensor]:
-        known = self.moments[: sum(channels)].sqrt() + 1e-2
-        return list(torch.split(known, list(channels)))
+        self.discriminator.end_step()
 
     def translate(self, source: Tensor, noise: Noise) -> Tensor:
         """Paint maps (N, C, H, W), in the style of `noise.style`, or of the scene with the likest map."""
@@ -207,13 +147,8 @@ class ProjectedGAN(Model):
         """Return `l1`, and `color`: the mean difference of colours over squares of 32 px."""
         noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
         fake = self.translate(batch.source, noise)
-        coarse = _difference(F.avg_pool2d(fake, SQUARE), F.avg_pool2d(batch.target, SQUARE))
+        coarse = difference(F.avg_pool2d(fake, SQUARE), F.avg_pool2d(batch.target, SQUARE))
         return {"l1": F.l1_loss(fake, batch.target), "color": coarse}
-
-
-def _difference(one: Tensor, other: Tensor) -> Tensor:
-    """Return the mean absolute difference, 0 if there is nothing to compare."""
-    return (one - other).abs().sum() / max(1, one.numel())
 
 
 def _training_noise(source: Tensor) -> Noise:
@@ -221,7 +156,3 @@ def _training_noise(source: Tensor) -> Noise:
     seed, *places = torch.randint(0, 2**24, (1 + 2 * len(source),)).tolist()
     origins = [(row % 2**13 * 32, col % 2**13 * 32) for row, col in zip(places[::2], places[1::2], strict=True)]
     return Noise(seed, origins, source.shape[-1], source.device)
-
-
-def _mean(values: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(values)).mean()

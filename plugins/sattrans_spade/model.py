@@ -1,6 +1,7 @@
 """SPADE, known as GauGAN: maps scale and shift the norms of a generator, and a style chooses season and light."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -10,8 +11,15 @@ from torch.optim import Adam, Optimizer
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
 from sattrans.networks import Augmentation, EfficientNetLite, discriminator_views, load_efficientnet_lite
+from sattrans_projected.discriminators import ProjectedDiscriminator
 from sattrans_spade.discriminators import MultiscaleDiscriminator, adversarial, feature_matching, hinge
 from sattrans_spade.networks import STYLE, Norm, Painter
+
+FEATURE_WEIGHTS = {"paper": 10.0, "projected": 1.0}
+"""Weight of feature matching, by discriminator: the paper's, and that of `projected`."""
+
+HEAD_WIDTH = 64
+"""Channels of the heads on pretrained features."""
 
 PERCEIVED = (2, 4, 10)
 """Blocks of EfficientNet-Lite0, of strides 8, 16 and 32, whose features the perceptual loss compares."""
@@ -39,7 +47,12 @@ class GauGAN(Model):
 
         lr: float = Field(1e-4, gt=0, description="learning rate of the generator (Adam, betas 0 and 0.9)")
         discriminator_lr: float = Field(4e-4, gt=0, description="learning rate of the discriminator")
-        feature_weight: float = Field(10.0, ge=0, description="weight of feature matching in the discriminator")
+        discriminator: Literal["paper", "projected"] = Field(
+            "paper", description="two PatchGANs, or heads on pretrained features as in projected"
+        )
+        feature_weight: float | None = Field(
+            None, ge=0, description="weight of feature matching in the discriminator; 10 with paper, 1 with projected"
+        )
         perceptual_weight: float = Field(
             0.0, ge=0, description="weight of the difference of EfficientNet-Lite0's features; 10 of VGG's in the paper"
         )
@@ -59,7 +72,13 @@ class GauGAN(Model):
         maps, images, width = spec.source_channels, spec.target_channels, options.width
         scenes = len(spec.scenes) if options.encoder else 0
         self.generator = Painter(spec.size, maps, images, width, scenes, options.encoder, options.norm)
-        self.discriminator = MultiscaleDiscriminator(maps + images, width)
+        self.discriminator = (
+            ProjectedDiscriminator(maps, images, HEAD_WIDTH)
+            if options.discriminator == "projected"
+            else MultiscaleDiscriminator(maps + images, width)
+        )
+        weight = options.feature_weight
+        self.feature_weight = FEATURE_WEIGHTS[options.discriminator] if weight is None else weight
         self.apply(_glorot)
         # Not a submodule: fixed weights belong in no checkpoint, and a run generates without them.
         self._features: list[EfficientNetLite] = []
@@ -71,6 +90,8 @@ class GauGAN(Model):
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Return Adam for both networks, and load the pretrained features if they are compared."""
+        if isinstance(self.discriminator, ProjectedDiscriminator):
+            self.discriminator.begin()
         if self.options.perceptual_weight:
             device = next(self.parameters()).device
             self._features = [load_efficientnet_lite("lite0", PERCEIVED).to(device)]
@@ -86,24 +107,29 @@ class GauGAN(Model):
         style, divergence = self._encoded(target)
         fake = self.generator(source, style)
         maps, real_view, fake_view = discriminator_views(source, target, fake, self.options.augment, self.spec.tiles)
-        yield Update(
-            "discriminator",
-            {
-                "d_real": hinge(self.discriminator(maps, real_view), 1),
-                "d_fake": hinge(self.discriminator(maps, fake_view.detach()), -1),
-            },
-        )
-        made = self.discriminator(maps, fake_view)
-        losses = {"g_gan": adversarial(made)}
-        if self.options.feature_weight:
+        discriminator = self.discriminator
+        if isinstance(discriminator, ProjectedDiscriminator):
+            judged = discriminator.judge(maps, real_view, fake_view)
+            yield Update("discriminator", discriminator.losses(judged))
+            losses = discriminator.adversarial(judged)
+            losses["g_features"] = self.feature_weight * discriminator.feature_difference(judged)
+        else:
+            judging = {
+                "d_real": hinge(discriminator(maps, real_view), 1),
+                "d_fake": hinge(discriminator(maps, fake_view.detach()), -1),
+            }
+            yield Update("discriminator", judging)
+            made = discriminator(maps, fake_view)
             with torch.no_grad():
-                real = self.discriminator(maps, real_view)
-            losses["g_features"] = self.options.feature_weight * feature_matching(made, real)
+                real = discriminator(maps, real_view)
+            losses = {"g_gan": adversarial(made), "g_features": self.feature_weight * feature_matching(made, real)}
         if divergence is not None:
             losses["g_kl"] = self.options.kl_weight * divergence
         if self.options.perceptual_weight:
             losses["g_perceptual"] = self.options.perceptual_weight * self._perceived(fake, target)
         yield Update("generator", losses)
+        if isinstance(discriminator, ProjectedDiscriminator):
+            discriminator.end_step()
         if style is not None and batch.scene is not None and self.spec.scenes:
             self.generator.keep(style, batch.scene.tolist())
 

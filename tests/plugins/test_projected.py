@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from sattrans.errors import UsageError
 from sattrans.model import Batch, Noise, TileSpec
 from sattrans.networks import efficientnet
-from sattrans_projected.model import CALIBRATION_STEPS, ProjectedGAN
+from sattrans_projected.discriminators import CALIBRATION_STEPS
+from sattrans_projected.model import ProjectedGAN
 
 SMALL = {"width": 8, "head_width": 8}
 SIDE = 544
@@ -122,11 +123,11 @@ def test_both_sides_are_trained_on_the_whole_and_on_a_part_in_turn():
     model = build()
     optimizers = model.optimizers()
     for number in range(2):
-        before = [[p.detach().clone() for p in heads.parameters()] for heads in model.heads]
+        before = [[p.detach().clone() for p in heads.parameters()] for heads in model.discriminator.heads]
         step(model, optimizers, batch())
         moved = [
             any(not torch.equal(a, b) for a, b in zip(old, heads.parameters(), strict=True))
-            for old, heads in zip(before, model.heads, strict=True)
+            for old, heads in zip(before, model.discriminator.heads, strict=True)
         ]
         assert moved == [number == 0, number == 1]
 
@@ -136,8 +137,8 @@ def test_the_discriminators_loss_reaches_no_weight_of_the_generator():
     model.optimizers()
     next(model.training_step(batch())).total.backward()
     assert all(parameter.grad is None for parameter in model.generator.parameters())
-    assert any(parameter.grad is not None for parameter in model.heads[0].parameters())
-    assert any(parameter.grad is not None for parameter in model.pixels.parameters())
+    assert any(parameter.grad is not None for parameter in model.discriminator.heads[0].parameters())
+    assert any(parameter.grad is not None for parameter in model.discriminator.pixels.parameters())
 
 
 def test_it_follows_the_real_image_where_it_paints_over_it_and_the_sketch_elsewhere():
@@ -160,13 +161,13 @@ def test_it_trains_and_translates_before_it_has_seen_tiles():
 def test_the_units_of_features_are_estimated_from_real_images_and_then_fixed():
     model = build()
     model.optimizers()
-    fresh = model.moments.clone()
+    fresh = model.discriminator.moments.clone()
     next(model.training_step(batch()))
-    known = model.moments.clone()
+    known = model.discriminator.moments.clone()
     assert not torch.equal(known, fresh)
-    model.step.fill_(CALIBRATION_STEPS)
+    model.discriminator.step.fill_(CALIBRATION_STEPS)
     next(model.training_step(batch()))
-    assert torch.equal(model.moments, known)
+    assert torch.equal(model.discriminator.moments, known)
 
 
 def test_the_pixel_discriminator_can_be_left_out():
@@ -186,10 +187,10 @@ def test_pretrained_features_are_in_no_checkpoint():
     optimizers = model.optimizers()
     step(model, optimizers, batch())
     assert model.state_dict().keys() == before
-    assert {name.partition(".")[0] for name in before} == {"generator", "heads", "pixels", "moments", "step"}
+    assert {name.partition(".")[0] for name in before} == {"generator", "discriminator"}
     trained = {id(p) for o in optimizers.values() for group in o.param_groups for p in group["params"]}
     assert trained == {id(p) for p in model.parameters()}
-    assert not any(weight.requires_grad for weight in model._features[0].parameters())
+    assert not any(weight.requires_grad for weight in model.discriminator._features[0].parameters())
 
 
 def test_mixing_is_the_same_for_every_model():
@@ -197,7 +198,7 @@ def test_mixing_is_the_same_for_every_model():
     for number, model in enumerate(models):
         torch.manual_seed(number)
         model.optimizers()
-    one, other = (list(model._features[0].parameters()) for model in models)
+    one, other = (list(model.discriminator._features[0].parameters()) for model in models)
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 

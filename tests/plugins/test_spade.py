@@ -178,6 +178,20 @@ def test_pretrained_features_can_be_compared_and_are_in_no_checkpoint():
     assert model._perceived(data.target, data.target) == 0
 
 
+def test_the_projected_discriminator_may_take_the_place_of_the_papers():
+    model = build(discriminator="projected")
+    names = model.state_dict().keys()
+    optimizers = model.optimizers()
+    judging, making = model.training_step(batch())
+    assert judging.losses.keys() == {"d_real", "d_fake", "p_real", "p_fake"}
+    assert making.losses.keys() == {"g_heads", "g_pixels", "g_features", "g_kl"}
+    judging.total.backward()
+    assert all(parameter.grad is None for parameter in model.generator.parameters())
+    step(model, optimizers, batch())
+    assert int(model.discriminator.step) == 2
+    assert model.state_dict().keys() == names and not any("network" in name for name in names)
+
+
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 def test_it_trains_on_batches_of_one_and_on_maps_without_a_class(norm):
     model = build(norm=norm)

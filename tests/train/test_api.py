@@ -79,7 +79,7 @@ OWN = {
     "pix2pix": SMALL,
     "projected": {"width": 8, "head_width": 8},
     "resse": SMALL,
-    "spade": SMALL,
+    "spade": {**SMALL, "discriminator": "projected"},
     "wgan": {**SMALL, "warmup": 1},
 }
 
