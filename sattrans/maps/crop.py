@@ -30,11 +30,13 @@ class Crop:
 
     Attributes:
         window: Its window of the grid.
+        whole: All of the grid, counted from the part's corner.
         outline: A geometry in the grid's pixels outside of which is nodata; None for all of the window.
         notices: What of the bounds and polygons lies outside the map.
     """
 
     window: Window
+    whole: Window
     outline: shapely.Geometry | None = None
     notices: tuple[str, ...] = ()
 
@@ -90,7 +92,8 @@ def crop(path: str, grid: Grid, options: MapOptions, crs: str | None, rounds_up:
     box = shapely.box(window.col, window.row, window.right, window.bottom)
     if outline is not None and not shapely.intersects(outline, box):
         raise UsageError(f"--bounds and --aoi have no pixel of {path} in common")
-    return Crop(window, outline, tuple(notices))
+    whole = Window(-window.row, -window.col, grid.height, grid.width)
+    return Crop(window, whole, outline, tuple(notices))
 
 
 def recorded_area(options: MapOptions) -> dict[str, str | None]:

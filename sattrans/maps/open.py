@@ -23,18 +23,20 @@ from sattrans.utils.hashing import fingerprint
 
 
 class Map(Protocol):
-    """A map on the grid that it is translated on.
+    """The selected part of a map, on the grid that it is translated on. Pixels are counted from the part's corner.
 
     Attributes:
-        height: Rows of the grid.
-        width: Columns of the grid.
-        georeference: Where the grid lies.
+        height: Rows of the part.
+        width: Columns of the part.
+        georeference: Where the part lies.
+        whole: The whole map, of which more than the part can be read: a model looks beyond the edge of the part.
         identity: All that decides the pixels, as JSON: file, size, time and options.
     """
 
     height: int
     width: int
     georeference: Georeference
+    whole: Window
     identity: Mapping[str, Any]
 
     @property
@@ -46,13 +48,16 @@ class Map(Protocol):
         """What the user should know about how the map is read."""
 
     def check(self) -> None:
-        """Read the complete map once, before anything else; raise `ClassesError` or `RasterError` for any error."""
+        """Read the part once, before anything else; raise `ClassesError` or `RasterError` for any error in it."""
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Return class indices (H, W), `UNKNOWN` if invalid, or colours (3, H, W), black if invalid."""
+        """Return class indices (H, W), `UNKNOWN` if invalid, or colours (3, H, W), black if invalid.
+
+        The window may reach beyond the part, and a polygon, as far as the whole map.
+        """
 
     def valid(self, window: Window) -> NDArray[np.bool_]:
-        """Return which pixels are valid, (H, W)."""
+        """Return which pixels are valid and selected, (H, W)."""
 
 
 @contextmanager

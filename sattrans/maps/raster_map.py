@@ -47,7 +47,7 @@ class RasterMap:
         self._target = choose_grid(raster.path, Grid.of(raster), options.res, run)
         self._crop = crop(raster.path, self._target.grid, options, raster.georeference.crs)
         self._stack = stack
-        self.height, self.width = self._crop.window.height, self._crop.window.width
+        self.height, self.width, self.whole = self._crop.window.height, self._crop.window.width, self._crop.whole
         self.georeference = self._target.grid.georeference
         if self.georeference.known:
             self.georeference = self.georeference.at(self._crop.window)
@@ -73,47 +73,52 @@ class RasterMap:
         return [notice for notice in notices if notice]
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Return class indices (H, W), `UNKNOWN` if invalid, or colours (3, H, W), black if invalid."""
-        pixels = self._map.read(window)
-        if self._crop.outline is None:
-            return pixels
-        return np.where(self._crop.inside(window), pixels, np.uint8(UNKNOWN if self.palette else 0))
+        """See `Map`."""
+        return self._map.read(self._crop.to_grid(window))
 
     def valid(self, window: Window) -> NDArray[np.bool_]:
-        """Return which pixels are valid, (H, W)."""
-        valid = self._map.valid(window)
+        """See `Map`."""
+        valid = self._map.valid(self._crop.to_grid(window))
         return valid if self._crop.outline is None else valid & self._crop.inside(window)
 
     def check(self) -> None:
         """Read the selected part once, in strips; raise `ClassesError` or `RasterError` for any error in it."""
-        self._source.check()
+        replace(self._source, raster=self._part).check()
+
+    @cached_property
+    def _part(self) -> Raster:
+        """The selected part of the file, on its own grid."""
+        window = self._source_window()
+        return self.raster if window == self.raster.window else self.raster.crop(window)
 
     @cached_property
     def _source(self) -> ClassMap | RGBMap:
-        """The selected part of the map on the file's own grid."""
-        window = self._source_window()
-        raster = self.raster if window == self.raster.window else self.raster.crop(window)
+        """The whole map on the file's own grid; values that are no class are errors."""
         if self.palette is None:
-            return rgb_map(raster)
-        source = class_map(raster, self.palette, values=self.index_of_value)
+            return rgb_map(self.raster)
+        source = class_map(self.raster, self.palette, values=self.index_of_value, part=self._part)
         if self.index_of_value and source.coding != "values":
             raise ClassesError(
-                f"{raster.path} contains colours, but --class-map gives the class of values; leave it out"
+                f"{self.raster.path} contains colours, but --class-map gives the class of values; leave it out"
             )
         return replace(source, mappable=source.coding != "colors")
 
     @cached_property
     def _map(self) -> ClassMap | RGBMap:
-        """The selected part of the map on the grid that it is translated on."""
+        """The whole map on the grid that it is translated on.
+
+        Only the part has to be right, which is checked. What lies around it, and is no class, is read as invalid.
+        """
         source, target = self._source, self._target
+        if isinstance(source, ClassMap):
+            source = replace(source, lenient=True)
         if target.metres is None:
             return source
         is_map = self.palette is not None or self.raster.colormap() is not None
         method = choose_resampling(self.raster, target.grid, is_map)
         if method == "mode" and isinstance(source, ClassMap) and source.coding == "colors":
             method = "nearest"  # the modes of red, green and blue may combine to a colour without a class
-        grid = Grid(self.height, self.width, self.georeference)
-        warped = self._stack.enter_context(warp_to_grid(self.raster, grid, method, source.nodata, within=True))
+        warped = self._stack.enter_context(warp_to_grid(self.raster, target.grid, method, source.nodata, within=True))
         return replace(source, raster=warped)
 
     def _source_window(self) -> Window:

@@ -15,7 +15,7 @@ from sattrans.maps.class_mapping import indices_of_rule_classes
 from sattrans.maps.crop import EDGE_TOLERANCE, crop, recorded_area
 from sattrans.maps.drawing import Drawing
 from sattrans.maps.features import FeatureStore, match_layers, start_with
-from sattrans.maps.gsd import GsdRange, parse_res
+from sattrans.maps.gsd import TOLERANCE, GsdRange, parse_res
 from sattrans.maps.ogr import Box, Layer, layers_of, with_companions
 from sattrans.maps.options import MapOptions
 from sattrans.maps.rules import read_rules
@@ -60,7 +60,7 @@ class VectorMap:
         sources = [source for source in match_layers(self.rules, layers_of(files), self.path) if source.layer.extent]
         self._grid = rasterization_grid([source.layer for source in sources], self._metres, self.path, options)
         self._crop = crop(self.path, self._grid, options, sources[0].layer.crs, rounds_up=True)
-        self.height, self.width = self._crop.window.height, self._crop.window.width
+        self.height, self.width, self.whole = self._crop.window.height, self._crop.window.width, self._crop.whole
         self.georeference = self._grid.georeference.at(self._crop.window)
         if max(self.height, self.width) > MAX_SIDE:
             raise OptionError(
@@ -109,17 +109,14 @@ class VectorMap:
         ]
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Return class indices (H, W), `UNKNOWN` if invalid."""
-        pixels = self._drawing.read(self._crop.to_grid(window))
-        if self._crop.outline is not None:
-            pixels[~self._crop.inside(window)] = UNKNOWN
-        return pixels
+        """See `Map`."""
+        return self._drawing.read(self._crop.to_grid(window))
 
     def valid(self, window: Window) -> NDArray[np.bool_]:
-        """Return which pixels are valid, (H, W)."""
-        if not self.has_nodata:
-            return np.ones((window.height, window.width), bool)
-        valid: NDArray[np.bool_] = self.read(window) != UNKNOWN
+        """See `Map`."""
+        valid = self._crop.inside(window)
+        if self._background == UNKNOWN:
+            valid &= self.read(window) != UNKNOWN
         return valid
 
     @property
@@ -152,19 +149,20 @@ class VectorMap:
 def rasterization_grid(layers: Sequence[Layer], metres: float, path: str, options: MapOptions) -> Grid:
     """Return a grid with pixels of `metres` that covers all layers.
 
-    It is in the CRS of the first layer or, if that is in degrees, in UTM. Pixels have their size in the middle of what
-    `options` select, which also decides the UTM zone. The grid's corner is at a whole number of pixels.
+    It is in the CRS of the first layer or, if that is in degrees, in UTM. Pixels have their size in the middle of the
+    layer, so that every part of a map has the same grid. If the projection stretches distances too much for one size,
+    they have it in the middle of what `options` select. The grid's corner is at a whole number of pixels.
     """
     if not layers:
         raise RasterError(f"{path} has no feature with a geometry in the layers of the rules")
-    middle = _middle(layers[0], options)
-    layer_crs = layers[0].crs or WGS84
-    crs = layer_crs
-    if Georeference(crs, (1, 0, 0, 0, -1, 0)).degrees:
-        degrees = reproject(middle, layer_crs, WGS84)
-        if degrees is None or np.abs(degrees[0, 1]) > 90:
-            raise RasterError(f"{path} has coordinates that are not degrees: they lie beyond the poles")
-        crs = utm_crs(*degrees[0].tolist())
+    extent: shapely.Geometry = shapely.box(*(layers[0].extent or (0.0, 0.0, 0.0, 0.0)))
+    crs, unit = _projection(layers[0], extent, path)
+    selected = _selected(layers[0], options)
+    if selected is not None and _is_stretched(layers[0], crs, unit):
+        intersection = shapely.intersection(extent, selected)
+        crs, unit = _projection(layers[0], extent if shapely.is_empty(intersection) else intersection, path)
+    if unit is None:
+        raise RasterError(f"{path}: the length of the units of {name_of_crs(crs)} is unknown; reproject it")
     edges = []
     for layer in layers:
         points = reproject(_edge(layer.extent), layer.crs, crs)
@@ -174,10 +172,6 @@ def rasterization_grid(layers: Sequence[Layer], metres: float, path: str, option
             )
         edges.append(points)
     (left, bottom), (right, top) = np.vstack(edges).min(axis=0), np.vstack(edges).max(axis=0)
-    origin = reproject(middle, layer_crs, crs)
-    unit = None if origin is None else measure_gsd(Georeference(crs, (1, 0, origin[0, 0], 0, -1, origin[0, 1])), 0, 0)
-    if unit is None:
-        raise RasterError(f"{path}: the length of the units of {name_of_crs(crs)} is unknown; reproject it")
     pixel_width, pixel_height = metres / unit[0], metres / unit[1]
     first_col = math.floor(left / pixel_width + EDGE_TOLERANCE)
     first_row = math.ceil(top / pixel_height - EDGE_TOLERANCE)
@@ -187,20 +181,48 @@ def rasterization_grid(layers: Sequence[Layer], metres: float, path: str, option
     return Grid(max(1, height), max(1, width), Georeference(crs, transform))
 
 
-def _middle(layer: Layer, options: MapOptions) -> NDArray[np.float64]:
-    """Return the middle of what is selected, (1, 2), in a layer's CRS."""
-    box: shapely.Geometry = shapely.box(*(layer.extent or (0.0, 0.0, 0.0, 0.0)))
-    selected = None
+def _projection(layer: Layer, area: shapely.Geometry, path: str) -> tuple[str, tuple[float, float] | None]:
+    """Return the CRS that an area of a layer is drawn in, and the metres of its units in the middle of the area."""
+    middle = shapely.get_coordinates(shapely.centroid(shapely.envelope(area)))
+    layer_crs = layer.crs or WGS84
+    crs = layer_crs
+    if Georeference(crs, (1, 0, 0, 0, -1, 0)).degrees:
+        degrees = reproject(middle, layer_crs, WGS84)
+        if degrees is None or np.abs(degrees[0, 1]) > 90:
+            raise RasterError(f"{path} has coordinates that are not degrees: they lie beyond the poles")
+        crs = utm_crs(*degrees[0].tolist())
+    return crs, _unit(reproject(middle, layer_crs, crs), crs)
+
+
+def _unit(origin: NDArray[np.float64] | None, crs: str) -> tuple[float, float] | None:
+    """Return the metres of a CRS's units, across and down, at a point of it (1, 2); None if they are unknown."""
+    if origin is None:
+        return None
+    return measure_gsd(Georeference(crs, (1, 0, origin[0, 0], 0, -1, origin[0, 1])), 0, 0)
+
+
+def _is_stretched(layer: Layer, crs: str, unit: tuple[float, float] | None) -> bool:
+    """Return whether the units of a CRS differ in length by more than a run tolerates at the corners of a layer."""
+    left, bottom, right, top = layer.extent or (0.0, 0.0, 0.0, 0.0)
+    for corner in ((left, bottom), (left, top), (right, bottom), (right, top)):
+        there = _unit(reproject(np.array([corner]), layer.crs or WGS84, crs), crs)
+        if unit is None or there is None:
+            return True
+        if any(abs(one / other - 1) > TOLERANCE for one, other in zip(there, unit, strict=True)):
+            return True
+    return False
+
+
+def _selected(layer: Layer, options: MapOptions) -> shapely.Geometry | None:
+    """Return the box of what `options` select, in a layer's CRS; None for all of it."""
+    corners = None
     if options.bounds:
-        selected = shapely.get_coordinates(shapely.envelope(parse_bounds(options.bounds).geometry))
+        corners = shapely.get_coordinates(shapely.envelope(parse_bounds(options.bounds).geometry))
     elif options.aoi:
         area = read_area(options.aoi)
-        corners = shapely.get_coordinates(shapely.envelope(area.geometry))
-        selected = reproject(corners, area.crs or layer.crs, layer.crs)
-    if selected is not None:
-        intersection = shapely.intersection(box, shapely.envelope(shapely.MultiPoint(selected)))
-        box = box if shapely.is_empty(intersection) else intersection
-    return shapely.get_coordinates(shapely.centroid(shapely.envelope(box)))
+        edge = shapely.get_coordinates(shapely.envelope(area.geometry))
+        corners = reproject(edge, area.crs or layer.crs, layer.crs)
+    return None if corners is None else shapely.envelope(shapely.MultiPoint(corners))
 
 
 def _edge(extent: Box | None) -> NDArray[np.float64]:

@@ -46,7 +46,8 @@ class ClassMap:
         bands: The bands that are read: the one of values, or those of red, green and blue.
         transparent: The values that the colour table shows as transparent, which are no class.
         notice: What the user should know about how the map is read, or empty.
-        mappable: Whether the user can map a value to a class (`--map`); a message then says so.
+        mappable: Whether the user can map a value to a class (`--class-map`); a message then says so.
+        lenient: Whether values and colours that are no class are read as invalid, instead of being an error.
     """
 
     raster: Raster
@@ -57,6 +58,7 @@ class ClassMap:
     transparent: frozenset[int] = frozenset()
     notice: str = ""
     mappable: bool = False
+    lenient: bool = False
 
     @property
     def nodata(self) -> int | None:
@@ -81,34 +83,45 @@ class ClassMap:
     def read(self, window: Window | None = None) -> NDArray[np.uint8]:
         """Return class indices, shape (H, W), with `UNKNOWN` for invalid pixels (`has_nodata`).
 
-        Raises `ClassesError` for values or colours that are not in the palette.
+        Raises `ClassesError` for values or colours that are not in the palette, unless it is `lenient`.
         """
         opaque = read_opaque(self.raster, window)
         if self.coding == "colors":
             rgb = self.raster.read(window, self.bands).astype(np.uint8, copy=False)
             indices = self.palette.from_rgb(rgb)
-            unexpected = indices == UNKNOWN
-            if opaque is not None:
-                unexpected &= opaque
-            if self.nodata is not None and unexpected.any():
-                unexpected &= (rgb != self.nodata).any(axis=0)
-            if unexpected.any():
-                self._raise_for_colors(rgb, unexpected)
+            if not self.lenient:
+                self._check_colors(rgb, indices, opaque)
         else:
             values: NDArray[Any] = self.raster.read(window, self.bands)[0]
             if values.dtype.kind == "f":
                 values = whole_numbers(values, self.raster.path, self.nodata)
             indices = self._look_up(values)
-            if indices.max(initial=0) == UNKNOWN:  # rare: what follows costs as much as reading
-                unexpected = indices == UNKNOWN
-                if opaque is not None:
-                    unexpected &= opaque
-                for value in (self.nodata, NOTHING, *self.transparent):
-                    if value is not None:
-                        unexpected &= values != value
-                if unexpected.any():
-                    self._raise_for_values(values, unexpected)
+            if not self.lenient and indices.max(initial=0) == UNKNOWN:  # rare: what follows costs as much as reading
+                self._check_values(values, indices, opaque)
         return indices if opaque is None else np.where(opaque, indices, np.uint8(UNKNOWN))
+
+    def _check_colors(
+        self, rgb: NDArray[np.uint8], indices: NDArray[np.uint8], opaque: NDArray[np.bool_] | None
+    ) -> None:
+        unexpected = indices == UNKNOWN
+        if opaque is not None:
+            unexpected &= opaque
+        if self.nodata is not None and unexpected.any():
+            unexpected &= (rgb != self.nodata).any(axis=0)
+        if unexpected.any():
+            self._raise_for_colors(rgb, unexpected)
+
+    def _check_values(
+        self, values: NDArray[Any], indices: NDArray[np.uint8], opaque: NDArray[np.bool_] | None
+    ) -> None:
+        unexpected = indices == UNKNOWN
+        if opaque is not None:
+            unexpected &= opaque
+        for value in (self.nodata, NOTHING, *self.transparent):
+            if value is not None:
+                unexpected &= values != value
+        if unexpected.any():
+            self._raise_for_values(values, unexpected)
 
     def _look_up(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         if values.dtype == np.uint8:
@@ -194,7 +207,11 @@ def _looks_smoothed(count: int, unexpected: NDArray[np.bool_], most: float) -> b
 
 
 def class_map(
-    raster: Raster, palette: Palette, coding: Coding | None = None, values: Mapping[int, int] | None = None
+    raster: Raster,
+    palette: Palette,
+    coding: Coding | None = None,
+    values: Mapping[int, int] | None = None,
+    part: Raster | None = None,
 ) -> ClassMap:
     """Return a map ready to be read, after finding out how it codes its classes.
 
@@ -207,11 +224,12 @@ def class_map(
         coding: The coding, if it is known; finding it out may take reading the complete map.
         values: Class indices of further pixel values, or of other ones than the palette's. With these, the map holds
             values, not colours.
+        part: The part that is needed. It alone is read to find out the coding, if that is then sure for all of it.
 
     Raises:
         RasterError: for two bands.
     """
-    coding = coding or _detect_coding(raster, palette, values or {})
+    coding = coding or _coding_by_part(raster, part, palette, values or {})
     if coding == "colors" and raster.dtype != "uint8":
         raise RasterError(f"{raster.path} has {raster.dtype} colours; convert them to 8 bits")
     lookup = _lookup_by_table(raster, palette) if coding == "table" else _lookup_by_value(palette)
@@ -265,6 +283,21 @@ def by_threshold(raster: Raster, palette: Palette, threshold: int | None) -> dic
     low, high = sorted(range(len(palette)), key=lambda index: palette.values[index])
     levels = (level for level in range(256) if level != raster.nodata or level in palette.values)
     return {level: high if level >= threshold else low for level in levels}
+
+
+def _coding_by_part(raster: Raster, part: Raster | None, palette: Palette, values: Mapping[int, int]) -> Coding:
+    """Return the coding of a raster. Of a part, nothing is concluded that the rest might contradict."""
+    found = _detect_coding(part or raster, palette, values)
+    if part is None or part is raster or found == "colors":
+        return found
+    if found == "table":
+        return _detect_coding(raster, palette, values)
+    # Three equal bands hold values, or grey colours; a grey of one class may be the value of another.
+    is_doubtful = len(_data_bands(raster)) >= 3 and any(
+        len(set(color)) == 1 and (color[0] in values or color[0] in set(palette.values) - {value})
+        for value, color in palette.colormap.items()
+    )
+    return _detect_coding(raster, palette, values) if is_doubtful else found
 
 
 def _detect_coding(raster: Raster, palette: Palette, mapped: Mapping[int, int]) -> Coding:

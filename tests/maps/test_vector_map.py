@@ -211,14 +211,15 @@ def test_bounds_of_a_map_in_degrees_are_degrees_and_leave_no_transparent_wedge(t
     assert not told.has_nodata and np.array_equal(pixels, all_of_it[40:120, 40:160])
 
 
-def test_the_zone_is_that_of_what_is_asked_for(tmp_path):
-    houses = [shapely.box(x, 50, x + 0.001, 50.001) for x in (12.0, 23.0)]
+@pytest.mark.parametrize(("far", "zones"), [(23.0, (33, 33)), (63.0, (33, 41))])
+def test_parts_share_the_zone_of_the_map_unless_it_is_too_wide_for_one(tmp_path, far, zones):
+    houses = [shapely.box(x, 50, x + 0.001, 50.001) for x in (12.0, far)]
     path = write_layer(tmp_path / "map.gpkg", houses, crs="EPSG:4326", kind=["house"] * 2)
     file = rules(tmp_path, KINDS)
-    for x, zone in ((12.0, 33), (23.0, 34)):
+    for x, zone in zip((12.0, far), zones, strict=True):
         pixels, told = opened(path, HALF_METRE, rules=file, bounds=f"{x},50,{x + 0.001},50.001")
         assert told.notices == [f"{path}: rasterized at 0.5 m in WGS 84 / UTM zone {zone}N"]
-        assert (pixels == BUILDING).mean() > 0.9
+        assert (pixels == BUILDING).mean() > (0.9 if x == 12.0 and far == 63.0 else 0.5)
 
 
 def test_classes_the_run_lacks_become_background_and_it_is_said(tmp_path):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sattrans.maps.open import Map, open_map
 from sattrans.maps.options import MapOptions
 from sattrans.raster.georeference import Georeference
-from sattrans.raster.palette import LandClass, Palette
+from sattrans.raster.palette import UNKNOWN, LandClass, Palette
 from sattrans.raster.window import Window
 
 PALETTE = Palette(
@@ -27,8 +27,10 @@ HALF_METRE = (0.5, 0.5)
 
 
 def whole(map_: Map) -> NDArray[np.uint8]:
-    """Return all of a map."""
-    return map_.read(Window(0, 0, map_.height, map_.width))
+    """Return the selected part of a map, and nothing outside of a polygon."""
+    window = Window(0, 0, map_.height, map_.width)
+    pixels = map_.read(window)
+    return np.where(map_.valid(window), pixels, np.uint8(UNKNOWN if pixels.ndim == 2 else 0))
 
 
 @dataclass(frozen=True)
