@@ -142,14 +142,18 @@ class ModelOptions(BaseModel):
     width: int = Field(64, ge=1, le=1024, description="channels of the first layer")
 
 
+_UINT64 = 2**64 - 1
+
+
 class Noise:
-    """Normal noise for `translate` that depends on the position in the map alone.
+    """Normal noise for `translate` that depends on the position on the ground alone.
 
     Overlapping windows get the same values for the same pixels, for any batch and device.
 
     Args:
         seed: Seed of the whole map.
-        origins: Top left (row, column) of each window in the whole map, in pixels; N of them.
+        origins: Top left (row, column) of each window, in pixels from the origin of the CRS, so often negative; N of
+            them.
         size: Side of the windows in pixels.
         device: Device of the tensors returned.
         style: The style of the whole map, an index of `TileSpec.scenes`; None to choose one for each window.
@@ -212,7 +216,7 @@ class Noise:
         self, row: int, col: int, channels: int, stride: int
     ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         # A counter-based generator whose counter is the block's position, so that no block depends on another.
-        counter = [0, row, col, channels << 32 | stride]
+        counter = np.array([0, row & _UINT64, col & _UINT64, channels << 32 | stride], np.uint64)
         bits = np.random.Philox(key=[self.seed, 0], counter=counter)
         return np.random.Generator(bits).standard_normal((channels, self._BLOCK, self._BLOCK), np.float32)
 

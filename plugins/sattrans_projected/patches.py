@@ -24,8 +24,8 @@ BLOCK = 5
 FADE = 2
 """Dots on either side of where two patches meet, in which one gives way to the other."""
 
-FAR = PATCH * BLOCK * 2**15
-"""Added to the rows and columns of cells, so that none is negative left of and above the map."""
+FAR = PATCH * BLOCK * 2**24
+"""Added to the rows and columns of cells, so that none is negative left of and above the origin of the CRS."""
 
 _FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)
 

@@ -270,6 +270,15 @@ class TilesetsDocument(Document):
     tilesets: list[TilesetEntry]
 
 
+class CalibratedDocument(Document):
+    """The flat field that `sattrans runs calibrate` estimated; `strength` is in grey levels of 255."""
+
+    format: Literal["sattrans.calibrated"] = "sattrans.calibrated"
+    folder: Path
+    classes: list[str]
+    strength: float
+
+
 class RemovedDocument(Document):
     """What `sattrans runs remove` or `sattrans tilesets remove` removed, or would remove."""
 

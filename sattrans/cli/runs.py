@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    runs = group("List, show or remove runs.", list_runs, show=show, remove=remove)
+    runs = group("List, show, calibrate or remove runs.", list_runs, show=show, calibrate=calibrate, remove=remove)
     app.add_typer(runs, name="runs", rich_help_panel="What there is")
 
 
@@ -131,6 +131,38 @@ def show(name: Name) -> None:
 
     run = Run.open(name)
     present(lambda: _document(run), lambda: _show(run), asked=True)
+
+
+def calibrate(
+    name: Name,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            autocompletion=COMPLETIONS["tilesets"],
+            help="Where the tileset of the run lies. [dim]Default: where it was.[/dim]",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+) -> None:
+    """Estimate the flat field of a run anew: the pattern that it repeats in every window.
+
+    Training does this at its end. It is needed for runs of older versions.
+
+    Example: sattrans runs calibrate pix2pix-landcover-512-1
+    """
+    from sattrans.cli.documents import CalibratedDocument
+    from sattrans.runs.calibration import calibrate as estimate
+    from sattrans.runs.run import Run
+
+    run = Run.open(name)
+    field = estimate(run, data, device)
+    names = [run.palette.names[number] for number in field.classes] if run.palette else []
+    pattern = f"a pattern of {field.strength:.1f} grey levels in {', '.join(names)}"
+    present(
+        lambda: CalibratedDocument(folder=run.folder, classes=names, strength=field.strength),
+        lambda: say(f"{run.folder}: {pattern if names else 'no pattern'} is repeated in every window"),
+    )
 
 
 def remove(names: Names, dry_run: DryRun = False) -> None:

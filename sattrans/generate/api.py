@@ -7,16 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from sattrans.errors import ClassesError, RasterError, SattransError
 from sattrans.generate.checks import check_request, default_image, is_image
 from sattrans.generate.estimate import GenerateEstimate, estimate_memory
-from sattrans.generate.flat_field_fit import sample_windows
-from sattrans.generate.options import GenerateOptions
+from sattrans.generate.options import Blend, GenerateOptions
 from sattrans.generate.preview import write_preview
-from sattrans.generate.stream import Stream, read_map_row
+from sattrans.generate.stream import Stream
+from sattrans.generate.style import choose_style
 from sattrans.generate.tiles import GeneratedTiles, write_tiles
 from sattrans.generate.unseen import unseen_notices
 from sattrans.generate.update import (
@@ -27,24 +26,25 @@ from sattrans.generate.update import (
     PreviousImage,
     digests,
     open_previous,
-    record_of,
     record_path,
     seal,
     write_record,
 )
-from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap, window_size
+from sattrans.generate.windows import ChangedWindows, Span, WindowPlan, parse_overlap, window_size
 from sattrans.maps.open import Map, files_of, open_map
 from sattrans.metrics.seams import Seams, sampled_parts, seams
-from sattrans.model import TileSpec
+from sattrans.model import Model
 from sattrans.plugins import model_class
 from sattrans.raster.cog.disk_space import check_disk_space, disk_space_needed
 from sattrans.raster.cog.options import CreationOptions, parse_creation_options
 from sattrans.raster.cog.writer import Layout, RowWriter, row_writer
 from sattrans.raster.open import gdal_session
+from sattrans.runs.calibration import find_flat_field
 from sattrans.runs.device import choose_devices
+from sattrans.runs.flat_field import FlatField
 from sattrans.runs.options import Precision
 from sattrans.runs.run import Run
-from sattrans.runs.styles import AUTO, check_style
+from sattrans.runs.styles import check_style
 from sattrans.runs.translator import Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.commands import command
@@ -94,6 +94,7 @@ class _Task:
     plan: WindowPlan
     precision: Precision
     recorded: dict[str, Any]
+    flat: FlatField
     files: Mapping[Path, str] = field(default_factory=dict)
     """The fingerprints of the map's files, and those beside it, before they were read; empty for an address."""
     source: str | Path = ""
@@ -213,7 +214,8 @@ def generate_by(
     devices = choose_devices(options.device, options.devices)
     update, preview = options.update, options.preview
     creation = parse_creation_options(options.co)
-    with _task(map_, run, options, devices[0], not is_image(output)) as task, ExitStack() as stack:
+    opened = _task(map_, run, options, devices[0], not is_image(output), dry_run)
+    with opened as task, ExitStack() as stack:
         # An image that cannot be updated is refused here, whether there is anything to do or not.
         previous = stack.enter_context(task.previous(update)) if update else None
         image = task.image(output, previous, creation, overwrite) if is_image(output) else None
@@ -238,7 +240,8 @@ def generate_by(
         settings = options.seed, task.precision, options.stats, options.compile, task.recorded.get("style")
         translators = [Translator(task.run, device, *settings) for device in devices]
         ahead = len(devices) > 1 or devices[0].type != "cpu"
-        stream = Stream(task.map, task.plan, translators, task.recorded["batch_size"], options.workers, ahead)
+        batch_size = task.recorded["batch_size"]
+        stream = Stream(task.map, task.plan, translators, batch_size, options.workers, ahead, task.flat)
         if image:
             result = _write_image(task, stream, image, previous, estimate, dry_run)
         else:
@@ -257,7 +260,12 @@ def open_run(folder: Path | None) -> Run:
 
 @contextmanager
 def _task(
-    map_: str | Path, opened: Run, options: GenerateOptions, device: torch.device, each_is_a_file: bool
+    map_: str | Path,
+    opened: Run,
+    options: GenerateOptions,
+    device: torch.device,
+    each_is_a_file: bool,
+    dry_run: bool,
 ) -> Iterator[_Task]:
     """Open map and run, and check that they fit together."""
     kind, spec = model_class(opened.model_name), opened.spec
@@ -266,44 +274,44 @@ def _task(
     check_style(options.style, spec, kind.name, kind.styled)
     state = files_of(map_)
     with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
-        height, width = read_map.height, read_map.width
-        size = window_size(spec.size, kind.stride, kind.margin, height, width, each_is_a_file)
-        is_one = kind.margin is not None and size >= max(height, width)  # nothing to overlap with
-        overlap = 0 if is_one else parse_overlap(options.overlap, size, kind.stride, kind.margin)
-        plan = WindowPlan(height, width, size, overlap, blend)
+        plan = _plan(read_map, kind, spec.size, options, blend, each_is_a_file)
+        flat = find_flat_field(opened, options.stats, device, store=not dry_run) if options.flat_field else None
         recorded = {
             **read_map.identity,
             "run": opened.name,
             "run_created": opened.manifest["created"],
-            "window": size,
-            "overlap": overlap,
+            "window": plan.size,
+            "overlap": plan.overlap,
             "blend": blend,
+            "starts": list(plan.starts),
             "seed": options.seed,
-            "batch_size": max(1, options.batch_size * spec.size**2 // size**2),
+            "batch_size": max(1, options.batch_size * spec.size**2 // plan.size**2),
             "precision": precision,
             "stats": options.stats,
             "compile": options.compile,
-            "flat_field": options.flat_field and kind.margin is None and opened.palette is not None,
+            "flat_field": flat is not None,
+            "calibration": flat.digest if flat else None,
         }
         if kind.styled and spec.scenes:
-            recorded["style"] = _style(options, spec, read_map, plan)
-        yield _Task(opened, read_map, plan, precision, recorded, state, map_)
+            recorded["style"] = choose_style(options.style, options.update, spec, read_map)
+        yield _Task(opened, read_map, plan, precision, recorded, flat or FlatField({}), state, map_)
 
 
-def _style(options: GenerateOptions, spec: TileSpec, map_: Map, plan: WindowPlan) -> str:
-    """Return the name of the scene whose style the image takes; an update takes that of the image."""
-    if options.style != AUTO:
-        return options.style
-    previous = record_of(options.update) if options.update else None
-    if previous and previous["options"].get("style") in spec.scenes:
-        return str(previous["options"]["style"])
-    if not spec.shares:
-        return spec.scenes[0]
-    counts = np.zeros(256, np.int64)
-    for row, col in sample_windows(plan.indices, plan.size):
-        counts += np.bincount(read_map_row(map_, plan, row, col, col).ravel(), minlength=256)
-    known = counts[: spec.classes]
-    return spec.scenes[spec.nearest_scene((known / max(1, known.sum())).tolist())]
+def _plan(
+    map_: Map, kind: type[Model], tile: int, options: GenerateOptions, blend: Blend, each_is_a_file: bool
+) -> WindowPlan:
+    """Return the windows that a part of a map depends on."""
+    whole = map_.whole
+    first_row, first_col = map_.georeference.at(whole).first_pixel
+    rows = Span(whole.height, range(-whole.row, map_.height - whole.row), first_row)
+    cols = Span(whole.width, range(-whole.col, map_.width - whole.col), first_col)
+    size = window_size(tile, kind.stride, kind.margin, rows, cols, each_is_a_file)
+    overlap = (
+        parse_overlap(options.overlap, size, kind.stride, kind.margin) if size < max(rows.length, cols.length) else 0
+    )
+    if kind.margin is not None and blend == "none" and not each_is_a_file:
+        return WindowPlan.fitted(rows, cols, size, overlap, kind.stride, kind.margin)
+    return WindowPlan.anchored(rows, cols, size, overlap, blend, kind.stride)
 
 
 def _estimate(
@@ -328,7 +336,6 @@ def _write_tiles(
         tiles.check()
         return task.result(tiles.path, task.map.notices, made=False, estimate=estimate)
     with tiles.claim():
-        _estimate_flat_field(task, stream)
         write_tiles(stream, tiles.path, task.stem)
         task.check_unchanged()
         tiles.finish()
@@ -349,7 +356,7 @@ def _write_image(
     found = task.digests
     change = updated = None
     if previous:
-        changed, stream.flat = previous.digests != found, previous.flat
+        changed = previous.digests != found
         change = ChangedWindows(task.plan, changed, previous.read)
         updated = sum(change.requires(*place) for place in task.plan.indices)
         windows = pluralize(changed.size, "window")
@@ -358,27 +365,15 @@ def _write_image(
         image.check()
         return task.result(output, task.map.notices, made=False, estimate=estimate, updated=updated)
     with row_writer(image, task.layout) as writer:
-        if not change:
-            _estimate_flat_field(task, stream)
         stream.write(writer, change)
         task.check_unchanged()
         score = _score(task, writer)
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
         writer.tags[TAG] = task.seal
-        write_record(image.unfinished / PENDING, task.recorded, task.plan, found, task.seal, stream.flat)
+        write_record(image.unfinished / PENDING, task.recorded, task.plan, found, task.seal)
         writer.beside[PENDING] = record_path(output)
     return task.result(output, task.map.notices, made=True, seams=score, updated=updated)
-
-
-def _estimate_flat_field(task: _Task, stream: Stream) -> None:
-    if task.recorded["flat_field"]:
-        stream.estimate_flat_field()
-        if stream.flat.strength >= 0.5:
-            name, strength = task.recorded["map"][0], stream.flat.strength
-            log.info(
-                "flat field of %s: subtracted a pattern of %.1f grey levels that every window repeats", name, strength
-            )
 
 
 def _score(task: _Task, writer: RowWriter) -> Seams | None:
@@ -388,6 +383,7 @@ def _score(task: _Task, writer: RowWriter) -> Seams | None:
         (lambda window: writer.read(window)[3] > 0) if partial else None,
         sampled_parts(writer.layout.chunks),
         (plan.height, plan.width),
-        plan.boundaries(),
+        plan.starts,
+        plan.size,
         plan.overlap,
     )

@@ -68,24 +68,27 @@ RAMPS: dict[Blend, tuple[Ramp, ...]] = {
 """The ramps of each blend: one, or one for fine texture and one for the coarse image."""
 
 
-def axis_weights(starts: Sequence[int], size: int, overlap: int, ramp: Ramp) -> Floats:
+def axis_weights(starts: Sequence[int], size: int, ramp: Ramp) -> Floats:
     """Return the weights of the windows along one axis, (windows, size); at every pixel they sum to 1.
 
     Args:
         starts: The first pixel of each window.
         size: Side of a window, in pixels.
-        overlap: Pixels that neighbours share.
         ramp: How a weight rises over an overlap.
     """
-    up = ramp(overlap)
     weights = np.ones((len(starts), size), np.float32)
-    weights[1:, :overlap] *= up
-    weights[:-1, size - overlap :] *= 1 - up
-    total = np.zeros(starts[-1] + size, np.float32)
+    rises: dict[int, Floats] = {}
+    for index in range(1, len(starts)):
+        overlap = starts[index - 1] + size - starts[index]
+        if overlap not in rises:
+            rises[overlap] = ramp(overlap)
+        weights[index, :overlap] *= rises[overlap]
+        weights[index - 1, size - overlap :] *= 1 - rises[overlap]
+    total = np.zeros(starts[-1] - starts[0] + size, np.float32)
     for start, weight in zip(starts, weights, strict=True):
-        total[start : start + size] += weight
+        total[start - starts[0] :][:size] += weight
     for start, weight in zip(starts, weights, strict=True):
-        weight /= total[start : start + size]
+        weight /= total[start - starts[0] :][:size]
     return weights
 
 
@@ -122,52 +125,3 @@ class RollingRows:
             self._grow(until)
             self._sum = self._sum[:, until - self.top :].copy()
             self.top = until
-
-
-def cell_means(pixels: Floats, cell: int) -> Floats:
-    """Return the means of cells, (bands, H / cell, W / cell), for pixels (bands, H, W).
-
-    The order of summation is fixed, so a part gives the same bytes as the whole.
-    """
-    rows = pixels[:, ::cell].copy()
-    for row in range(1, cell):
-        rows += pixels[:, row::cell]
-    cells = rows[..., ::cell].copy()
-    for col in range(1, cell):
-        cells += rows[..., col::cell]
-    cells /= np.float32(cell**2)
-    return cells
-
-
-def blur(cells: Floats) -> Floats:
-    """Return cells (bands, h, w) blurred by the kernel 1 2 1 along both axes."""
-    for axis in (1, 2):
-        previous, following = _neighbours(cells, axis)
-        previous += following
-        previous *= np.float32(0.25)
-        cells = previous + np.float32(0.5) * cells
-    return cells
-
-
-def upsample(cells: Floats, cell: int) -> Floats:
-    """Return cells (bands, h, w) as pixels (bands, h * cell, w * cell), interpolated linearly between cell centres."""
-    for axis in (2, 1):  # columns first, while there are few rows
-        size = list(cells.shape)
-        size[axis] *= cell
-        drawn = np.empty(size, np.float32)
-        previous, following = (neighbour - cells for neighbour in _neighbours(cells, axis))
-        for pixel in range(cell):
-            place = (pixel + 0.5) / cell - 0.5  # from the centre of the cell, in cells
-            part = np.float32(abs(place)) * (previous if place < 0 else following)
-            part += cells
-            drawn[(slice(None),) * axis + (slice(pixel, None, cell),)] = part
-        cells = drawn
-    return cells
-
-
-def _neighbours(cells: Floats, axis: int) -> tuple[Floats, Floats]:
-    """Return the previous and the next cell of each, along an axis; beyond an edge, the edge cell itself."""
-    every = (slice(None),) * axis
-    first, last = cells[(*every, slice(None, 1))], cells[(*every, slice(-1, None))]
-    previous = np.concatenate([first, cells[(*every, slice(None, -1))]], axis=axis)
-    return previous, np.concatenate([cells[(*every, slice(1, None))], last], axis=axis)

@@ -4,10 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sattrans.generate.flat_field import THREADS
-from sattrans.generate.flat_field_fit import CACHE_BYTES, window_bytes
 from sattrans.generate.windows import WindowPlan
 from sattrans.raster.cog.writer import BLOCK, CHUNK_WIDTH
+from sattrans.runs.flat_field import THREADS
 
 START = 500_000_000
 """Bytes of memory that Python and PyTorch take at the start, if the system does not tell."""
@@ -24,8 +23,8 @@ LOADED, HELD = 3, 1.3
 MAPS = 1.6
 """Memory of a batch, in feature maps of the network's width at full size: the maximum over the built-in models."""
 
-SUMS, FIELD, FITTING, CORRECTING = 48, 24, 140, 100
-"""Bytes per window pixel of a flat field: the sums of a class, its field, buffers to fit it, buffers to subtract it."""
+FIELD, CORRECTING = 24, 100
+"""Bytes per window pixel of a flat field: the field of a class, and buffers to subtract it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,6 @@ def estimate_memory(
         gpu: Whether the generator runs on a GPU.
     """
     held = HELD * weights * 4 + batch_size * plan.size**2 * MAPS * width * 4
-    held += min(CACHE_BYTES, plan.window_count * window_bytes(plan.size)) if classes else 0
-    fitting = plan.size**2 * (classes * SUMS + THREADS * FITTING) if classes else 0
     across = min(CHUNK_WIDTH, plan.width) + 2 * plan.size
     rows = BLOCK + 2 * plan.size + 2 * plan.halo
     kept = 4 * across * 3 * (1 + (plan.layers - 1) / plan.cell**2)  # one row of pixels
@@ -65,7 +62,7 @@ def estimate_memory(
     write += plan.size * kept + 4 * BLOCK * across * (bands + 12)  # a row of windows; chunks
     write += plan.size**2 * (classes * FIELD + THREADS * CORRECTING) if classes else 0
     libraries = LIBRARIES + (CONTEXT if gpu else 0)
-    return int(_resident_bytes() + libraries + max(LOADED * weights * 4, held + fitting, held + write))
+    return int(_resident_bytes() + libraries + max(LOADED * weights * 4, held + write))
 
 
 def _resident_bytes() -> int:

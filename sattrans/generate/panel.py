@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.generate.blending import Floats, RollingRows, blur, cell_means, upsample
+from sattrans.generate.blending import RollingRows
 from sattrans.generate.windows import WindowPlan
 from sattrans.raster.bands import to_uint8
+from sattrans.raster.cells import Floats, blur, cell_means, upsample
 from sattrans.raster.window import Window
 
 BANDS = 3
@@ -52,31 +53,29 @@ class Panel:
 
     def __init__(self, plan: WindowPlan, area: Window) -> None:
         self._plan = plan
-        layers = zip((1, plan.cell)[: plan.layers], plan.row_weights, plan.col_weights, strict=True)
+        layers = zip((1, plan.cell)[: plan.layers], plan.rows.weights, plan.cols.weights, strict=True)
         self._layers = [_LayerSums(cell, down, across, area) for cell, down, across in layers]
 
     def add_window(self, col: int, pixels: Floats) -> None:
         """Add the pixels (3, S, S) of the window in column `col` to the current row."""
         for layer in self._layers:
-            layer.add_window(self._plan.cols[col], col, pixels)
+            layer.add_window(self._plan.cols.starts[col], col, pixels)
 
     def finish_row(self, row: int) -> None:
         """Finish the row of windows with this index."""
         for layer in self._layers:
-            layer.finish_row(self._plan.rows[row], row)
+            layer.finish_row(self._plan.rows.starts[row], row)
 
     def pixels(self, chunk: Window) -> NDArray[np.uint8]:
         """Return the pixels of a chunk, (3, H, W); all windows that reach it must have been added."""
-        area = self._plan.with_halo(chunk)
-        inside = (
-            slice(None),
-            slice(chunk.row - area.row, chunk.bottom - area.row),
-            slice(chunk.col - area.col, chunk.right - area.col),
-        )
+        plan = self._plan
+        area = plan.with_halo(chunk)
+        at = chunk.shifted(plan.rows.part.start - area.row, plan.cols.part.start - area.col)
+        inside = (slice(None), *at.slices)
         fine, *coarse = (layer.rows(area) for layer in self._layers)
         if not coarse:
             return to_uint8(fine[inside])
-        cell = self._plan.cell
+        cell = plan.cell
         beyond = blur(coarse[0] - cell_means(fine, cell))
         return to_uint8(fine[inside] + upsample(beyond, cell)[inside])
 

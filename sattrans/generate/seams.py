@@ -1,19 +1,21 @@
 """The seam score of image files that `generate` wrote."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import UsageError
-from sattrans.generate.windows import WindowPlan
+from sattrans.generate.blending import RAMPS
+from sattrans.generate.windows import Axis, WindowPlan
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.raster.bands import read_image, rgb_bands
 from sattrans.raster.cog.output import OPTIONS_TAG
 from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.validity import has_transparency, read_opaque
-from sattrans.raster.window import Window
+from sattrans.raster.window import Window, window_starts
 from sattrans.utils.console import progress_bar
 from sattrans.utils.records import parse_json
 
@@ -30,10 +32,8 @@ def seams_of(path: Path) -> Seams | None:
     with open_raster(path) as raster:
         try:
             recorded = parse_json(raster.tags()[OPTIONS_TAG])
-            plan = WindowPlan(
-                raster.height, raster.width, int(recorded["window"]), int(recorded["overlap"]), recorded["blend"]
-            )
-        except (KeyError, ValueError, TypeError):
+            plan = _recorded_plan(raster, recorded)
+        except (KeyError, ValueError, TypeError, IndexError):
             raise UsageError(
                 f"{path} does not record its windows; the seam score needs an image that sattrans generate made"
             ) from None
@@ -48,9 +48,23 @@ def seams_of(path: Path) -> Seams | None:
             (lambda window: _opaque(raster, window)) if has_transparency(raster) else None,
             _with_progress(sampled_parts(parts), path),
             (plan.height, plan.width),
-            plan.boundaries(),
+            plan.starts,
+            plan.size,
             plan.overlap,
         )
+
+
+def _recorded_plan(raster: Raster, recorded: Mapping[str, Any]) -> WindowPlan:
+    """Return the windows of an image; those of versions without recorded starts began at the image's corner."""
+    size, overlap = int(recorded["window"]), int(recorded["overlap"])
+    ramps = RAMPS[recorded["blend"]]
+    lengths = raster.height, raster.width
+    starts = recorded.get("starts") or [window_starts(length, size, overlap) for length in lengths]
+    rows, cols = (
+        Axis([int(start) for start in own], size, overlap, 0, length, range(length), 0, ramps)
+        for own, length in zip(starts, lengths, strict=True)
+    )
+    return WindowPlan(rows, cols)
 
 
 def _opaque(raster: Raster, window: Window) -> NDArray[np.bool_]:

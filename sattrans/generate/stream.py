@@ -10,15 +10,13 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.generate.blending import Floats
-from sattrans.generate.flat_field import THREADS, FlatField
-from sattrans.generate.flat_field_fit import FlatFieldEstimator, sample_windows
 from sattrans.generate.panel import Panel
 from sattrans.generate.windows import ChangedWindows, WindowPlan, panels
 from sattrans.maps.open import Map
-from sattrans.raster.bands import to_uint8
+from sattrans.raster.cells import Floats
 from sattrans.raster.cog.writer import RowWriter
 from sattrans.raster.window import Window
+from sattrans.runs.flat_field import THREADS, FlatField
 from sattrans.utils.console import progress_bar
 
 Translate = Callable[[NDArray[np.uint8], Sequence[tuple[int, int]]], Floats]
@@ -36,7 +34,7 @@ MAX_WAITING = 2
 
 @dataclass
 class Stream:
-    """Translates the windows of a map.
+    """Translates a part of a map, window by window.
 
     Args:
         map: The map to read.
@@ -55,7 +53,6 @@ class Stream:
     workers: int = 1
     ahead: bool = True
     flat: FlatField = field(default_factory=lambda: FlatField({}))
-    _cache: dict[WindowIndex, NDArray[np.uint8]] = field(default_factory=dict, init=False)
     _reader: ThreadPoolExecutor = field(default_factory=lambda: _pool(1), init=False)
     _helpers: ThreadPoolExecutor = field(default_factory=lambda: _pool(THREADS), init=False)
 
@@ -84,25 +81,6 @@ class Stream:
             while waiting:
                 waiting.popleft().result()
 
-    def estimate_flat_field(self) -> None:
-        """Estimate the flat field from as many windows as fit in memory; their images are kept for `write`."""
-        places = sample_windows(self.plan.indices, self.plan.size)
-        estimator, maps = FlatFieldEstimator(), {}
-        with progress_bar(len(places), "estimate flat field", "window") as progress:
-            for batch, windows, images in self._translated(places):
-                for place, window, image in zip(batch, windows, images, strict=False):
-                    self._cache[place], maps[place] = to_uint8(image), window
-                estimator.add(windows[: len(batch)], images[: len(batch)], self._helpers.map)
-                progress.update(len(batch))
-        self.flat = estimator.fit(self._helpers.map)
-
-        def correct(place: WindowIndex) -> None:
-            image = self._cache[place].astype(np.float32)
-            self._cache[place] = to_uint8(self.flat.correct(maps[place][np.newaxis], image[np.newaxis])[0])
-
-        for _ in self._helpers.map(correct, maps):
-            pass
-
     def _finish(
         self, writer: RowWriter, chunk: Window, pixels: NDArray[np.uint8], change: ChangedWindows | None
     ) -> None:
@@ -117,9 +95,9 @@ class Stream:
         """Yield the windows that the chunks of a panel depend on, row by row."""
         needed: set[int] = set()
         for chunk in chunks:
-            needed.update(self.plan.windows_over(self.plan.with_halo(chunk))[0])
+            needed.update(self.plan.windows_over(chunk)[0])
         for row in sorted(needed):
-            for col in self.plan.windows_over(self.plan.with_halo(chunks[0]))[1]:
+            for col in self.plan.windows_over(chunks[0])[1]:
                 if change is None or change.requires(row, col):
                     yield row, col
 
@@ -139,21 +117,15 @@ class Stream:
 
         translated = self.translated(list(self._needed_windows(chunks, change)))
         for row, windows in groupby(translated, lambda window: window[0][0]):
-            yield from finished(plan.rows[row])
+            yield from finished(plan.rows.starts[row])
             for (_, col), pixels in windows:
                 panel.add_window(col, pixels)
                 on_window()
             panel.finish_row(row)
-        yield from finished(plan.extent[0])
+        yield from finished(plan.with_halo(chunks[-1]).bottom)
 
     def translated(self, places: Sequence[WindowIndex]) -> Iterator[tuple[WindowIndex, Floats]]:
         """Yield each window and its image (3, size, size), in order, with the flat field subtracted."""
-        anew = iter(self._corrected([place for place in places if place not in self._cache]))
-        for place in places:
-            # Panels share windows, so cached images are not dropped.
-            yield (place, self._cache[place].astype(np.float32)) if place in self._cache else next(anew)
-
-    def _corrected(self, places: Sequence[WindowIndex]) -> Iterator[tuple[WindowIndex, Floats]]:
         for batch, windows, images in self._translated(places):
             count = len(batch)
             corrected = self.flat.correct(windows[:count], images[:count], self._helpers.map)
@@ -182,9 +154,13 @@ class Stream:
                 yield _completed(*running.popleft())
 
     def _origins(self, batch: Sequence[WindowIndex]) -> list[tuple[int, int]]:
-        """Return the origins (row, column) of a batch's windows; the last is repeated until the batch is full."""
+        """Return where a batch's windows start (row, column), in pixels from the origin of the CRS.
+
+        The last one is repeated until the batch is full.
+        """
         filled = [*batch, *[batch[-1]] * (self.batch_size - len(batch))]
-        return [(self.plan.rows[row], self.plan.cols[col]) for row, col in filled]
+        rows, cols = self.plan.rows, self.plan.cols
+        return [(rows.origin + rows.starts[row], cols.origin + cols.starts[col]) for row, col in filled]
 
     def _batches(self, places: Sequence[WindowIndex]) -> Iterator[tuple[list[WindowIndex], NDArray[np.uint8]]]:
         """Yield the windows of a batch and `batch_size` maps."""
@@ -192,7 +168,7 @@ class Stream:
         windows: list[NDArray[np.uint8]] = []
         for row, cols, band in self._map_rows(places):
             for col in cols:
-                left = self.plan.cols[col] - self.plan.cols[cols[0]]
+                left = self.plan.cols.starts[col] - self.plan.cols.starts[cols[0]]
                 batch.append((row, col))
                 windows.append(band[..., left : left + self.plan.size])
                 if len(batch) == self.batch_size:
@@ -217,20 +193,16 @@ class Stream:
 
 
 def read_map_row(map_: Map, plan: WindowPlan, row: int, first: int, last: int) -> NDArray[np.uint8]:
-    """Read the map below the windows `first` to `last` of a row, (…, size, width), mirrored beyond its edge."""
-    down = _mirrored(plan.rows[row], plan.rows[row] + plan.size, map_.height)
-    across = _mirrored(plan.cols[first], plan.cols[last] + plan.size, map_.width)
+    """Read the map below the windows `first` to `last` of a row, (…, size, width), mirrored beyond its edges."""
+    rows, cols = plan.rows, plan.cols
+    down = rows.map_pixels(rows.starts[row], rows.starts[row] + plan.size)
+    across = cols.map_pixels(cols.starts[first], cols.starts[last] + plan.size)
     top, left = int(down.min()), int(across.min())
-    pixels = map_.read(Window(top, left, int(down.max()) + 1 - top, int(across.max()) + 1 - left))
+    window = Window(top, left, int(down.max()) + 1 - top, int(across.max()) + 1 - left)
+    pixels = map_.read(window.shifted(map_.whole.row, map_.whole.col))
     if pixels.shape[-2:] == (len(down), len(across)):
         return pixels
     return pixels[..., down - top, :][..., across - left]
-
-
-def _mirrored(start: int, end: int, length: int) -> NDArray[np.int64]:
-    """Indices of `length` pixels for the positions from `start` to `end`, mirrored beyond the last pixel."""
-    turn = np.arange(start, end) % (2 * length)
-    return np.minimum(turn, 2 * length - 1 - turn)
 
 
 def _completed(batch: Sequence[WindowIndex], windows: NDArray[np.uint8], images: Future[Floats]) -> TranslatedBatch:

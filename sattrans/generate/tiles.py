@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sattrans.errors import OutputExists
 from sattrans.generate.schemas import GeneratedManifest
 from sattrans.generate.stream import Stream
+from sattrans.generate.update import reasons_of
 from sattrans.generate.windows import WindowPlan
 from sattrans.raster.bands import to_uint8
 from sattrans.raster.cog.layout import is_complete
@@ -59,9 +60,11 @@ class GeneratedTiles(FolderOutput):
 
     def reasons_for(self, recorded: Mapping[str, Any]) -> Mapping[str, str]:
         """See `Output`."""
+        if "starts" not in recorded:
+            return reasons_of(recorded)
         before, now = recorded["map"][0], self.options["map"][0]
         source = "before the file of the map changed" if before == now else f"from another map, {before}"
-        return {"map": source, "run_created": "by another run of the same name"}
+        return {**reasons_of(recorded), "map": source}
 
     def is_finished(self, dry_run: bool = False) -> bool:
         """See `Output`; counts the tiles that are missing."""
@@ -86,20 +89,20 @@ class GeneratedTiles(FolderOutput):
 
 
 def write_tiles(stream: Stream, folder: Path, stem: str) -> None:
-    """Write each window as a tile, cut at the map's edge; those that are there already, and whole, are left."""
+    """Write each window as a tile, cut at the part's edge; those that are there already, and whole, are left."""
     map_, plan = stream.map, stream.plan
     missing = _missing(folder, plan, stem)
     with progress_bar(plan.window_count, "generate", "window", plan.window_count - len(missing)) as progress:
         for (row, col), pixels in stream.translated(missing):
-            top, left = plan.rows[row], plan.cols[col]
-            height, width = min(plan.size, map_.height - top), min(plan.size, map_.width - left)
-            place = map_.georeference.at(Window(top, left, height, width))
-            write_geotiff(_path_of(folder, plan, stem, row, col), to_uint8(pixels[:, :height, :width]), place)
+            window = plan.place(row, col)
+            inside = window.intersection(Window(0, 0, map_.height, map_.width)) or window
+            image = to_uint8(pixels[(slice(None), *inside.shifted(-window.row, -window.col).slices)])
+            write_geotiff(_path_of(folder, plan, stem, row, col), image, map_.georeference.at(inside))
             progress.update()
 
 
 def _path_of(folder: Path, plan: WindowPlan, stem: str, row: int, col: int) -> Path:
-    return folder / f"{stem}_{plan.rows[row]:06d}_{plan.cols[col]:06d}.tif"
+    return folder / f"{stem}_{plan.rows.starts[row]:06d}_{plan.cols.starts[col]:06d}.tif"
 
 
 def _missing(folder: Path, plan: WindowPlan, stem: str) -> list[tuple[int, int]]:

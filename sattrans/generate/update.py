@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from sattrans.errors import OutputExists, RasterError, SattransError, UsageError
-from sattrans.generate.flat_field import FlatField
 from sattrans.generate.schemas import WindowsManifest
 from sattrans.generate.stream import read_map_row
 from sattrans.generate.windows import WindowPlan
@@ -43,15 +42,17 @@ def record_path(output: Path) -> Path:
 
 
 def digests(map_: Map, plan: WindowPlan) -> Digests:
-    """Read the map once, and return the hash of each window's part of it."""
-    found = np.zeros((len(plan.rows), len(plan.cols)), np.uint64)
-    with progress_bar(len(plan.rows), "read the map", "row") as progress:
-        for row in range(len(plan.rows)):
-            band = read_map_row(map_, plan, row, 0, len(plan.cols) - 1)
-            for col, left in enumerate(plan.cols):
-                window = np.ascontiguousarray(band[..., left : left + plan.size])
+    """Read what the part needs of the map once, and return the hash of each window's map."""
+    rows, cols = plan.used
+    lefts = plan.cols.relative(cols)
+    found = np.zeros((len(rows), len(cols)), np.uint64)
+    with progress_bar(len(rows), "read the map", "row") as progress:
+        for number, row in enumerate(rows):
+            band = read_map_row(map_, plan, row, cols[0], cols[-1])
+            for col, left in enumerate(lefts):
+                window = np.ascontiguousarray(band[..., left - lefts[0] :][..., : plan.size])
                 digest = blake2b(window.data, digest_size=DIGEST).digest()
-                found[row, col] = int.from_bytes(digest, "big")
+                found[number, col] = int.from_bytes(digest, "big")
             progress.update()
     return found
 
@@ -91,9 +92,7 @@ def recover_record(output: Path) -> None:
             pending.replace(record_path(output))
 
 
-def write_record(
-    path: Path, options: Mapping[str, Any], plan: WindowPlan, hashes: Digests, map_seal: str, flat: FlatField
-) -> None:
+def write_record(path: Path, options: Mapping[str, Any], plan: WindowPlan, hashes: Digests, map_seal: str) -> None:
     """Write the record of an image that was made with these options."""
     rows = ["".join(f"{int(value):016x}" for value in row) for row in hashes]
     body = {
@@ -101,7 +100,6 @@ def write_record(
         "size": [plan.height, plan.width],
         "seal": map_seal,
         "windows": rows,
-        "flat_field": flat.encode(),
     }
     write_manifest(path, "windows", VERSION, body)
 
@@ -112,8 +110,8 @@ REMAKE = "to make it again, give --overwrite without --update"
 
 def read_record(
     output: Path, tags: Mapping[str, str], plan: WindowPlan, options: Mapping[str, Any], ignored: frozenset[str]
-) -> tuple[Digests, FlatField]:
-    """Return the hashes of the map that an image was made from, and its flat field.
+) -> Digests:
+    """Return the hashes of the map that an image was made from.
 
     Args:
         output: the image.
@@ -138,38 +136,40 @@ def read_record(
             f"{REMAKE}"
         )
     for name, value in options.items():
-        if name not in ignored and record["options"].get(name) != value:
-            raise UsageError(
-                f"--update {output}: it was made with {name} {record['options'].get(name)}, not {value}; "
-                f"give the same options, or {REMAKE}"
-            )
-    if {len(row) for row in record["windows"]} != {16 * len(plan.cols)} or len(record["windows"]) != len(plan.rows):
+        before = record["options"].get(name)
+        if name not in ignored and before != value:
+            how = reasons_of(record["options"]).get(name, f"with {name} {before}, not {value}")
+            raise UsageError(f"--update {output}: it was made {how}; give the same options, or {REMAKE}")
+    rows, cols = plan.used
+    if {len(row) for row in record["windows"]} != {16 * len(cols)} or len(record["windows"]) != len(rows):
         raise UsageError(f"--update {output}: {path} is damaged: it has other windows than the image; {REMAKE}")
     found = [[int(row[at : at + 16], 16) for at in range(0, len(row), 16)] for row in record["windows"]]
-    try:
-        flat = FlatField.decode(record["flat_field"])
-        if any(field.side != plan.size for field in flat.classes.values()):
-            raise ValueError("has other windows than the image")
-        return np.array(found, np.uint64), flat
-    except ValueError as error:
-        raise UsageError(f"--update {output}: {path} is damaged: flat_field {error}; {REMAKE}") from error
+    return np.array(found, np.uint64)
 
 
 REASONS = {
     "map": "from another map, or from this map before it changed",
     "run_created": "by another run of the same name",
+    "calibration": "before the run was calibrated again",
+    "starts": "with windows that start elsewhere",
 }
-"""How an image was made if only these options differ, which hold a hash and a time."""
+"""How an image was made if only these options differ, whose values tell a reader nothing."""
+
+OLDER = "by an older version of sattrans, whose windows started elsewhere"
+
+
+def reasons_of(recorded: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return how an output with these recorded options was made if only options of `REASONS` differ."""
+    return REASONS if "starts" in recorded else dict.fromkeys(REASONS, OLDER)
 
 
 @dataclass(frozen=True)
 class PreviousImage:
-    """An existing image, open for an update: the hashes of its map's windows, and its flat field."""
+    """An existing image, open for an update, and the hashes of its map's windows."""
 
     path: Path
     image: Raster
     digests: Digests
-    flat: FlatField
 
     @property
     def name(self) -> str:
@@ -195,7 +195,7 @@ def open_previous(path: Path, options: Mapping[str, Any], plan: WindowPlan, band
         found_bands = 3 + has_transparency(image)  # a mask stands for alpha in a JPEG
         if image.bands < 3 or found_bands != bands:
             raise UsageError(f"--update {path}: the image has {found_bands} bands, not {bands}; {REMAKE}")
-        yield PreviousImage(path, image, *found)
+        yield PreviousImage(path, image, found)
 
 
 UPDATE = "update"
@@ -229,7 +229,7 @@ class GeneratedImage(GeoTiffOutput):
         creation: CreationOptions | None = None,
         overwrite: bool = False,
     ) -> None:
-        super().__init__(path, options, creation=creation, overwrite=overwrite, reasons=REASONS)
+        super().__init__(path, options, creation=creation, overwrite=overwrite)
         self._file_options, self._seal, self._updatable, self._update = options, seal, updatable, update
 
     @property
@@ -268,7 +268,9 @@ class GeneratedImage(GeoTiffOutput):
         """See `Output`. Another map counts last, as it is read for that."""
         if "map" not in recorded:
             return difference(self.path, recorded, self._options)
-        refusal = difference(self.path, recorded, self._with_map(recorded["map"]), self.reasons)
+        # Where windows start follows from where the map lies, which its seal tells.
+        same = {"map": recorded["map"], **({"starts": recorded["starts"]} if "starts" in recorded else {})}
+        refusal = difference(self.path, recorded, {**self._options, **same}, self.reasons_for(recorded))
         if refusal:
             return refusal
         record = record_of(self.path)
@@ -277,7 +279,7 @@ class GeneratedImage(GeoTiffOutput):
         if options["map"] == recorded["map"]:
             return None
         if record is None or record["seal"] != recorded["map"]:
-            return difference(self.path, recorded, options, self.reasons)
+            return difference(self.path, recorded, options, self.reasons_for(recorded))
         before, now = record["options"]["map"][0], self._file_options["map"][0]
         source = "this map before it changed" if before == now else f"another map, {before}"
         return OutputExists(f"{self.path} was made from {source}; {self._remedy(options)}")
@@ -291,6 +293,10 @@ class GeneratedImage(GeoTiffOutput):
         if self._updatable():
             return f"--update {self.path} makes the changed parts again, --overwrite all of it"
         return REPLACE
+
+    def reasons_for(self, recorded: Mapping[str, Any]) -> Mapping[str, str]:
+        """See `Output`."""
+        return reasons_of(recorded)
 
     def recover(self) -> None:
         """Put the record of the finished image beside it, and remove its chunks."""

@@ -19,7 +19,7 @@ from sattrans.maps.options import MapOptions
 from sattrans.raster.alignment import Grid, choose_resampling, warp_to_grid
 from sattrans.raster.class_map import ClassMap, class_map
 from sattrans.raster.open import Raster
-from sattrans.raster.palette import UNKNOWN, Palette
+from sattrans.raster.palette import Palette
 from sattrans.raster.rgb_map import RGBMap, rgb_map
 from sattrans.raster.sidecar import side_files
 from sattrans.raster.window import Window

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sattrans.raster.cells import PERIOD
 from sattrans.raster.window import Window
 
 Read = Callable[[Window], NDArray[np.uint8]]
 """Reads the red, green and blue of a part of an image, (3, H, W)."""
 
 Positions = NDArray[np.int64]
-
-PERIOD = 32
-"""Period, in pixels, of the grid that a generator's last five upsampling layers draw."""
 
 MIN_PIXELS = 1000
 """A score needs this many pixels along the boundaries."""
@@ -75,12 +73,13 @@ class _AxisSums:
         self.second[columns] += (second * both).sum(axis=0)
         self.counts[columns] += both.sum(axis=0)
 
-    def ratios(self, boundaries: Positions, overlap: int) -> tuple[float, float] | None:
+    def ratios(self, starts: Sequence[int], size: int, overlap: int) -> tuple[float, float] | None:
         """Return gradient and detail, or None if nothing can be compared."""
-        positions = np.arange(len(self.first))
-        middle = (overlap + 1) // 2
-        window = np.searchsorted(boundaries, positions, side="right")  # the window that a pixel's texture is from
-        phase = (positions - np.concatenate([[0], boundaries - middle])[window]) % PERIOD
+        positions, first = np.arange(len(self.first)), np.asarray(starts, np.int64)
+        middles = (first[:-1] + size + first[1:] + 1) // 2
+        window = np.searchsorted(middles, positions, side="right")  # the window that a pixel's texture is from
+        phase = (positions - first[window]) % PERIOD
+        boundaries, middle = middles[(middles > 0) & (middles < len(positions))], (overlap + 1) // 2
         at_boundary = np.isin(positions, boundaries)
         shared = at_boundary.copy()
         for boundary in boundaries:
@@ -120,7 +119,8 @@ def seams(
     valid: Callable[[Window], NDArray[np.bool_]] | None,
     parts: Iterable[Window],
     size: tuple[int, int],
-    boundaries: tuple[Positions, Positions],
+    starts: tuple[Sequence[int], Sequence[int]],
+    window: int,
     overlap: int,
 ) -> Seams | None:
     """Return the seam score of an image from some parts of it, or None if it cannot be computed.
@@ -130,7 +130,8 @@ def seams(
         valid: Reads which pixels of a window are not nodata, (H, W); None if all are.
         parts: The windows to compute the score from.
         size: Height and width of the image in pixels.
-        boundaries: The rows and the columns at which the texture of a new window begins.
+        starts: The rows and the columns at which windows start; the first and the last may lie beyond the image.
+        window: Side of a window, in pixels.
         overlap: Pixels that two neighbouring windows share.
 
     Returns:
@@ -154,8 +155,8 @@ def seams(
             down.add(pixels[:, rows, before:].transpose(0, 2, 1), top + rows.start, known[rows, before:].T)
     per_axis = [
         ratios
-        for axis, positions in ((down, boundaries[0]), (across, boundaries[1]))
-        if len(positions) and (ratios := axis.ratios(positions, overlap))
+        for axis, own in ((down, starts[0]), (across, starts[1]))
+        if len(own) > 1 and (ratios := axis.ratios(own, window, overlap))
     ]
     if not per_axis:
         return None

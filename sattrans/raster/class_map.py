@@ -111,9 +111,7 @@ class ClassMap:
         if unexpected.any():
             self._raise_for_colors(rgb, unexpected)
 
-    def _check_values(
-        self, values: NDArray[Any], indices: NDArray[np.uint8], opaque: NDArray[np.bool_] | None
-    ) -> None:
+    def _check_values(self, values: NDArray[Any], indices: NDArray[np.uint8], opaque: NDArray[np.bool_] | None) -> None:
         unexpected = indices == UNKNOWN
         if opaque is not None:
             unexpected &= opaque

@@ -1,5 +1,6 @@
 """Where a raster lies on the earth: its CRS and transform, as manifests record them, and coordinates between CRSs."""
 
+import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,15 @@ class Georeference:
         """Whether columns run from west to east, and rows from north to south."""
         a, b, _, d, e, _ = self.transform
         return b == 0 and d == 0 and a > 0 and e < 0
+
+    @property
+    def first_pixel(self) -> tuple[int, int]:
+        """The row and the column of the first pixel, counted from the origin of the CRS; (0, 0) if north is not up."""
+        if not self.north_up:
+            return 0, 0
+        a, _, c, _, e, f = self.transform
+        # Halves are common, and a sum of floats must not decide to which side they go.
+        return math.floor(f / e + 0.501), math.floor(c / a + 0.501)
 
     def scaled(self, scale_x: float, scale_y: float) -> "Georeference":
         """Return the same origin and directions with pixels `scale_x` times as wide and `scale_y` times as high."""

@@ -107,6 +107,12 @@ class RunManifest(Manifest):
         return self
 
 
+class Calibration(Manifest):
+    """`calibration.json`: the flat field for each statistics of batch norms."""
+
+    fields: dict[Name, str]
+
+
 class MetricsLine(Schema):
     """A line of `metrics.jsonl`; a value that is not finite stays, because it tells that training diverged."""
 

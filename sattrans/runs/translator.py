@@ -83,7 +83,8 @@ class Translator:
         """Translate maps into red, green, blue of 0 to 255, (N, 3, S, S), not rounded.
 
         `windows` are class indices (N, S, S), `UNKNOWN` for nodata, or colours (N, 3, S, S) for a run without a
-        palette. `origins` are their top left (row, column) in the map, on which the noise depends.
+        palette. `origins` are their top left (row, column), in pixels from the origin of the CRS, on which the noise
+        depends.
         """
         reduced = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), reduced:

@@ -15,10 +15,11 @@ from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import Interrupted, UsageError
 from sattrans.model import Model, ModelOptions, TileSpec
 from sattrans.plugins import default_model, model_class
+from sattrans.runs.calibration import calibrate, discard
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
-from sattrans.runs.run import Run, RunOutput, load_checkpoint, under
-from sattrans.runs.tensors import load_into
+from sattrans.runs.run import Run, RunOutput
+from sattrans.train.checkpoints import load_initial_weights
 from sattrans.train.claim import check_init, claim, new_folders
 from sattrans.train.distributed import SINGLE_PROCESS, Processes, process_group
 from sattrans.train.launcher import record_run
@@ -295,6 +296,7 @@ def resume(
                 done = f"{pluralize(loop.step, 'step')}, {loop.step / loop.train.per_epoch:.3g} epochs"
                 raise UsageError(f"{opened.folder} has trained that long already ({done}): give a larger number")
             if further:
+                discard(opened)
                 loop.state["stale"] = 0  # else a run that stopped early would stop at once
             result = _train(opened, loop, processes)
             output.recover()  # deletes a run that this one replaces
@@ -340,6 +342,7 @@ def _train(run: Run, loop: Loop, processes: Processes) -> TrainResult:
     if not processes.is_first:
         return TrainResult(run.folder, written=run)
     write_curves(run)
+    calibrate(run, device=loop.device)
     return TrainResult(run.folder, tuple(notices), run.finish(summary))
 
 
@@ -351,7 +354,7 @@ def build_loop(run: Run, device: torch.device, processes: Processes = SINGLE_PRO
     model = run.build_model().to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it, its stubs do not
     if run.manifest["init"] and not resume:
-        _load_initial_weights(model, Path(run.manifest["init"]), device)
+        load_initial_weights(model, Path(run.manifest["init"]), device)
     torch.manual_seed(settings.seed + processes.rank)  # and different dropout
     if settings.compile:
         for network in model.children():
@@ -378,18 +381,6 @@ def build_loop(run: Run, device: torch.device, processes: Processes = SINGLE_PRO
         [*tileset.split("train"), *unpaired_tiles(tileset, model.pairing)], processes.rank, processes.count
     )
     return Loop(model, training, batches(val_tiles) if val_tiles else training, settings, run, processes)
-
-
-def _load_initial_weights(model: Model, folder: Path, device: torch.device) -> None:
-    """Load another run's last weights into a model. Raises `UsageError` if they do not fit."""
-    tensors, _ = load_checkpoint(Run.open(folder).checkpoint("last"), device)
-    try:
-        load_into(model, under("model", tensors))
-    except ValueError as error:
-        raise UsageError(
-            f"--init {folder}: its weights do not fit this model, tileset and options ({error}): "
-            "use those it was trained with (sattrans runs show)"
-        ) from error
 
 
 def _plugin_version(kind: type[Model]) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """Checkpoints of a run: `last` holds all that resuming needs, `best` the generator with the lowest monitored loss."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sattrans.errors import SattransError
+from sattrans.errors import SattransError, UsageError
 from sattrans.model import Model
 from sattrans.runs.run import Run, load_checkpoint, save_checkpoint, under
 from sattrans.runs.schemas import LoopState
@@ -95,3 +96,15 @@ def save_best(run: Run, generator: nn.Module, state: Mapping[str, Any]) -> None:
     """Write the best generator."""
     tensors = {f"generator.{name}": tensor for name, tensor in generator.state_dict().items()}
     save_checkpoint(run.checkpoint("best"), tensors, state)
+
+
+def load_initial_weights(model: Model, folder: Path, device: torch.device) -> None:
+    """Load another run's last weights into a model. Raises `UsageError` if they do not fit."""
+    tensors, _ = load_checkpoint(Run.open(folder).checkpoint("last"), device)
+    try:
+        load_into(model, under("model", tensors))
+    except ValueError as error:
+        raise UsageError(
+            f"--init {folder}: its weights do not fit this model, tileset and options ({error}): "
+            "use those it was trained with (sattrans runs show)"
+        ) from error

@@ -120,7 +120,8 @@ def difference(
         )
         return OutputExists(f"{where} was made with other options ({changes}); {REPLACE}")
     if differing:
-        return OutputExists(f"{where} was made {' and '.join(reasons[name] for name in differing)}; {REPLACE}")
+        said = " and ".join(dict.fromkeys(reasons[name] for name in differing))
+        return OutputExists(f"{where} was made {said}; {REPLACE}")
     return None
 
 

@@ -28,10 +28,9 @@ from sattrans.data.tileset import Tileset
 from sattrans.errors import RasterError, SattransError
 from sattrans.evaluate.api import EvaluationOutput
 from sattrans.evaluate.segmenter import Segmenter, SmallUNet
-from sattrans.generate.flat_field import ClassField, FlatField
 from sattrans.generate.tiles import GeneratedTiles
 from sattrans.generate.update import TAG, read_record, record_path, write_record
-from sattrans.generate.windows import WindowPlan
+from sattrans.generate.windows import Span, WindowPlan
 from sattrans.maps.area import read_area
 from sattrans.maps.class_mapping import parse_class_mapping
 from sattrans.maps.ogr import layers_of, read_box, vector_files
@@ -160,7 +159,7 @@ def _as_ours(read):
 
 
 OPTIONS = {"map": ["m.tif", 96, 128, 5, 7], "seed": 0, "window": 64}
-PLAN = WindowPlan(128, 96, 64, 16, "bands")
+PLAN = WindowPlan.anchored(Span.all_of(128), Span.all_of(96), 64, 16, "bands")
 
 
 def begun(output, manifest):
@@ -185,10 +184,10 @@ def finished(output):
 
 
 def record_of_windows(path):
-    field = ClassField(*(np.zeros(shape, np.float32) for shape in ((3, 8, 8), (3, 64), (3, 64), (3, 64, 64))))
-    hashes = np.arange(len(PLAN.rows) * len(PLAN.cols), dtype=np.uint64).reshape(len(PLAN.rows), len(PLAN.cols))
+    rows, cols = map(len, PLAN.used)
+    hashes = np.arange(rows * cols, dtype=np.uint64).reshape(rows, cols)
     image = path / "sat.tif"
-    write_record(record_path(image), OPTIONS, PLAN, hashes, "0" * 16, FlatField({0: field}))
+    write_record(record_path(image), OPTIONS, PLAN, hashes, "0" * 16)
     return record_path(image), lambda: read_record(image, {TAG: "0" * 16}, PLAN, OPTIONS, frozenset())
 
 

@@ -222,7 +222,7 @@ def test_a_plan_says_what_is_needed_and_writes_nothing(run, tmp_path):
     there = sorted(tmp_path.iterdir())
     result = generate(map_, tmp_path / "sat.tif", GenerateOptions(run=run.folder), dry_run=True)
     need = result.estimate
-    assert (result.height, result.width, result.windows, result.made) == (300, 400, 6 * 8, False)
+    assert (result.height, result.width, result.windows, result.made) == (300, 400, 6 * 9, False)
     assert need.disk > 300 * 400 * 3
     assert sorted(tmp_path.iterdir()) == there
 

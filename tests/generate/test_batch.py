@@ -11,7 +11,6 @@ from makers_vectors import box, write_layer
 from sattrans.errors import OptionError, UsageError
 from sattrans.generate import GenerateOptions
 from sattrans.generate.batch import generate_batch, is_batch, maps_in
-from sattrans.generate.flat_field import FlatField
 
 
 @pytest.fixture
@@ -39,14 +38,6 @@ def test_each_map_becomes_an_image_and_again_there_is_nothing_to_do(run, maps, t
         assert (out.height, out.width) == (70, 80)
     again = generate(run, maps, "-o", tmp_path / "out")
     assert again.stdout.count("nothing to do") == 3
-
-
-def test_what_is_found_in_a_map_names_it(run, maps, tmp_path, monkeypatch):
-    monkeypatch.setattr(FlatField, "strength", 3.8)
-    result = generate(run, maps, "-o", tmp_path / "out")
-    found = [line for line in result.stderr.splitlines() if line.startswith("flat field ")]
-    assert found[1] == "flat field of place0.tif: subtracted a pattern of 3.8 grey levels that every window repeats"
-    assert len(found) == 3
 
 
 def test_a_new_map_is_made_and_the_others_are_left_alone(run, maps, tmp_path):

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sattrans.generate.blending import RAMPS, RollingRows, axis_weights, blur, cell_means, cell_size, upsample
+from sattrans.generate.blending import RAMPS, RollingRows, axis_weights, cell_size
 from sattrans.raster.bands import to_uint8
+from sattrans.raster.cells import blur, cell_means, upsample
 from sattrans.raster.window import window_starts
 
 every_ramp = pytest.mark.parametrize("ramp", [ramp for ramps in RAMPS.values() for ramp in ramps])
@@ -44,7 +45,7 @@ def test_weights_sum_to_1_at_every_pixel(ramp, length, size, part):
     overlap = int(size * part)
     starts = window_starts(length, size, overlap)
     total = np.zeros(starts[-1] + size)
-    for start, weights in zip(starts, axis_weights(starts, size, overlap, ramp), strict=True):
+    for start, weights in zip(starts, axis_weights(starts, size, ramp), strict=True):
         total[start : start + size] += weights
     assert np.allclose(total, 1, atol=1e-5)
 
@@ -53,7 +54,7 @@ def test_weights_sum_to_1_at_every_pixel(ramp, length, size, part):
 def test_without_blending_each_pixel_comes_from_one_window(length, size, part):
     overlap = int(size * part)
     starts = window_starts(length, size, overlap)
-    assert set(np.unique(axis_weights(starts, size, overlap, RAMPS["none"][0]))) <= {0.0, 1.0}
+    assert set(np.unique(axis_weights(starts, size, RAMPS["none"][0]))) <= {0.0, 1.0}
 
 
 @given(st.integers(1, 60), st.integers(0, 30), st.data())

@@ -6,32 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from generate_command import PLACE, VALUES, made, read, refused, write_map
-from makers import make_folder, write_raster
+from makers import write_raster
 
 from sattrans.generate import GenerateOptions, generate, generate_variants
 from sattrans.generate.update import record_path
-from sattrans.generate.windows import LARGE, WindowPlan, parse_overlap, window_size
-from sattrans.runs.run import Run
-from sattrans.tile import TileOptions, tile
-from sattrans.train import TrainOptions, train
-
-
-def _train(folder):
-    root = make_folder(folder / "f", scenes=3, size=128, classes_toml=True)
-    tileset = tile(root, folder / "t", options=TileOptions(size=64)).tileset
-    own = {"width": 8, "head_width": 8}
-    options = TrainOptions(model="projected", settings=own, steps=1, batch_size=1, monitor="l1", ema=0)
-    run = train(tileset.folder, folder / "r", options).run
-    # Scenes that differ in their classes: the made ones have the same shares.
-    body = json.loads((run.folder / "run.json").read_text())
-    body["spec"]["shares"] = [[0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]][: len(body["spec"]["scenes"])]
-    (run.folder / "run.json").write_text(json.dumps(body))
-
-
-@pytest.fixture(scope="module")
-def styled(shared) -> Run:
-    """A run of `projected`, hardly trained, whose scenes have different classes."""
-    return Run.open(shared("styled", _train) / "r")
+from sattrans.generate.windows import LARGE, Span, WindowPlan, parse_overlap, window_size
 
 
 def map_of(path, class_, height=90, width=120):
@@ -137,15 +116,15 @@ def test_classes_that_the_run_does_not_know_are_refused_before_a_style_is_chosen
     [
         (None, 5000, 5000, 64),  # a model that sees the whole tile: the tile size
         (156, 5000, 5000, 1504),  # four along a side, which share 320 px: 4 * 1504 - 3 * 320 = 5056
-        (156, 40, 90, 128),  # no larger than the map needs, and a multiple of the stride
-        (156, 90, 40, 128),
+        (156, 40, 90, 96),  # no larger than the map needs, and a multiple of the stride
+        (156, 90, 40, 96),
         (156, 1, 1, 64),  # nor smaller than a tile
-        (156, LARGE - 32, 10, LARGE),
-        (156, 2048, 2048, 1216),  # four of 1216 px: as many as of 1536 px, with fewer pixels
+        (156, LARGE - 31, 10, LARGE),
+        (156, 2048, 2048, 1184),  # four of 1184 px: as many as of 1536 px, with fewer pixels
     ],
 )
 def test_windows_are_large_where_a_pixel_depends_on_little(margin, height, width, side):
-    found = window_size(64, 32, margin, height, width, each_is_a_file=False)
+    found = window_size(64, 32, margin, Span.all_of(height), Span.all_of(width), each_is_a_file=False)
     assert found == side
     assert found % 32 == 0
 
@@ -153,16 +132,18 @@ def test_windows_are_large_where_a_pixel_depends_on_little(margin, height, width
 @pytest.mark.parametrize(("height", "width"), [(1600, 1600), (2048, 3000), (300, 5000), (4701, 4136), (20000, 20000)])
 def test_windows_have_no_more_pixels_than_the_largest_would_have(height, width):
     def pixels(size):
-        plan = WindowPlan(height, width, size, parse_overlap("0", size, 32, 216), "none")
-        assert plan.rows[-1] + size >= height and plan.cols[-1] + size >= width
+        plan = WindowPlan.fitted(rows, cols, size, parse_overlap("0", size, 32, 216), 32, 216)
+        assert plan.rows.end >= height and plan.cols.end >= width
         return plan.window_count * size**2
 
-    assert pixels(window_size(256, 32, 216, height, width, each_is_a_file=False)) <= pixels(LARGE)
+    rows, cols = Span.all_of(height), Span.all_of(width)
+    assert pixels(window_size(256, 32, 216, rows, cols, each_is_a_file=False)) <= pixels(LARGE)
 
 
 def test_a_window_that_becomes_a_file_is_a_tile_with_its_margins():
-    assert window_size(64, 32, 156, 5000, 5000, each_is_a_file=True) == 384  # 64 + 2 * 156, up to a multiple of 32
-    assert window_size(64, 32, None, 5000, 5000, each_is_a_file=True) == 64
+    span = Span.all_of(5000)
+    assert window_size(64, 32, 156, span, span, each_is_a_file=True) == 384  # 64 + 2 * 156, up to a multiple of 32
+    assert window_size(64, 32, None, span, span, each_is_a_file=True) == 64
 
 
 # Variants.
@@ -211,7 +192,7 @@ def test_windows_join_without_a_seam(styled, tmp_path, monkeypatch):
     options = GenerateOptions(run=styled.folder, style=styled.spec.scenes[0])
     whole = generate(map_, tmp_path / "whole.tif", options)
     assert whole.windows == 1
-    monkeypatch.setattr(windows, "LARGE", 480)
+    monkeypatch.setattr(windows, "LARGE", 512)
     parts = generate(map_, tmp_path / "parts.tif", options)
     assert parts.windows == 4
     inner = slice(0, 512 - 160)

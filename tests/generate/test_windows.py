@@ -1,79 +1,33 @@
 """The stream of windows: every size, panel, device and stop gives one image, and a change makes what it touches."""
 
-import zlib
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from in_memory import Memory, Part, blends, noise, picture, plan_of
 
 from sattrans.errors import OptionError
 from sattrans.generate.stream import Stream, read_map_row
-from sattrans.generate.windows import ChangedWindows, WindowPlan, parse_overlap
+from sattrans.generate.windows import ChangedWindows, parse_overlap
 from sattrans.raster.window import Window
 
-blends = st.sampled_from(["none", "linear", "hann", "bands"])
 sides = st.one_of(st.integers(1, 130), st.sampled_from([1, 2, 97, 101, 127]))
-
-
-class Picture:
-    """A map in memory."""
-
-    has_nodata = False
-
-    def __init__(self, pixels):
-        self.pixels = pixels
-        self.height, self.width = pixels.shape[-2:]
-
-    def read(self, window):
-        assert window.row >= 0
-        assert window.col >= 0
-        assert window.bottom <= self.height
-        assert window.right <= self.width
-        return self.pixels[(..., *window.slices)]
-
-
-class Memory:
-    """A writer into memory, by chunks of any size."""
-
-    def __init__(self, height, width, panel=96, block=32, before=None, done=()):
-        tops, lefts = range(0, height, block), range(0, width, panel)
-        self.pieces = [Window(t, c, min(block, height - t), min(panel, width - c)) for t in tops for c in lefts]
-        self.left = [chunk for number, chunk in enumerate(self.pieces) if number not in done]
-        self.image = np.zeros((3, height, width), np.uint8) if before is None else before.copy()
-        self.written = []
-
-    def missing(self):
-        return self.left
-
-    def write(self, chunk, pixels):
-        self.written.append(chunk)
-        self.image[(slice(None), *chunk.slices)] = pixels
 
 
 def identity(windows, origins):
     return windows.astype(np.float32)
 
 
-def noise(windows, origins):
-    """A network that sees the whole window: each gives other noise, the same for the same map."""
-    seeds = [zlib.crc32(np.ascontiguousarray(window).tobytes()) for window in windows]
-    return np.stack([np.random.default_rng(s).uniform(0, 255, windows.shape[1:]).astype(np.float32) for s in seeds])
-
-
-def picture(height, width):
-    return np.random.default_rng(height * 1000 + width).integers(0, 256, (3, height, width), dtype=np.uint8)
-
-
 @st.composite
 def plans(draw):
     size = draw(st.sampled_from([16, 32, 64]))
-    return WindowPlan(draw(sides), draw(sides), size, draw(st.integers(0, size * 3 // 4)), draw(blends))
+    at = draw(st.tuples(st.integers(-500, 500), st.integers(-500, 500)))
+    return plan_of(draw(sides), draw(sides), size, draw(st.integers(0, size * 3 // 4)), draw(blends), at)
 
 
 def made(plan, pixels, network, batch_size=2, devices=1, change=None, **where):
     writer = Memory(plan.height, plan.width, **where)
-    Stream(Picture(pixels), plan, [network] * devices, batch_size, workers=2).write(writer, change)
+    Stream(Part(pixels), plan, [network] * devices, batch_size, workers=2).write(writer, change)
     return writer
 
 
@@ -110,9 +64,7 @@ def test_a_change_of_the_map_changes_the_windows_it_touches_and_no_pixel_outside
     changed[:, row : row + 9, col : col + 7] ^= 255
 
     def windows(of):
-        return [
-            [read_map_row(Picture(of), plan, r, c, c) for c in range(len(plan.cols))] for r in range(len(plan.rows))
-        ]
+        return [[read_map_row(Part(of), plan, r, c, c) for c in plan.used[1]] for r in plan.used[0]]
 
     differ = [
         [not np.array_equal(a, b) for a, b in zip(*row, strict=True)]
@@ -145,27 +97,27 @@ def test_a_model_of_finite_view_gives_the_image_of_the_whole(height, width):
 
     overlap = parse_overlap("0", 64, stride=16, margin=2)
     assert overlap == 16
-    plan = WindowPlan(height, width, 64, overlap, "none")
+    plan = plan_of(height, width, 64, overlap)
     pixels = picture(height, width)
-    rows, cols = plan.rows[-1] + 64, plan.cols[-1] + 64
+    rows, cols = plan.rows.end, plan.cols.end
     beyond = np.pad(pixels, [(0, 0), (0, rows - height), (0, cols - width)], mode="symmetric")
     whole = np.rint(filtered(beyond[np.newaxis])[0, :, :height, :width]).astype(np.uint8)
     assert np.array_equal(made(plan, pixels, lambda windows, _: filtered(windows)).image, whole)
 
 
 def test_what_a_map_lacks_is_mirrored_wherever_a_panel_begins():
-    plan = WindowPlan(5, 20, 16, 4, "none")
+    plan = plan_of(5, 20, 16, 4)
     pixels = picture(5, 20)
     beyond = np.pad(pixels, [(0, 0), (0, 11), (0, 8)], mode="symmetric")
-    assert np.array_equal(read_map_row(Picture(pixels), plan, 0, 0, 1), beyond[:, :16])
-    assert np.array_equal(read_map_row(Picture(pixels), plan, 0, 1, 1), beyond[:, :16, 12:])
+    assert np.array_equal(read_map_row(Part(pixels), plan, 0, 0, 1), beyond[:, :16])
+    assert np.array_equal(read_map_row(Part(pixels), plan, 0, 1, 1), beyond[:, :16, 12:])
 
 
 def test_an_error_in_the_network_ends_the_stream():
     def broken(windows, origins):
         raise RuntimeError("out of memory")
 
-    plan = WindowPlan(100, 100, 32, 8, "bands")
+    plan = plan_of(100, 100, 32, 8, "bands")
     with pytest.raises(RuntimeError, match="out of memory"):
         made(plan, picture(100, 100), broken)
 

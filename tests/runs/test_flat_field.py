@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sattrans.generate.flat_field import FlatField
-from sattrans.generate.flat_field_fit import CACHE_BYTES, FlatFieldEstimator, sample_windows
+from sattrans.runs.flat_field import FlatField
+from sattrans.runs.flat_field_fit import FlatFieldEstimator
 
 SIZE = 64
 COLORS = np.float32([[120, 110, 80], [40, 70, 40], [150, 90, 80]])
@@ -138,12 +138,3 @@ def test_what_is_written_is_read_exactly(windows):
     assert np.array_equal(
         field.correct(maps_of(5, seed=9), images.copy()), again.correct(maps_of(5, seed=9), images.copy())
     )
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([128, 256, 1024, 2048]))
-def test_as_many_windows_are_looked_at_as_memory_holds(rows, cols, size):
-    places = [(row, col) for row in range(rows) for col in range(cols)]
-    found = sample_windows(places, size)
-    assert found == sorted(set(found))
-    assert set(found) <= set(places)
-    assert len(found) == min(len(places), CACHE_BYTES // (4 * size**2))

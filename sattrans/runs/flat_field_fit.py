@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.generate.blending import Floats
-from sattrans.generate.flat_field import (
+from sattrans.raster.cells import PERIOD, Floats
+from sattrans.raster.palette import UNKNOWN
+from sattrans.runs.flat_field import (
     COARSE,
     ClassField,
     ClassResidual,
@@ -18,8 +19,6 @@ from sattrans.generate.flat_field import (
     octaves,
     quantized,
 )
-from sattrans.metrics.seams import PERIOD
-from sattrans.raster.palette import UNKNOWN
 
 MIN_WINDOWS = 8
 """Windows that must show a class before a field is estimated for it."""
@@ -166,21 +165,3 @@ def _reliable_mean(first: Floats, second: Floats) -> Floats:
     alike = max(0.0, float((first * second).sum()) / power) if power else 0.0
     mean: Floats = (first + second) * np.float32(alike / (1 + alike))
     return mean
-
-
-CACHE_BYTES = 64_000_000
-"""Bytes of windows to estimate a flat field from. Their images are cached, so no window is translated twice."""
-
-
-def window_bytes(size: int) -> int:
-    """Return the bytes of a cached window of `size` px: an RGB image and its map."""
-    return 4 * size**2
-
-
-def sample_windows(places: Sequence[tuple[int, int]], size: int) -> list[tuple[int, int]]:
-    """Return the windows to estimate from: all, or a random sample of as many as `CACHE_BYTES` holds."""
-    count = CACHE_BYTES // window_bytes(size)
-    if len(places) <= count:
-        return list(places)
-    drawn = np.random.default_rng(0).choice(len(places), count, replace=False)
-    return [places[number] for number in sorted(drawn)]

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from hashlib import sha256
 from io import BytesIO
 from math import gcd
 from threading import local
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sattrans.generate.blending import Floats, blur, cell_means, upsample
+from sattrans.raster.cells import Floats, blur, cell_means, upsample
 from sattrans.raster.palette import UNKNOWN
 from sattrans.utils.arrays import read_arrays
 
@@ -236,6 +237,16 @@ class FlatField:
                 np.equal(window, number, out=space.mask)
                 space.add_class(image, field_.shading, field_.blotches)
         space.subtract_from(image)
+
+    @property
+    def digest(self) -> str:
+        """A short hash of the fields, which an image records."""
+        found = sha256()
+        for number, field_ in sorted(self.classes.items()):
+            for name in PARTS:
+                array = np.ascontiguousarray(getattr(field_, name), "<f4")
+                found.update(f"{number}.{name} {array.shape}".encode() + array.tobytes())
+        return found.hexdigest()[:16]
 
     def encode(self) -> str:
         """Return the fields as text: a compressed NumPy archive in base64."""

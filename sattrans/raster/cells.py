@@ -1,0 +1,58 @@
+"""Cells of pixels: their means, and cells blurred and drawn as pixels again; in an order that no cropping changes."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+PERIOD = 32
+"""Period, in pixels, of the grid that a generator's last five upsampling layers draw."""
+
+
+def cell_means(pixels: Floats, cell: int) -> Floats:
+    """Return the means of cells, (bands, H / cell, W / cell), for pixels (bands, H, W).
+
+    The order of summation is fixed, so a part gives the same bytes as the whole.
+    """
+    rows = pixels[:, ::cell].copy()
+    for row in range(1, cell):
+        rows += pixels[:, row::cell]
+    cells = rows[..., ::cell].copy()
+    for col in range(1, cell):
+        cells += rows[..., col::cell]
+    cells /= np.float32(cell**2)
+    return cells
+
+
+def blur(cells: Floats) -> Floats:
+    """Return cells (bands, h, w) blurred by the kernel 1 2 1 along both axes."""
+    for axis in (1, 2):
+        previous, following = _neighbours(cells, axis)
+        previous += following
+        previous *= np.float32(0.25)
+        cells = previous + np.float32(0.5) * cells
+    return cells
+
+
+def upsample(cells: Floats, cell: int) -> Floats:
+    """Return cells (bands, h, w) as pixels (bands, h * cell, w * cell), interpolated linearly between cell centres."""
+    for axis in (2, 1):  # columns first, while there are few rows
+        size = list(cells.shape)
+        size[axis] *= cell
+        drawn = np.empty(size, np.float32)
+        previous, following = (neighbour - cells for neighbour in _neighbours(cells, axis))
+        for pixel in range(cell):
+            place = (pixel + 0.5) / cell - 0.5  # from the centre of the cell, in cells
+            part = np.float32(abs(place)) * (previous if place < 0 else following)
+            part += cells
+            drawn[(slice(None),) * axis + (slice(pixel, None, cell),)] = part
+        cells = drawn
+    return cells
+
+
+def _neighbours(cells: Floats, axis: int) -> tuple[Floats, Floats]:
+    """Return the previous and the next cell of each, along an axis; beyond an edge, the edge cell itself."""
+    every = (slice(None),) * axis
+    first, last = cells[(*every, slice(None, 1))], cells[(*every, slice(-1, None))]
+    previous = np.concatenate([first, cells[(*every, slice(None, -1))]], axis=axis)
+    return previous, np.concatenate([cells[(*every, slice(1, None))], last], axis=axis)
