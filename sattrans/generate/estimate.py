@@ -11,7 +11,7 @@ from sattrans.runs.flat_field import THREADS
 START = 500_000_000
 """Bytes of memory that Python and PyTorch take at the start, if the system does not tell."""
 
-LIBRARIES = 40_000_000
+LIBRARIES = 70_000_000
 """Bytes that libraries take when they are first used."""
 
 CONTEXT = 500_000_000
