@@ -34,7 +34,6 @@ from sattrans.generate.windows import ChangedWindows, Span, WindowPlan, parse_ov
 from sattrans.maps.open import Map, files_of, open_map
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.model import Model
-from sattrans.plugins import model_class
 from sattrans.raster.cog.disk_space import check_disk_space, disk_space_needed
 from sattrans.raster.cog.options import CreationOptions, parse_creation_options
 from sattrans.raster.cog.writer import Layout, RowWriter, row_writer
@@ -44,7 +43,7 @@ from sattrans.runs.device import choose_devices
 from sattrans.runs.flat_field import FlatField
 from sattrans.runs.options import Precision
 from sattrans.runs.run import Run
-from sattrans.runs.styles import check_style
+from sattrans.runs.styles import check_style, recorded_reference, reference_of
 from sattrans.runs.translator import Translator, resolve_precision, skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.commands import command
@@ -237,7 +236,8 @@ def generate_by(
         estimate = _estimate(
             task, options, devices[0], output, creation
         )  # before networks, which it counts, are loaded
-        settings = options.seed, task.precision, options.stats, options.compile, task.recorded.get("style")
+        style = reference_of(options.style, task.run.spec) or task.recorded.get("style")
+        settings = options.seed, task.precision, options.stats, options.compile, style
         translators = [Translator(task.run, device, *settings) for device in devices]
         ahead = len(devices) > 1 or devices[0].type != "cpu"
         batch_size = task.recorded["batch_size"]
@@ -268,10 +268,10 @@ def _task(
     dry_run: bool,
 ) -> Iterator[_Task]:
     """Open map and run, and check that they fit together."""
-    kind, spec = model_class(opened.model_name), opened.spec
+    kind, spec = opened.kind, opened.spec
     precision = resolve_precision(options.precision, device)
     blend = options.blend or ("bands" if kind.margin is None else "none")
-    check_style(options.style, spec, kind.name, kind.styled)
+    check_style(options.style, spec, kind)
     state = files_of(map_)
     with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
         plan = _plan(read_map, kind, spec.size, options, blend, each_is_a_file)
@@ -292,7 +292,9 @@ def _task(
             "flat_field": flat is not None,
             "calibration": flat.digest if flat else None,
         }
-        if kind.styled and spec.scenes:
+        if reference := reference_of(options.style, spec):
+            recorded["style"] = recorded_reference(reference)
+        elif kind.styled and spec.scenes:
             recorded["style"] = choose_style(options.style, options.update, spec, read_map)
         yield _Task(opened, read_map, plan, precision, recorded, flat or FlatField({}), state, map_)
 

@@ -74,10 +74,10 @@ class GenerateOptions(MapOptions):
     style: Annotated[
         str,
         Option(
-            "The training scene whose season and light the image takes; auto: the one whose classes are most like the "
-            "map's.",
+            "The training scene whose season and light the image takes, or a reference image, for models that encode "
+            "it; auto: the scene whose classes are most like the map's.",
             panel=WINDOWS,
-            metavar="SCENE",
+            metavar="SCENE|IMAGE",
         ),
     ] = "auto"
     variants: Annotated[

@@ -7,7 +7,6 @@ from sattrans.errors import OptionError
 from sattrans.generate.api import GenerateResult, generate_by, open_run
 from sattrans.generate.checks import check_request, default_image
 from sattrans.generate.options import GenerateOptions
-from sattrans.plugins import model_class
 from sattrans.utils.commands import command
 
 
@@ -41,7 +40,7 @@ def generate_variants(
         raise OptionError("--update and --preview are for one image, not for --variants")
     check_request(map_, output, options)
     run = open_run(options.run)
-    if not model_class(run.model_name).random:
+    if not run.kind.random:
         raise OptionError(f"--variants {options.variants}: model '{run.model_name}' makes one image of a map")
     made = []
     for number in range(options.variants):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -17,6 +18,7 @@ from sattrans.model import Noise
 from sattrans.networks.cpu import subpixel
 from sattrans.runs.device import choose_device, fast_at_bf16
 from sattrans.runs.options import Precision, Stats
+from sattrans.runs.references import reference_parts
 from sattrans.runs.run import Run, load_checkpoint, under
 from sattrans.runs.tensors import load_into
 
@@ -33,7 +35,10 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
 
 
 class Translator:
-    """A run's best generator on a device. All it needs is recorded in the run."""
+    """A run's best generator on a device. All it needs is recorded in the run, but for a reference image.
+
+    `style` is the name of a training scene, the path of a reference image, or None for a style for each window.
+    """
 
     def __init__(
         self,
@@ -43,10 +48,10 @@ class Translator:
         precision: Precision = "32",
         stats: Stats = "run",
         compiled: bool = False,
-        style: str | None = None,
+        style: str | Path | None = None,
     ) -> None:
         self.run = run
-        self.style = run.spec.scenes.index(style) if style else None
+        self.style = run.spec.scenes.index(style) if isinstance(style, str) else None
         self.palette = run.palette
         self.size = run.spec.size
         self.seed = seed
@@ -71,6 +76,7 @@ class Translator:
             _fold_norms(model.generator)
         if self.device.type == "cpu":
             _speed_up_last(model.generator)
+        self.reference = self._style_of(style) if isinstance(style, Path) else None
         # The memory layout in which convolutions are fastest, on a CPU and on a GPU.
         model.generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch has it
         if self.precision == "bf16":
@@ -90,7 +96,8 @@ class Translator:
         with torch.inference_mode(), reduced:
             maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
             source = self._encode(maps, self.palette).contiguous(memory_format=torch.channels_last)
-            images = self.model.translate(source, Noise(self.seed, origins, windows.shape[-1], self.device, self.style))
+            noise = Noise(self.seed, origins, windows.shape[-1], self.device, self.style, self.reference)
+            images = self.model.translate(source, noise)
             if not torch.isfinite(images).all():
                 raise SattransError(
                     f"run {self.run.folder} generates pixels that are not finite: its weights are damaged, or too "
@@ -99,6 +106,11 @@ class Translator:
             levels = images.float().add(1).mul_(127.5).clamp_(0, 255)
             pixels: NDArray[np.float32] = levels.cpu().contiguous().numpy()
         return pixels
+
+    def _style_of(self, reference: Path) -> Tensor:
+        parts = reference_parts(reference, self.size).to(self.device)
+        with torch.inference_mode():
+            return self.model.encode_style(parts)
 
 
 @contextmanager
