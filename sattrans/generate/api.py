@@ -1,55 +1,36 @@
 """Generate a georeferenced image from a map of any size: overlapping windows, blended, streamed to disk."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sattrans.errors import ClassesError, RasterError, SattransError
 from sattrans.generate.checks import check_request, default_image, is_image
+from sattrans.generate.elsewhere import WriteElsewhere
 from sattrans.generate.estimate import GenerateEstimate, estimate_memory
-from sattrans.generate.options import Blend, GenerateOptions
+from sattrans.generate.options import GenerateOptions
 from sattrans.generate.preview import write_preview
-from sattrans.generate.stream import Stream
-from sattrans.generate.style import choose_style
-from sattrans.generate.tiles import GeneratedTiles, write_tiles
+from sattrans.generate.task import Task, open_task
+from sattrans.generate.tiles import GeneratedTiles
 from sattrans.generate.unseen import unseen_notices
-from sattrans.generate.update import (
-    PENDING,
-    TAG,
-    Digests,
-    GeneratedImage,
-    PreviousImage,
-    digests,
-    open_previous,
-    record_path,
-    seal,
-    write_record,
-)
-from sattrans.generate.windows import ChangedWindows, Span, WindowPlan, parse_overlap, window_size
-from sattrans.maps.open import Map, files_of, open_map
+from sattrans.generate.update import PENDING, TAG, GeneratedImage, PreviousImage, record_path, write_record
+from sattrans.generate.windows import ChangedWindows
+from sattrans.generate.write import Write, WriteHere
 from sattrans.metrics.seams import Seams, sampled_parts, seams
-from sattrans.model import Model
 from sattrans.raster.cog.disk_space import check_disk_space, disk_space_needed
 from sattrans.raster.cog.options import CreationOptions, parse_creation_options
-from sattrans.raster.cog.writer import Layout, RowWriter, row_writer
-from sattrans.raster.open import gdal_session
-from sattrans.runs.calibration import find_flat_field
+from sattrans.raster.cog.writer import RowWriter, row_writer
 from sattrans.runs.device import choose_devices
-from sattrans.runs.flat_field import FlatField
-from sattrans.runs.options import Precision
 from sattrans.runs.run import Run
-from sattrans.runs.styles import check_style, recorded_reference, reference_of
-from sattrans.runs.translator import Translator, resolve_precision, skip_initialisation
+from sattrans.runs.translator import skip_initialisation
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
+from sattrans.utils.executor import executor
 from sattrans.utils.output import check_apart
-from sattrans.utils.version import __version__
 
 ENCODED = 0.9
 """Share of its size that encoding leaves of a generated image, at most."""
@@ -82,91 +63,6 @@ class GenerateResult:
     seams: Seams | None = None
     estimate: GenerateEstimate | None = None
     updated: int | None = None
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A map that was opened for a run, and how it will be translated."""
-
-    run: Run
-    map: Map
-    plan: WindowPlan
-    precision: Precision
-    recorded: dict[str, Any]
-    flat: FlatField
-    files: Mapping[Path, str] = field(default_factory=dict)
-    """The fingerprints of the map's files, and those beside it, before they were read; empty for an address."""
-    source: str | Path = ""
-
-    def check_unchanged(self) -> None:
-        """Raise `RasterError` if the map was replaced or removed while it was read."""
-        now = files_of(self.source)
-        for path in {**self.files, **now}:
-            if now.get(path) == self.files.get(path):
-                continue
-            raise RasterError(f"{path} changed while it was read; make the image again with --overwrite")
-
-    def result(self, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
-        plan = self.plan
-        return GenerateResult(
-            output, self.run, plan.height, plan.width, plan.window_count, tuple(notices), made, **more
-        )
-
-    @property
-    def layout(self) -> Layout:
-        run, map_ = self.run, self.map
-        tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
-        return Layout(map_.height, map_.width, 3, map_.georeference, map_.has_nodata, tags=tags)
-
-    @cached_property
-    def digests(self) -> Digests:
-        """The hash of each window's map, which is read for it once."""
-        return digests(self.map, self.plan)
-
-    @property
-    def stem(self) -> str:
-        """The stem of the names of tiles."""
-        return Path(self.recorded["map"][0]).stem
-
-    @cached_property
-    def seal(self) -> str:
-        """The hash of all that the image takes from its map."""
-        self.check_map()
-        return seal(self.digests, self.map)
-
-    def previous(self, path: Path) -> AbstractContextManager[PreviousImage]:
-        """Open an image for an update. Raises `UsageError` if it was not made from this map before it changed."""
-        return open_previous(path, self.recorded, self.plan, self.layout.bands)
-
-    def can_update(self, path: Path) -> bool:
-        """Whether an update could start from an image."""
-        try:
-            with self.previous(path):
-                return True
-        except SattransError:
-            return False
-
-    def image(
-        self, path: Path, update: PreviousImage | None, creation: CreationOptions | None, overwrite: bool
-    ) -> GeneratedImage:
-        """Return the image that is made of the map."""
-        seal_of_map, updatable = (lambda: self.seal), (lambda: self.can_update(path))
-        return GeneratedImage(
-            path, self.recorded, seal_of_map, updatable, update, creation=creation, overwrite=overwrite
-        )
-
-    def check_map(self) -> None:
-        """Raise `ClassesError` if the map has classes that the run does not know; the map is read for that, once."""
-        if self._classes_error:
-            raise self._classes_error
-
-    @cached_property
-    def _classes_error(self) -> ClassesError | None:
-        try:
-            self.map.check()
-        except ClassesError as error:
-            return ClassesError(f"{error} (the classes of run {self.run.folder})")
-        return None
 
 
 @command
@@ -213,7 +109,7 @@ def generate_by(
     devices = choose_devices(options.device, options.devices)
     update, preview = options.update, options.preview
     creation = parse_creation_options(options.co)
-    opened = _task(map_, run, options, devices[0], not is_image(output), dry_run)
+    opened = open_task(map_, run, options, devices[0], not is_image(output), store=not dry_run)
     with opened as task, ExitStack() as stack:
         # An image that cannot be updated is refused here, whether there is anything to do or not.
         previous = stack.enter_context(task.previous(update)) if update else None
@@ -226,29 +122,34 @@ def generate_by(
         if finished:
             if preview and not dry_run:
                 write_preview(preview, task.map, task.run.palette, output)
-            return task.result(output, (), made=False)
+            return _result(task, output, (), made=False)
         check_writable(output)
         if not is_image(output):
             check_writable(output / "tile")
         task.check_map()
         for notice in (*task.map.notices, *unseen_notices(task.run, task.map, str(map_))):
             log.warning(notice)
-        estimate = _estimate(
-            task, options, devices[0], output, creation
-        )  # before networks, which it counts, are loaded
-        style = reference_of(options.style, task.run.spec) or task.recorded.get("style")
-        settings = options.seed, task.precision, options.stats, options.compile, style
-        translators = [Translator(task.run, device, *settings) for device in devices]
-        ahead = len(devices) > 1 or devices[0].type != "cpu"
-        batch_size = task.recorded["batch_size"]
-        stream = Stream(task.map, task.plan, translators, batch_size, options.workers, ahead, task.flat)
-        if image:
-            result = _write_image(task, stream, image, previous, estimate, dry_run)
+        # Before networks are loaded, whose memory it counts.
+        estimate = _estimate(task, options, devices[0], output, creation)
+        write: Write
+        if options.scheduler and not dry_run:  # a cluster that refuses to work does so before anything is written
+            gpu = options.device in ("auto", "cuda")
+            pool = stack.enter_context(executor(options.workers, options.scheduler, gpu=gpu))
+            write = WriteElsewhere(task, options, pool)
         else:
-            result = _write_tiles(task, stream, tiles, estimate, dry_run)
+            write = WriteHere(task.stream(options, devices))
+        if image:
+            result = _write_image(task, write, image, previous, estimate, dry_run)
+        else:
+            result = _write_tiles(task, write, tiles, estimate, dry_run)
         if preview and result.made:
             write_preview(preview, task.map, task.run.palette, output)
         return result
+
+
+def _result(task: Task, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
+    plan = task.plan
+    return GenerateResult(output, task.run, plan.height, plan.width, plan.window_count, tuple(notices), made, **more)
 
 
 def open_run(folder: Path | None) -> Run:
@@ -258,66 +159,8 @@ def open_run(folder: Path | None) -> Run:
     return opened
 
 
-@contextmanager
-def _task(
-    map_: str | Path,
-    opened: Run,
-    options: GenerateOptions,
-    device: torch.device,
-    each_is_a_file: bool,
-    dry_run: bool,
-) -> Iterator[_Task]:
-    """Open map and run, and check that they fit together."""
-    kind, spec = opened.kind, opened.spec
-    precision = resolve_precision(options.precision, device)
-    blend = options.blend or ("bands" if kind.margin is None else "none")
-    check_style(options.style, spec, kind)
-    state = files_of(map_)
-    with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
-        plan = _plan(read_map, kind, spec.size, options, blend, each_is_a_file)
-        flat = find_flat_field(opened, options.stats, device, store=not dry_run) if options.flat_field else None
-        recorded = {
-            **read_map.identity,
-            "run": opened.name,
-            "run_created": opened.manifest["created"],
-            "window": plan.size,
-            "overlap": plan.overlap,
-            "blend": blend,
-            "starts": list(plan.starts),
-            "seed": options.seed,
-            "batch_size": max(1, options.batch_size * spec.size**2 // plan.size**2),
-            "precision": precision,
-            "stats": options.stats,
-            "compile": options.compile,
-            "flat_field": flat is not None,
-            "calibration": flat.digest if flat else None,
-        }
-        if reference := reference_of(options.style, spec):
-            recorded["style"] = recorded_reference(reference)
-        elif kind.styled and spec.scenes:
-            recorded["style"] = choose_style(options.style, options.update, spec, read_map)
-        yield _Task(opened, read_map, plan, precision, recorded, flat or FlatField({}), state, map_)
-
-
-def _plan(
-    map_: Map, kind: type[Model], tile: int, options: GenerateOptions, blend: Blend, each_is_a_file: bool
-) -> WindowPlan:
-    """Return the windows that a part of a map depends on."""
-    whole = map_.whole
-    first_row, first_col = map_.georeference.at(whole).first_pixel
-    rows = Span(whole.height, range(-whole.row, map_.height - whole.row), first_row)
-    cols = Span(whole.width, range(-whole.col, map_.width - whole.col), first_col)
-    size = window_size(tile, kind.stride, kind.margin, rows, cols, each_is_a_file)
-    overlap = (
-        parse_overlap(options.overlap, size, kind.stride, kind.margin) if size < max(rows.length, cols.length) else 0
-    )
-    if kind.margin is not None and blend == "none" and not each_is_a_file:
-        return WindowPlan.fitted(rows, cols, size, overlap, kind.stride, kind.margin)
-    return WindowPlan.anchored(rows, cols, size, overlap, blend, kind.stride)
-
-
 def _estimate(
-    task: _Task, options: GenerateOptions, device: torch.device, output: Path, creation: CreationOptions
+    task: Task, options: GenerateOptions, device: torch.device, output: Path, creation: CreationOptions
 ) -> GenerateEstimate:
     with skip_initialisation(), torch.device("meta"):
         weights = sum(parameter.numel() for parameter in task.run.build_model().generator.parameters())
@@ -332,21 +175,21 @@ def _estimate(
 
 
 def _write_tiles(
-    task: _Task, stream: Stream, tiles: GeneratedTiles, estimate: GenerateEstimate, dry_run: bool
+    task: Task, write: Write, tiles: GeneratedTiles, estimate: GenerateEstimate, dry_run: bool
 ) -> GenerateResult:
     if dry_run:
         tiles.check()
-        return task.result(tiles.path, task.map.notices, made=False, estimate=estimate)
+        return _result(task, tiles.path, task.map.notices, made=False, estimate=estimate)
     with tiles.claim():
-        write_tiles(stream, tiles.path, task.stem)
+        write.tiles(tiles, task.stem)
         task.check_unchanged()
         tiles.finish()
-    return task.result(tiles.path, task.map.notices, made=True)
+    return _result(task, tiles.path, task.map.notices, made=True)
 
 
 def _write_image(
-    task: _Task,
-    stream: Stream,
+    task: Task,
+    write: Write,
     image: GeneratedImage,
     previous: PreviousImage | None,
     estimate: GenerateEstimate,
@@ -365,9 +208,9 @@ def _write_image(
         log.info("%d of %s changed; %d are translated, with those that overlap them", changed.sum(), windows, updated)
     if dry_run:
         image.check()
-        return task.result(output, task.map.notices, made=False, estimate=estimate, updated=updated)
+        return _result(task, output, task.map.notices, made=False, estimate=estimate, updated=updated)
     with row_writer(image, task.layout) as writer:
-        stream.write(writer, change)
+        write.image(image, writer, change)
         task.check_unchanged()
         score = _score(task, writer)
         if score:
@@ -375,10 +218,10 @@ def _write_image(
         writer.tags[TAG] = task.seal
         write_record(image.unfinished / PENDING, task.recorded, task.plan, found, task.seal)
         writer.beside[PENDING] = record_path(output)
-    return task.result(output, task.map.notices, made=True, seams=score, updated=updated)
+    return _result(task, output, task.map.notices, made=True, seams=score, updated=updated)
 
 
-def _score(task: _Task, writer: RowWriter) -> Seams | None:
+def _score(task: Task, writer: RowWriter) -> Seams | None:
     plan, partial = task.plan, task.map.has_nodata
     return seams(
         lambda window: writer.read(window)[:3],

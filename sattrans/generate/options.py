@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from sattrans.errors import OptionError
 from sattrans.maps.options import MapOptions
 from sattrans.runs.options import Precision, Stats
-from sattrans.utils.options import CreationOptions, Device, Option, Seed, check
+from sattrans.utils.options import CreationOptions, Device, Option, Scheduler, Seed, check, check_scheduler
 
 Blend = Literal["none", "linear", "hann", "bands"]
 """How overlapping windows are blended; `blending.RAMPS` has an entry for each."""
@@ -114,16 +114,21 @@ class GenerateOptions(MapOptions):
     )
     compile: Annotated[bool, Option("Have PyTorch compile the generator: for large maps.", panel=SPEED)] = False
     workers: Annotated[
-        int,
+        int | None,
         Option(
-            "Threads that encode and write.",
+            "Threads that encode and write; processes of --scheduler local.",
             panel=SPEED,
+            default="1; processes: one per processor",
             minimum=1,
             decides_bytes=False,
             variable="SATTRANS_WORKERS",
         ),
-    ] = 1
+    ] = None
+    scheduler: Scheduler = None
 
     def __post_init__(self) -> None:
         check(self)
+        check_scheduler(self.scheduler, self.workers)
         read_overlap(self.overlap)
+        if self.update and self.scheduler:
+            raise OptionError("--update works on this machine: leave out --scheduler")

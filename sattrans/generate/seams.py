@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import UsageError
+from sattrans.generate.axis import Axis
 from sattrans.generate.blending import RAMPS
-from sattrans.generate.windows import Axis, WindowPlan
+from sattrans.generate.windows import WindowPlan
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.raster.bands import read_image, rgb_bands
 from sattrans.raster.cog.output import OPTIONS_TAG

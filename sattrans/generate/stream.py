@@ -17,7 +17,6 @@ from sattrans.raster.cells import Floats
 from sattrans.raster.cog.writer import RowWriter
 from sattrans.raster.window import Window
 from sattrans.runs.flat_field import THREADS, FlatField
-from sattrans.utils.console import progress_bar
 
 Translate = Callable[[NDArray[np.uint8], Sequence[tuple[int, int]]], Floats]
 """From the maps of windows and their origins (row, column) in pixels to RGB images; a `Translator` is one."""
@@ -56,30 +55,42 @@ class Stream:
     _reader: ThreadPoolExecutor = field(default_factory=lambda: _pool(1), init=False)
     _helpers: ThreadPoolExecutor = field(default_factory=lambda: _pool(THREADS), init=False)
 
-    def write(self, writer: RowWriter, change: ChangedWindows | None = None) -> None:
-        """Translate the chunks that `writer` lacks, panel by panel, each from the top.
+    def write(
+        self,
+        writer: RowWriter,
+        chunks: Sequence[Window],
+        change: ChangedWindows | None = None,
+        on_window: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Translate chunks and write them, panel by panel, each from the top.
 
         With a `change`, only the chunks that it touches are translated; the others are copied from the existing image.
+
+        Args:
+            writer: What writes the chunks.
+            chunks: Some of its chunks.
+            change: What a change of the map touches.
+            on_window: Called for each window that was translated.
         """
-        missing = writer.missing()
         if change:
-            for chunk in missing:
+            for chunk in chunks:
                 if not change.touches(chunk):
                     writer.write(chunk, change.existing(chunk))
-            missing = [chunk for chunk in missing if change.touches(chunk)]
-        todo = list(panels(missing))
-        total = sum(len(list(self._needed_windows(chunks, change))) for chunks in todo)
-        with ExitStack() as stack:
-            writers = stack.enter_context(_pool(self.workers))
-            progress = stack.enter_context(progress_bar(total, "generate", "window"))
+            chunks = [chunk for chunk in chunks if change.touches(chunk)]
+        with _pool(self.workers) as writers:
             waiting: deque[Future[None]] = deque()
-            for chunks in todo:
-                for chunk, pixels in self._pieces(chunks, change, progress.update):
+            for panel in panels(chunks):
+                for chunk, pixels in self._pieces(panel, change, on_window):
                     waiting.append(writers.submit(self._finish, writer, chunk, pixels, change))
                     while len(waiting) > MAX_WAITING + self.workers:
                         waiting.popleft().result()
             while waiting:
                 waiting.popleft().result()
+
+    def count_windows(self, chunks: Sequence[Window], change: ChangedWindows | None = None) -> int:
+        """Return how many windows `write` will translate."""
+        touched = [chunk for chunk in chunks if change is None or change.touches(chunk)]
+        return sum(len(list(self._needed_windows(panel, change))) for panel in panels(touched))
 
     def _finish(
         self, writer: RowWriter, chunk: Window, pixels: NDArray[np.uint8], change: ChangedWindows | None

@@ -1,6 +1,6 @@
 """A folder of tiles, each window a GeoTIFF of its own: what `mosaic` joins."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from sattrans.raster.bands import to_uint8
 from sattrans.raster.cog.layout import is_complete
 from sattrans.raster.geotiff import write_geotiff
 from sattrans.raster.window import Window
-from sattrans.utils.console import log, pluralize, progress_bar
+from sattrans.utils.console import log, pluralize
 from sattrans.utils.folder_output import FolderOutput
 from sattrans.utils.output import difference
 
@@ -49,7 +49,7 @@ class GeneratedTiles(FolderOutput):
     def read_finished(self) -> Mapping[str, Any] | None:
         """See `Output`."""
         recorded = super().read_finished()
-        if recorded is not None and not difference(self.path, recorded, self.options) and self._count_missing():
+        if recorded is not None and not difference(self.path, recorded, self.options) and self.missing():
             return None
         return recorded
 
@@ -70,7 +70,7 @@ class GeneratedTiles(FolderOutput):
         """See `Output`; counts the tiles that are missing."""
         finished = super().is_finished(dry_run)
         if not finished and not self.overwrite and self.finished_manifest.is_file():
-            log.info("%s: %s missing or damaged", self.path, pluralize(self._count_missing(), "tile is", "tiles are"))
+            log.info("%s: %s missing or damaged", self.path, pluralize(len(self.missing()), "tile is", "tiles are"))
         return finished
 
     def begin(self, resumed: bool) -> None:
@@ -84,28 +84,28 @@ class GeneratedTiles(FolderOutput):
         count = sum(1 for _ in self.path.glob("*.tif"))
         return pluralize(count, "tile is", "tiles are") if count else ""
 
-    def _count_missing(self) -> int:
-        return len(_missing(self.path, self.plan, self.stem))
+    def missing(self) -> list[tuple[int, int]]:
+        """Return the windows whose tiles are not there, or were cut short."""
+        paths = {place: _path_of(self.path, self.plan, self.stem, *place) for place in self.plan.indices}
+        return [place for place, path in paths.items() if not (path.is_file() and is_complete(path))]
 
 
-def write_tiles(stream: Stream, folder: Path, stem: str) -> None:
-    """Write each window as a tile, cut at the part's edge; those that are there already, and whole, are left."""
+def write_windows(
+    stream: Stream,
+    folder: Path,
+    stem: str,
+    places: Sequence[tuple[int, int]],
+    on_window: Callable[[], object] = lambda: None,
+) -> None:
+    """Write each of these windows as a tile, cut at the part's edge."""
     map_, plan = stream.map, stream.plan
-    missing = _missing(folder, plan, stem)
-    with progress_bar(plan.window_count, "generate", "window", plan.window_count - len(missing)) as progress:
-        for (row, col), pixels in stream.translated(missing):
-            window = plan.place(row, col)
-            inside = window.intersection(Window(0, 0, map_.height, map_.width)) or window
-            image = to_uint8(pixels[(slice(None), *inside.shifted(-window.row, -window.col).slices)])
-            write_geotiff(_path_of(folder, plan, stem, row, col), image, map_.georeference.at(inside))
-            progress.update()
+    for (row, col), pixels in stream.translated(places):
+        window = plan.place(row, col)
+        inside = window.intersection(Window(0, 0, map_.height, map_.width)) or window
+        image = to_uint8(pixels[(slice(None), *inside.shifted(-window.row, -window.col).slices)])
+        write_geotiff(_path_of(folder, plan, stem, row, col), image, map_.georeference.at(inside))
+        on_window()
 
 
 def _path_of(folder: Path, plan: WindowPlan, stem: str, row: int, col: int) -> Path:
     return folder / f"{stem}_{plan.rows.starts[row]:06d}_{plan.cols.starts[col]:06d}.tif"
-
-
-def _missing(folder: Path, plan: WindowPlan, stem: str) -> list[tuple[int, int]]:
-    """Return the windows whose tiles are not there, or were cut short."""
-    paths = {place: _path_of(folder, plan, stem, *place) for place in plan.indices}
-    return [place for place, path in paths.items() if not (path.is_file() and is_complete(path))]

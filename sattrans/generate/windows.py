@@ -1,4 +1,4 @@
-"""Windows over a map: where they start, their weights, which of them a chunk needs, and which a changed map touches."""
+"""Windows over a map: which of them a chunk needs, and which a changed map touches."""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -10,166 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import OptionError
-from sattrans.generate.blending import RAMPS, Floats, Ramp, axis_weights, cell_size
+from sattrans.generate.axis import Axis, Fit, Span, anchored_axis, fitted_axis, rounded_up
+from sattrans.generate.blending import RAMPS, cell_size
 from sattrans.generate.options import Blend, read_overlap
-from sattrans.raster.window import Window, window_starts
-
-LARGE = 1536
-"""Side in pixels of the windows of a model with a margin: the part of a window that is thrown away is then small."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """One axis of a map.
-
-    Attributes:
-        length: Pixels of the whole map.
-        part: The pixels of it that are translated.
-        anchor: Where the map's first pixel lies, in pixels from the origin of the CRS.
-    """
-
-    length: int
-    part: range
-    anchor: int = 0
-
-    @classmethod
-    def all_of(cls, length: int, anchor: int = 0) -> "Span":
-        """Return the axis of a map that is translated as a whole."""
-        return cls(length, range(length), anchor)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The windows along one axis of a map. Positions are counted in pixels from the start of the first window.
-
-    The windows of a part of a map are windows of the whole map, with the weights that they have in it: so a pixel is
-    the same, whatever part of the map is translated.
-
-    Attributes:
-        starts: The first pixel of each window of the whole map.
-        size: Pixels of a window.
-        overlap: Pixels that neighbouring windows share, at least.
-        map_start: The position of the map's first pixel.
-        map_length: Pixels of the whole map. Windows may extend beyond, where the map is mirrored.
-        part: The positions of the part that is translated.
-        origin: Where position 0 lies, in pixels from the origin of the CRS.
-        ramps: How the weight of a window rises over an overlap, for each layer.
-    """
-
-    starts: Sequence[int]
-    size: int
-    overlap: int
-    map_start: int
-    map_length: int
-    part: range
-    origin: int
-    ramps: tuple[Ramp, ...]
-
-    @cached_property
-    def weights(self) -> list[Floats]:
-        """The weights of each window, (windows, size), for each layer; at every position they sum to 1."""
-        return [axis_weights(self.starts, self.size, ramp) for ramp in self.ramps]
-
-    @cached_property
-    def _reaches(self) -> tuple[list[int], list[int]]:
-        """The first position at which each window counts, and the first one after it."""
-        counts = np.any([weights > 0 for weights in self.weights], axis=0)
-        starts = np.asarray(self.starts)
-        first, behind = counts.argmax(axis=1), self.size - counts[:, ::-1].argmax(axis=1)
-        return (starts + first).tolist(), (starts + behind).tolist()
-
-    @property
-    def end(self) -> int:
-        """The position where the last window ends."""
-        return self.starts[-1] + self.size
-
-    def needed(self, first: int, end: int) -> range:
-        """Return the windows that count at any position from `first` to `end`, by index."""
-        firsts, ends = self._reaches
-        return range(bisect_right(ends, first), bisect_left(firsts, end))
-
-    def over(self, first: int, end: int) -> range:
-        """Return the windows that overlap the positions from `first` to `end`, by index."""
-        return range(bisect_right(self.starts, first - self.size), bisect_left(self.starts, end))
-
-    def relative(self, windows: range) -> list[int]:
-        """Return where windows start, counted from the part's first pixel."""
-        return [self.starts[index] - self.part.start for index in windows]
-
-    def map_pixels(self, first: int, end: int) -> NDArray[np.int64]:
-        """Return the pixel of the map at each position from `first` to `end`; beyond its edges it is mirrored."""
-        turn = np.arange(first - self.map_start, end - self.map_start) % (2 * self.map_length)
-        return np.minimum(turn, 2 * self.map_length - 1 - turn)
-
-
-def anchored_axis(span: Span, size: int, overlap: int, stride: int, ramps: tuple[Ramp, ...]) -> Axis:
-    """Return windows that start at multiples of their distance from the origin of the CRS.
-
-    So maps of the same pixels have the same windows wherever they begin. A map that fits into one window has one.
-    """
-    step = size - overlap
-    ahead = span.anchor % (step if span.length > size else stride)
-    starts = window_starts(ahead + span.length, size, overlap)
-    part = range(ahead + span.part.start, ahead + span.part.stop)
-    return Axis(starts, size, overlap, ahead, span.length, part, span.anchor - ahead, ramps)
-
-
-def fitted_axis(span: Span, size: int, overlap: int, stride: int, margin: int, ramps: tuple[Ramp, ...]) -> Axis:
-    """Return the fewest windows over the part, for a model that sees only `margin` pixels around a pixel.
-
-    Such a model gives the same pixel in every window that extends `margin` pixels beyond it, or to the same edge of the
-    map, if windows start at multiples of `stride` from the origin of the CRS.
-    """
-    ahead = span.anchor % stride
-    last = max(0, rounded_up(ahead + span.length, stride) - size)
-    part = range(ahead + span.part.start, ahead + span.part.stop)
-    first = min(last, max(0, part.start - margin) // stride * stride)
-    final = min(last, max(first, rounded_up(part.stop + margin, stride) - size))
-    count = -(-(final - first) // (size - overlap))
-    starts = [first + (final - first) // stride * number // count * stride for number in range(count)] + [final]
-    return Axis(starts, size, overlap, ahead, span.length, part, span.anchor - ahead, ramps)
-
-
-def window_size(tile: int, stride: int, margin: int | None, rows: Span, cols: Span, each_is_a_file: bool) -> int:
-    """Return the side of the windows, in pixels.
-
-    It is the tile size. A model that sees only `margin` pixels around a pixel gives the same pixel in a window of any
-    size, so its windows are larger, up to about `LARGE`: of the sizes with which windows fill the map, the one with the
-    fewest pixels in all.
-
-    Args:
-        tile: The tile size, in pixels.
-        stride: Windows start at multiples of this many pixels (`Model.stride`).
-        margin: How many pixels around a pixel decide its value (`Model.margin`); None if the whole tile does.
-        rows: The rows of the map.
-        cols: The columns of the map.
-        each_is_a_file: Whether each window becomes a tile of its own, which should not be much larger than `tile`.
-    """
-    if margin is None:
-        return tile
-    sides = [rounded_up(span.anchor % stride + span.length, stride) for span in (rows, cols)]
-    if each_is_a_file:
-        return max(tile, min(rounded_up(tile + 2 * margin, stride), max(sides)))
-    if max(sides) <= LARGE:
-        return max(tile, *sides)
-    shared = rounded_up(2 * margin, stride)
-
-    def counts(size: int) -> list[int]:
-        return [max(1, -(-(side - shared) // (size - shared))) for side in sides]
-
-    # Windows no larger than they have to be, for as many of them as the map needs, or one more along a side.
-    fitting = [
-        shared + rounded_up(-(-(side - shared) // count), stride)
-        for side, least in zip(sides, counts(max(LARGE, shared + stride)), strict=True)
-        for count in (least, least + 1)
-    ]
-    sizes = [max(tile, size) for size in fitting if size > shared]
-    return min(sizes, key=lambda size: math.prod(counts(size)) * size**2)
-
-
-def rounded_up(number: int, step: int) -> int:
-    """Return the least multiple of a step that is not below a number."""
-    return -(-number // step) * step
+from sattrans.raster.window import Window
 
 
 @dataclass(frozen=True)
@@ -179,10 +23,12 @@ class WindowPlan:
     Args:
         rows: The rows of windows.
         cols: The columns of windows.
+        fit: How windows can be fitted to a smaller area, if they can.
     """
 
     rows: Axis
     cols: Axis
+    fit: Fit | None = None
 
     @classmethod
     def anchored(cls, rows: Span, cols: Span, size: int, overlap: int, blend: Blend, stride: int = 1) -> "WindowPlan":
@@ -193,8 +39,19 @@ class WindowPlan:
     @classmethod
     def fitted(cls, rows: Span, cols: Span, size: int, overlap: int, stride: int, margin: int) -> "WindowPlan":
         """Return windows that fit the part; see `fitted_axis`."""
-        more = size, overlap, stride, margin, RAMPS["none"]
-        return cls(fitted_axis(rows, *more), fitted_axis(cols, *more))
+        fit = Fit(rows, cols, stride, margin)
+        down, across = (fitted_axis(span, span.part, size, overlap, fit) for span in (rows, cols))
+        return cls(down, across, fit)
+
+    def over(self, chunk: Window) -> "WindowPlan":
+        """Return windows that give a chunk the same pixels, and need not give the rest of the part any."""
+        fit = self.fit
+        if fit is None:
+            return self
+        top, left = fit.rows.part.start + chunk.row, fit.cols.part.start + chunk.col
+        rows = fitted_axis(fit.rows, range(top, top + chunk.height), self.size, self.overlap, fit)
+        cols = fitted_axis(fit.cols, range(left, left + chunk.width), self.size, self.overlap, fit)
+        return WindowPlan(rows, cols, fit)
 
     @property
     def height(self) -> int:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sattrans.data.batches import TileStore
 from sattrans.data.tileset import Tile
 from sattrans.errors import SattransError, UsageError
-from sattrans.plugins import model_class
 from sattrans.runs.device import choose_device
 from sattrans.runs.flat_field import THREADS, FlatField
 from sattrans.runs.flat_field_fit import FlatFieldEstimator
@@ -40,7 +39,7 @@ def has_flat_field(run: Run) -> bool:
     A model with a margin does not know the position of a pixel in its window; without classes there is nothing to tell
     a pattern from what the map shows.
     """
-    return model_class(run.model_name).margin is None and run.palette is not None
+    return run.kind.margin is None and run.palette is not None
 
 
 def find_flat_field(run: Run, stats: Stats, device: torch.device, *, store: bool) -> FlatField | None:

@@ -28,9 +28,10 @@ from sattrans.data.tileset import Tileset
 from sattrans.errors import RasterError, SattransError
 from sattrans.evaluate.api import EvaluationOutput
 from sattrans.evaluate.segmenter import Segmenter, SmallUNet
+from sattrans.generate.axis import Span
 from sattrans.generate.tiles import GeneratedTiles
 from sattrans.generate.update import TAG, read_record, record_path, write_record
-from sattrans.generate.windows import Span, WindowPlan
+from sattrans.generate.windows import WindowPlan
 from sattrans.maps.area import read_area
 from sattrans.maps.class_mapping import parse_class_mapping
 from sattrans.maps.ogr import layers_of, read_box, vector_files

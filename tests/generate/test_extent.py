@@ -15,8 +15,9 @@ from makers import make_folder, make_indices, write_raster
 from makers_vectors import UTM, write_layer
 
 from sattrans.generate import GenerateOptions, generate
+from sattrans.generate.axis import Span
 from sattrans.generate.stream import Stream
-from sattrans.generate.windows import Span, WindowPlan
+from sattrans.generate.windows import WindowPlan
 from sattrans.mosaic import mosaic
 from sattrans.plugins import manager
 from sattrans.raster.window import Window
@@ -29,7 +30,7 @@ HEIGHT, WIDTH = 230, 260
 
 def image_of(plan, pixels, part, network, **where):
     writer = Memory(part.height, part.width, **where)
-    Stream(Part(pixels, part), plan, [network], 2, workers=2).write(writer)
+    Stream(Part(pixels, part), plan, [network], 2, workers=2).write(writer, writer.missing())
     return writer.image
 
 

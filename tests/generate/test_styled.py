@@ -9,8 +9,9 @@ from generate_command import PLACE, VALUES, made, read, refused, write_map
 from makers import write_raster
 
 from sattrans.generate import GenerateOptions, generate, generate_variants
+from sattrans.generate.axis import LARGE, Span, window_size
 from sattrans.generate.update import record_path
-from sattrans.generate.windows import LARGE, Span, WindowPlan, parse_overlap, window_size
+from sattrans.generate.windows import WindowPlan, parse_overlap
 
 
 def map_of(path, class_, height=90, width=120):
@@ -186,13 +187,13 @@ def test_a_small_map_is_one_window_whatever_the_overlap(styled, tmp_path):
 
 def test_windows_join_without_a_seam(styled, tmp_path, monkeypatch):
     """In small windows and in one large one, the map is painted alike but for what lies at the map's edge."""
-    from sattrans.generate import windows
+    from sattrans.generate import axis
 
     map_ = write_map(tmp_path / "map.tif", 512, 512)
     options = GenerateOptions(run=styled.folder, style=styled.spec.scenes[0])
     whole = generate(map_, tmp_path / "whole.tif", options)
     assert whole.windows == 1
-    monkeypatch.setattr(windows, "LARGE", 512)
+    monkeypatch.setattr(axis, "LARGE", 512)
     parts = generate(map_, tmp_path / "parts.tif", options)
     assert parts.windows == 4
     inner = slice(0, 512 - 160)

@@ -27,7 +27,7 @@ def plans(draw):
 
 def made(plan, pixels, network, batch_size=2, devices=1, change=None, **where):
     writer = Memory(plan.height, plan.width, **where)
-    Stream(Part(pixels), plan, [network] * devices, batch_size, workers=2).write(writer, change)
+    Stream(Part(pixels), plan, [network] * devices, batch_size, workers=2).write(writer, writer.missing(), change)
     return writer
 
 

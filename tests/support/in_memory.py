@@ -5,7 +5,8 @@ import zlib
 import numpy as np
 from hypothesis import strategies as st
 
-from sattrans.generate.windows import Span, WindowPlan
+from sattrans.generate.axis import Span
+from sattrans.generate.windows import WindowPlan
 from sattrans.raster.window import Window
 
 blends = st.sampled_from(["none", "linear", "hann", "bands"])
