@@ -1,6 +1,7 @@
 """CycleGAN: two generators, from maps to images and back, that learn from maps and images of different places."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Literal, Self
 
@@ -139,6 +140,7 @@ class ImageToMap(CycleGAN):
     """CycleGAN whose `generator` is the one from images to maps."""
 
     makes_maps = True
+    defaults = replace(CycleGAN.defaults, monitor="l1")  # the other scores compare images
 
 
 def _square(logits: Tensor, label: float) -> Tensor:

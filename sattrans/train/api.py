@@ -196,8 +196,9 @@ def _prepare(
 ) -> _Job:
     tileset = Tileset.open(data) if data else Tileset.newest()
     kind = model_class(options.model or default_model())
-    defaults, model_options = kind.defaults, resolve(kind, options.settings)
+    model_options = resolve(kind, options.settings)
     kind = kind.configured(model_options)
+    defaults = kind.defaults
     source = encoding(model_options.source, kind, tileset.palette)
     model_options = model_options.model_copy(update={"source": source})
     spec = tile_spec(tileset, kind, source)
