@@ -360,7 +360,7 @@ class Model(nn.Module, ABC):
             images: Parts of the image, (N, 3, H, W) in [-1, 1].
 
         Returns:
-            One vector for all parts, (D,), which `translate` finds as `noise.reference`.
+            One vector for all parts, (D,), which `translate` finds as `noise.reference`; it may hold a distribution.
 
         Raises:
             NotImplementedError: The model does not encode styles (`encodes_styles`).

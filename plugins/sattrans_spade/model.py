@@ -156,11 +156,12 @@ class GauGAN(Model):
         return image
 
     def _styles(self, source: Tensor, noise: Noise) -> Tensor:
-        """Return a style for each map, (N, 256)."""
-        if noise.reference is not None:
-            return noise.reference.to(source.device).expand(len(source), STYLE)
-        scenes = [self._likest(maps) if noise.style is None else noise.style for maps in source]
+        """Return a style for each map, (N, 256), drawn as in training: a mean alone would be no style it has seen."""
         normal = noise.vector(STYLE)
+        if noise.reference is not None:
+            mean, deviation = noise.reference.to(source.device).chunk(2)
+            return mean + deviation * normal
+        scenes = [self._likest(maps) if noise.style is None else noise.style for maps in source]
         return torch.stack([self.generator.style_of(scene, one) for scene, one in zip(scenes, normal, strict=True)])
 
     def _likest(self, source: Tensor) -> int | None:
@@ -170,11 +171,12 @@ class GauGAN(Model):
         return self.spec.nearest_scene(source.mean((1, 2)).tolist())
 
     def encode_style(self, images: Tensor) -> Tensor:
-        """Return the style of a reference image: the mean over its parts (N, 3, H, W), a vector (256,)."""
+        """Return mean and standard deviation of the styles of an image's parts (N, 3, H, W), a vector (512,)."""
         assert self.generator.encoder is not None
-        mean, _ = self.generator.encoder(images)
-        style: Tensor = mean.mean(dim=0)
-        return style
+        means, log_variances = self.generator.encoder(images)
+        mean = means.mean(dim=0)
+        variance = (log_variances.exp() + means.square()).mean(dim=0) - mean.square()
+        return torch.cat([mean, variance.clamp_min(0).sqrt()])
 
 
 class WithoutStyles(GauGAN):

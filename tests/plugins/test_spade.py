@@ -205,12 +205,24 @@ def test_it_trains_on_batches_of_one_and_on_maps_without_a_class(norm):
 
 def test_a_reference_gives_its_style_to_every_window_and_others_give_others():
     model, source = build(), maps()
-    bright, dark = (model.eval().encode_style(torch.full((3, 3, 80, 80), level)).detach() for level in (0.8, -0.8))
-    assert bright.shape == (STYLE,)
+    parts = torch.rand(2, 3, 3, 80, 80) * 0.4
+    bright, dark = (model.eval().encode_style(images).detach() for images in (parts[0] + 0.5, parts[1] - 0.9))
     image = painted(model, source, reference=bright)
-    assert torch.equal(image, painted(model, source, reference=bright, seed=1))  # no random number is left
+    assert torch.equal(image, painted(model, source, reference=bright))
+    assert not torch.equal(image, painted(model, source, reference=bright, seed=1))
     assert not torch.equal(image, painted(model, source, reference=dark))
     assert torch.equal(image, painted(model, source, reference=bright, style=1))
+
+
+def test_the_style_of_an_image_is_the_distribution_over_its_parts():
+    model = build().eval()
+    images = torch.rand(4, 3, 80, 80, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    with torch.no_grad():
+        means, log_variances = model.generator.encoder(images)
+        mean, deviation = model.encode_style(images).chunk(2)
+    drawn = means + torch.exp(0.5 * log_variances) * torch.randn(20_000, 4, STYLE)
+    assert torch.allclose(mean, drawn.mean((0, 1)), atol=0.05)
+    assert torch.allclose(deviation, drawn.flatten(0, 1).std(0), rtol=0.05)
 
 
 def test_scenes_have_the_styles_of_their_images():
