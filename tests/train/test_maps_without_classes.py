@@ -101,7 +101,7 @@ def test_training_lowers_the_validation_loss(run):
     assert min(values) < 0.7 * values[0]
 
 
-@pytest.mark.parametrize("model", ["resse", "wgan"])
+@pytest.mark.parametrize("model", ["resse", "spade", "wgan"])
 def test_every_model_trains_on_pictures(tiles, tmp_path, model):
     made = train(
         tiles.folder, tmp_path / "r", TrainOptions(model=model, settings={"width": 4}, steps=1, monitor="l1")
@@ -128,10 +128,11 @@ def test_a_tileset_for_other_tools_is_refused_before_anything_is_made(tmp_path):
     assert not (tmp_path / "r").exists()
 
 
-def test_a_tileset_of_images_without_maps_is_refused_before_anything_is_made(tmp_path):
+@pytest.mark.parametrize("model", ["pix2pix", "cyclegan"])
+def test_a_tileset_of_images_without_maps_is_refused_before_anything_is_made(tmp_path, model):
     tileset = make_tileset(tmp_path / "t", counts={"unpaired": 3, "test": 1})
     with pytest.raises(UsageError, match=r"no training tiles with a map, 3 without one: tile again"):
-        train(tileset.folder, tmp_path / "r", TrainOptions(model="pix2pix"))
+        train(tileset.folder, tmp_path / "r", TrainOptions(model=model))
     assert not (tmp_path / "r").exists()
 
 
