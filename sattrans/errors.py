@@ -5,6 +5,7 @@
     │   └── AlignmentError         image and map are not on one grid
     ├── ClassesError               a map holds values or colours the palette lacks
     ├── LockedError                another process is writing there
+    ├── ClusterLost                the scheduler of a cluster is gone, its workers may still write
     ├── TrainingError              training cannot continue
     │   └── ProcessLost            one of several processes was killed or ended without an error
     ├── Interrupted                stopped by a signal                exit 128 + signal
@@ -44,6 +45,10 @@ class ClassesError(SattransError, ValueError):
 
 class LockedError(SattransError):
     """Another process is writing to the same output."""
+
+
+class ClusterLost(SattransError):
+    """The scheduler of a cluster was lost, so that its workers cannot be stopped; the message says how to resume."""
 
 
 class TrainingError(SattransError):

@@ -20,7 +20,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sattrans.errors import OptionError, SattransError
+from sattrans.errors import ClusterLost, OptionError, SattransError
 from sattrans.utils.cluster_unit import (
     Job,
     SharedFile,
@@ -102,13 +102,21 @@ class ClusterExecutor(Pool):
             self._client.wait_for_workers(1)
         for package, wanted in self._job.versions.items():
             # A function of Python's own: a worker without sattrans, or with another one, has it, too.
-            for worker, found in self._client.run(installed_version, package, on_error="return").items():
+            for worker, found in self._ask_all(installed_version, package).items():
                 if found != wanted:
                     raise other_version(worker, package, wanted, found if isinstance(found, str) else None)
 
+    def _ask_all(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Return what each worker answers, or the error it gives; a worker that dies meanwhile is left out."""
+        try:
+            answers = self._client.run(function, *arguments, on_error="return")
+        except (OSError, CancelledError) as error:
+            raise self._lost() from error
+        return {worker: answer for worker, answer in answers.items() if not isinstance(answer, OSError)}
+
     def use_gpus(self) -> None:
         """Hand out units only to workers with a GPU, one for each, if there are workers that say that they have one."""
-        if any("GPU" in found for found in self._client.run(resources_here).values()):
+        if any("GPU" in found for found in self._ask_all(resources_here).values()):
             self._resources = {"GPU": 1}
 
     def afterwards(self, function: Callable[[], object]) -> None:
@@ -124,9 +132,9 @@ class ClusterExecutor(Pool):
     def share(self, output: Path, *inputs: Path) -> None:
         """See `Pool`. Workers that join later are checked by their units; an earlier call no longer counts."""
         files = tuple(SharedFile.of(path) for path in (output, *inputs))
-        for worker, path in self._client.run(which_unseen, files, on_error="return").items():
+        for worker, path in self._ask_all(which_unseen, files).items():
             if path is not None:
-                raise unseen(worker, path) if isinstance(path, str) else self._translated(path)
+                raise unseen(worker, path) if isinstance(path, str) else path
         self._job = replace(self._job, shared=files[:1])
 
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **_: Any) -> Iterator[T]:
@@ -204,8 +212,11 @@ class ClusterExecutor(Pool):
                 f"their logs; {RESUME}"
             )
         if isinstance(error, CancelledError):
-            return SattransError(f"the Dask scheduler at {self._name} was lost; what is finished is kept; {RESUME}")
+            return self._lost()
         return error
+
+    def _lost(self) -> ClusterLost:
+        return ClusterLost(f"the Dask scheduler at {self._name} was lost; what is finished is kept; {RESUME}")
 
     def _give_up(self, futures: "list[Future[Any]]") -> None:
         """Take back what was handed out, and wait until the workers have ended what they began."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sattrans.errors import OutputExists
+from sattrans.errors import ClusterLost, OutputExists
 from sattrans.utils.atomic import check_writable, part_of, remove, sync
 from sattrans.utils.console import log
 from sattrans.utils.lock import has_lock_file
@@ -143,8 +143,11 @@ class FolderOutput(Output):
         return ""
 
     def abandon(self, error: BaseException) -> None:
-        """Put back what was set aside, or keep what was written if it is worth it. A signal leaves all as it is."""
-        if not isinstance(error, Exception) or self.finished_manifest.is_file():
+        """Put back what was set aside, or keep what was written if it is worth it.
+
+        A signal leaves all as it is, and so does a lost cluster, whose workers may still write there.
+        """
+        if not isinstance(error, Exception) or isinstance(error, ClusterLost) or self.finished_manifest.is_file():
             return
         progress = self.progress()
         if self.sets_aside and self.aside.exists():

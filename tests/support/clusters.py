@@ -37,18 +37,59 @@ def _environment(first: Path | None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([*path, *filter(None, sys.path)]), "OMP_NUM_THREADS": "1"}
 
 
-@contextmanager
-def process(command: str, *arguments: object, first: Path | None = None) -> "Iterator[subprocess.Popen[bytes]]":
-    """Run `dask scheduler` or `dask worker` in another folder; `first` comes first on its import path."""
+def start(command: str, *arguments: object, first: Path | None = None) -> "subprocess.Popen[bytes]":
+    """Start `dask scheduler` or `dask worker` in another folder; `first` comes first on its import path."""
     given = [sys.executable, "-m", f"distributed.cli.dask_{command}", *map(str, arguments), "--no-dashboard"]
-    started = subprocess.Popen(
+    return subprocess.Popen(
         given, env=_environment(first), cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+
+
+@contextmanager
+def process(command: str, *arguments: object, first: Path | None = None) -> "Iterator[subprocess.Popen[bytes]]":
+    """Run what `start` starts, and kill it at the end."""
+    started = start(command, *arguments, first=first)
     try:
         yield started
     finally:
         started.kill()
         started.wait()
+
+
+class MortalCluster:
+    """A scheduler and workers, each a process of its own, which may be killed; as a context manager, it ends them all.
+
+    A nanny would be no help: it gives up a worker that is killed while it starts.
+    """
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        self._file, self._count = folder / "scheduler.json", workers
+
+    def __enter__(self) -> "MortalCluster":
+        from distributed import Client
+
+        told = "--host", "127.0.0.1", "--port", 0, "--scheduler-file", self._file
+        self.scheduler = start("scheduler", *told)
+        self._workers = [self._start() for _ in range(self._count)]
+        with Client(scheduler_file=str(self._file), set_as_default=False, timeout=60) as client:
+            client.wait_for_workers(self._count, timeout=60)
+            client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 1000))
+            self.address = client.scheduler.address
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for started in (*self._workers, self.scheduler):
+            started.kill()
+            started.wait()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        return start("worker", "--scheduler-file", self._file, "--nthreads", 1, "--no-nanny")
+
+    def kill_worker(self, number: int) -> None:
+        """Kill a worker, and start another one in its place."""
+        self._workers[number].kill()
+        self._workers[number].wait()
+        self._workers[number] = self._start()
 
 
 @contextmanager
