@@ -10,7 +10,7 @@ from torch import Tensor, full_like, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from sattrans.model import Batch, Model, ModelOptions, TileSpec, TrainDefaults, Update
+from sattrans.model import Batch, Model, ModelOptions, SourceOption, TileSpec, TrainDefaults, Update
 from sattrans.networks import init_normal
 from sattrans_cyclegan.networks import BLOCKS, ImagePool, ResNetGenerator, UnconditionalPatchDiscriminator
 from sattrans_pix2pix.networks import Upsampling
@@ -39,6 +39,9 @@ class CycleGAN(Model):
     class Options(ModelOptions):
         """The options of CycleGAN."""
 
+        source: SourceOption = Field(
+            "color", description="the map as colours, like those of images at best, or one channel a class"
+        )
         direction: Direction = Field("map2image", description="which of both generators generate uses")
         lr: float = Field(2e-4, gt=0, description="learning rate of Adam, betas (0.5, 0.999)")
         cycle_weight: float = Field(10.0, ge=0, description="weight of cycle consistency, of maps and of images")
