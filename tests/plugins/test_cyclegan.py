@@ -5,8 +5,11 @@ import pytest
 import torch
 from commands import sattrans
 from makers import make_folder
+from PIL import Image
 from torch import nn
 
+from sattrans.data.batches import Batches, TileStore
+from sattrans.data.contact_sheet import GAP, HEAD
 from sattrans.errors import OptionError, UsageError
 from sattrans.evaluate import evaluate
 from sattrans.model import Batch, TileSpec
@@ -15,6 +18,7 @@ from sattrans.runs.model_options import resolve
 from sattrans.runs.run import Run
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
+from sattrans.train.validation import write_samples
 from sattrans_cyclegan.model import CycleGAN
 from sattrans_cyclegan.networks import ImagePool, ResNetGenerator, UnconditionalPatchDiscriminator
 
@@ -194,6 +198,17 @@ def test_a_run_that_makes_maps_reads_an_image(tiles, map_maker):
     with open_raster(output) as made, open_raster(image) as photo:
         assert made.read().shape == photo.read()[:3].shape
         assert not np.array_equal(made.read(), photo.read()[:3])
+
+
+def test_samples_are_maps_of_the_real_images(tiles, tmp_path):
+    model = build(direction="image2map")
+    model.translate = lambda source, noise: source
+    store = TileStore(tiles, tiles.split("val") or tiles.split("train"))
+    write_samples(model, Batches(store, "color", 1, torch.device("cpu")), tmp_path / "s.png")
+    sheet = np.asarray(Image.open(tmp_path / "s.png").convert("RGB")).astype(int)
+    step = (sheet.shape[1] - GAP) // 3
+    made, real = sheet[HEAD:, step : 2 * step], sheet[HEAD:, 2 * step : 3 * step]
+    assert np.array_equal(made, real) and not np.array_equal(made, sheet[HEAD:, :step])
 
 
 def test_a_run_that_makes_maps_is_neither_scored_nor_chosen_by_images(tiles, map_maker, tmp_path):
