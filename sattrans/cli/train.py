@@ -1,6 +1,5 @@
 """sattrans train."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -87,8 +86,10 @@ def train(
             raise OptionError(f"--resume takes the run's own options; leave out --{flag}")
     elif file is not None:
         options = _with_file(file, options, given)
+    from sattrans.train.membership import membership
+
     work = partial(_train, data, output, options, resume, overwrite, dry_run)
-    if options.devices == 1 or "WORLD_SIZE" in os.environ or dry_run:
+    if options.devices == 1 or membership().count > 1 or dry_run:
         work()
     else:
         from sattrans.train.launcher import check_enough_tiles, launch

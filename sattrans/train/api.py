@@ -283,7 +283,7 @@ def resume(
         if recorded != processes.count:
             raise UsageError(
                 f"{opened.folder} was trained by {pluralize(recorded, 'process', 'processes')}, not "
-                f"{processes.count}: resume with --devices {recorded}"
+                f"{processes.count}: resume with --devices {recorded}, or as many processes of torchrun or srun"
             )
         saved = opened.checkpoint("last").is_file()
         if not processes.is_first:

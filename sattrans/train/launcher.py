@@ -130,7 +130,7 @@ def _raise_error(workers: Sequence[_Worker], ended: Sequence[_Worker], rendezvou
     if workers[0] in ended and errors[0] is None and workers[0].process.exitcode == 0:
         return
     for _, error in sorted(errors.items()):
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, ProcessLost):  # which follows from another's end
             raise error
     for rank, error in errors.items():
         code = workers[rank].process.exitcode
@@ -138,6 +138,9 @@ def _raise_error(workers: Sequence[_Worker], ended: Sequence[_Worker], rendezvou
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
             advice = _resume_advice(rendezvous, len(workers))
             raise ProcessLost(f"process {rank + 1} of {len(workers)} {how}: {advice}")
+    for _, error in sorted(errors.items()):
+        if isinstance(error, ProcessLost):
+            raise error
     raise RuntimeError("\n".join(text for text in errors.values() if isinstance(text, str)))
 
 

@@ -93,10 +93,9 @@ class Loop:
                 number = int(self.processes.maximum(float(received.number or 0), self.device))
                 if number:
                     self.save()
-                    devices = f" --devices {self.processes.count}" if self.processes.count > 1 else ""
                     raise Interrupted(
                         f"stopped at step {self.step} of {self.settings.steps}, saved; resume with "
-                        f"sattrans train --resume {self.output.folder}{devices}",
+                        f"{self.processes.member.resuming(self.output.folder)}",
                         128 + number,
                     )
         return {
