@@ -63,8 +63,10 @@ format: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# opensr-utils asks for torchvision, which it can do without, and which does not load beside another build of PyTorch.
 bench: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python -c "import torchvision" 2>/dev/null || $(BIN)/pip uninstall --quiet --yes torchvision
 	$(BIN)/python -m pytest -n 0 --no-header -q -s tests/benchmarks/bench_*.py
 
 bench-images: setup

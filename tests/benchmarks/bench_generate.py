@@ -1,8 +1,11 @@
-"""generate against MONAI's `sliding_window_inference`: the same pix2pix, map and overlap, medians in one run.
+"""generate against MONAI's `sliding_window_inference` and opensr-utils: the same pix2pix, map and overlap, medians.
 
 MONAI is given the encoded map as a tensor and returns one, as its users run it: the network as it was trained, in a
 process of its own with PyTorch's defaults. `generate` reads a GeoTIFF, checks it, and writes a COG with overviews, a
 record of its windows and a seam score. Beside both the bare network, as `generate` runs it.
+
+opensr-utils reads a GeoTIFF and writes one, as `generate` does. It takes values of 0 to 10,000, which it gives to a
+network as 0 to 1, so the map is written as colours of that range, and the network is wrapped to take and give them.
 """
 
 import os
@@ -58,12 +61,41 @@ for _ in sys.stdin:
 """
 
 
+OPENSR = """
+import contextlib, os, sys, time
+from pathlib import Path
+import torch
+from opensr_utils import large_file_processing
+from sattrans.runs.run import Run, load_checkpoint, under
+torch.set_num_threads(len(os.sched_getaffinity(0)))
+run, size, batch, overlap = Run.open(Path(sys.argv[1])), *map(int, sys.argv[3:5]), float(sys.argv[5])
+
+class Wrapped(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.network = run.build_model().generator.eval()
+        weights = under("generator", load_checkpoint(run.checkpoint("best"), torch.device("cpu"))[0])
+        self.network.load_state_dict(weights)
+
+    def forward(self, colors):
+        return (self.network(colors * 2 - 1) + 1) / 2
+
+network, target = Wrapped(), Path(sys.argv[2]).with_name("opensr.tif")
+for _ in sys.stdin:
+    begun = time.perf_counter()
+    with contextlib.redirect_stdout(sys.stderr):
+        large_file_processing(
+            sys.argv[2], network, (size, size), 1, round(size * overlap), device="cpu", batch_size=batch,
+            output_path=str(target), overwrite=True,
+        ).run()
+    print(time.perf_counter() - begun, flush=True)
+"""
+
+
 @contextmanager
-def monai(run, indices, folder):
-    """Give a function that has MONAI go over a map once, and returns the seconds."""
-    np.save(folder / "indices.npy", indices)
-    told = [run.folder, folder / "indices.npy", TILE, BATCH, OVERLAP]
-    command = [sys.executable, "-c", MONAI, *map(str, told)]
+def peer(script, run, map_):
+    """Give a function that has another tool go over a map once, and returns the seconds."""
+    command = [sys.executable, "-c", script, *map(str, [run.folder, map_, TILE, BATCH, OVERLAP])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
         def once():
@@ -85,7 +117,7 @@ def bare(translator, windows):
             translator.model.generator(source)
 
 
-def test_generate_against_monai(run, tmp_path):
+def test_generate_against_its_peers(run, tmp_path):
     indices = make_indices(SIDE, SIDE, 3)
     map_ = write_raster(tmp_path / "map.tif", VALUES[indices])
     threads = len(os.sched_getaffinity(0))
@@ -103,10 +135,13 @@ def test_generate_against_monai(run, tmp_path):
     translators = {precision: Translator(run, precision=precision) for precision in bars}
     contestants = {f"generate, {p}": partial(ours, p) for p in bars}
     contestants |= {f"the bare network, {p}": partial(bare, translators[p], windows) for p in bars}
-    peer = "MONAI, float32, gaussian"
-    with monai(run, indices, tmp_path) as once:
-        taken = medians({peer: once, **{name: timed(work) for name, work in contestants.items()}})
-    base = taken[peer]
+    np.save(tmp_path / "indices.npy", indices)
+    colors = np.moveaxis(np.array(run.palette.colors)[indices], -1, 0)
+    scaled = write_raster(tmp_path / "scaled.tif", (colors / 255 * 10_000).round().astype(np.uint16))
+    name_of_peer, other = "MONAI, float32, gaussian", "opensr-utils, float32"
+    with peer(MONAI, run, tmp_path / "indices.npy") as once, peer(OPENSR, run, scaled) as also:
+        taken = medians({name_of_peer: once, other: also, **{name: timed(work) for name, work in contestants.items()}})
+    base = taken[name_of_peer]
     print(f"\n{SIDE}² px, {windows} windows of {TILE} px, pix2pix of width 64, {threads} threads")
     for name, time_ in taken.items():
         print(f"{name:28}{time_:7.2f} s{SIDE**2 / time_ / 1e6:7.3f} Mpx/s{base / time_:7.2f} ×")
@@ -114,6 +149,7 @@ def test_generate_against_monai(run, tmp_path):
         ratio = base / taken[f"generate, {precision}"]
         share = taken[f"the bare network, {precision}"] / taken[f"generate, {precision}"]
         print(f"{precision}: {ratio:.2f} × MONAI (bar {bar}); {share:.2f} of the bare network's windows/s (bar 0.9)")
+        print(f"{precision}: {taken[other] / taken[f'generate, {precision}']:.2f} × opensr-utils (bar 2)")
 
 
 def test_memory_does_not_grow_with_the_map(tmp_path):
