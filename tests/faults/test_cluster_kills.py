@@ -15,8 +15,12 @@ from clusters import MortalCluster
 from commands import error_line, sattrans
 from distributed import Client
 from forks import Fork, run_fork
+from generate_command import write_map
 from makers import make_folder, make_indices, make_picture
 from makers_tiles import cut_tiles, grid_of
+
+from sattrans.tile import TileOptions, tile
+from sattrans.train import TrainOptions, train
 
 KILLS = int(os.environ.get("SATTRANS_KILLS", "8"))
 
@@ -38,11 +42,20 @@ def place(tmp_path_factory):
     make_folder(folder / "place", scenes=3, size=1200)
     picture = make_picture(make_indices(6000, 2000, 5))
     cut_tiles(folder / "parts", picture, grid_of(6000, 2000, 512, 400), compress="zstd", predictor=2)
+    root = make_folder(folder / "small", size=128, classes_toml=True)
+    tiles = tile(root, folder / "t", options=TileOptions(size=64)).tileset.folder
+    train(tiles, folder / "r", TrainOptions(model="pix2pix", settings={"width": 4}, steps=1, monitor="l1"))
+    write_map(folder / "map.tif", 3000, 300)
     return folder
 
 
 def commands(place):
-    return ["tile", place / "place", "--size", "64"], ["mosaic", place / "parts"]
+    """Each command; an output that ends in .tif is a folder of tiles to the first."""
+    return (
+        ["tile", place / "place", "--size", "64"],
+        ["mosaic", place / "parts"],
+        ["generate", place / "map.tif", "--run", place / "r"],
+    )
 
 
 def content(path):
@@ -52,7 +65,7 @@ def content(path):
     return {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_workers_killed_at_random_moments_lose_nothing(cluster, place, tmp_path, number):
     command, chance, killed = commands(place)[number], random.Random(number), 0
     assert sattrans(*command, "-o", tmp_path / "here.tif").exit_code == 0
@@ -69,10 +82,11 @@ def test_workers_killed_at_random_moments_lose_nothing(cluster, place, tmp_path,
         assert running.wait() == 0, running.communicate()
         assert content(tmp_path / "there.tif") == content(tmp_path / "here.tif")
         length = max(1.0, min(length, time.monotonic() - begun))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["here.tif", "there.tif"]
+    left = {path.name.removesuffix(".json") for path in tmp_path.iterdir()}  # generate has a record beside its image
+    assert left == {"here.tif", "there.tif"}
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_commands_killed_at_random_moments_are_repeated_with_or_without_the_cluster(cluster, place, tmp_path, number):
     command, chance = commands(place)[number], random.Random(number)
     begun = time.monotonic()
@@ -94,7 +108,7 @@ def test_commands_killed_at_random_moments_are_repeated_with_or_without_the_clus
             time.sleep(0.1)
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_lost_scheduler_is_one_line_and_the_command_goes_on_without_it(place, tmp_path, number):
     command = [*commands(place)[number], "-o", tmp_path / "there.tif"]
     with MortalCluster(tmp_path, 1) as cluster:
