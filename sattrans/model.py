@@ -276,6 +276,9 @@ class Model(nn.Module, ABC):
     "color"; its runs read images, as pictures without classes."""
     margin: ClassVar[int | None] = None
     """Radius in pixels of the receptive field of a generated pixel; None if it covers the whole tile."""
+    context: ClassVar[int | None] = None
+    """Pixels of the map around a window that `translate` gets, too. Windows then lie side by side on the grid of the
+    CRS, and the model makes their images fit together; None for windows that are blended."""
 
     class Options(ModelOptions):
         """The model's options."""
@@ -309,7 +312,7 @@ class Model(nn.Module, ABC):
         """Create the optimisers. Called once, after the model was moved to the training device.
 
         Returns:
-            Optimisers by the names that `training_step` uses.
+            Optimisers by the names that `training_step` uses; none if the model has learned all in `prepare`.
         """
 
     def prepare(self, tiles: Sequence[Batch]) -> None:
@@ -333,7 +336,7 @@ class Model(nn.Module, ABC):
             batch: Sources and targets on the training device, N tiles.
 
         Yields:
-            An update for each optimiser step.
+            An update for each optimiser step; none if the model has no optimisers.
         """
 
     def translate(self, source: Tensor, noise: Noise) -> Tensor:
@@ -344,14 +347,20 @@ class Model(nn.Module, ABC):
         The default runs `generator` on the source and uses no noise.
 
         Args:
-            source: Encoded maps, (N, source_channels, H, W).
-            noise: Random numbers by position in the map, for models that need them.
+            source: Encoded maps, (N, source_channels, H, W), with `context` pixels on each side if that is set; beyond
+                the map they are as where it has no data.
+            noise: Random numbers by position in the map, for models that need them; `origins` exclude the context.
 
         Returns:
-            Images (N, target_channels, H, W) in [-1, 1].
+            Images (N, target_channels, H, W) in [-1, 1], without the context.
         """
         image: Tensor = self.generator(source)
         return image
+
+    def translate_tiles(self, source: Tensor) -> Tensor:
+        """Translate whole tiles (N, C, S, S), each as a map of its own, into images (N, target_channels, S, S)."""
+        noise = Noise(0, [(0, 0)] * len(source), source.shape[-1], source.device)
+        return self.translate(F.pad(source, (self.context or 0,) * 4, value=0 if self.spec.classes else -1), noise)
 
     def encode_style(self, images: Tensor) -> Tensor:
         """Encode the style of a reference image, such as its season and light. Called in evaluation mode.
@@ -388,5 +397,4 @@ class Model(nn.Module, ABC):
             Scalar losses by name, lower is better. The default is `l1`, the mean absolute difference between the
             translated and the real image in [-1, 1].
         """
-        noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
-        return {"l1": F.l1_loss(self.translate(batch.source, noise), batch.target)}
+        return {"l1": F.l1_loss(self.translate_tiles(batch.source), batch.target)}

@@ -159,7 +159,7 @@ class RunImages(ImageSource):
             batch = numbers[start : start + self._batch_size]
             _, maps = self._real_tiles.store.stack(batch)
             origins = [(tiles[number].window.row, tiles[number].window.col) for number in batch]
-            yield from torch.from_numpy(to_uint8(self._translator(maps.numpy(), origins)))
+            yield from torch.from_numpy(to_uint8(self._translator.tiles(maps.numpy(), origins)))
 
 
 def without_duplicates(sources: Sequence[ImageSource]) -> tuple[list[ImageSource], list[str]]:

@@ -54,7 +54,7 @@ def estimate_memory(
         classes: Classes that may have a flat field; 0 without one.
         gpu: Whether the generator runs on a GPU.
     """
-    held = HELD * weights * 4 + batch_size * plan.size**2 * MAPS * width * 4
+    held = HELD * weights * 4 + batch_size * plan.seen**2 * MAPS * width * 4
     across = min(CHUNK_WIDTH, plan.width) + 2 * plan.size
     rows = BLOCK + 2 * plan.size + 2 * plan.halo
     kept = 4 * across * 3 * (1 + (plan.layers - 1) / plan.cell**2)  # one row of pixels

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sattrans.generate.panel import Panel
 from sattrans.generate.windows import ChangedWindows, WindowPlan, panels
 from sattrans.maps.open import Map
-from sattrans.raster.cells import Floats
+from sattrans.raster.cells import Floats, framed
 from sattrans.raster.cog.writer import RowWriter
 from sattrans.raster.window import Window
 from sattrans.runs.flat_field import THREADS, FlatField
@@ -181,7 +181,7 @@ class Stream:
             for col in cols:
                 left = self.plan.cols.starts[col] - self.plan.cols.starts[cols[0]]
                 batch.append((row, col))
-                windows.append(band[..., left : left + self.plan.size])
+                windows.append(band[..., left : left + self.plan.seen])
                 if len(batch) == self.batch_size:
                     yield batch, np.stack(windows)
                     batch, windows = [], []
@@ -204,8 +204,14 @@ class Stream:
 
 
 def read_map_row(map_: Map, plan: WindowPlan, row: int, first: int, last: int) -> NDArray[np.uint8]:
-    """Read the map below the windows `first` to `last` of a row, (…, size, width), mirrored beyond its edges."""
+    """Read the map below the windows `first` to `last` of a row, and around them if they have a context.
+
+    Returns:
+        The map (…, size, width), mirrored beyond its edges; if windows have a context, without data there.
+    """
     rows, cols = plan.rows, plan.cols
+    if plan.context:
+        return _read_around(map_, plan, rows.starts[row], cols.starts[first], cols.starts[last])
     down = rows.map_pixels(rows.starts[row], rows.starts[row] + plan.size)
     across = cols.map_pixels(cols.starts[first], cols.starts[last] + plan.size)
     top, left = int(down.min()), int(across.min())
@@ -214,6 +220,20 @@ def read_map_row(map_: Map, plan: WindowPlan, row: int, first: int, last: int) -
     if pixels.shape[-2:] == (len(down), len(across)):
         return pixels
     return pixels[..., down - top, :][..., across - left]
+
+
+def _read_around(map_: Map, plan: WindowPlan, top: int, left: int, last: int) -> NDArray[np.uint8]:
+    """Read the map below windows that start at a row and from one column to another, with their context."""
+    whole = Window(plan.rows.map_start, plan.cols.map_start, plan.rows.map_length, plan.cols.map_length)
+    asked = Window(top - plan.context, left - plan.context, plan.seen, last - left + plan.seen)
+    found = asked.intersection(whole)
+    assert found is not None, "each window lies on the map"
+    pixels = map_.read(found.shifted(map_.whole.row - whole.row, map_.whole.col - whole.col))
+    rows, cols = (
+        (found.row - asked.row, asked.bottom - found.bottom),
+        (found.col - asked.col, asked.right - found.right),
+    )
+    return framed(pixels, rows, cols, has_classes=pixels.ndim == 2)
 
 
 def _completed(batch: Sequence[WindowIndex], windows: NDArray[np.uint8], images: Future[Floats]) -> TranslatedBatch:

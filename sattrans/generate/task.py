@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from sattrans.errors import ClassesError, RasterError, SattransError
+from sattrans.errors import ClassesError, OptionError, RasterError, SattransError
 from sattrans.generate.axis import Span, window_size
 from sattrans.generate.options import Blend, GenerateOptions
 from sattrans.generate.stream import Stream
@@ -140,7 +140,7 @@ def open_task(
     """
     kind, spec = opened.kind, opened.spec
     precision = resolve_precision(options.precision, device)
-    blend = options.blend or ("bands" if kind.margin is None else "none")
+    blend = _blend(kind, options)
     check_style(options.style, spec, kind)
     state = files_of(map_)
     with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
@@ -155,7 +155,7 @@ def open_task(
             "blend": blend,
             "starts": list(plan.starts),
             "seed": options.seed,
-            "batch_size": max(1, options.batch_size * spec.size**2 // plan.size**2),
+            "batch_size": max(1, options.batch_size * spec.size**2 // plan.seen**2),
             "precision": precision,
             "stats": options.stats,
             "compile": options.compile,
@@ -169,6 +169,15 @@ def open_task(
         yield Task(opened, read_map, plan, precision, recorded, flat or FlatField({}), state, map_)
 
 
+def _blend(kind: type[Model], options: GenerateOptions) -> Blend:
+    """Return how windows are blended. Raises `OptionError` if the model allows no choice."""
+    if kind.context is not None and options.blend not in (None, "none"):
+        raise OptionError(f"--blend {options.blend}: model '{kind.name}' joins its windows itself; leave --blend out")
+    if kind.margin is not None or kind.context is not None:
+        return options.blend or "none"
+    return options.blend or "bands"
+
+
 def _plan(
     map_: Map, kind: type[Model], tile: int, options: GenerateOptions, blend: Blend, each_is_a_file: bool
 ) -> WindowPlan:
@@ -177,6 +186,8 @@ def _plan(
     first_row, first_col = map_.georeference.at(whole).first_pixel
     rows = Span(whole.height, range(-whole.row, map_.height - whole.row), first_row)
     cols = Span(whole.width, range(-whole.col, map_.width - whole.col), first_col)
+    if kind.context is not None:
+        return WindowPlan.side_by_side(rows, cols, tile, kind.context)
     size = window_size(tile, kind.stride, kind.margin, rows, cols, each_is_a_file)
     overlap = (
         parse_overlap(options.overlap, size, kind.stride, kind.margin) if size < max(rows.length, cols.length) else 0

@@ -50,7 +50,7 @@ def digests(map_: Map, plan: WindowPlan) -> Digests:
         for number, row in enumerate(rows):
             band = read_map_row(map_, plan, row, cols[0], cols[-1])
             for col, left in enumerate(lefts):
-                window = np.ascontiguousarray(band[..., left - lefts[0] :][..., : plan.size])
+                window = np.ascontiguousarray(band[..., left - lefts[0] :][..., : plan.seen])
                 digest = blake2b(window.data, digest_size=DIGEST).digest()
                 found[number, col] = int.from_bytes(digest, "big")
             progress.update()

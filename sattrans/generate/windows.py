@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,17 +24,25 @@ class WindowPlan:
         rows: The rows of windows.
         cols: The columns of windows.
         fit: How windows can be fitted to a smaller area, if they can.
+        context: Pixels of map on each side of a window that its image depends on.
     """
 
     rows: Axis
     cols: Axis
     fit: Fit | None = None
+    context: int = 0
 
     @classmethod
     def anchored(cls, rows: Span, cols: Span, size: int, overlap: int, blend: Blend, stride: int = 1) -> "WindowPlan":
         """Return windows on the grid of the CRS; see `anchored_axis`."""
         more = size, overlap, stride, RAMPS[blend] if overlap else RAMPS["none"]
         return cls(anchored_axis(rows, *more), anchored_axis(cols, *more))
+
+    @classmethod
+    def side_by_side(cls, rows: Span, cols: Span, size: int, context: int) -> "WindowPlan":
+        """Return windows on the grid of the CRS that do not overlap, and whose images depend on the map around them."""
+        plan = cls.anchored(rows, cols, size, 0, "none", stride=size)
+        return replace(plan, context=context)
 
     @classmethod
     def fitted(cls, rows: Span, cols: Span, size: int, overlap: int, stride: int, margin: int) -> "WindowPlan":
@@ -67,6 +75,11 @@ class WindowPlan:
     def size(self) -> int:
         """Side of a window, in pixels."""
         return self.rows.size
+
+    @property
+    def seen(self) -> int:
+        """Side of a window with its context, in pixels."""
+        return self.size + 2 * self.context
 
     @property
     def overlap(self) -> int:

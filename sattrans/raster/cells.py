@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from sattrans.raster.palette import UNKNOWN
+
 Floats = NDArray[np.float32]
 
 PERIOD = 32
@@ -56,3 +58,13 @@ def _neighbours(cells: Floats, axis: int) -> tuple[Floats, Floats]:
     first, last = cells[(*every, slice(None, 1))], cells[(*every, slice(-1, None))]
     previous = np.concatenate([first, cells[(*every, slice(None, -1))]], axis=axis)
     return previous, np.concatenate([cells[(*every, slice(1, None))], last], axis=axis)
+
+
+def framed(
+    maps: NDArray[np.uint8], rows: tuple[int, int], cols: tuple[int, int], has_classes: bool
+) -> NDArray[np.uint8]:
+    """Return maps (…, H, W) with pixels without data around: so many rows above and below, and columns on either side.
+
+    Class indices are `UNKNOWN` there, and colours, of maps without classes, are black.
+    """
+    return np.pad(maps, [(0, 0)] * (maps.ndim - 2) + [rows, cols], constant_values=UNKNOWN if has_classes else 0)

@@ -36,10 +36,10 @@ BATCH = 4
 def has_flat_field(run: Run) -> bool:
     """Return whether windows of a run may repeat a pattern that can be subtracted.
 
-    A model with a margin does not know the position of a pixel in its window; without classes there is nothing to tell
-    a pattern from what the map shows.
+    A model with a margin or a context does not know the position of a pixel in its window; without classes there is
+    nothing to tell a pattern from what the map shows.
     """
-    return run.kind.margin is None and run.palette is not None
+    return run.kind.margin is None and run.kind.context is None and run.palette is not None
 
 
 def find_flat_field(run: Run, stats: Stats, device: torch.device, *, store: bool) -> FlatField | None:

@@ -16,6 +16,7 @@ from sattrans.data.batches import ENCODINGS
 from sattrans.errors import OptionError, SattransError
 from sattrans.model import Noise
 from sattrans.networks.cpu import subpixel
+from sattrans.raster.cells import framed
 from sattrans.runs.device import choose_device, fast_at_bf16
 from sattrans.runs.options import Precision, Stats
 from sattrans.runs.references import reference_parts
@@ -85,18 +86,24 @@ class Translator:
             model.generator.compile()
         self._encode = ENCODINGS[run.manifest["options"]["source"]]
 
+    def tiles(self, maps: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """Translate whole tiles, of which nothing around is known; see `__call__`."""
+        around = self.model.context or 0, self.model.context or 0
+        return self(framed(maps, around, around, has_classes=self.palette is not None), origins)
+
     def __call__(self, windows: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
         """Translate maps into red, green, blue of 0 to 255, (N, 3, S, S), not rounded.
 
         `windows` are class indices (N, S, S), `UNKNOWN` for nodata, or colours (N, 3, S, S) for a run without a
         palette. `origins` are their top left (row, column), in pixels from the origin of the CRS, on which the noise
-        depends.
+        depends. If the model has a `context`, windows have as many pixels of map around, which the origins leave out.
         """
         reduced = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), reduced:
             maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
             source = self._encode(maps, self.palette).contiguous(memory_format=torch.channels_last)
-            noise = Noise(self.seed, origins, windows.shape[-1], self.device, self.style, self.reference)
+            size = windows.shape[-1] - 2 * (self.model.context or 0)
+            noise = Noise(self.seed, origins, size, self.device, self.style, self.reference)
             images = self.model.translate(source, noise)
             if not torch.isfinite(images).all():
                 raise SattransError(

@@ -93,7 +93,8 @@ def _check_building(trial: Trial) -> None:
     require(isinstance(getattr(model, "generator", None), nn.Module), f"{trial.what} has no network `generator`")
     copy.deepcopy(model.generator)  # training averages a copy
     optimizers = model.optimizers()
-    require(optimizers, f"{trial.what} has no optimizers")
+    learned = changed(state(trial.bare().generator), state(model.generator))
+    require(optimizers or learned, f"{trial.what} has no optimizers, and `prepare` leaves its generator as it is")
     own = {id(parameter) for parameter in model.parameters()}
     for name, optimizer in optimizers.items():
         require(
@@ -106,9 +107,18 @@ def _check_building(trial: Trial) -> None:
 
 
 def _check_training(trial: Trial) -> Model:
-    """Train until the generator's weights have changed, at least three steps, and return the model."""
+    """Train until the generator's weights have changed, at least three steps, and return the model.
+
+    A model without optimisers has learned all that it can when it is prepared, and its steps change nothing.
+    """
     model = trial.build()
     optimizers = model.optimizers()
+    if not optimizers:
+        before_step = state(model)
+        trial.step(model, optimizers, trial.training_batch(0))
+        touched = changed(before_step, state(model))
+        require(not touched, f"{trial.what} has no optimizers, but a step changes {', '.join(touched)}")
+        return model
     before = copy.deepcopy(list(model.generator.parameters()))
     for number in range(MOST_STEPS):
         trial.step(model, optimizers, trial.training_batch(number))

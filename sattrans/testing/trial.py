@@ -6,7 +6,8 @@ from typing import get_args
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from sattrans.data.batches import ENCODINGS, source_channels
@@ -50,11 +51,15 @@ class Trial:
         return TileSpec(self.size, source_channels(self.encoding, PALETTE), classes=len(PALETTE), tiles=TILES)
 
     def build(self, seed: int = 0) -> Model:
-        """Return the model with weights initialized from `seed`, prepared, in training mode."""
-        torch.manual_seed(seed)
-        model = self.kind(self.spec, self.options).train()
-        model.prepare([self.batch(-1 - number, 1) for number in range(TILES)])
+        """Return the model with weights initialized from `seed`, prepared with tiles of its own, in training mode."""
+        model = self.bare(seed)
+        model.prepare([self.batch(-1 - number - seed * TILES, 1) for number in range(TILES)])
         return model
+
+    def bare(self, seed: int = 0) -> Model:
+        """Return the model with weights initialized from `seed`, not prepared, in training mode."""
+        torch.manual_seed(seed)
+        return self.kind(self.spec, self.options).train()
 
     def batch(self, number: int, count: int = 2) -> Batch:
         """Return synthetic batch `number`: patches of classes, and the same patches with random shades as images."""
@@ -81,9 +86,10 @@ class Trial:
 
     @torch.no_grad()
     def translated(self, model: Model, source: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return the images that a model generates in evaluation mode."""
+        """Return the images that a model generates in evaluation mode, of tiles around which there is no data."""
         training = model.training
         model.eval()
+        source = F.pad(source, (self.kind.context or 0,) * 4)
         image = model.translate(source, noise or self.noise(len(source)))
         model.train(training)
         return image
@@ -148,8 +154,8 @@ def trials(kind: type[Model], size: int) -> list[Trial]:
     return found
 
 
-def state(model: Model) -> dict[str, Tensor]:
-    """Return a copy of a model's parameters and buffers."""
+def state(model: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of a module's parameters and buffers."""
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 

@@ -163,7 +163,8 @@ def write_curves(run: Run) -> None:
             axes.set_yscale("log")  # so that a small loss is visible beside a large one
         axes.set_title(title, loc="left")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        if lines[0][part]:  # a model without optimisers has no training losses
+            axes.legend(frameon=False)
     monitor = run.manifest["settings"]["monitor"]
     best = min(lines, key=lambda line: float(line["val"][monitor]))
     below.axvline(best["step"], color="0.6", linestyle=":")

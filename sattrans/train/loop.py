@@ -132,7 +132,10 @@ class Loop:
         for update, update_values in self._updates(self.train.train(self.step)):
             self.optimizers[update.optimizer].step()
             values.update(update_values)
-        self.average.update_parameters(self.model.generator)
+        if self.optimizers:
+            self.average.update_parameters(self.model.generator)
+        else:  # nothing changes but what `prepare` kept, and there may be nothing to average
+            self.average.module.load_state_dict(self.model.generator.state_dict())
         self.step += 1
         self.state["seconds"] += time.perf_counter() - begun
         for name, value in values.items():
@@ -221,7 +224,7 @@ class Loop:
         if self._is_better(value):
             save_best(self.output, generator, {"step": self.step, "epoch": epoch, self.settings.monitor: value})
         remarks = list(self.model.remarks(means))
-        steps = max(count for _, count in self.state["sums"].values())
+        steps = max((count for _, count in self.state["sums"].values()), default=1)
         self.logger.log_epoch(epoch, self.step, means, values, steps / max(self.state["seconds"], 1e-9), remarks)
         return value
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 from sattrans.data.batches import source_channels
 from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
@@ -15,6 +17,15 @@ def encoding(source: SourceOption, kind: type[Model], palette: Palette | None) -
     if source != "auto":
         return source
     return "color" if palette is None or kind.makes_maps else "onehot"
+
+
+def _accepts(kind: type[Model], source: SourceEncoding) -> bool:
+    """Return whether a model's options allow a source encoding."""
+    try:
+        kind.Options(source=source)
+    except ValidationError:
+        return False
+    return True
 
 
 def palette_of(tileset: Tileset, kind: type[Model]) -> Palette | None:
@@ -33,6 +44,9 @@ def tile_spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> Ti
             f"model '{kind.name}' takes tiles of {', '.join(map(str, kind.sizes))} px, {tileset.folder} "
             f"has {tileset.size}: tile again with --size"
         )
+    if not _accepts(kind, source):
+        need = "its maps are pictures without classes: choose another model, or tile masks of classes"
+        raise UsageError(f"model '{kind.name}' needs classes, and of {tileset.folder} {need}")
     channels = source_channels(source, tileset.palette)
     if not channels:
         raise UsageError(

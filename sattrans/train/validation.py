@@ -15,7 +15,7 @@ from sattrans.data.contact_sheet import write_sheet
 from sattrans.data.tileset import Tileset
 from sattrans.metrics.baselines import evenly_spaced
 from sattrans.metrics.kid_lite import LAYERS, LiteFeatures, LiteKID, place_descriptions
-from sattrans.model import Model, Noise
+from sattrans.model import Model
 
 REFRESH_TILES = 64
 """Number of training tiles from which batch-norm statistics are estimated again before validation."""
@@ -112,7 +112,7 @@ class Judge:
         made = []
         for index in self.indices:
             batch = self.val.pick([index])
-            made.append(to_levels(model.translate(batch.source, Noise(0, [(0, 0)], model.spec.size, self.val.device))))
+            made.append(to_levels(model.translate_tiles(batch.source)))
         (features,) = self._features(self._cut(torch.cat(made)))  # once, for both
         return {"joint_kid": self._joint.distance(features), "kid": self._plain.distance(features)}
 
@@ -125,7 +125,7 @@ def write_samples(model: Model, val: Batches, path: Path) -> None:
     for index in Tileset.most_varied(val.tiles, SAMPLE_TILES):
         # One at a time: four tiles of 512 px in one batch would take more memory than training does.
         batch = val.pick([index])
-        image = model.translate(model.sources_of(batch), Noise(0, [(0, 0)], model.spec.size, val.device))
+        image = model.translate_tiles(model.sources_of(batch))
         map_ = to_picture(val.store[index][1], palette)
         rows.append((map_, *_to_pixels((image[0], batch.target[0]))))
     write_sheet(path, rows, ("map", "generated", "real"))

@@ -263,8 +263,49 @@ class NaiveLogarithm(Plain):
         yield Update("generator", {"l1": self.loss(batch), "log": -(1 - sure).log().mean()})
 
 
-def test_a_good_model_passes():
-    check_model(Plain)
+class KeepsColors(Plain):
+    """Learns the mean colour of each class when it is prepared, and sees the map around a window."""
+
+    context = 8
+
+    class Options(ModelOptions):
+        source: Literal["onehot"] = Field("onehot", description="classes")
+
+    def __init__(self, spec, options):
+        Model.__init__(self, spec, options)
+        self.generator = nn.Conv2d(spec.source_channels, 3, 1, bias=False).requires_grad_(False)
+        nn.init.zeros_(self.generator.weight)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def optimizers(self):
+        return {}
+
+    def prepare(self, tiles):
+        pixels = sum(tile.source.sum((0, 2, 3)) for tile in tiles)
+        colors = sum(torch.einsum("nkhw,nchw->kc", tile.source, tile.target) for tile in tiles)
+        self.generator.weight.data.copy_((colors / pixels[:, None]).T[..., None, None])
+
+    def training_step(self, batch):
+        yield from ()
+
+    def translate(self, source, noise):
+        return F.avg_pool2d(self.generator(source), 2 * self.context + 1, 1)
+
+
+class StepsWithoutOptimizers(KeepsColors):
+    def training_step(self, batch):
+        self.seen += 1
+        yield from ()
+
+
+class KeepsItsContext(KeepsColors):
+    def translate(self, source, noise):
+        return self.generator(source)
+
+
+@pytest.mark.parametrize("model", [Plain, KeepsColors])
+def test_a_good_model_passes(model):
+    check_model(model)
 
 
 def test_a_good_unaligned_model_passes():
@@ -282,6 +323,8 @@ def test_a_good_unaligned_model_passes():
         (NoEncoding, "neither source=color nor source=onehot"),
         (UnknownPairing, "pairing must be one of aligned, unaligned, got 'unpaired'"),
         (NoOptimizer, "has no optimizers"),
+        (StepsWithoutOptimizers, "has no optimizers, but a step changes seen"),
+        (KeepsItsContext, r"returns \(3, 3, 80, 80\), not \(3, 3, 64, 64\)"),
         (YieldsALoss, "must yield an Update"),
         (UnknownOptimizer, "update of 'critic'; its optimizers.. are generator"),
         (ForeignParameter, "would not be saved"),

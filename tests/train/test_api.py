@@ -76,6 +76,7 @@ def test_another_seed_draws_other_weights_before_anything_is_learned(tiles, tmp_
 
 OWN = {
     "cyclegan": {**SMALL, "blocks": 1, "pool": 2},
+    "exemplar": {},
     "pix2pix": SMALL,
     "projected": {"width": 8, "head_width": 8},
     "resse": SMALL,
@@ -89,7 +90,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path, monkeypatch, mo
     """One is killed in a process of its own; the others end like a killed one."""
     monkeypatch.setattr(crops, "MIN_STEPS", 1)  # for epochs of a step
     options = {"model": model, "settings": OWN[model], "epochs": 3, "batch_size": 4, "seed": 3}
-    options["monitor"] = "joint_kid" if model == "projected" else "l1"
+    options["monitor"] = {"projected": "joint_kid", "exemplar": "unlike"}.get(model, "l1")
     whole = train(tiles.folder, tmp_path / "whole", TrainOptions(**options)).run
     if model == "resse":
         kill_before_second_save(tiles.folder, tmp_path / "killed", **options)

@@ -1,0 +1,41 @@
+"""Finishing: hides the seams of an image of pieces in the gradient domain."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dctn, idctn
+
+from sattrans_exemplar.cuts import Pieces
+
+SCREENING = 0.02
+"""Weight of the difference from the pieces' colours: a pixel then influences others some 50 px away at most."""
+
+
+def finished(pixels: NDArray[np.uint8], stride: int, shown: Pieces, labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the image of pieces whose gradients are those inside the pieces, (3, H, W), in grey levels, not rounded.
+
+    It solves a screened Poisson equation (Bhat, Curless, Cohen, Zitnick: Fourier Analysis of the 2D Screened Poisson
+    Equation for Gradient Domain Problems, ECCV 2008) by a discrete cosine transform. Across a seam the gradient is the
+    mean of those that both pieces have there; where the class changes, too, colours keep their difference.
+
+    Args:
+        pixels: The colours of all source pixels, (N, 3).
+        stride: What a pixel further down adds to the number of a source pixel.
+        shown: The pieces, (H, W), all with sources.
+        labels: The map's labels, (H, W).
+    """
+    colors = pixels[shown.source].astype(np.float64)
+    target = SCREENING * colors
+    for axis, step in ((1, shown.turn.astype(np.int32)), (0, np.full(shown.source.shape, stride, np.int32))):
+        first, second = ((slice(None),) * axis + (part,) for part in (slice(None, -1), slice(1, None)))
+        gradient = np.diff(colors, axis=axis)
+        seam = (shown.source[first] + step[first] != shown.source[second]) & (labels[first] == labels[second])
+        ahead = pixels[np.minimum(shown.source[first] + step[first], len(pixels) - 1)][seam]
+        behind = pixels[np.maximum(shown.source[second] - step[second], 0)][seam]
+        gradient[seam] = (ahead - colors[first][seam] + colors[second][seam] - behind) / 2
+        target[first] -= gradient
+        target[second] += gradient
+    transformed = dctn(target, axes=(0, 1))
+    down, across = (2 - 2 * np.cos(np.pi * np.arange(length) / length) for length in labels.shape)
+    image = idctn(transformed / (SCREENING + down[:, None] + across)[..., None], axes=(0, 1))
+    bands: NDArray[np.float32] = np.moveaxis(image, -1, 0).astype(np.float32)
+    return bands

@@ -1,0 +1,287 @@
+"""Placing: puts the block of an image together from patches of the training tiles, coarse to fine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from sattrans_exemplar.cuts import FREE, OLD, Pieces, cut
+from sattrans_exemplar.descriptors import REACH, SIDES, descriptors, integral_of, opened, shares_around
+from sattrans_exemplar.sources import Index, blurred, labels_of
+
+CANDIDATES = {48: 64, 24: 48, 12: 48}
+"""How many of the nearest patches are looked at, by side."""
+
+STEPS = {48: 32, 24: 16, 12: 8}
+"""Pixels from one patch of a block to the next."""
+
+HARD, SOFT = 14, 22
+"""Grey levels that a pixel of another class costs, and of other class shares around it, for a class of weight 1 and
+a `fidelity` of 1."""
+
+ENOUGH = {48: -1.0, 24: 2.0, 12: 6.0}
+"""Patches are left as they are if their pixels cost less than this in the mean."""
+
+COLOR = 1.5
+"""Weight of the difference of colours along the edge of a patch."""
+
+STYLE = 0.8
+"""Weight of the difference between the colours of the patch's scene and those of the style's."""
+
+AGAIN = 12.0
+"""Grey levels that a source pixel costs for each time that it is shown already."""
+
+CELL = 12
+"""Side in pixels of the cells in which it is counted what is shown."""
+
+CHANCE = 0.5
+"""The largest number that chance adds to the cost of a patch, in grey levels."""
+
+NEAR = 200
+"""The largest number that chance adds to the squared distance of a patch."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The map below a block.
+
+    Attributes:
+        labels: The label of each pixel, (L, L).
+        shares: The class shares around it, (L, L, K).
+        known: Which pixels have data, (L, L).
+        sums: `integral_of` the map with its surroundings.
+        around: How far these reach.
+    """
+
+    labels: NDArray[np.uint8]
+    shares: NDArray[np.uint8]
+    known: NDArray[np.bool_]
+    sums: NDArray[np.int32]
+    around: int
+
+    @classmethod
+    def of(cls, map_: NDArray[np.uint8], margin: int, classes: int) -> "Ground":
+        """Return what is known of a map that extends `margin` pixels beyond a block; what has no data is filled in."""
+        around = REACH * SIDES[0]
+        filled = _filled(map_)
+        opened_map = opened(filled, classes)
+        wide = slice(margin - around, map_.shape[0] - margin + around)
+        inner = slice(margin, map_.shape[0] - margin)
+        return cls(
+            labels_of(opened_map[inner, inner], classes),
+            blurred(filled[margin - 8 : map_.shape[0] - margin + 8, margin - 8 : map_.shape[0] - margin + 8], classes)[
+                8:-8, 8:-8
+            ],
+            map_[inner, inner] < classes,
+            integral_of(opened_map[wide, wide], 2 * classes),
+            around,
+        )
+
+
+def _filled(map_: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    unknown = map_ == 255
+    if not unknown.any() or unknown.all():
+        return map_
+    nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
+    found: NDArray[np.uint8] = map_[tuple(nearest)]
+    return found
+
+
+class Placer:
+    """Puts one block together.
+
+    Args:
+        index: The patches.
+        ground: The map below the block.
+        style: The scene of the style; None for none.
+        fidelity: How much the map counts, against the picture; 1 is balanced.
+        random: Random numbers of the block.
+    """
+
+    def __init__(
+        self, index: Index, ground: Ground, style: int | None, fidelity: float, random: np.random.Generator
+    ) -> None:
+        self.index, self.ground, self.style, self.random = index, ground, style, random
+        self.side = len(ground.labels)
+        self.hard = np.rint(index.costs * (HARD * fidelity * 3 / 16)).astype(np.int32)
+        self.soft = np.rint(index.weights * (SOFT * fidelity * 3 * 128 / 255)).astype(np.int32)
+        self.shown = Pieces.none(self.side, self.side)
+
+    def place(self) -> Pieces:
+        """Return the block; it has no sources where none of the map below is known."""
+        if self.ground.known.any():
+            for side in SIDES:
+                self._level(side)
+        return self.shown
+
+    def costs(self, source: NDArray[np.int32], where: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.int32]:
+        """Return what source pixels cost at places of the block, in grey levels of the three channels."""
+        index, ground = self.index, self.ground
+        hard = self.hard[ground.labels[where], index.labels[source]]
+        differences = np.abs(index.shares[source].astype(np.int16) - ground.shares[where])
+        soft: NDArray[np.int32] = hard + (differences.astype(np.int32) @ self.soft) // 256
+        return soft
+
+    def _level(self, side: int) -> None:
+        places = self._places(side)
+        if not len(places):
+            return
+        patches = self.index.patches(side)
+        found = self._candidates(side, places)
+        used = self._used()
+        for group in _apart(places, STEPS[side]):
+            rows, cols = places[group].T
+            chosen = self._choose(side, rows, cols, found[group], used)
+            self._put(side, rows, cols, patches.corner[chosen], patches.turn[chosen])
+
+    def _places(self, side: int) -> NDArray[np.int64]:
+        """Return the places (n, 2) of the patches that are to be placed."""
+        starts = np.minimum(np.arange(0, self.side - side + STEPS[side], STEPS[side]), self.side - side)
+        grids = np.meshgrid(starts, starts, indexing="ij")
+        places: NDArray[np.int64] = np.stack([grid.ravel() for grid in grids], -1)
+        known = np.array([self.ground.known[r : r + side, c : c + side].any() for r, c in places])
+        places = places[known]
+        if ENOUGH[side] < 0 or not len(places):
+            return places
+        cost = np.zeros((self.side + 1, self.side + 1))
+        rows, cols = np.indices((self.side, self.side))
+        own = np.where(self.ground.known, self.costs(np.maximum(0, self.shown.source), (rows, cols)), 0)
+        cost[1:, 1:] = own.cumsum(0).cumsum(1)
+        top, left = places.T
+        sums = cost[top + side, left + side] - cost[top, left + side] - cost[top + side, left] + cost[top, left]
+        poor: NDArray[np.int64] = places[sums / (3 * side**2) >= ENOUGH[side]]
+        return poor
+
+    def _candidates(self, side: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the numbers of the patches that are most like the map at places: half of them of the style's scene."""
+        patches, ground = self.index.patches(side), self.ground
+        shares = shares_around(ground.sums, places[:, 0] + ground.around, places[:, 1] + ground.around, side)
+        asked = descriptors(shares, self.index.bases[SIDES.index(side)])
+        chance = self.random.integers(0, NEAR, len(patches.corner)).astype(np.float32)
+        count, all_of_them = CANDIDATES[side], np.arange(len(patches.corner))
+        own = np.flatnonzero(patches.scene == self.style)
+        if not len(own) or len(own) == len(all_of_them):
+            return patches.nearest(asked, count, chance, all_of_them)
+        halves = [patches.nearest(asked, count // 2, chance, some) for some in (own, all_of_them)]
+        return np.concatenate(halves, axis=1)
+
+    def _used(self) -> NDArray[np.int32]:
+        """Return how often each pixel of a cell of the sources is shown, in the mean, in 16ths."""
+        shown = self.shown.source[self.shown.source >= 0]
+        cells = np.zeros(int(self._cell(np.array([len(self.index.pixels)], np.int32))[0]) + CELL, np.int32)
+        np.add.at(cells, self._cell(shown), 1)
+        counts: NDArray[np.int32] = cells * 16 // CELL**2
+        return counts
+
+    def _cell(self, source: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the number of the cell of source pixels."""
+        stride = self.index.stride
+        row, col = np.divmod(source.astype(np.int64), stride)
+        cell: NDArray[np.int64] = row // CELL * (stride // CELL + 1) + col // CELL
+        return cell
+
+    def _choose(
+        self,
+        side: int,
+        rows: NDArray[np.int64],
+        cols: NDArray[np.int64],
+        found: NDArray[np.int64],
+        used: NDArray[np.int32],
+    ) -> NDArray[np.int64]:
+        """Return the best of the patches found for each place."""
+        patches, index = self.index.patches(side), self.index
+        corner, turn = patches.corner[found], patches.turn[found].astype(np.int32)
+        fine = np.arange(side // 2) * 2
+        down, across = (grid.ravel() for grid in np.meshgrid(fine, fine, indexing="ij"))
+        source = corner[..., None] + down * index.stride + turn[..., None] * across
+        where = (rows[:, None] + down)[:, None], (cols[:, None] + across)[:, None]
+        cost = self.costs(source, where).mean(-1) / 3
+        cost += COLOR * self._edge_difference(side, rows, cols, corner, turn)
+        if self.style is not None:
+            counts = np.stack(
+                [(self.ground.labels[where] == label).sum((1, 2)) for label in range(2 * index.classes)], -1
+            )
+            style = index.styles[self.style] @ counts.T
+            cost += STYLE / 16 * style[patches.scene[found], np.arange(len(rows))[:, None]] / len(down)
+        cost += self.random.random(cost.shape) * CHANCE
+        coarse = np.arange(CELL // 2, side, CELL)
+        down, across = (grid.ravel() for grid in np.meshgrid(coarse, coarse, indexing="ij"))
+        cells = self._cell(corner[..., None] + down * index.stride + turn[..., None] * across)
+        chosen = np.empty(len(rows), np.int64)
+        for number in range(len(rows)):
+            best = int((cost[number] + AGAIN / 16 * used[cells[number]].mean(-1)).argmin())
+            chosen[number] = found[number, best]
+            used[cells[number, best]] += 16
+        return chosen
+
+    def _edge_difference(
+        self,
+        side: int,
+        rows: NDArray[np.int64],
+        cols: NDArray[np.int64],
+        corner: NDArray[np.int32],
+        turn: NDArray[np.int32],
+    ) -> NDArray[np.float64]:
+        """Return the mean difference of colours from what is shown along the edges of patches, (n, candidates)."""
+        index, width = self.index, side // 6
+        fine = np.arange(0, side, 2)
+        down, across = (grid.ravel() for grid in np.meshgrid(fine, fine, indexing="ij"))
+        edge = (np.minimum(down, across) < width) | (np.maximum(down, across) >= side - width)
+        down, across = down[edge], across[edge]
+        shown = self.shown.source[rows[:, None] + down, cols[:, None] + across][:, None]
+        source = corner[..., None] + down * index.stride + turn[..., None] * across
+        colors = index.pixels[source].astype(np.int16) - index.pixels[np.maximum(0, shown)]
+        difference = np.where(shown >= 0, np.abs(colors).sum(-1, dtype=np.int32), 0).sum(-1)
+        mean: NDArray[np.float64] = difference / (3 * np.maximum(1, (shown >= 0).sum(-1)))
+        return mean
+
+    def _put(
+        self,
+        side: int,
+        rows: NDArray[np.int64],
+        cols: NDArray[np.int64],
+        corner: NDArray[np.int32],
+        turn: NDArray[np.int8],
+    ) -> None:
+        """Cut patches into the block, where they mend it."""
+        index, last = self.index, self.side - 1
+        reach = np.arange(-1, side + 1)
+        down, across = np.meshgrid(reach, reach, indexing="ij")
+        top, left = rows[:, None, None] + down, cols[:, None, None] + across
+        inside = (down >= 0) & (down < side) & (across >= 0) & (across < side)
+        where = np.clip(top, 0, last), np.clip(left, 0, last)
+        turns = np.broadcast_to(turn[:, None, None], top.shape)
+        source = corner[:, None, None] + down * index.stride + turns.astype(np.int32) * across
+        new = Pieces(np.clip(source, 0, len(index.pixels) - 1).astype(np.int32), turns)
+        beyond = (top != where[0]) | (left != where[1])
+        old = Pieces(np.where(beyond, -1, self.shown.source[where]), self.shown.turn[where])
+        excess = self.costs(new.source, where) - self.costs(np.maximum(0, old.source), where)
+        excess = np.where(self.ground.known[where], excess, 0)
+        taken = cut(index.pixels, index.stride, old, new, excess, np.where(inside, FREE, OLD).astype(np.uint8)) & inside
+        into = where[0][taken], where[1][taken]
+        self.shown[into] = new[taken]
+
+
+def _apart(places: NDArray[np.int64], step: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the numbers of places in four groups, in each of which patches do not touch."""
+    row, col = (-(-places // step) % 2).T
+    for group in range(4):
+        numbers = np.flatnonzero(row * 2 + col == group)
+        if len(numbers):
+            yield numbers
+
+
+def unlike(index: Index, map_: NDArray[np.uint8]) -> float:
+    """Return the mean squared distance of a map's coarsest patches from the nearest ones of the index."""
+    side, around = SIDES[0], REACH * SIDES[0]
+    padded = np.pad(map_, around, mode="edge")
+    sums = integral_of(opened(_filled(padded), index.classes), 2 * index.classes)
+    starts = np.arange(0, len(map_) - side + 1, STEPS[side]) + around
+    rows, cols = (grid.ravel() for grid in np.meshgrid(starts, starts, indexing="ij"))
+    asked = descriptors(shares_around(sums, rows, cols, side), index.bases[0])
+    patches = index.patches(side)
+    every = np.arange(len(patches.corner))
+    nearest = patches.nearest(asked, 1, np.zeros(len(every), np.float32), every)[:, 0]
+    return float(np.square(asked - patches.descriptors.numpy()[nearest]).sum(1).mean())
