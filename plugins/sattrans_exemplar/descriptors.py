@@ -57,10 +57,11 @@ def mirrored_cells() -> Ints:
     return np.array(found)
 
 
-def opened(maps: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
+def opened(maps: NDArray[np.uint8], classes: int, radius: int = OPENING) -> NDArray[np.uint8]:
     """Return maps (…, H, W) of class indices in which class k is k + `classes` wherever it is wide.
 
-    Values of `classes` or more stay. A pixel depends on 2 * OPENING px around it; what lies beyond an edge may be wide.
+    It is wide where it holds a square of 2 * `radius` + 1 px. Values of `classes` or more stay. A pixel depends on
+    2 * `radius` px around it; what lies beyond an edge may be wide.
     """
     result = maps.copy()
     for number in range(classes):
@@ -70,7 +71,7 @@ def opened(maps: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
         wide = mask.astype(np.uint8)
         for extreme in (minimum_filter1d, maximum_filter1d):
             for axis in (-2, -1):
-                wide = extreme(wide, 2 * OPENING + 1, axis=axis, mode="nearest")
+                wide = extreme(wide, 2 * radius + 1, axis=axis, mode="nearest")
         result[mask & (wide > 0)] = number + classes
     return result
 

@@ -27,8 +27,14 @@ ENOUGH = {48: -1.0, 24: 2.0, 12: 6.0}
 COLOR = 1.5
 """Weight of the difference of colours along the edge of a patch."""
 
-STYLE = 0.8
+SCENE = 1.2
 """Weight of the difference between the colours of the patch's scene and those of the style's."""
+
+TONE = 2.0
+"""Weight of the difference between the colours of the patch and those of the style's scene, beyond its spread there."""
+
+THIN = 4.0
+"""By how much more a pixel counts that belongs to a line, or to a strip of less than 5 px."""
 
 AGAIN = 12.0
 """Grey levels that a source pixel costs for each time that it is shown already."""
@@ -51,6 +57,7 @@ class Ground:
         labels: The label of each pixel, (L, L).
         shares: The class shares around it, (L, L, K).
         known: Which pixels have data, (L, L).
+        factors: By how much more each counts, in 16ths, (L, L).
         sums: `integral_of` the map with its surroundings.
         around: How far these reach.
     """
@@ -58,6 +65,7 @@ class Ground:
     labels: NDArray[np.uint8]
     shares: NDArray[np.uint8]
     known: NDArray[np.bool_]
+    factors: NDArray[np.int32]
     sums: NDArray[np.int32]
     around: int
 
@@ -75,6 +83,7 @@ class Ground:
                 8:-8, 8:-8
             ],
             map_[inner, inner] < classes,
+            np.where(opened(filled, classes, 2)[inner, inner] < classes, round(16 * THIN), 16).astype(np.int32),
             integral_of(opened_map[wide, wide], 2 * classes),
             around,
         )
@@ -104,6 +113,7 @@ class Placer:
         self, index: Index, ground: Ground, style: int | None, fidelity: float, random: np.random.Generator
     ) -> None:
         self.index, self.ground, self.style, self.random = index, ground, style, random
+        self.tone = None if style is None else index.tones.of(style)
         self.side = len(ground.labels)
         self.hard = np.rint(index.costs * (HARD * fidelity * 3 / 16)).astype(np.int32)
         self.soft = np.rint(index.weights * (SOFT * fidelity * 3 * 128 / 255)).astype(np.int32)
@@ -121,8 +131,9 @@ class Placer:
         index, ground = self.index, self.ground
         hard = self.hard[ground.labels[where], index.labels[source]]
         differences = np.abs(index.shares[source].astype(np.int16) - ground.shares[where])
-        soft: NDArray[np.int32] = hard + (differences.astype(np.int32) @ self.soft) // 256
-        return soft
+        soft: NDArray[np.int32] = (differences.astype(np.int32) @ self.soft) // 256
+        cost: NDArray[np.int32] = (hard + soft) * ground.factors[where] // 16
+        return cost
 
     def _level(self, side: int) -> None:
         places = self._places(side)
@@ -199,12 +210,7 @@ class Placer:
         where = (rows[:, None] + down)[:, None], (cols[:, None] + across)[:, None]
         cost = self.costs(source, where).mean(-1) / 3
         cost += COLOR * self._edge_difference(side, rows, cols, corner, turn)
-        if self.style is not None:
-            counts = np.stack(
-                [(self.ground.labels[where] == label).sum((1, 2)) for label in range(2 * index.classes)], -1
-            )
-            style = index.styles[self.style] @ counts.T
-            cost += STYLE / 16 * style[patches.scene[found], np.arange(len(rows))[:, None]] / len(down)
+        cost += self._strangeness(source, where, patches.scene[found])
         cost += self.random.random(cost.shape) * CHANCE
         coarse = np.arange(CELL // 2, side, CELL)
         down, across = (grid.ravel() for grid in np.meshgrid(coarse, coarse, indexing="ij"))
@@ -215,6 +221,26 @@ class Placer:
             chosen[number] = found[number, best]
             used[cells[number, best]] += 16
         return chosen
+
+    def _strangeness(
+        self,
+        source: NDArray[np.int32],
+        where: tuple[NDArray[np.int64], NDArray[np.int64]],
+        scene: NDArray[np.int64],
+    ) -> NDArray[np.float64] | float:
+        """Return how much patches differ from the style, (n, candidates), weighted, in grey levels."""
+        if self.tone is None:
+            return 0.0
+        labels = np.arange(len(self.tone.spread))
+        masks = (self.ground.labels[where][:, 0, :, None] == labels).astype(np.float32)
+        counts = masks.sum(1)[:, None]
+        # Whole numbers below 2**24, so that their sums are exact.
+        sums = self.index.pixels[source].astype(np.float32).swapaxes(-1, -2) @ masks[:, None]
+        colors = sums.swapaxes(-1, -2) / np.maximum(1, counts)[..., None]
+        beyond = np.maximum(0, np.abs(colors - self.tone.colors).mean(-1) - self.tone.spread)
+        each = TONE * beyond + SCENE * self.tone.foreign[scene]
+        strangeness: NDArray[np.float64] = (each * counts).sum(-1) / source.shape[-1]
+        return strangeness
 
     def _edge_difference(
         self,

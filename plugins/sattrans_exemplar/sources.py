@@ -23,6 +23,7 @@ from sattrans_exemplar.descriptors import (
     opened,
     shares_around,
 )
+from sattrans_exemplar.tones import Tones
 
 PIXELS = 2**23
 """Pixels of training tiles that are kept, at most; more are sampled evenly."""
@@ -219,20 +220,9 @@ class Index:
         return np.rint(costs * 16).astype(np.int32)
 
     @cached_property
-    def styles(self) -> NDArray[np.int64]:
-        """By how many 16ths of a grey level the colours of a label differ between scenes, (scenes, scenes, 2K)."""
-        labels = 2 * self.classes + 1
-        scene = np.repeat(self.scenes, self.stride**2) * labels
-        keys = scene + self.labels
-        count = np.bincount(keys, minlength=self.scene_count * labels)[: self.scene_count * labels]
-        sums = [np.bincount(keys, self.pixels[:, band], self.scene_count * labels) for band in range(3)]
-        means = (np.stack(sums, -1) / np.maximum(1, count)[:, None]).reshape(self.scene_count, labels, 3)[:, :-1]
-        known = (count.reshape(self.scene_count, labels) > 100)[:, :-1]
-        differences = np.abs(means[:, None] - means[None]).mean(-1)
-        both = known[:, None] & known[None]
-        general = (differences * both).sum(-1) / np.maximum(1, both.sum(-1))
-        found: NDArray[np.int64] = np.rint(16 * np.where(both, differences, general[..., None])).astype(np.int64)
-        return found
+    def tones(self) -> Tones:
+        """The colours of each label in each scene."""
+        return Tones(self.pixels, self.labels, self.scenes, self.scene_count, 2 * self.classes)
 
     def patches(self, side: int) -> Patches:
         """Return the patches of a side."""

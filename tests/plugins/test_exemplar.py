@@ -15,11 +15,13 @@ from sattrans.model import Batch, Noise, TileSpec
 from sattrans.runs.model_options import resolve
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
+from sattrans_exemplar import placing
 from sattrans_exemplar.blocks import CONTEXT
 from sattrans_exemplar.cuts import FREE, NEW, OLD, Pieces, cut
 from sattrans_exemplar.finish import finished
 from sattrans_exemplar.model import Exemplar
 from sattrans_exemplar.sources import classes_of
+from sattrans_exemplar.tones import Tones
 
 SIDE, CLASSES = 64, 3
 SHADES = torch.tensor([[-0.8, -0.2, -0.7], [0.6, 0.5, 0.1], [-0.1, 0.2, 0.8]])
@@ -78,6 +80,46 @@ def test_an_image_follows_its_map(model):
     assert image.shape == (1, 3, SIDE, SIDE)
     nearest = (image[0][:, None] - SHADES.T[..., None, None]).abs().sum(0).argmin(0)
     assert (nearest == asked).float().mean() > 0.7
+
+
+def lines(seed, width=2):
+    """A map with two lines across it."""
+    random = np.random.default_rng(seed)
+    indices = torch.zeros(SIDE, SIDE, dtype=torch.long)
+    rows, cols = np.indices((SIDE, SIDE))
+    for _ in range(2):
+        angle, offset = random.uniform(0, np.pi), random.uniform(-20, 20)
+        distance = (rows - 32) * np.cos(angle) + (cols - 32) * np.sin(angle) - offset
+        indices[np.abs(distance) < width / 2] = 1
+    return indices
+
+
+def test_lines_of_two_pixels_stay(monkeypatch):
+    thin = prepared([tile_of(lines(seed), seed) for seed in range(12)])
+    labels, found = thin.generator.sources.index.labels, {}
+    for factor in (1.0, placing.THIN):
+        monkeypatch.setattr(placing, "THIN", factor)
+        thin.generator.sources._index = thin.generator._cache = None  # what was placed with the other factor
+        shown = [(lines(seed).numpy(), pieces_of(thin, tile_of(lines(seed), 0).source)) for seed in (20, 21)]
+        found[factor] = np.mean([(labels[pieces.source] % CLASSES == 1)[map_ == 1].mean() for map_, pieces in shown])
+    assert found[placing.THIN] > found[1.0]
+    assert found[placing.THIN] > 0.6
+
+
+def test_a_style_takes_what_it_lacks_from_the_scene_most_like_it(monkeypatch):
+    colors = {0: [(10, 10, 10), None], 1: [(90, 90, 90), (200, 0, 0)], 2: [(20, 20, 20), (0, 0, 200)]}
+    pixels, labels = np.zeros((3, 2, 72, 3), np.uint8), np.zeros((3, 2, 72), np.uint8)
+    for scene, shades in colors.items():
+        for label, shade in enumerate(shades):
+            labels[scene, label] = label if shade else 0
+            pixels[scene, label] = shade or shades[0]
+    monkeypatch.setattr("sattrans_exemplar.tones.FEWEST", 50)
+    tones = Tones(pixels.reshape(-1, 3), labels.ravel(), np.arange(3), 3, 2)
+    tone = tones.of(0)
+    assert tone.colors.tolist() == [[10, 10, 10], [0, 0, 200]]  # scene 2 is the likest of those that have label 1
+    assert tone.spread.tolist() == [0, 0]
+    assert tone.foreign[:, 0].tolist() == [0, 80, 10]
+    assert tone.foreign[2, 1] == 0
 
 
 def test_more_fidelity_follows_the_map_more_closely(model):
