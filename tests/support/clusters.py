@@ -85,6 +85,11 @@ class MortalCluster:
     def _start(self) -> "subprocess.Popen[bytes]":
         return start("worker", "--scheduler-file", self._file, "--nthreads", 1, "--no-nanny")
 
+    @property
+    def pids(self) -> list[int]:
+        """The ids of its processes."""
+        return [started.pid for started in (self.scheduler, *self._workers)]
+
     def kill_worker(self, number: int) -> None:
         """Kill a worker, and start another one in its place."""
         self._workers[number].kill()
