@@ -9,6 +9,9 @@ from sattrans_exemplar.cuts import Pieces
 SCREENING = 0.02
 """Weight of the difference from the pieces' colours: a pixel then influences others some 50 px away at most."""
 
+JUMP = 40
+"""Grey levels by which two pieces differ at most for their seam to be hidden: beyond, it would become a smear."""
+
 
 def finished(pixels: NDArray[np.uint8], stride: int, shown: Pieces, labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the image of pieces whose gradients are those inside the pieces, (3, H, W), in grey levels, not rounded.
@@ -31,7 +34,9 @@ def finished(pixels: NDArray[np.uint8], stride: int, shown: Pieces, labels: NDAr
         seam = (shown.source[first] + step[first] != shown.source[second]) & (labels[first] == labels[second])
         ahead = pixels[np.minimum(shown.source[first] + step[first], len(pixels) - 1)][seam]
         behind = pixels[np.maximum(shown.source[second] - step[second], 0)][seam]
-        gradient[seam] = (ahead - colors[first][seam] + colors[second][seam] - behind) / 2
+        hidden = (ahead - colors[first][seam] + colors[second][seam] - behind) / 2
+        plain = np.abs(hidden - gradient[seam]).mean(-1, keepdims=True) > JUMP
+        gradient[seam] = np.where(plain, gradient[seam], hidden)
         target[first] -= gradient
         target[second] += gradient
     transformed = dctn(target, axes=(0, 1))

@@ -207,19 +207,23 @@ def test_a_cut_costs_least_of_all(seed):
     assert seam_cost(pixels, old, new, excess, taken) == least
 
 
-def test_finishing_leaves_one_piece_as_it_is_and_softens_a_seam():
-    pixels = np.random.default_rng(0).integers(0, 20, (STRIDE * 4 * 40, 3)).astype(np.uint8)
-    pixels[STRIDE * 80 :] += 60
+@pytest.mark.parametrize(("difference", "label", "low", "high"), [(30, 0, -3, 12), (30, 1, 20, 40), (90, 0, 60, 100)])
+def test_finishing_hides_a_seam_but_not_the_edge_of_a_class_or_a_jump(difference, label, low, high):
+    pixels = np.random.default_rng(0).integers(0, 20, (4000, 3)).astype(np.uint8)
+    pixels[2000:] += difference
     rows, cols = np.indices((32, 40))
-    whole = (rows * 48 + cols).astype(np.int32)
-    labels, turn = np.zeros((32, 40), np.uint8), np.ones((32, 40), np.int8)
-    image = finished(pixels, 48, Pieces(whole, turn), labels)
-    assert np.abs(image - np.moveaxis(pixels[whole], -1, 0)).max() < 1e-3
-    two = Pieces(np.where(cols < 20, whole % (STRIDE * 78), whole % (STRIDE * 78) + STRIDE * 80).astype(np.int32), turn)
-    for mark, low, high in ((0, 0, 20), (1, 30, 80)):  # at the edge of a class the jump stays
-        labels[:, 20:] = mark
-        image = finished(pixels, 48, two, labels)
-        assert low <= image[:, :, 20].mean() - image[:, :, 19].mean() <= high
+    source = (rows * 48 + cols + np.where(cols < 20, 0, 2000)).astype(np.int32)
+    labels, turn = np.where(cols < 20, 0, label).astype(np.uint8), np.ones((32, 40), np.int8)
+    image = finished(pixels, 48, Pieces(source, turn), labels)
+    assert low <= image[:, :, 20].mean() - image[:, :, 19].mean() <= high
+
+
+def test_finishing_leaves_one_piece_as_it_is():
+    pixels = np.random.default_rng(0).integers(0, 256, (2000, 3), dtype=np.uint8)
+    rows, cols = np.indices((32, 40))
+    source = (rows * 48 + cols).astype(np.int32)
+    image = finished(pixels, 48, Pieces(source, np.ones((32, 40), np.int8)), np.zeros((32, 40), np.uint8))
+    assert np.abs(image - np.moveaxis(pixels[source], -1, 0)).max() < 1e-3
 
 
 def test_pictures_without_classes_are_refused(tmp_path):
