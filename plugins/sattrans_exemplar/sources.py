@@ -87,9 +87,10 @@ class Patches:
         else:
             own, base = self.descriptors[chosen], self.lengths[chosen] + torch.from_numpy(chance)[chosen]
         found = []
-        for some in torch.from_numpy(asked).split(64):
-            distance = torch.addmm(base, some, own.t(), alpha=-2)
-            found.append(chosen[distance.topk(min(count, len(among)), largest=False).indices])
+        with torch.autocast("cpu", enabled=False):  # bfloat16 would round distances, which are exact
+            for some in torch.from_numpy(asked).split(64):
+                distance = torch.addmm(base, some, own.t(), alpha=-2)
+                found.append(chosen[distance.topk(min(count, len(among)), largest=False).indices])
         return torch.cat(found).numpy()
 
 

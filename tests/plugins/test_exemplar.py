@@ -140,6 +140,18 @@ def test_another_seed_gives_another_image_and_the_same_seed_the_same(model):
     assert not np.array_equal(first.source, other.source)
 
 
+def test_precision_and_threads_change_no_byte(model):
+    source, images, threads = tile_of(ground(9), 9).source, [], torch.get_num_threads()
+    for number, bf16 in ((1, False), (2, False), (1, True)):
+        torch.set_num_threads(number)
+        model.generator._cache = None  # else the blocks would be those of before
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            images.append(model.translate_tiles(source))
+    torch.set_num_threads(threads)
+    assert torch.equal(images[0], images[1])
+    assert torch.equal(images[0], images[2])
+
+
 def test_an_image_has_the_style_of_its_scene():
     dark = [Batch(t.source, t.target * 0.5 - 0.5, torch.tensor([1])) for t in (tile_of(ground(s), s) for s in range(3))]
     both = prepared([*(tile_of(ground(seed), seed) for seed in range(3)), *dark], scenes=("bright", "dark"))
