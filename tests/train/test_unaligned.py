@@ -64,6 +64,7 @@ def test_it_needs_no_images_without_maps(tiles, tmp_path, caplog):
     assert caplog.text.count("(8 training tiles of 64 px)") == 2
 
 
+@pytest.mark.faults
 def test_a_killed_run_resumes_to_the_same_bytes(tiles, tmp_path):
     whole = train(
         tiles.folder, tmp_path / "whole", TrainOptions(model="unaligned", settings={"width": 4}, **OPTIONS)
