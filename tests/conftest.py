@@ -4,7 +4,7 @@ Markers are given here and not by hand, so that a new test cannot forget them:
 
 - `docs`, `real_data` and `faults` by the folder below tests/;
 - `process` when a test, a fixture it uses or a parameter can come to `subprocess` or `multiprocessing`;
-- `train` when one of them can come to `sattrans.train`, to its command or to the segmenter's training.
+- `train` when one of them can come to `sattrans.train`, to its command or to the training of segmenters.
 
 "Can come to" is read from the code: from a test's function, its fixtures and its parameters on, every function of the
 tests that they name is followed. `make quick` leaves all these out, and what is marked `slow` by hand; `make test`
@@ -34,7 +34,7 @@ from sattrans.utils.process import request_large_pages
 TESTS = Path(__file__).parent
 FOLDERS = ("docs", "faults", "real_data")
 PROCESSES = (subprocess, multiprocessing)
-TRAINING = {"train", "resume", "launch", "train_segmenter", "check_model", "demo"}
+TRAINING = {"train", "resume", "launch", "train_segmenter", "measure_downstream", "check_model", "demo"}
 SLOW = ("faults", "train", "process", "docs")
 
 # Half of what a short command takes is to build the tree of all commands: it is built once.

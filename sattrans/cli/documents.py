@@ -160,6 +160,40 @@ class Column(Part):
     scores: dict[str, ScoreEntry] = Field(description="By metric.")
 
 
+class RepeatedScoreEntry(ScoreEntry):
+    """The mean mIoU of several segmenters, or a difference of two; the interval is over tiles and segmenters."""
+
+    values: list[float | None] = Field(description="Of each segmenter.")
+
+
+class CurvePointEntry(Part):
+    """Segmenters that learned from some real tiles, alone and together with the generated ones."""
+
+    real_tiles: int
+    real: RepeatedScoreEntry
+    both: RepeatedScoreEntry
+    difference: RepeatedScoreEntry = Field(description="`both` less `real`, paired.")
+    finding: Literal["helps", "makes it worse", "does not help", "cannot be told"]
+
+
+class DownstreamRun(Part):
+    """The images of a run as training data."""
+
+    name: str
+    verdict: str
+    generated: RepeatedScoreEntry = Field(description="Of segmenters that learned from generated images alone.")
+    points: list[CurvePointEntry]
+
+
+class DownstreamEntry(Part):
+    """Whether generated images help to train a segmenter that is tested on real tiles."""
+
+    steps: int
+    repeats: int
+    generated_tiles: int
+    runs: list[DownstreamRun]
+
+
 class EvaluateDocument(Document):
     """What `sattrans evaluate` found; scores.json in the folder has more."""
 
@@ -173,6 +207,7 @@ class EvaluateDocument(Document):
     metrics: dict[str, str] = Field(description="Titles by metric.")
     columns: list[Column]
     baselines: dict[str, dict[str, ScoreEntry]] = Field(description="`real` and `class_colors`, by metric.")
+    downstream: DownstreamEntry | None = Field(default=None, description="With `--downstream`.")
 
 
 class ImageSeams(Part):

@@ -95,9 +95,9 @@ def evaluate(
 
 
 def _document(result: "Evaluation") -> "EvaluateDocument":
-    from sattrans.cli.documents import Column, EvaluateDocument
+    from sattrans.cli.documents import Column, DownstreamEntry, EvaluateDocument
 
-    plan = result.plan
+    plan, downstream = result.plan, result.downstream
     return EvaluateDocument(
         folder=result.folder,
         verdict=result.verdict,
@@ -108,6 +108,7 @@ def _document(result: "Evaluation") -> "EvaluateDocument":
         metrics={row.metric.name: row.metric.title for row in result.rows if not row.missing},
         columns=[Column(name=column.name, scores=_scores(column.scores)) for column in result.columns],
         baselines={name: _scores(scores) for name, scores in result.baselines.items()},
+        downstream=DownstreamEntry.model_validate(downstream.to_json()) if downstream else None,
         notes=list(result.notes),
     )
 
@@ -133,6 +134,10 @@ def _show(result: "Evaluation") -> None:
     say(LEGEND.format(OF_SEEDS if any(column.spread for column in result.columns) else ""))
     if result.verdict:
         say(result.verdict)
+    if downstream := result.downstream:
+        say("")
+        show_table(*downstream.table(), numeric=True, narrow=downstream.table("\n")[1])
+        say(downstream.verdict)
     notify(result.notes)
     say(f"{result.folder}: {pluralize(result.images, what)}; look at report.html")
 

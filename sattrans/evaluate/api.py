@@ -13,6 +13,8 @@ from sattrans.data.tileset import Tileset
 from sattrans.errors import UsageError
 from sattrans.evaluate.aggregate import Column, absent_class_notes, comparable_baseline, group_columns
 from sattrans.evaluate.base import MetricContext
+from sattrans.evaluate.downstream import check_downstream, measure_downstream
+from sattrans.evaluate.downstream_results import Downstream
 from sattrans.evaluate.elsewhere import measured_by, spec_of
 from sattrans.evaluate.files import VERSION, write_json, write_markdown, write_scores
 from sattrans.evaluate.folders import FolderImages, RealFolder
@@ -43,6 +45,7 @@ from sattrans.utils.output import check_apart, check_folder
 from sattrans.utils.schemas import Manifest, Options
 
 DEFAULT_FOLDER = Path("evaluations")
+SEGMENTERS = DEFAULT_FOLDER / "segmenters"
 MANIFEST = "scores.json"
 
 
@@ -99,6 +102,7 @@ class Evaluation:
         verdict: What the scores mean, in a sentence; empty if they do not say it.
         notes: Remarks about the scores.
         plan: Of a dry run, what would be scored; then there are no scores.
+        downstream: Whether the images help to train a segmenter, if that was asked.
     """
 
     folder: Path
@@ -110,6 +114,7 @@ class Evaluation:
     verdict: str
     notes: Sequence[str]
     plan: EvaluationPlan | None = None
+    downstream: Downstream | None = None
 
     def __repr__(self) -> str:
         names = [column.name for column in self.columns] or list(self.plan.names if self.plan else ())
@@ -167,6 +172,8 @@ def evaluate(
     opened = [Run.open(path) for path in runs] or [Run.newest(by="as in sattrans evaluate RUN")]
     tileset = _shared_tileset(opened, options.data)
     split, notes = choose_split(tileset, options.split)
+    if options.downstream:
+        check_downstream(tileset, split)
     real_images = RealTiles(tileset, tileset.split(split))
     train = RealTiles(tileset, tileset.split("train"))
     given = [RunImages(run, real_images, device, options.seed, options.batch_size) for run in opened]
@@ -200,7 +207,7 @@ def evaluate_pairs(
         real: The folder of real images.
         others: Folders of images to score.
         output: Where to write the files; by default `evaluations/<folders>-pairs`.
-        options: How to evaluate; `split`, `data`, `segmenter` and `scheduler` do not apply.
+        options: How to evaluate; `split`, `data`, `segmenter`, `scheduler` and `downstream` do not apply.
         overwrite: Replace an evaluation that was made with other options.
         dry_run: Check everything, but score and write nothing.
 
@@ -211,8 +218,8 @@ def evaluate_pairs(
         UsageError: If names or sizes do not match, or an option does not apply.
     """
     check_metric_names(options.metrics)
-    for name in ("split", "data", "segmenter", "scheduler"):
-        if getattr(options, name) is not None:
+    for name in ("split", "data", "segmenter", "scheduler", "downstream"):
+        if getattr(options, name) not in (None, False):
             raise UsageError(f"--{name} needs a tileset and cannot be used with --pairs")
     device = choose_device(options.device)
     with RealFolder(real, others) as real_images:
@@ -235,7 +242,7 @@ def _evaluate(
 ) -> Evaluation:
     names = tuple(source.name for source in comparison.sources)
     folder = output or DEFAULT_FOLDER / f"{'-vs-'.join(names)}-{comparison.split}"
-    made_with = {"images": names, **recorded(options), "split": comparison.split}
+    made_with = {"images": names, **_recorded(options), "split": comparison.split}
     output_folder = EvaluationOutput(folder, made_with, overwrite=overwrite)
     check_folder(folder)
     check_apart(folder, comparison.folders, below=False)
@@ -266,6 +273,7 @@ def _evaluate(
         baselines = {"real": scorer.real_baseline(comparison.train)}
         if train and train.colors is not None:
             baselines["class_colors"] = scorer.class_color_baseline(train.colors)
+        downstream = _downstream(comparison, options, device, MeasurementCache(cache))
         computed = [metric for family in families for metric in family.selected]
         baselines["real"], baseline_notes = comparable_baseline(computed, columns[0].scores, baselines["real"])
         best = best_columns(computed, columns, baselines["real"])
@@ -276,22 +284,42 @@ def _evaluate(
             *baseline_notes,
             *independence_note(computed),
             *comparison_notes(computed, best, columns, baselines),
+            *(downstream.notes if downstream else ()),
         ]
         listed = [metric for metric in METRICS if metric in computed or metric.name in missing]
         rows = table_rows(listed, missing, best, columns, baselines, len(real_images))
         sentence = verdict(computed, best, columns, baselines)
-        result = Evaluation(folder, comparison.split, len(real_images), columns, baselines, rows, sentence, notes)
+        scored = folder, comparison.split, len(real_images)
+        result = Evaluation(*scored, columns, baselines, rows, sentence, notes, downstream=downstream)
         about = {**_about(comparison, options, weights, tools.get("segmenter")), "options": as_json(made_with)}
         # The manifest comes first: it marks the folder as an evaluation that may be replaced.
-        write_json(folder / MANIFEST, about, computed, missing, best, columns, baselines, sentence, notes)
+        found = {"downstream": downstream.to_json()} if downstream else {}
+        write_json(folder / MANIFEST, about | found, computed, missing, best, columns, baselines, sentence, notes)
         write_scores(folder / "scores.csv", computed, columns)
-        write_markdown(folder / "scores.md", *result.table(), sentence, notes)
+        write_markdown(folder / "scores.md", *result.table(), sentence, notes, downstream)
         tiles = choose_tiles(real_images, columns)
         write_contact_sheet(folder / "sheet.png", real_images, columns, tiles)
-        page = build_page(real_images, columns, baselines, rows, sentence, notes, tiles, about)
+        page = build_page(real_images, columns, baselines, rows, sentence, notes, tiles, about, downstream)
         write_report(folder / "report.html", page)
         remove(cache)
     return result
+
+
+def _recorded(options: EvaluateOptions) -> dict[str, Any]:
+    """Return the options that decide the files; those of `--downstream` only with it."""
+    named = recorded(options)
+    return {name: value for name, value in named.items() if options.downstream or not name.startswith("downstream")}
+
+
+def _downstream(
+    comparison: _Comparison, options: EvaluateOptions, device: torch.device, cache: MeasurementCache
+) -> Downstream | None:
+    """Measure whether the images of the runs help to train a segmenter, if that was asked."""
+    tested, train = comparison.real_images, comparison.train
+    if not options.downstream or not isinstance(tested, RealTiles) or train is None:
+        return None
+    runs = [source.on(train) for source in comparison.sources if isinstance(source, RunImages)]
+    return measure_downstream(tested, train, runs, options, device, SEGMENTERS, cache)
 
 
 def _cluster(options: EvaluateOptions) -> AbstractContextManager[Pool | None]:
@@ -346,7 +374,7 @@ def _uniquely_named(sources: Sequence[ImageSource]) -> Sequence[ImageSource]:
 def _segmenter(option: str, tileset: Tileset, device: torch.device) -> Segmenter:
     """Train the tileset's segmenter, or open the one that the option names."""
     if option == "train":
-        segmenter = train_segmenter(segmenter_path(DEFAULT_FOLDER / "segmenters", tileset), tileset, device)
+        segmenter = train_segmenter(segmenter_path(SEGMENTERS, tileset), tileset, device)
     else:
         segmenter = Segmenter.open(Path(option), tileset, device)
     log.info("segmenter %s", segmenter.path)

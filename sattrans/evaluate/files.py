@@ -6,6 +6,7 @@ from typing import Any
 
 from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.base import Metric
+from sattrans.evaluate.downstream_results import Downstream
 from sattrans.evaluate.scoring import Score, SetScores
 from sattrans.evaluate.significance import paired_difference
 from sattrans.metrics.bootstrap import Interval, excludes_zero
@@ -106,14 +107,23 @@ def _ends(interval: Interval | None) -> list[float] | None:
 
 
 def write_markdown(
-    path: Path, head: Sequence[str], rows: Sequence[Sequence[str]], verdict: str, notes: Sequence[str]
+    path: Path,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    verdict: str,
+    notes: Sequence[str],
+    downstream: Downstream | None = None,
 ) -> None:
-    """Write the verdict, the table and the notes as Markdown."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    table = "".join(f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in lines)
+    """Write the verdicts, the tables and the notes as Markdown."""
     listed = "".join(f"- {_escaped(note)}\n" for note in notes)
-    parts = (f"{_escaped(verdict)}\n" if verdict else "", table, listed)
+    more = (f"{_escaped(downstream.verdict)}\n", _table(*downstream.table())) if downstream else ()
+    parts = (f"{_escaped(verdict)}\n" if verdict else "", _table(head, rows), *more, listed)
     write_bytes(path, "\n".join(filter(None, parts)).encode())
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(_escaped(cell) for cell in line)} |\n" for line in lines)
 
 
 def _escaped(text: str) -> str:

@@ -148,6 +148,12 @@ class RunImages(ImageSource):
         )
         self.about = {"model": run.model_name, "weights": weights, "seed": run.manifest["settings"]["seed"]}
 
+    def on(self, real_tiles: RealTiles) -> "RunImages":
+        """Return the images that the run makes of the maps of other tiles, under the same name."""
+        other = RunImages(self.run, real_tiles, self._device, self._seed, self._batch_size)
+        other.name = self.name
+        return other
+
     @cached_property
     def _translator(self) -> Translator:
         return Translator(self.run, self._device, self._seed)

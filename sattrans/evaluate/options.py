@@ -6,13 +6,23 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from sattrans.errors import OptionError
-from sattrans.utils.options import Device, Option, Scheduler, Seed, check, check_scheduler
+from sattrans.utils.options import Device, Option, Scheduler, Seed, check, check_scheduler, option_fields
 
 ScoredSplit = Literal["train", "val", "test"]
+
+DOWNSTREAM = "Does the generated data help?"
+"""The heading of the options of `--downstream` in `--help`."""
 
 
 def _parse_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
+
+
+def _parse_shares(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise OptionError(f"--downstream-shares must be shares such as 0.1,0.33,1, got {text}") from None
 
 
 def _parse_weights(text: str) -> dict[str, Path]:
@@ -57,6 +67,28 @@ class EvaluateOptions:
             parse=_parse_weights,
         ),
     ] = field(default_factory=dict)
+    downstream: Annotated[
+        bool,
+        Option(
+            "Also train segmenters on real tiles, on generated ones and on both, and test them on the scored tiles.",
+            panel=DOWNSTREAM,
+        ),
+    ] = False
+    downstream_shares: Annotated[
+        tuple[float, ...],
+        Option(
+            "Shares of the real training tiles that segmenters see.",
+            panel=DOWNSTREAM,
+            metavar="SHARES",
+            above=0,
+            maximum=1,
+            parse=_parse_shares,
+        ),
+    ] = (0.1, 0.33, 1.0)
+    downstream_steps: Annotated[int, Option("Training steps of each segmenter.", panel=DOWNSTREAM, minimum=1)] = 500
+    downstream_repeats: Annotated[
+        int, Option("Segmenters of each kind, with other seeds and other real tiles.", panel=DOWNSTREAM, minimum=2)
+    ] = 3
     batch_size: Annotated[int, Option("Tiles translated at once.", minimum=1, decides_bytes=False)] = 8
     seed: Seed = 0
     device: Device = "auto"
@@ -74,4 +106,8 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        for entry in option_fields(type(self)):
+            own = entry.option.panel == DOWNSTREAM and entry.name != "downstream"
+            if own and not self.downstream and getattr(self, entry.name) != entry.default:
+                raise OptionError(f"{entry.flag} needs --downstream: give both, or neither")
         check_scheduler(self.scheduler, self.workers)

@@ -236,6 +236,12 @@ class Scorer:
         scores = {**with_itself.scores(intervals=False), **with_training.scores(intervals=False)}
         return SetScores(scores, details={**with_itself.details(), **with_training.details()})
 
+    def score_real(self) -> SetScores:
+        """Score each real image against itself, with intervals: what a segmenter finds in it, for example."""
+        pairs = self.real(None)
+        self._measure(pairs)
+        return SetScores(pairs.sets[0].scores(self.seed), details=pairs.sets[0].details())
+
     def class_color_baseline(self, colors: ClassColorTable) -> SetScores:
         """Score maps that are painted with the mean colour of each class."""
         pairs = self.painted(colors)

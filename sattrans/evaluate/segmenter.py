@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import torch
 from pydantic import Field
@@ -73,6 +73,17 @@ def _block(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
+class Examples(Protocol):
+    """Images to train on, with the maps of their tiles; a `TileStore` of paired tiles is one."""
+
+    @property
+    def tiles(self) -> Sequence[Tile]:
+        """Their tiles."""
+
+    def stack(self, indices: Sequence[int], /) -> tuple[Tensor, Tensor]:
+        """Return the images (N, 3, S, S) and the class indices (N, S, S) of some of them, uint8."""
+
+
 class SegmenterState(Schema):
     """What a segmenter's file says about it."""
 
@@ -136,8 +147,15 @@ def segmenter_path(folder: Path, tileset: Tileset) -> Path:
     return folder / f"{tileset.name}-{tileset.hash[:12]}.safetensors"
 
 
-def train_segmenter(path: Path, tileset: Tileset, device: torch.device, seed: int = 0, steps: int = STEPS) -> Segmenter:
-    """Train a segmenter on the real images of the train split, unless `path` already exists.
+def train_segmenter(
+    path: Path,
+    tileset: Tileset,
+    device: torch.device,
+    seed: int = 0,
+    steps: int = STEPS,
+    examples: Sequence[Examples] = (),
+) -> Segmenter:
+    """Train a segmenter on the real images of the train split or on other examples, unless `path` already exists.
 
     It minimises cross-entropy on crops of jittered tiles, with larger weights for rare classes, with Adam and a cosine
     schedule. Pixels of no class are left out. The same seed gives the same bytes on the CPU.
@@ -148,6 +166,7 @@ def train_segmenter(path: Path, tileset: Tileset, device: torch.device, seed: in
         device: The device to train on.
         seed: Determines the weights and the crops.
         steps: Number of training steps.
+        examples: Sets of examples that fill equal parts of each batch; by default the real images of the train split.
 
     Returns:
         The segmenter.
@@ -157,36 +176,39 @@ def train_segmenter(path: Path, tileset: Tileset, device: torch.device, seed: in
     """
     with lock(path):
         if not path.is_file():
-            _train(path, tileset, device, seed, steps)
+            _train(path, tileset, device, seed, steps, examples)
         return Segmenter.open(path, tileset, device)
 
 
-def _class_weights(names: Sequence[str], tiles: Sequence[Tile]) -> Tensor:
+def _class_weights(names: Sequence[str], sets: Sequence[Sequence[Tile]]) -> Tensor:
     """Return 1/√share of each class, (classes,): without weights, a class of 1 % would never be predicted."""
-    shares = torch.tensor([sum(tile.shares.get(name, 0) for tile in tiles) / len(tiles) for name in names])
-    return (shares + 1e-3).rsqrt()
+    shares = [[sum(tile.shares.get(name, 0) for tile in tiles) / len(tiles) for name in names] for tiles in sets]
+    return (torch.tensor(shares).mean(0) + 1e-3).rsqrt()
 
 
-def _train(path: Path, tileset: Tileset, device: torch.device, seed: int, steps: int) -> None:
+def _train(
+    path: Path, tileset: Tileset, device: torch.device, seed: int, steps: int, examples: Sequence[Examples]
+) -> None:
     palette, tiles = tileset.palette, tileset.split("train")
     if palette is None or not tiles:
         raise UsageError(
             f"{tileset.folder} has no {'classes' if palette is None else 'training tiles'} for a segmenter"
         )
-    store = TileStore(tileset, tiles)
+    examples = examples or [TileStore(tileset, tiles)]
+    part = BATCH // len(examples)
     side, crops = min(SIDE, tileset.size), Crops(tileset.size)
     draw = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = SmallUNet(len(palette)).to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), RATE)
-    weights = _class_weights(palette.names, tiles).to(device)
+    weights = _class_weights(palette.names, [each.tiles for each in examples]).to(device)
     loss = torch.zeros(())
     with progress_bar(steps, "segmenter", "step") as progress:
         for step in range(steps):
-            numbers = torch.randint(len(tiles), (BATCH,), generator=draw).tolist()
-            drawn = crops.draw(BATCH, draw)
-            images, maps = (crops.take(pixels, drawn) for pixels in store.stack(numbers))
+            stacked = [e.stack(torch.randint(len(e.tiles), (part,), generator=draw).tolist()) for e in examples]
+            drawn = crops.draw(part * len(examples), draw)
+            images, maps = (crops.take(torch.cat(pixels), drawn) for pixels in zip(*stacked, strict=True))
             row, col = torch.randint(tileset.size - side + 1, (2,), generator=draw).tolist()
             images, maps = (pixels[..., row : row + side, col : col + side] for pixels in (images, maps))
             for group in optimizer.param_groups:

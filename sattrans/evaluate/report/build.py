@@ -8,6 +8,7 @@ import torch
 from sattrans.data.batches import to_picture
 from sattrans.evaluate.aggregate import Column
 from sattrans.evaluate.base import Metric
+from sattrans.evaluate.downstream_results import Downstream
 from sattrans.evaluate.images import RealImages, RealTiles, RunImages
 from sattrans.evaluate.registry import METRICS
 from sattrans.evaluate.report.examples import ChosenTiles
@@ -22,6 +23,7 @@ from sattrans.evaluate.report.page import (
     SceneMap,
     ScoreCell,
     ScoreRow,
+    TextTable,
 )
 from sattrans.evaluate.scoring import SetScores
 from sattrans.evaluate.table import ARROWS, TableRow, format_value
@@ -48,6 +50,7 @@ def build_page(
     notes: Sequence[str],
     tiles: ChosenTiles,
     about: Mapping[str, Any],
+    downstream: Downstream | None = None,
 ) -> Page:
     """Return the page of an evaluation."""
     sort_metric = next((row.metric for row in rows if row.metric.name == tiles.sort_metric), None)
@@ -59,6 +62,7 @@ def build_page(
         rows=[_row(row) for row in rows],
         verdict=verdict,
         notes=[*notes, SIGNS_NOTE],
+        downstream=TextTable(downstream.verdict, *downstream.table()) if downstream else None,
         classes=_class_bars(columns, baselines["real"], real_images),
         examples=_examples(real_images, columns, tiles, tiles.examples.items(), sort_metric),
         selection=_selection(columns, sort_metric) if tiles.examples and sort_metric else "",

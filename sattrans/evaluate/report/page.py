@@ -130,6 +130,15 @@ class LossCurves:
 
 
 @dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table of text under a sentence that says what it shows."""
+
+    sentence: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A report.
 
@@ -140,6 +149,7 @@ class Page:
         columns: The columns of the table.
         rows: The rows of the table.
         notes: Sentences about the scores.
+        downstream: Whether the images help to train a segmenter; None if that was not asked.
         classes: Charts of single classes.
         examples: Tiles to look at first.
         selection: How the examples were chosen.
@@ -158,6 +168,7 @@ class Page:
     rows: Sequence[ScoreRow]
     verdict: str = ""
     notes: Sequence[str] = ()
+    downstream: TextTable | None = None
     classes: Sequence[ClassBars] = ()
     examples: Sequence[Example] = ()
     selection: str = ""
