@@ -9,7 +9,7 @@ from scipy.ndimage import distance_transform_edt
 
 from sattrans_exemplar.cuts import FREE, OLD, Pieces, cut
 from sattrans_exemplar.descriptors import REACH, SIDES, descriptors, integral_of, opened, shares_around
-from sattrans_exemplar.sources import Index, blurred, labels_of
+from sattrans_exemplar.sources import CELL, Index, blurred, labels_of
 
 CANDIDATES = {48: 64, 24: 48, 12: 48}
 """How many of the nearest patches are looked at, by side."""
@@ -38,9 +38,6 @@ THIN = 4.0
 
 AGAIN = 12.0
 """Grey levels that a source pixel costs for each time that it is shown already."""
-
-CELL = 12
-"""Side in pixels of the cells in which it is counted what is shown."""
 
 CHANCE = 0.5
 """The largest number that chance adds to the cost of a patch, in grey levels."""
@@ -181,17 +178,9 @@ class Placer:
     def _used(self) -> NDArray[np.int32]:
         """Return how often each pixel of a cell of the sources is shown, in the mean, in 16ths."""
         shown = self.shown.source[self.shown.source >= 0]
-        cells = np.zeros(int(self._cell(np.array([len(self.index.pixels)], np.int32))[0]) + CELL, np.int32)
-        np.add.at(cells, self._cell(shown), 1)
+        cells = np.bincount(self.index.cell_of(shown), minlength=self.index.cell_count).astype(np.int32)
         counts: NDArray[np.int32] = cells * 16 // CELL**2
         return counts
-
-    def _cell(self, source: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return the number of the cell of source pixels."""
-        stride = self.index.stride
-        row, col = np.divmod(source.astype(np.int64), stride)
-        cell: NDArray[np.int64] = row // CELL * (stride // CELL + 1) + col // CELL
-        return cell
 
     def _choose(
         self,
@@ -214,7 +203,7 @@ class Placer:
         cost += self.random.random(cost.shape) * CHANCE
         coarse = np.arange(CELL // 2, side, CELL)
         down, across = (grid.ravel() for grid in np.meshgrid(coarse, coarse, indexing="ij"))
-        cells = self._cell(corner[..., None] + down * index.stride + turn[..., None] * across)
+        cells = self.index.cell_of(corner[..., None] + down * index.stride + turn[..., None] * across)
         chosen = np.empty(len(rows), np.int64)
         for number in range(len(rows)):
             best = int((cost[number] + AGAIN / 16 * used[cells[number]].mean(-1)).argmin())

@@ -49,6 +49,9 @@ BLUR = 2.5
 MOST_WEIGHT = 6.0
 """Largest weight of a class, relative to that of the commonest one: rare classes count more."""
 
+CELL = 12
+"""Side in pixels of the cells of source pixels in which it is counted what is shown."""
+
 SAME_CLASS = 0.4
 """Weight of the difference between a class and its open land, in the weight of the class."""
 
@@ -184,7 +187,7 @@ class Index:
         scene_count: int,
     ) -> None:
         self.maps, self.scenes, self.bases, self.classes, self.scene_count = maps, scenes, bases, classes, scene_count
-        self.size = maps.shape[-1]
+        self.size: int = maps.shape[-1]
         self.stride = self.size + 2
         edge = [(0, 0), (1, 1), (1, 1)]
         self.pixels = np.pad(images, [*edge, (0, 0)], mode="edge").reshape(-1, 3)
@@ -224,6 +227,17 @@ class Index:
     def tones(self) -> Tones:
         """The colours of each label in each scene."""
         return Tones(self.pixels, self.labels, self.scenes, self.scene_count, 2 * self.classes)
+
+    @property
+    def cell_count(self) -> int:
+        """Number of cells of source pixels."""
+        return -(-len(self.labels) // (self.stride * CELL)) * -(-self.stride // CELL)
+
+    def cell_of(self, source: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the number of the cell of source pixels."""
+        row, col = np.divmod(source.astype(np.int64), self.stride)
+        cell: NDArray[np.int64] = row // CELL * -(-self.stride // CELL) + col // CELL
+        return cell
 
     def patches(self, side: int) -> Patches:
         """Return the patches of a side."""

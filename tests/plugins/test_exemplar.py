@@ -20,7 +20,7 @@ from sattrans_exemplar.blocks import CONTEXT
 from sattrans_exemplar.cuts import FREE, NEW, OLD, Pieces, cut
 from sattrans_exemplar.finish import finished
 from sattrans_exemplar.model import Exemplar
-from sattrans_exemplar.sources import classes_of
+from sattrans_exemplar.sources import CELL, Index, classes_of
 from sattrans_exemplar.tones import Tones
 
 SIDE, CLASSES = 64, 3
@@ -69,6 +69,16 @@ def test_an_image_is_made_of_pixels_of_the_training_tiles(model):
     assert all(tuple(pixel) in known for pixel in index.pixels[shown.source].reshape(-1, 3))
     pieces = (np.diff(shown.source, axis=1) == shown.turn[:, :-1]).mean()
     assert pieces > 0.8  # of neighbours most come from one piece
+
+
+@pytest.mark.parametrize("size", Exemplar.sizes)
+@pytest.mark.parametrize("tiles", [1, 2])
+def test_each_source_pixel_has_a_cell(size, tiles):
+    images, maps = np.zeros((tiles, size, size, 3), np.uint8), np.zeros((tiles, size, size), np.uint8)
+    index = Index(images, maps, np.zeros(tiles, np.int64), np.zeros((3, 113, 40), np.int32), 1, 1)
+    cells = index.cell_of(np.arange(len(index.pixels), dtype=np.int32))
+    assert cells.max() == index.cell_count - 1
+    assert np.bincount(cells).max() == CELL**2
 
 
 def test_an_image_follows_its_map(model):
