@@ -80,6 +80,7 @@ class EvaluateOptions:
             "Shares of the real training tiles that segmenters see.",
             panel=DOWNSTREAM,
             metavar="SHARES",
+            default="0.1,0.33,1",
             above=0,
             maximum=1,
             parse=_parse_shares,
