@@ -1,5 +1,6 @@
 """Sources: the training tiles that images are put together from, and an index of the patches in them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -231,7 +232,7 @@ class Index:
     @property
     def cell_count(self) -> int:
         """Number of cells of source pixels."""
-        return -(-len(self.labels) // (self.stride * CELL)) * -(-self.stride // CELL)
+        return math.ceil(len(self.labels) / (self.stride * CELL)) * math.ceil(self.stride / CELL)
 
     def cell_of(self, source: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the number of the cell of source pixels."""
