@@ -189,7 +189,7 @@ class Index:
     ) -> None:
         self.maps, self.scenes, self.bases, self.classes, self.scene_count = maps, scenes, bases, classes, scene_count
         self.size: int = maps.shape[-1]
-        self.stride = self.size + 2
+        self.stride: int = self.size + 2
         edge = [(0, 0), (1, 1), (1, 1)]
         self.pixels = np.pad(images, [*edge, (0, 0)], mode="edge").reshape(-1, 3)
         self.opened = opened(maps, classes)
