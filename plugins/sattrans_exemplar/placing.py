@@ -110,7 +110,8 @@ class Placer:
         self, index: Index, ground: Ground, style: int | None, fidelity: float, random: np.random.Generator
     ) -> None:
         self.index, self.ground, self.style, self.random = index, ground, style, random
-        self.tone = None if style is None else index.tones.of(style)
+        # Within a single scene, what is unusual belongs to it, too, such as a blue roof.
+        self.tone = None if style is None or index.scene_count == 1 else index.tones.of(style)
         self.side = len(ground.labels)
         self.hard = np.rint(index.costs * (HARD * fidelity * 3 / 16)).astype(np.int32)
         self.soft = np.rint(index.weights * (SOFT * fidelity * 3 * 128 / 255)).astype(np.int32)

@@ -16,7 +16,7 @@ from sattrans.runs.model_options import resolve
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
 from sattrans_exemplar import placing
-from sattrans_exemplar.blocks import CONTEXT
+from sattrans_exemplar.blocks import CONTEXT, SEEN
 from sattrans_exemplar.cuts import FREE, NEW, OLD, Pieces, cut
 from sattrans_exemplar.finish import finished
 from sattrans_exemplar.model import Exemplar
@@ -148,6 +148,14 @@ def test_another_seed_gives_another_image_and_the_same_seed_the_same(model):
     first, again, other = (pieces_of(model, source, seed) for seed in (1, 1, 2))
     assert np.array_equal(first.source, again.source)
     assert not np.array_equal(first.source, other.source)
+
+
+def test_of_a_single_scene_nothing_is_strange(model):
+    ground_of = placing.Ground.of(np.ones((SIDE + 2 * SEEN,) * 2, np.uint8), SEEN, CLASSES)
+    one, two = model.generator.sources.index, prepared([tile_of(ground(s), s) for s in range(2)], ("a", "b"))
+    for index, has_tone in ((one, False), (two.generator.sources.index, True)):
+        placer = placing.Placer(index, ground_of, 0, 1.0, np.random.default_rng(0))
+        assert (placer.tone is not None) == has_tone
 
 
 def test_precision_and_threads_change_no_byte(model):
