@@ -78,9 +78,12 @@ def test_ctrl_c_says_so_in_a_line_and_the_same_command_goes_on(tmp_path, workers
     errors = [line for line in told.splitlines() if not line.startswith("dataset folder in ")]
     assert errors == ["error: stopped; to resume, repeat the command"]
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "t" / "images").iterdir()}
+    journal = (tmp_path / "out" / "t" / "tiles.geojson.begun").read_text().splitlines()
+    recorded = sum('"row"' in line for line in journal)
     finish([*command, tmp_path / "out" / "t"])
-    # What was finished was not written again, but for the rows that were under way.
-    assert sum(path.stat().st_mtime_ns == time for path, time in kept.items() if path.exists()) > len(kept) - 4 * 10
+    # What was recorded was not written again. On a busy machine some rows are cut and not recorded yet.
+    assert recorded
+    assert sum(path.stat().st_mtime_ns == time for path, time in kept.items() if path.exists()) >= recorded * 10
     finish([*command, tmp_path / "whole"])
     assert tree(tmp_path / "out" / "t") == tree(tmp_path / "whole")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["t"]
