@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +23,7 @@ from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
 from sattrans.utils.arrays import read_arrays
 from sattrans.utils.atomic import write_bytes
+from sattrans.utils.cluster_unit import Kept
 from sattrans.utils.executor import Pool
 from sattrans.utils.hashing import hash_of, sha256
 
@@ -112,30 +112,30 @@ def measured_by(pool: Pool, spec: ScorerSpec) -> Elsewhere:
     return measure
 
 
-_kept: dict[str, tuple[Scorer, Mapping[str, PairSet]]] = {}
-_lock = Lock()
+Tools = tuple[Scorer, Mapping[str, PairSet]]
+
+_kept: Kept[Tools] = Kept()
 
 
 def measure_unit(unit: MeasureUnit) -> None:
-    """Measure some pairs, and write the statistics to the cache. One unit at a time: it uses all threads of PyTorch."""
-    with _lock:
-        if unit.spec.identity not in _kept:
-            _kept.clear()
-            _kept[unit.spec.identity] = _open(unit.spec)
-        scorer, sets = _kept[unit.spec.identity]
+    """Measure some pairs, and write the statistics to the cache."""
+
+    def measure(tools: Tools) -> None:
+        scorer, sets = tools
         pairs = sets[unit.pairs]
         if scorer.key_of(pairs) != unit.key:
             raise SattransError("a worker would measure other scores than the command: give it the same packages")
         scorer.measure_chunk(pairs, unit.numbers)
 
+    _kept.use(unit.spec.identity, lambda _: _open(unit.spec), measure)
+
 
 def forget() -> None:
     """Free the networks and tiles that this process keeps."""
-    with _lock:
-        _kept.clear()
+    _kept.forget()
 
 
-def _open(spec: ScorerSpec) -> tuple[Scorer, Mapping[str, PairSet]]:
+def _open(spec: ScorerSpec) -> Tools:
     device = choose_device(spec.device)
     tileset = Tileset.open(spec.tileset)
     real, train = (RealTiles(tileset, tileset.split(cast(Split, split))) for split in (spec.split, "train"))

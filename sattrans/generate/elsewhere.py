@@ -1,11 +1,10 @@
 """Translating by the workers of a cluster: each opens the map and keeps a network, and writes its own pieces."""
 
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -22,6 +21,7 @@ from sattrans.raster.window import Window
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
 from sattrans.runs.styles import reference_of
+from sattrans.utils.cluster_unit import Kept
 from sattrans.utils.console import progress_bar
 from sattrans.utils.executor import Pool
 from sattrans.utils.manifest import as_json
@@ -36,6 +36,7 @@ WINDOWS = 32
 """Windows in a unit of tiles."""
 
 Item = TypeVar("Item")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,62 +148,45 @@ def _recorded(task: Task) -> str:
     return json.dumps(as_json(task.recorded), sort_keys=True)
 
 
-_kept: dict[str, tuple[ExitStack, Stream]] = {}
-
-_thread = ThreadPoolExecutor(1, "units")
-"""Does one unit at a time, since a network uses all of PyTorch's threads, and closes what it opened: GDAL's settings
-belong to a thread."""
+_kept: Kept[Stream] = Kept()
 
 
-def _stream_of(task: TaskElsewhere) -> Stream:
-    """Open the map and load the network of a task; they are kept for its next unit."""
+def _use(task: TaskElsewhere, do: Callable[[Stream], T]) -> T:
+    """Return what a function makes with the opened map and the network of a task."""
     key = f"{task.map} {task.run} {task.each_is_a_file} {task.recorded}"
-    if key not in _kept:
-        _close()
-        with ExitStack() as stack:
-            device, run = choose_device(task.options.device), Run.open(task.run)
-            opened = open_task(task.map, run, task.options, device, task.each_is_a_file, store=False)
-            found = stack.enter_context(opened)
-            if _recorded(found) != task.recorded:
-                raise SattransError(
-                    f"a worker would translate {task.map} otherwise than this machine: give it the same map, run and "
-                    "packages"
-                )
-            stream = found.stream(task.options, [device])
-            _kept[key] = stack.pop_all(), stream
-    return _kept[key][1]
+    return _kept.use(key, partial(_open, task), do)
+
+
+def _open(task: TaskElsewhere, stack: ExitStack) -> Stream:
+    device, run = choose_device(task.options.device), Run.open(task.run)
+    found = stack.enter_context(open_task(task.map, run, task.options, device, task.each_is_a_file, store=False))
+    if _recorded(found) != task.recorded:
+        raise SattransError(
+            f"a worker would translate {task.map} otherwise than this machine: give it the same map, run and packages"
+        )
+    return found.stream(task.options, [device])
 
 
 def _write_chunks(unit: Unit[Window]) -> BlockSizes:
     """Translate the chunks of a unit, and the overviews that they are enough for."""
-    return _thread.submit(_write_chunks_here, unit).result()
-
-
-def _write_chunks_here(unit: Unit[Window]) -> BlockSizes:
     assert unit.writer is not None
-    writer, stream = unit.writer.open(), _stream_of(unit.task)
-    area = reduce(Window.union, unit.items)
-    replace(stream, plan=stream.plan.over(area)).write(writer, unit.items)
+    writer = unit.writer.open()
+
+    def write(stream: Stream) -> None:
+        area = reduce(Window.union, unit.items)
+        replace(stream, plan=stream.plan.over(area)).write(writer, unit.items)
+
+    _use(unit.task, write)
     return writer.written
 
 
 def _write_tiles(unit: Unit[tuple[int, int]]) -> int:
     """Translate the windows of a unit, each to a tile; return how many."""
-    return _thread.submit(_write_tiles_here, unit).result()
-
-
-def _write_tiles_here(unit: Unit[tuple[int, int]]) -> int:
     assert unit.folder is not None
-    write_windows(_stream_of(unit.task), unit.folder, unit.stem, unit.items)
+    _use(unit.task, partial(write_windows, folder=unit.folder, stem=unit.stem, places=unit.items))
     return len(unit.items)
 
 
 def forget() -> None:
     """Free the network and close the map that this process keeps."""
-    _thread.submit(_close).result()
-
-
-def _close() -> None:
-    for stack, _ in _kept.values():
-        stack.close()
-    _kept.clear()
+    _kept.forget()

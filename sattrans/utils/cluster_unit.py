@@ -9,14 +9,18 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sattrans.errors import SattransError
+
+T = TypeVar("T")
+Tool = TypeVar("Tool")
 
 FIRST_BYTES = 1 << 16
 """Bytes at the beginning of a shared file that are compared."""
@@ -119,6 +123,51 @@ def units_running(token: str) -> int:
 def which_unseen(files: tuple[SharedFile, ...]) -> str | None:
     """Return the path of the first file that this process does not see, and its host; None if it sees all."""
     return next((file.path for file in files if not file.seen()), None)
+
+
+class Kept(Generic[Tool]):
+    """What a process opens for the units of a command, such as networks, and keeps until it is told to forget it.
+
+    Units are done one at a time, since a network uses all threads of PyTorch. One thread opens, uses and closes: GDAL's
+    settings belong to a thread.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "unit")
+        self._key: str | None = None
+        self._stack = ExitStack()
+        self._tool: Tool | None = None
+
+    def __len__(self) -> int:
+        """Return how many tools are kept: one or none."""
+        return int(self._tool is not None)
+
+    def use(self, key: str, open_tool: Callable[[ExitStack], Tool], do: Callable[[Tool], T]) -> T:
+        """Return what `do` makes with the tool of a key; that of another key is closed first.
+
+        Args:
+            key: Changes with all that the tool depends on.
+            open_tool: Opens the tool; what it enters into the stack is closed with it.
+            do: Does a unit.
+        """
+
+        def work() -> T:
+            if self._key != key or self._tool is None:
+                self._close()
+                with ExitStack() as stack:
+                    self._tool = open_tool(stack)
+                    self._stack, self._key = stack.pop_all(), key
+            return do(self._tool)
+
+        return self._thread.submit(work).result()
+
+    def forget(self) -> None:
+        """Free the tool."""
+        self._thread.submit(self._close).result()
+
+    def _close(self) -> None:
+        self._key = self._tool = None
+        self._stack.close()
 
 
 def resources_here(dask_worker: Any) -> dict[str, float]:
