@@ -108,7 +108,11 @@ def anchored_axis(span: Span, size: int, overlap: int, stride: int, ramps: tuple
     """
     step = size - overlap
     ahead = span.anchor % (step if span.length > size else stride)
-    starts = window_starts(ahead + span.length, size, overlap)
+    return _axis(span, ahead, window_starts(ahead + span.length, size, overlap), size, overlap, ramps)
+
+
+def _axis(span: Span, ahead: int, starts: Sequence[int], size: int, overlap: int, ramps: tuple[Ramp, ...]) -> Axis:
+    """Return an axis whose first position lies so many pixels ahead of the map."""
     part = range(ahead + span.part.start, ahead + span.part.stop)
     return Axis(starts, size, overlap, ahead, span.length, part, span.anchor - ahead, ramps)
 
@@ -143,8 +147,7 @@ def fitted_axis(span: Span, over: range, size: int, overlap: int, fit: Fit) -> A
     final = min(last, max(first, rounded_up(ahead + over.stop + margin, stride) - size))
     count = -(-(final - first) // (size - overlap))
     starts = [first + (final - first) // stride * number // count * stride for number in range(count)] + [final]
-    part = range(ahead + span.part.start, ahead + span.part.stop)
-    return Axis(starts, size, overlap, ahead, span.length, part, span.anchor - ahead, RAMPS["none"])
+    return _axis(span, ahead, starts, size, overlap, RAMPS["none"])
 
 
 def window_size(tile: int, stride: int, margin: int | None, rows: Span, cols: Span, each_is_a_file: bool) -> int:

@@ -70,8 +70,7 @@ class Panel:
         """Return the pixels of a chunk, (3, H, W); all windows that reach it must have been added."""
         plan = self._plan
         area = plan.with_halo(chunk)
-        at = chunk.shifted(plan.rows.part.start - area.row, plan.cols.part.start - area.col)
-        inside = (slice(None), *at.slices)
+        inside = (slice(None), *plan.by_position(chunk).shifted(-area.row, -area.col).slices)
         fine, *coarse = (layer.rows(area) for layer in self._layers)
         if not coarse:
             return to_uint8(fine[inside])

@@ -8,9 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.errors import UsageError
-from sattrans.generate.axis import Axis
-from sattrans.generate.blending import RAMPS
-from sattrans.generate.windows import WindowPlan
 from sattrans.metrics.seams import Seams, sampled_parts, seams
 from sattrans.raster.bands import read_image, rgb_bands
 from sattrans.raster.cog.output import OPTIONS_TAG
@@ -33,39 +30,36 @@ def seams_of(path: Path) -> Seams | None:
     with open_raster(path) as raster:
         try:
             recorded = parse_json(raster.tags()[OPTIONS_TAG])
-            plan = _recorded_plan(raster, recorded)
-        except (KeyError, ValueError, TypeError, IndexError):
+            size, overlap = int(recorded["window"]), int(recorded["overlap"])
+            rows, cols = _recorded_starts(raster, recorded, size, overlap)
+        except (KeyError, ValueError, TypeError):
             raise UsageError(
                 f"{path} does not record its windows; the seam score needs an image that sattrans generate made"
             ) from None
         bands = rgb_bands(raster, None)
         parts = [
-            Window(row, col, min(CHUNK, plan.height - row), min(CHUNK, plan.width - col))
-            for row in range(0, plan.height, CHUNK)
-            for col in range(0, plan.width, CHUNK)
+            Window(row, col, min(CHUNK, raster.height - row), min(CHUNK, raster.width - col))
+            for row in range(0, raster.height, CHUNK)
+            for col in range(0, raster.width, CHUNK)
         ]
         return seams(
             lambda window: read_image(raster, window, bands)[0],
             (lambda window: _opaque(raster, window)) if has_transparency(raster) else None,
             _with_progress(sampled_parts(parts), path),
-            (plan.height, plan.width),
-            plan.starts,
-            plan.size,
-            plan.overlap,
+            (raster.height, raster.width),
+            (rows, cols),
+            size,
+            overlap,
         )
 
 
-def _recorded_plan(raster: Raster, recorded: Mapping[str, Any]) -> WindowPlan:
-    """Return the windows of an image; those of versions without recorded starts began at the image's corner."""
-    size, overlap = int(recorded["window"]), int(recorded["overlap"])
-    ramps = RAMPS[recorded["blend"]]
-    lengths = raster.height, raster.width
-    starts = recorded.get("starts") or [window_starts(length, size, overlap) for length in lengths]
-    rows, cols = (
-        Axis([int(start) for start in own], size, overlap, 0, length, range(length), 0, ramps)
-        for own, length in zip(starts, lengths, strict=True)
-    )
-    return WindowPlan(rows, cols)
+def _recorded_starts(raster: Raster, recorded: Mapping[str, Any], size: int, overlap: int) -> list[Sequence[int]]:
+    """Return where windows start, down and across; those of versions that did not record it began at the corner."""
+    starts = recorded.get("starts")
+    if starts is None:
+        return [window_starts(length, size, overlap) for length in (raster.height, raster.width)]
+    rows, cols = starts
+    return [[int(start) for start in own] for own in (rows, cols)]
 
 
 def _opaque(raster: Raster, window: Window) -> NDArray[np.bool_]:

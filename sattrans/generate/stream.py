@@ -106,9 +106,10 @@ class Stream:
         """Yield the windows that the chunks of a panel depend on, row by row."""
         needed: set[int] = set()
         for chunk in chunks:
-            needed.update(self.plan.windows_over(chunk)[0])
+            rows, cols = self.plan.windows_over(chunk)  # of which the columns are the same in all
+            needed.update(rows)
         for row in sorted(needed):
-            for col in self.plan.windows_over(chunks[0])[1]:
+            for col in cols:
                 if change is None or change.requires(row, col):
                     yield row, col
 

@@ -56,9 +56,9 @@ class WindowPlan:
         fit = self.fit
         if fit is None:
             return self
-        top, left = fit.rows.part.start + chunk.row, fit.cols.part.start + chunk.col
-        rows = fitted_axis(fit.rows, range(top, top + chunk.height), self.size, self.overlap, fit)
-        cols = fitted_axis(fit.cols, range(left, left + chunk.width), self.size, self.overlap, fit)
+        area = chunk.shifted(fit.rows.part.start, fit.cols.part.start)
+        rows = fitted_axis(fit.rows, range(area.row, area.bottom), self.size, self.overlap, fit)
+        cols = fitted_axis(fit.cols, range(area.col, area.right), self.size, self.overlap, fit)
         return WindowPlan(rows, cols, fit)
 
     @property
@@ -131,10 +131,14 @@ class WindowPlan:
         """Pixels around a chunk that influence it; a multiple of `cell`."""
         return 2 * self.cell if self.layers > 1 else 0
 
+    def by_position(self, chunk: Window) -> Window:
+        """Return a chunk with its corner as positions of the axes."""
+        return chunk.shifted(self.rows.part.start, self.cols.part.start)
+
     def with_halo(self, chunk: Window) -> Window:
         """Return a chunk with everything that its pixels depend on, by position; its edges lie on cell borders."""
         cell, halo = self.cell, self.halo
-        area = chunk.shifted(self.rows.part.start, self.cols.part.start)
+        area = self.by_position(chunk)
         top, left = max(0, area.row // cell * cell - halo), max(0, area.col // cell * cell - halo)
         bottom = min(rounded_up(self.rows.end, cell), rounded_up(area.bottom, cell) + halo)
         right = min(rounded_up(self.cols.end, cell), rounded_up(area.right, cell) + halo)
@@ -215,9 +219,8 @@ class ChangedWindows:
 
     def _over(self, chunk: Window) -> tuple[range, range]:
         """Return the rows and the columns of windows that overlap a chunk."""
-        plan = self.plan
-        top, left = plan.rows.part.start + chunk.row, plan.cols.part.start + chunk.col
-        return plan.rows.over(top, top + chunk.height), plan.cols.over(left, left + chunk.width)
+        area = self.plan.by_position(chunk)
+        return self.plan.rows.over(area.row, area.bottom), self.plan.cols.over(area.col, area.right)
 
     def _near(self, axis: Axis, index: int) -> range:
         """Return the windows that a window is blended with, and itself."""
