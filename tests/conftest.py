@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import typer.testing
+from clusters import local_cluster
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
@@ -183,6 +184,19 @@ def _texts(code: CodeType) -> Iterator[str]:
             constants += constant
         elif isinstance(constant, str):
             yield from constant.split()
+
+
+@pytest.fixture
+def timeless(monkeypatch):
+    """Give every manifest the same time, so that trees can be compared byte by byte."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a Dask cluster of two processes."""
+    with local_cluster(2) as processes:
+        yield processes.scheduler_address
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ bars are goals, printed beside what was reached; nothing fails that is slow.
 """
 
 import os
-import shutil
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -35,14 +34,6 @@ ONE, TWO, THREADS = "1 worker", "2 workers", "2 threads"
 SPEEDUP, OVERHEAD = 1.6, 0.10
 FEW, MANY, GROWTH = 1_000, 20_000, 0.10
 """Numbers of tiny units, and how far the scheduler's memory may differ between them."""
-
-
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
-    """A folder that is gone afterwards: pytest would keep these gigabytes for three runs."""
-    folder = tmp_path_factory.mktemp("cluster")
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ The bars are goals, printed beside what was reached; nothing fails that is slow.
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -46,14 +45,6 @@ SPEEDUP, MEMORY, GROWTH = 1.7, 500e6, 0.10
 @pytest.fixture(scope="module")
 def texture():
     return Texture.make()
-
-
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
-    """A folder that is gone afterwards: pytest would keep these gigabytes for three runs."""
-    folder = tmp_path_factory.mktemp("tile")
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

@@ -32,12 +32,7 @@ from sattrans.train import TrainOptions, train
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_crops():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segmenter, "BATCH", 4)
-        patch.setattr(segmenter, "SIDE", 32)
-        yield
+pytestmark = pytest.mark.usefixtures("small_crops")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from clusters import local_cluster
 from commands import error_line, sattrans
 from distributed import Client
 from makers import make_folder
@@ -18,12 +17,6 @@ from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
 
 METRICS = "mae", "ssim", "swd", "class_color", "nearest"
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with local_cluster(2) as processes:
-        yield processes.scheduler_address
 
 
 @pytest.fixture(scope="module")

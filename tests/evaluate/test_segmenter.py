@@ -7,7 +7,7 @@ from makers import make_folder
 
 from sattrans.data.batches import TileStore
 from sattrans.errors import UsageError
-from sattrans.evaluate import EvaluateOptions, evaluate, segmenter
+from sattrans.evaluate import EvaluateOptions, evaluate
 from sattrans.evaluate.segmenter import Segmenter, segmenter_path, train_segmenter
 from sattrans.metrics.segmentation import confusion, mean_iou
 from sattrans.runs.run import save_checkpoint
@@ -17,13 +17,7 @@ from sattrans.train import TrainOptions, train
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_crops():
-    """A step on few and small crops: a seventh of the time, and enough for three classes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segmenter, "BATCH", 4)
-        patch.setattr(segmenter, "SIDE", 32)
-        yield
+pytestmark = pytest.mark.usefixtures("small_crops")
 
 
 @pytest.fixture(scope="module")

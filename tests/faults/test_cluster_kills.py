@@ -25,9 +25,7 @@ from sattrans.train import TrainOptions, train
 KILLS = int(os.environ.get("SATTRANS_KILLS", "8"))
 
 
-@pytest.fixture(autouse=True)
-def timeless(monkeypatch):
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+pytestmark = pytest.mark.usefixtures("timeless")
 
 
 @pytest.fixture(scope="module")

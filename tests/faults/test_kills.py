@@ -17,10 +17,7 @@ from makers import make_folder, make_landcover
 KILLS = int(os.environ.get("SATTRANS_KILLS", "8"))
 
 
-@pytest.fixture(autouse=True)
-def timeless(monkeypatch):
-    """Give every manifest the same time, so that trees can be compared byte by byte."""
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+pytestmark = pytest.mark.usefixtures("timeless")
 
 
 def tree(folder):

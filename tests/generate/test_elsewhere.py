@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from clusters import local_cluster
 from commands import error_line, sattrans
 from distributed import Client
 from forks import Fork
@@ -19,16 +18,7 @@ from generate_command import read, write_map
 from sattrans.errors import OptionError
 from sattrans.generate import GenerateOptions, generate
 
-
-@pytest.fixture(scope="module")
-def cluster():
-    with local_cluster(2) as processes:
-        yield processes.scheduler_address
-
-
-@pytest.fixture(autouse=True)
-def timeless(monkeypatch):
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+pytestmark = pytest.mark.usefixtures("timeless")
 
 
 @pytest.fixture(params=["run", "styled"])

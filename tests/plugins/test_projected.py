@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from training_steps import step
 
 from sattrans.errors import UsageError
 from sattrans.model import Batch, Noise, TileSpec
@@ -35,15 +36,6 @@ def patches(side, seed=0, classes=3, patch=16):
 def batch(count=2, channels=3, size=64, scene=0):
     source = patches(size, classes=channels).expand(count, -1, -1, -1)
     return Batch(source, torch.rand(count, 3, size, size) * 2 - 1, torch.full((count,), scene))
-
-
-def step(model, optimizers, data):
-    for update in model.training_step(data):
-        optimizer = optimizers[update.optimizer]
-        optimizer.zero_grad(set_to_none=True)
-        update.total.backward(inputs=[p for group in optimizer.param_groups for p in group["params"]])
-        optimizer.step()
-        assert all(loss.isfinite() for loss in update.losses.values())
 
 
 @torch.no_grad()

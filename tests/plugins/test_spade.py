@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
+from training_steps import step
 
 from sattrans.model import Batch, Noise, TileSpec
 from sattrans.networks import SpectralConv2d
@@ -31,15 +32,6 @@ def maps(count=2, seed=0):
 def batch(count=2, scenes=(0, 1)):
     images = torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
     return Batch(maps(count), images, torch.tensor(scenes[:count]))
-
-
-def step(model, optimizers, data):
-    for update in model.training_step(data):
-        optimizer = optimizers[update.optimizer]
-        optimizer.zero_grad(set_to_none=True)
-        update.total.backward(inputs=[p for group in optimizer.param_groups for p in group["params"]])
-        optimizer.step()
-        assert all(loss.isfinite() for loss in update.losses.values())
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from training_steps import step
 
 from sattrans.model import Batch, Noise, TileSpec
 from sattrans_resse.networks import ResSEPatchDiscriminator, ResSEUNet
@@ -26,18 +27,6 @@ def build(**options):
 def batch(seed=0, count=2, size=SIZE):
     draw = torch.Generator().manual_seed(seed)
     return Batch(*(torch.rand(count, 3, size, size, generator=draw) * 2 - 1 for _ in range(2)))
-
-
-def step(model, optimizers, data):
-    """A step as the training loop does it; return the names of the optimisers that stepped."""
-    stepped = []
-    for update in model.training_step(data):
-        optimizer = optimizers[update.optimizer]
-        optimizer.zero_grad(set_to_none=True)
-        update.total.backward(inputs=[p for group in optimizer.param_groups for p in group["params"]])
-        optimizer.step()
-        stepped.append(update.optimizer)
-    return stepped
 
 
 def largest(network):

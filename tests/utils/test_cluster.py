@@ -16,7 +16,6 @@ from clusters import (
     die_once,
     double,
     fail_from_two,
-    local_cluster,
     other_distribution,
     slow_first,
     wait_long,
@@ -34,16 +33,7 @@ from sattrans.tile import TileOptions, tile
 from sattrans.utils import cluster as cluster_module
 from sattrans.utils.executor import executor
 
-
-@pytest.fixture(scope="module")
-def cluster():
-    with local_cluster(2) as processes:
-        yield processes.scheduler_address
-
-
-@pytest.fixture(autouse=True)
-def timeless(monkeypatch):
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+pytestmark = pytest.mark.usefixtures("timeless")
 
 
 @pytest.fixture
