@@ -85,7 +85,7 @@ class GauGAN(Model):
 
     @classmethod
     def configured(cls, options: ModelOptions) -> type[Model]:
-        """Return the class without styles, if there is no encoder."""
+        """Return `WithoutStyles` if the options have no encoder, else this class."""
         return cls if not isinstance(options, cls.Options) or options.encoder else WithoutStyles
 
     def optimizers(self) -> dict[str, Optimizer]:
