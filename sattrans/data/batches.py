@@ -1,7 +1,7 @@
 """Batches: a tileset's tiles as tensors, read once, then cropped and encoded on the training device."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sattrans.data.crops import Crop, Crops
+from sattrans.data.sampling import tile_weights, weighted_order
 from sattrans.data.tileset import Tile, Tileset
+from sattrans.data.warp import displacements, warp
 from sattrans.errors import ClassesError, RasterError, TrainingError
 from sattrans.model import Batch, Pairing, SourceEncoding
 from sattrans.raster.class_map import class_map
@@ -211,6 +213,10 @@ class Batches:
     because a shared crop or flip would be something that a map and an image have in common. `plain` and `pick`, for
     validation, return maps with the images of the same tiles for both.
 
+    `balance` says how much a pixel of each class counts, by its name: maps are then drawn as often as their pixels
+    count, and an epoch has some of them several times. `warp` is the largest displacement, in pixels, by which map and
+    image are warped, together if they are aligned.
+
     If several `processes` train one model, a step's batch is `processes` times `batch_size`, and each takes the
     part of its `rank`: together they use the tiles that one process would use with a batch of that size.
     """
@@ -227,6 +233,8 @@ class Batches:
         processes: int = 1,
         crop: int | None = None,
         scenes: Sequence[str] = (),
+        balance: Mapping[str, float] | None = None,
+        warp: int = 0,
     ) -> None:
         self.store = store
         self.crops = Crops(store.tileset.size, crop)
@@ -237,6 +245,11 @@ class Batches:
         self.seed = seed
         self.pairing = pairing
         self.rank, self.processes = rank, processes
+        self.warp = warp
+        self._weights = tile_weights(self.tiles, balance) if balance else None
+        self._factors = torch.ones(256) if balance else None
+        if self._factors is not None and balance and (palette := store.tileset.palette):
+            self._factors[: len(palette)] = torch.tensor([balance.get(name, 1.0) for name in palette.names])
         self._ahead: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
 
     @property
@@ -263,7 +276,11 @@ class Batches:
         """Return this process's part of the tiles of a step, drawn from `count` in the order of a random stream."""
         turn, position = divmod(step, self.crops.steps(count, self._tiles_per_step))
         crops = count * self.crops.repeats(count, self._tiles_per_step)
-        order = torch.randperm(crops, generator=self._generator(turn, stream)).tolist()
+        generator = self._generator(turn, stream)
+        if self._weights is not None and stream == 0:
+            order = weighted_order(self._weights, crops, generator)
+        else:
+            order = torch.randperm(crops, generator=generator).tolist()
         chosen = order[position * self._tiles_per_step :][: self._tiles_per_step][self._own]
         return [number % count for number in chosen]
 
@@ -289,7 +306,10 @@ class Batches:
         images, maps = images.to(self.device), maps.to(self.device)
         map_crops = self._map_crops(step, maps)
         image_crops = map_crops if self.pairing == "aligned" else self._crops(step, stream=3)
-        batch = self._batch(self.crops.take(images, image_crops), self.crops.take(maps, map_crops))
+        images, maps = self.crops.take(images, image_crops), self.crops.take(maps, map_crops)
+        if self.warp:
+            images, maps = self._warped(step, images, maps)
+        batch = self._batch(images, maps)
         scene = [self.scenes.get(self.store.tiles[index].scene, 0) for index in self.images_of(step)]
         return replace(batch, scene=torch.tensor(scene, device=self.device))
 
@@ -305,7 +325,15 @@ class Batches:
         crops = self._crops(step, stream=2)
         if self.crops.side is None or maps.ndim == 4:
             return crops
-        return self.crops.more_varied(maps, crops, self._crops(step, stream=4))
+        return self.crops.richer(maps, crops, self._crops(step, stream=4), self._factors)
+
+    def _warped(self, step: int, images: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+        count, side = self._tiles_per_step, images.shape[-1]
+        of_maps, of_images = (
+            displacements(count, side, self.warp, self._generator(step, stream))[self._own]
+            for stream in (5, 5 if self.pairing == "aligned" else 6)
+        )
+        return warp(images, of_images), warp(maps, of_maps)
 
     def plain(self, at_most: int | None = None) -> Iterator[Batch]:
         """Yield the paired tiles in order, whole; the last batch may be smaller."""

@@ -71,10 +71,17 @@ class Crops:
             parts.append(part.flip(-1) if flip else part)
         return torch.stack(parts)
 
-    def more_varied(self, maps: Tensor, one: Sequence[Crop], other: Sequence[Crop]) -> list[Crop]:
-        """Choose, for each map of class indices, the crop with more even classes: rare classes are seen more often."""
-        evenness = [[_entropy(part) for part in self.take(maps, crops)] for crops in (one, other)]
-        return [a if even >= more else b for a, b, even, more in zip(one, other, *evenness, strict=True)]
+    def richer(
+        self, maps: Tensor, one: Sequence[Crop], other: Sequence[Crop], factors: Tensor | None = None
+    ) -> list[Crop]:
+        """Choose, for each map of class indices, one of two crops, so that rare classes are seen more often.
+
+        It is the one with more even classes, or, if `factors` (256,) says how much a pixel of each class counts, the
+        one whose pixels count more.
+        """
+        measure = _entropy if factors is None else lambda part: float(factors[part.flatten().long()].sum())
+        found = [[measure(part) for part in self.take(maps, crops)] for crops in (one, other)]
+        return [a if of_a >= of_b else b for a, b, of_a, of_b in zip(one, other, *found, strict=True)]
 
 
 def _entropy(indices: Tensor) -> float:

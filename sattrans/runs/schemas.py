@@ -30,6 +30,8 @@ class SettingsEntry(Schema):
     processes: Annotated[int, Field(ge=1, le=1 << 16)] = 1
     compile: bool = False
     sample_every: AtLeastOne | None = None
+    balance: dict[Name, Positive] | None = None
+    warp: Count = 0
 
 
 class SpecEntry(Schema):

@@ -11,6 +11,7 @@ import torch
 
 from sattrans.data.batches import Batches, TileStore
 from sattrans.data.crops import Crops
+from sattrans.data.sampling import class_factors
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import Interrupted, UsageError
 from sattrans.model import Model, ModelOptions, TileSpec
@@ -218,6 +219,8 @@ def _prepare(
         processes=processes,
         compile=options.compile,
         sample_every=options.sample_every,
+        balance=class_factors(options.balance, tileset) if options.balance else None,
+        warp=options.warp,
     )
     if output:
         check_apart(output, [tileset.folder, *([options.init] if options.init else [])])
@@ -375,6 +378,8 @@ def build_loop(run: Run, device: torch.device, processes: Processes = SINGLE_PRO
             count,
             model.crop,
             model.spec.scenes,
+            settings.balance,
+            settings.warp,
         )
 
     val_tiles = tileset.split("val")

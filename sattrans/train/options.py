@@ -12,7 +12,7 @@ from sattrans.utils.records import read_toml, refusing
 TrainPrecision = Literal["32", "bf16"]
 """The numbers that networks compute with: 32-bit floats, or bfloat16 under autocast."""
 
-LENGTH, OPTIMIZATION, RUNNING = "How long", "Optimization", "Running"
+LENGTH, DATA, OPTIMIZATION, RUNNING = "How long", "Which tiles", "Optimization", "Running"
 
 
 def parse_setting(text: str) -> dict[str, str]:
@@ -81,6 +81,25 @@ class TrainOptions:
             minimum=1,
         ),
     ] = None
+    balance: Annotated[
+        str | None,
+        Option(
+            "Show rare classes more often: auto, or how much a pixel of a class counts, as road=5,building=2.",
+            metavar="auto|CLASS=N",
+            panel=DATA,
+            default="all alike",
+        ),
+    ] = None
+    warp: Annotated[
+        int,
+        Option(
+            "Warp map and image together at random, by up to this many pixels.",
+            metavar="PX",
+            panel=DATA,
+            minimum=0,
+            maximum=64,
+        ),
+    ] = 0
     batch_size: Annotated[
         int | None,
         Option("Tiles in a step of one process.", panel=OPTIMIZATION, default="the model's", minimum=1),

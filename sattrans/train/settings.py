@@ -1,6 +1,6 @@
 """Settings: the training loop's resolved settings, and learning-rate schedules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sattrans.model import Schedule
@@ -12,6 +12,7 @@ class Settings:
     """The settings of the training loop, all resolved, as the run's manifest records them.
 
     `batch_size` is that of one process; `processes` train together. `sample_every` counts steps; None is an epoch.
+    `balance` says how much a pixel of each class counts, `warp` is in pixels; see `Batches`.
     """
 
     steps: int
@@ -25,6 +26,8 @@ class Settings:
     processes: int = 1
     compile: bool = False
     sample_every: int | None = None
+    balance: Mapping[str, float] | None = None
+    warp: int = 0
 
 
 SCHEDULES: dict[Schedule, Callable[[float], float]] = {

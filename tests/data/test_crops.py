@@ -110,9 +110,9 @@ def test_of_two_crops_the_one_with_more_even_classes_is_taken():
     map_[:, :, 48:] = 1
     plain, mixed = (0, 0, False), (0, 32, True)
     crops = Crops(64, 32)
-    assert crops.more_varied(map_, [plain], [mixed]) == [mixed]
-    assert crops.more_varied(map_, [mixed], [plain]) == [mixed]
-    assert crops.more_varied(map_, [plain], [(5, 3, True)]) == [plain]  # as even: the first
+    assert crops.richer(map_, [plain], [mixed]) == [mixed]
+    assert crops.richer(map_, [mixed], [plain]) == [mixed]
+    assert crops.richer(map_, [plain], [(5, 3, True)]) == [plain]  # as even: the first
 
 
 def test_rare_classes_are_seen_more_often_than_they_lie_on_the_tiles():
@@ -121,7 +121,7 @@ def test_rare_classes_are_seen_more_often_than_they_lie_on_the_tiles():
     crops, one, other = Crops(64, 32), generator(1), generator(2)
     drawn, chosen = crops.draw(300, one), []
     for first, second in zip(drawn, crops.draw(300, other), strict=True):
-        chosen += crops.more_varied(map_, [first], [second])
+        chosen += crops.richer(map_, [first], [second])
     plain, more = (
         float((torch.stack([crops.take(map_, [place])[0] for place in places]) == 1).float().mean())
         for places in (drawn, chosen)
@@ -132,7 +132,7 @@ def test_rare_classes_are_seen_more_often_than_they_lie_on_the_tiles():
 def test_pixels_without_a_class_make_no_crop_fail(tiles):
     map_ = torch.full((1, 64, 64), 255, dtype=torch.uint8)
     map_[:, 40:] = 0
-    assert Crops(64, 32).more_varied(map_, [(0, 0, False)], [(24, 0, False)]) == [(24, 0, False)]
+    assert Crops(64, 32).richer(map_, [(0, 0, False)], [(24, 0, False)]) == [(24, 0, False)]
 
 
 def test_pictures_have_no_classes_to_be_even(tmp_path):

@@ -151,7 +151,7 @@ def test_the_page_on_training(folder):
     run_page(DOCS / "training.md")
     (run,) = Run.all()
     told = section(DOCS / "training.md", "Monitoring")
-    made = {path.name for path in run.folder.iterdir()} - {"run.json", "checkpoints"}
+    made = {path.name for path in run.folder.iterdir()} - {"run.json", "checkpoints", "calibration.json"}
     assert made == {"metrics.jsonl", "samples", "losses.png", "tensorboard"}
     assert not [name for name in made if name not in told]
 

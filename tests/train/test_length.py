@@ -35,7 +35,7 @@ def test_a_short_training_is_validated_and_sampled_as_often_as_one_asks(tiles, t
 
 
 def test_a_finished_run_trained_further_is_the_run_of_that_length(tiles, tmp_path, steps_of_an_epoch):
-    options = {**OPTIONS, "settings": {"width": 4, "warmup": 1}}
+    options = {**OPTIONS, "settings": {"width": 4, "warmup": 1}, "balance": "auto", "warp": 3}
     whole = train(tiles, tmp_path / "whole", TrainOptions(**options, epochs=3)).run
     run = train(tiles, tmp_path / "r", TrainOptions(**options, epochs=1)).run
     further = resume(run.folder, epochs=3).run
