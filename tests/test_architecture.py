@@ -30,8 +30,8 @@ def test_no_file_is_over_400_lines():
 
 
 def test_the_core_names_no_plugin():
-    # Words of their own: a folder's path, what a map shows, a layout of tiles, and coordinates in metres.
-    words = ("folder", "landcover", "pairs", "projected")
+    # Words of their own: a path, what a map shows, a layout of tiles, coordinates in metres, and an option of generate.
+    words = ("folder", "landcover", "pairs", "projected", "refine")
     names = [name for group in POINTS.values() for name in group if name not in words]
     pattern = re.compile(rf"\b({'|'.join(names)})\b|sattrans_\w+")
     for path in sources("sattrans"):

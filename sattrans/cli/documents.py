@@ -1,7 +1,6 @@
 """What commands print with `--json`: one document each, with a format and a version.
 
-A version grows if a field is dropped or changes its meaning; new fields may come within one. The program
-docs/make_schemas.py writes the JSON Schema of each into docs/schemas.
+A version grows if a field is dropped or changes its meaning. docs/make_schemas.py writes their schemas to docs/schemas.
 """
 
 import math
@@ -108,6 +107,8 @@ class Image(Part):
     windows: int
     updated: int | None = Field(description="Windows translated again; null without --update.")
     seams: SeamScore | None
+    refined: Path | None = Field(description="The run of --refine.")
+    consistency: float | None = Field(description="Mean grey levels between a refined image made coarse and its base.")
     memory: int | None = Field(description="Of a dry run, bytes needed.")
     disk: int | None = Field(description="Of a dry run, bytes needed while it is written.")
 

@@ -90,6 +90,8 @@ def _document(results: "Sequence[GenerateResult]") -> "GenerateDocument":
             windows=result.windows,
             updated=result.updated,
             seams=SeamScore.of(result.seams),
+            refined=result.refined and result.refined.folder,
+            consistency=result.consistency,
             memory=result.estimate and result.estimate.memory,
             disk=result.estimate and result.estimate.disk,
         )
@@ -116,6 +118,11 @@ def _need(memory: int, disk: int, output: Path) -> str:
     )
 
 
+def _refined(result: "GenerateResult") -> str:
+    run = result.refined
+    return f", refined × {run.kind.refines} by {run.folder} ({run.model_name})" if run else ""
+
+
 def _show(result: "GenerateResult") -> None:
     from sattrans.generate.checks import is_image
 
@@ -127,8 +134,10 @@ def _show(result: "GenerateResult") -> None:
     say(
         f"{result.output}: {'would be ' if result.estimate else ''}{result.width} wide × {result.height} high "
         f"in {windows} "
-        f"by {result.run.folder} ({result.run.model_name}){tiles}{done}"
+        f"by {result.run.folder} ({result.run.model_name}){_refined(result)}{tiles}{done}"
     )
+    if result.consistency is not None:
+        say(f"consistency: made coarse again, it is {result.consistency:.2f} grey levels from what was refined")
     if result.seams:
         say(
             f"seams: {result.seams.verdict()} (gradient {result.seams.gradient:.3f}, detail {result.seams.detail:.3f}; "

@@ -25,6 +25,9 @@ from sattrans.raster.palette import Palette
 from sattrans.raster.rgb_map import rgb_map
 from sattrans.utils.hashing import sha256
 
+CoarseImages = Callable[[Sequence[int]], Tensor]
+"""From indices of tiles to coarse images of them, (N, 3, S / refines, S / refines) uint8."""
+
 CACHE_SHARE = 0.4
 """Largest share of a device's free memory, or of the machine's memory, that the tiles may take to be cached there."""
 
@@ -235,9 +238,12 @@ class Batches:
         scenes: Sequence[str] = (),
         balance: Mapping[str, float] | None = None,
         warp: int = 0,
+        refines: int | None = None,
+        coarse: CoarseImages | None = None,
     ) -> None:
         self.store = store
-        self.crops = Crops(store.tileset.size, crop)
+        self.crops = Crops(store.tileset.size, crop, refines or 1)
+        self.coarse = coarse
         self.scenes = {name: number for number, name in enumerate(scenes)}
         self.encoding = encoding
         self.batch_size = self.crops.batch_size(batch_size, store.paired, processes)
@@ -311,7 +317,13 @@ class Batches:
             images, maps = self._warped(step, images, maps)
         batch = self._batch(images, maps)
         scene = [self.scenes.get(self.store.tiles[index].scene, 0) for index in self.images_of(step)]
-        return replace(batch, scene=torch.tensor(scene, device=self.device))
+        return replace(batch, scene=torch.tensor(scene, device=self.device), coarse=self._coarse(step, image_crops))
+
+    def _coarse(self, step: int, crops: Sequence[Crop]) -> Tensor | None:
+        if self.coarse is None:
+            return None
+        images = self.coarse(self.images_of(step)).to(self.device)
+        return to_target(self.crops.take(images, crops, self.crops.step))
 
     def _read(self, step: int) -> tuple[Tensor, Tensor]:
         if self.pairing == "aligned":

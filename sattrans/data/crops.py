@@ -34,10 +34,11 @@ class Crops:
         size: Side of a tile in pixels.
         side: Side in pixels of random parts that are taken without resampling; None for whole tiles, enlarged by
             286/256 and cropped to their size.
+        step: Random parts start at multiples of this many pixels.
     """
 
-    def __init__(self, size: int, side: int | None = None) -> None:
-        self.size = size
+    def __init__(self, size: int, side: int | None = None, step: int = 1) -> None:
+        self.size, self.step = size, step
         self.side = min(side, size) if side else None
 
     def repeats(self, tiles: int, per_step: int) -> int:
@@ -57,17 +58,21 @@ class Crops:
     def draw(self, count: int, generator: torch.Generator) -> list[Crop]:
         """Draw a crop of each of `count` tiles."""
         margin = (self.size - self.side) if self.side else round(self.size * JITTER) - self.size
-        rows, cols = torch.randint(0, margin + 1, (2, count), generator=generator).tolist()
+        rows, cols = (torch.randint(0, margin // self.step + 1, (2, count), generator=generator) * self.step).tolist()
         flips = torch.randint(0, 2, (count,), generator=generator).tolist()
         return list(zip(rows, cols, map(bool, flips), strict=True))
 
-    def take(self, pixels: Tensor, crops: Sequence[Crop]) -> Tensor:
-        """Take a crop of each tile: colours (N, 3, S, S), or class indices (N, S, S); see `enlarge`."""
-        side = self.side or self.size
+    def take(self, pixels: Tensor, crops: Sequence[Crop], coarseness: int = 1) -> Tensor:
+        """Take a crop of each tile: colours (N, 3, S, S), or class indices (N, S, S); see `enlarge`.
+
+        Random parts may be taken of tiles whose pixels are `coarseness` times as large: that divides side and step.
+        """
+        side = (self.side or self.size) // coarseness
         tiles = pixels if self.side else enlarge(pixels, round(self.size * JITTER))
         parts = []
         for tile, (row, col, flip) in zip(tiles, crops, strict=True):
-            part = tile[..., row : row + side, col : col + side]
+            top, left = row // coarseness, col // coarseness
+            part = tile[..., top : top + side, left : left + side]
             parts.append(part.flip(-1) if flip else part)
         return torch.stack(parts)
 

@@ -128,7 +128,7 @@ SEED_SETTINGS = frozenset({"seed"})
 
 
 class RunImages(ImageSource):
-    """Images that a run's generator makes from the maps of tiles."""
+    """Images that a run's generator makes from the maps of tiles; one that refines, from their images made coarse."""
 
     def __init__(self, run: Run, real_tiles: RealTiles, device: torch.device, seed: int, batch_size: int) -> None:
         self.run, self.name, self.folder = run, run.name, run.folder
@@ -163,9 +163,9 @@ class RunImages(ImageSource):
         tiles = self._real_tiles.tiles
         for start in range(0, len(numbers), self._batch_size):
             batch = numbers[start : start + self._batch_size]
-            _, maps = self._real_tiles.store.stack(batch)
+            real, maps = self._real_tiles.store.stack(batch)
             origins = [(tiles[number].window.row, tiles[number].window.col) for number in batch]
-            yield from torch.from_numpy(to_uint8(self._translator.tiles(maps.numpy(), origins)))
+            yield from torch.from_numpy(to_uint8(self._translator.tiles(maps.numpy(), origins, real.numpy())))
 
 
 def without_duplicates(sources: Sequence[ImageSource]) -> tuple[list[ImageSource], list[str]]:

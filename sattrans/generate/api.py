@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from sattrans.errors import OptionError
 from sattrans.generate.checks import check_request, default_image, is_image
 from sattrans.generate.elsewhere import WriteElsewhere
 from sattrans.generate.estimate import GenerateEstimate, estimate_memory
 from sattrans.generate.options import GenerateOptions
 from sattrans.generate.preview import write_preview
+from sattrans.generate.refine import WriteRefined, open_refined, open_refiner
 from sattrans.generate.task import Task, open_task
 from sattrans.generate.tiles import GeneratedTiles
 from sattrans.generate.unseen import unseen_notices
@@ -51,6 +53,8 @@ class GenerateResult:
         seams: The seam score; None if no two windows meet, or nothing was written.
         estimate: Of a dry run, the memory and disk space that the image needs.
         updated: Number of windows that an update translates; None without an update.
+        refined: The run that sharpened the image; None if none did.
+        consistency: How far a refined image, made coarse again, is from the coarse image: mean of grey levels.
     """
 
     output: Path
@@ -63,6 +67,8 @@ class GenerateResult:
     seams: Seams | None = None
     estimate: GenerateEstimate | None = None
     updated: int | None = None
+    refined: Run | None = None
+    consistency: float | None = None
 
 
 @command
@@ -109,7 +115,10 @@ def generate_by(
     devices = choose_devices(options.device, options.devices)
     update, preview = options.update, options.preview
     creation = parse_creation_options(options.co)
-    opened = open_task(map_, run, options, devices[0], not is_image(output), store=not dry_run)
+    if options.refine:
+        opened = open_refined(map_, run, open_refiner(options.refine, run), options, devices[0], store=not dry_run)
+    else:
+        opened = open_task(map_, run, options, devices[0], not is_image(output), store=not dry_run)
     with opened as task, ExitStack() as stack:
         # An image that cannot be updated is refused here, whether there is anything to do or not.
         previous = stack.enter_context(task.previous(update)) if update else None
@@ -127,7 +136,7 @@ def generate_by(
         if not is_image(output):
             check_writable(output / "tile")
         task.check_map()
-        for notice in (*task.map.notices, *unseen_notices(task.run, task.map, str(map_))):
+        for notice in (*task.map.notices, *unseen_notices(task.maker, task.map, str(map_))):
             log.warning(notice)
         # Before networks are loaded, whose memory it counts.
         estimate = _estimate(task, options, devices[0], output, creation)
@@ -136,6 +145,8 @@ def generate_by(
             gpu = options.device in ("auto", "cuda")
             pool = stack.enter_context(executor(options.workers, options.scheduler, gpu=gpu))
             write = WriteElsewhere(task, options, pool)
+        elif task.base:
+            write = WriteRefined(task, options, devices)
         else:
             write = WriteHere(task.stream(options, devices))
         if image:
@@ -149,17 +160,33 @@ def generate_by(
 
 def _result(task: Task, output: Path, notices: Sequence[str], made: bool, **more: Any) -> GenerateResult:
     plan = task.plan
-    return GenerateResult(output, task.run, plan.height, plan.width, plan.window_count, tuple(notices), made, **more)
+    size = plan.height, plan.width, plan.window_count
+    refined = task.run if task.base else None
+    return GenerateResult(output, task.maker, *size, tuple(notices), made, refined=refined, **more)
 
 
 def open_run(folder: Path | None) -> Run:
     """Open a run, or the newest finished one, and log which."""
-    opened = Run.open(folder) if folder else Run.newest()
+    opened = Run.open(folder) if folder else Run.newest(usable=lambda run: not run.kind.refines)
+    if opened.kind.refines:
+        raise OptionError(
+            f"{opened.folder} sharpens images: name it with --refine, and the run that makes them with --run"
+        )
     log.info("run %s (%s)", opened.folder, opened.model_name)
     return opened
 
 
 def _estimate(
+    task: Task, options: GenerateOptions, device: torch.device, output: Path, creation: CreationOptions
+) -> GenerateEstimate:
+    own = _estimate_of(task, options, device, output, creation)
+    if task.base is None:
+        return own
+    base = _estimate_of(task.base, options, device, output, CreationOptions())
+    return GenerateEstimate(max(own.memory, base.memory), own.disk + base.disk)
+
+
+def _estimate_of(
     task: Task, options: GenerateOptions, device: torch.device, output: Path, creation: CreationOptions
 ) -> GenerateEstimate:
     with skip_initialisation(), torch.device("meta"):
@@ -213,12 +240,15 @@ def _write_image(
         write.image(image, writer, change)
         task.check_unchanged()
         score = _score(task, writer)
+        consistency = write.consistency(image, writer) if isinstance(write, WriteRefined) else None
+        if consistency is not None:
+            writer.tags["SATTRANS_CONSISTENCY"] = f"{consistency:.3f}"
         if score:
             writer.tags["SATTRANS_SEAMS"] = f"gradient={score.gradient:.4f} detail={score.detail:.4f}"
         writer.tags[TAG] = task.seal
-        write_record(image.unfinished / PENDING, task.recorded, task.plan, found, task.seal)
+        write_record(image.unfinished / PENDING, task.recorded, task.plan, found, task.seal, consistency)
         writer.beside[PENDING] = record_path(output)
-    return _result(task, output, task.map.notices, made=True, seams=score, updated=updated)
+    return _result(task, output, task.map.notices, made=True, seams=score, updated=updated, consistency=consistency)
 
 
 def _score(task: Task, writer: RowWriter) -> Seams | None:

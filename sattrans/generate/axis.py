@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sattrans.generate.blending import RAMPS, Ramp, axis_weights
-from sattrans.raster.cells import Floats
+from sattrans.raster.cells import Floats, mirrored
 from sattrans.raster.window import window_starts
 
 LARGE = 1536
@@ -97,8 +97,7 @@ class Axis:
 
     def map_pixels(self, first: int, end: int) -> NDArray[np.int64]:
         """Return the pixel of the map at each position from `first` to `end`; beyond its edges it is mirrored."""
-        turn = np.arange(first - self.map_start, end - self.map_start) % (2 * self.map_length)
-        return np.minimum(turn, 2 * self.map_length - 1 - turn)
+        return mirrored(first - self.map_start, end - self.map_start, self.map_length)
 
 
 def anchored_axis(span: Span, size: int, overlap: int, stride: int, ramps: tuple[Ramp, ...]) -> Axis:

@@ -50,8 +50,10 @@ def check_request(map_: str | Path, output: Path, options: GenerateOptions) -> N
             f"-o {output}: an image ends in .tif, and {suffix} would make a folder of tiles: give one of these names, "
             "or create that folder first"
         )
-    elif update or preview or options.co:
-        raise OptionError(f"-o {output}: --update, --preview and --co need one image; give a name that ends in .tif")
+    elif update or preview or options.co or options.refine:
+        raise OptionError(
+            f"-o {output}: --update, --preview, --refine and --co need one image; give a name that ends in .tif"
+        )
     parse_res(options.res)
     if options.bounds:
         parse_bounds(options.bounds)

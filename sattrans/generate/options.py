@@ -51,6 +51,15 @@ class GenerateOptions(MapOptions):
             complete="runs",
         ),
     ] = None
+    refine: Annotated[
+        Path | None,
+        Option(
+            "A run that refines: the image of --run is made at its coarser resolution, and sharpened by this run.",
+            decides_bytes=False,
+            metavar="RUN",
+            complete="runs",
+        ),
+    ] = None
     overlap: Annotated[
         str,
         Option(
@@ -132,3 +141,7 @@ class GenerateOptions(MapOptions):
         read_overlap(self.overlap)
         if self.update and self.scheduler:
             raise OptionError("--update works on this machine: leave out --scheduler")
+        if self.refine and self.scheduler:
+            raise OptionError("--refine works on this machine: leave out --scheduler")
+        if self.refine and self.update:
+            raise OptionError("--update cannot take over parts of a refined image: leave out --update or --refine")

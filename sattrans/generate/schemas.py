@@ -31,5 +31,6 @@ class WindowsManifest(Manifest):
     size: Annotated[list[Side], Field(min_length=2, max_length=2)]
     seal: Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
     windows: list[Annotated[str, StringConstraints(pattern="^([0-9a-f]{16})+$")]]
+    consistency: float | None = Field(default=None, ge=0)
     flat_field: str = ""
     """Held the flat field of the image, until runs had one."""

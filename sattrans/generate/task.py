@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ class Task:
     files: Mapping[Path, str] = field(default_factory=dict)
     """The fingerprints of the map's files, and those beside it, before they were read; empty for an address."""
     source: str | Path = ""
+    base: "Task | None" = None
+    """For a run that refines, how the coarse image is made."""
 
     def check_unchanged(self) -> None:
         """Raise `RasterError` if the map was replaced or removed while it was read."""
@@ -55,9 +57,16 @@ class Task:
     @property
     def layout(self) -> Layout:
         """What the image is."""
-        run, map_ = self.run, self.map
+        run, map_ = self.maker, self.map
         tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
+        if self.base:
+            tags["SATTRANS_REFINE"] = self.run.name
         return Layout(map_.height, map_.width, 3, map_.georeference, map_.has_nodata, tags=tags)
+
+    @property
+    def maker(self) -> Run:
+        """The run that makes an image of the map, which another one may refine."""
+        return self.base.run if self.base else self.run
 
     @cached_property
     def digests(self) -> Digests:
@@ -111,7 +120,8 @@ class Task:
 
     def stream(self, options: GenerateOptions, devices: Sequence[torch.device]) -> Stream:
         """Load a network for each device, and return what translates the windows."""
-        style = reference_of(options.style, self.run.spec) or self.recorded.get("style")
+        # A run that refines has no style; what is recorded is that of its base.
+        style = None if self.base else reference_of(options.style, self.run.spec) or self.recorded.get("style")
         settings = options.seed, self.precision, options.stats, options.compile, style
         translators = [Translator(self.run, device, *settings) for device in devices]
         ahead = len(devices) > 1 or devices[0].type != "cpu"
@@ -138,35 +148,43 @@ def open_task(
         each_is_a_file: Whether each window becomes a tile of its own.
         store: Whether a flat field that the run lacks is kept in the run.
     """
+    state = files_of(map_)
+    with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
+        task = task_of(read_map, opened, options, device, each_is_a_file, store)
+        yield replace(task, files=state, source=map_)
+
+
+def task_of(
+    map_: Map, opened: Run, options: GenerateOptions, device: torch.device, each_is_a_file: bool, store: bool
+) -> Task:
+    """Return how an opened map will be translated; see `open_task`."""
     kind, spec = opened.kind, opened.spec
     precision = resolve_precision(options.precision, device)
     blend = _blend(kind, options)
     check_style(options.style, spec, kind)
-    state = files_of(map_)
-    with gdal_session(), open_map(map_, options, opened.palette, opened.ground_resolution) as read_map:
-        plan = _plan(read_map, kind, spec.size, options, blend, each_is_a_file)
-        flat = find_flat_field(opened, options.stats, device, store=store) if options.flat_field else None
-        recorded = {
-            **read_map.identity,
-            "run": opened.name,
-            "run_created": opened.manifest["created"],
-            "window": plan.size,
-            "overlap": plan.overlap,
-            "blend": blend,
-            "starts": list(plan.starts),
-            "seed": options.seed,
-            "batch_size": max(1, options.batch_size * spec.size**2 // plan.seen**2),
-            "precision": precision,
-            "stats": options.stats,
-            "compile": options.compile,
-            "flat_field": flat is not None,
-            "calibration": flat.digest if flat else None,
-        }
-        if reference := reference_of(options.style, spec):
-            recorded["style"] = recorded_reference(reference)
-        elif kind.styled and spec.scenes:
-            recorded["style"] = choose_style(options.style, options.update, spec, read_map)
-        yield Task(opened, read_map, plan, precision, recorded, flat or FlatField({}), state, map_)
+    plan = _plan(map_, kind, spec.size, options, blend, each_is_a_file)
+    flat = find_flat_field(opened, options.stats, device, store=store) if options.flat_field else None
+    recorded = {
+        **map_.identity,
+        "run": opened.name,
+        "run_created": opened.manifest["created"],
+        "window": plan.size,
+        "overlap": plan.overlap,
+        "blend": blend,
+        "starts": list(plan.starts),
+        "seed": options.seed,
+        "batch_size": max(1, options.batch_size * spec.size**2 // plan.seen**2),
+        "precision": precision,
+        "stats": options.stats,
+        "compile": options.compile,
+        "flat_field": flat is not None,
+        "calibration": flat.digest if flat else None,
+    }
+    if reference := reference_of(options.style, spec):
+        recorded["style"] = recorded_reference(reference)
+    elif kind.styled and spec.scenes:
+        recorded["style"] = choose_style(options.style, options.update, spec, map_)
+    return Task(opened, map_, plan, precision, recorded, flat or FlatField({}))
 
 
 def _blend(kind: type[Model], options: GenerateOptions) -> Blend:

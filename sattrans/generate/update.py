@@ -92,15 +92,24 @@ def recover_record(output: Path) -> None:
             pending.replace(record_path(output))
 
 
-def write_record(path: Path, options: Mapping[str, Any], plan: WindowPlan, hashes: Digests, map_seal: str) -> None:
-    """Write the record of an image that was made with these options."""
+def write_record(
+    path: Path,
+    options: Mapping[str, Any],
+    plan: WindowPlan,
+    hashes: Digests,
+    map_seal: str,
+    consistency: float | None = None,
+) -> None:
+    """Write the record of an image that was made with these options, with the `consistency` of a refined one."""
     rows = ["".join(f"{int(value):016x}" for value in row) for row in hashes]
-    body = {
+    body: dict[str, Any] = {
         "options": dict(options),
         "size": [plan.height, plan.width],
         "seal": map_seal,
         "windows": rows,
     }
+    if consistency is not None:
+        body["consistency"] = round(consistency, 3)
     write_manifest(path, "windows", VERSION, body)
 
 
@@ -150,6 +159,7 @@ def read_record(
 REASONS = {
     "map": "from another map, or from this map before it changed",
     "run_created": "by another run of the same name",
+    "refine_created": "with another run of the same name that refines",
     "calibration": "before the run was calibrated again",
     "starts": "with windows that start elsewhere",
 }

@@ -26,12 +26,13 @@ class WriteHere:
     """Writes by the networks of this process."""
 
     stream: Stream
+    what: str = "generate"
 
     def image(self, image: GeneratedImage, writer: RowWriter, change: ChangedWindows | None) -> None:
         """See `Write`."""
         missing = writer.missing()
         total = self.stream.count_windows(missing, change)
-        with progress_bar(total, "generate", "window") as progress:
+        with progress_bar(total, self.what, "window") as progress:
             self.stream.write(writer, missing, change, progress.update)
 
     def tiles(self, tiles: GeneratedTiles, stem: str) -> None:

@@ -28,11 +28,14 @@ class MapGrid:
         grid: The grid.
         metres: Its resolution, if it differs from the map's own.
         notice: What the user should know about the resolution, or empty.
+        enlarged: If the grid's pixels are smaller than the map's own: the longer side of the map's own and of the
+            grid's, in metres.
     """
 
     grid: Grid
     metres: float | None = None
     notice: str = ""
+    enlarged: tuple[float, float] | None = None
 
 
 def parse_res(res: str | float | None) -> float | None:
@@ -90,6 +93,7 @@ def choose_grid(path: str, grid: Grid, res: str | float | None, run: GsdRange | 
         fitted,
         target,
         f"{path} has pixels of {_metres(*pixel)}, {reason}: resampled to {fitted.width} wide × {fitted.height} high",
+        (max(pixel), target) if max(pixel) > target * (1 + TOLERANCE) else None,
     )
 
 

@@ -44,6 +44,10 @@ class Map(Protocol):
         """Whether pixels may be invalid."""
 
     @property
+    def enlarged(self) -> tuple[float, float] | None:
+        """If the file's own pixels are larger: the longer side of those, and of these, in metres; else None."""
+
+    @property
     def notices(self) -> Sequence[str]:
         """What the user should know about how the map is read."""
 

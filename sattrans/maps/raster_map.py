@@ -48,6 +48,7 @@ class RasterMap:
         self._crop = crop(raster.path, self._target.grid, options, raster.georeference.crs)
         self._stack = stack
         self.height, self.width, self.whole = self._crop.window.height, self._crop.window.width, self._crop.whole
+        self.enlarged = self._target.enlarged
         self.georeference = self._target.grid.georeference
         if self.georeference.known:
             self.georeference = self.georeference.at(self._crop.window)

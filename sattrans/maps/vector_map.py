@@ -41,6 +41,8 @@ class VectorMap:
     Memory is limited by the features in a window, except for GeoJSON, which is read completely.
     """
 
+    enlarged = None
+
     def __init__(
         self, path: Path, files: Sequence[Path], palette: Palette | None, options: MapOptions, run: GsdRange | None
     ) -> None:

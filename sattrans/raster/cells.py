@@ -1,4 +1,4 @@
-"""Cells of pixels: their means, and cells blurred and drawn as pixels again; in an order that no cropping changes."""
+"""Cells of pixels: their means and modes, and cells drawn as pixels again; in an order that no cropping changes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,41 @@ def cell_means(pixels: Floats, cell: int) -> Floats:
         cells += rows[..., col::cell]
     cells /= np.float32(cell**2)
     return cells
+
+
+def cell_modes(classes: NDArray[np.uint8], cell: int) -> NDArray[np.uint8]:
+    """Return the most frequent class of each cell, (h, w), for class indices (h * cell, w * cell).
+
+    Of classes as frequent as each other, it is the lowest index. A cell is `UNKNOWN` if all of its pixels are.
+    """
+    height, width = (side // cell for side in classes.shape)
+    pixels = np.sort(classes.reshape(height, cell, width, cell).swapaxes(1, 2).reshape(height, width, cell**2), axis=-1)
+    found = pixels[..., 0].copy()  # UNKNOWN is the highest index, so it comes last
+    most = np.zeros((height, width), np.int64)
+    for number in range(cell**2):
+        candidate = pixels[..., number]
+        count = np.where(candidate == UNKNOWN, 0, (pixels == candidate[..., np.newaxis]).sum(axis=-1))
+        better = count > most
+        found[better], most[better] = candidate[better], count[better]
+    return found
+
+
+def coarsened(map_: NDArray[np.uint8], cell: int) -> NDArray[np.uint8]:
+    """Return a map with cells as its pixels: the modes of class indices (H, W), or the means of colours (3, H, W)."""
+    if map_.ndim == 2:
+        return cell_modes(map_, cell)
+    return cell_means(map_.astype(np.float32), cell).round().astype(np.uint8)
+
+
+def drawn(cells: NDArray[np.uint8], cell: int) -> NDArray[np.uint8]:
+    """Return cells (…, h, w) as pixels (…, h * cell, w * cell), all of a cell alike."""
+    return cells.repeat(cell, axis=-2).repeat(cell, axis=-1)
+
+
+def mirrored(first: int, end: int, length: int) -> NDArray[np.int64]:
+    """Return the pixel of an axis of `length` pixels at each position from `first` to `end`, mirrored beyond."""
+    turn = np.arange(first, end) % (2 * length)
+    return np.minimum(turn, 2 * length - 1 - turn)
 
 
 def blur(cells: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -124,23 +124,30 @@ class Run:
         return sorted(runs, key=lambda run: str(run.manifest["created"]))
 
     @classmethod
-    def newest(cls, under: Path | None = None, finished: bool = True, by: str = "with --run") -> "Run":
-        """Open the newest run, of the finished or of the unfinished ones.
+    def newest(
+        cls,
+        under: Path | None = None,
+        finished: bool = True,
+        by: str = "with --run",
+        usable: Callable[["Run"], bool] = lambda _: True,
+    ) -> "Run":
+        """Open the newest run, of the finished or of the unfinished ones, that is `usable`.
 
         Raises `NothingToUse` if there is none; the message says `by` which option another run can be chosen.
         """
         under = under or runs_folder()
         begun = cls.all(under)
         runs = [run for run in begun if run.finished == finished]
-        if runs:
-            return runs[-1]
+        newest = next((run for run in reversed(runs) if usable(run)), runs[-1] if runs else None)
+        if newest:
+            return newest
         if not finished:
             raise NothingToUse(f"no unfinished run in {under}/ to resume; sattrans train starts one")
         if begun:
-            newest = begun[-1].folder
+            last = begun[-1].folder
             raise NothingToUse(
-                f"no run in {under}/ is finished, and {newest} is not either: finish it with sattrans train --resume "
-                f"{newest}, or name another one {by}"
+                f"no run in {under}/ is finished, and {last} is not either: finish it with sattrans train --resume "
+                f"{last}, or name another one {by}"
             )
         raise NothingToUse(f"no run in {under}/; make one with sattrans train, or name one {by}")
 

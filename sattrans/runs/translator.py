@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from sattrans.data.batches import ENCODINGS
+from sattrans.data.batches import ENCODINGS, to_target
 from sattrans.errors import OptionError, SattransError
 from sattrans.model import Noise
 from sattrans.networks.cpu import subpixel
-from sattrans.raster.cells import framed
+from sattrans.raster.cells import coarsened, drawn, framed
 from sattrans.runs.device import choose_device, fast_at_bf16
 from sattrans.runs.options import Precision, Stats
 from sattrans.runs.references import reference_parts
@@ -24,6 +24,13 @@ from sattrans.runs.run import Run, load_checkpoint, under
 from sattrans.runs.tensors import load_into
 
 FEW_CHANNELS = 4
+
+IMAGE_BANDS = 3
+
+
+def with_image(map_: NDArray[np.uint8], image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a map, (H, W) or (3, H, W), followed by the bands of an image (3, H, W), as windows to be refined."""
+    return np.concatenate([map_[np.newaxis] if map_.ndim == 2 else map_, image])
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
@@ -86,9 +93,22 @@ class Translator:
             model.generator.compile()
         self._encode = ENCODINGS[run.manifest["options"]["source"]]
 
-    def tiles(self, maps: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
-        """Translate whole tiles, of which nothing around is known; see `__call__`."""
+    def tiles(
+        self,
+        maps: NDArray[np.uint8],
+        origins: Sequence[tuple[int, int]],
+        images: NDArray[np.uint8] | None = None,
+    ) -> NDArray[np.float32]:
+        """Translate whole tiles, of which nothing around is known; see `__call__`.
+
+        A model that refines sharpens their `images` (N, 3, S, S), made coarse.
+        """
         around = self.model.context or 0, self.model.context or 0
+        if self.model.refines:
+            assert images is not None, "a model that refines needs images"
+            scale = self.model.refines
+            coarse = [drawn(coarsened(image, scale), scale) for image in images]
+            maps = np.stack([with_image(map_, image) for map_, image in zip(maps, coarse, strict=True)])
         return self(framed(maps, around, around, has_classes=self.palette is not None), origins)
 
     def __call__(self, windows: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
@@ -97,11 +117,13 @@ class Translator:
         `windows` are class indices (N, S, S), `UNKNOWN` for nodata, or colours (N, 3, S, S) for a run without a
         palette. `origins` are their top left (row, column), in pixels from the origin of the CRS, on which the noise
         depends. If the model has a `context`, windows have as many pixels of map around, which the origins leave out.
+        If it refines, they are maps with the image that is sharpened (`with_image`), each of its pixels drawn as
+        `refines` × `refines`.
         """
         reduced = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), reduced:
             maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
-            source = self._encode(maps, self.palette).contiguous(memory_format=torch.channels_last)
+            source = self._source(maps).contiguous(memory_format=torch.channels_last)
             size = windows.shape[-1] - 2 * (self.model.context or 0)
             noise = Noise(self.seed, origins, size, self.device, self.style, self.reference)
             images = self.model.translate(source, noise)
@@ -113,6 +135,13 @@ class Translator:
             levels = images.float().add(1).mul_(127.5).clamp_(0, 255)
             pixels: NDArray[np.float32] = levels.cpu().contiguous().numpy()
         return pixels
+
+    def _source(self, windows: Tensor) -> Tensor:
+        """Encode windows as what the model's `translate` takes."""
+        if not self.model.refines:
+            return self._encode(windows, self.palette)
+        maps, image = windows[:, :-IMAGE_BANDS], windows[:, -IMAGE_BANDS:]
+        return torch.cat([self._encode(maps[:, 0] if self.palette else maps, self.palette), to_target(image)], dim=1)
 
     def _style_of(self, reference: Path) -> Tensor:
         parts = reference_parts(reference, self.size).to(self.device)

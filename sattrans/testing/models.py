@@ -84,6 +84,12 @@ def _check_description(model: type[Model]) -> None:
         model.pairing in get_args(Pairing),
         f"{model.__name__}.pairing must be one of {', '.join(get_args(Pairing))}, got {model.pairing!r}",
     )
+    if model.refines:
+        sides = model.crop or 1, model.stride
+        require(
+            model.margin is not None and not any(side % model.refines for side in sides),
+            f"{model.__name__} refines × {model.refines}: it needs a margin, and its crop and stride multiples of it",
+        )
 
 
 def _check_building(trial: Trial) -> None:
@@ -132,7 +138,8 @@ def _check_translating(trial: Trial, model: Model) -> None:
     batch, before = trial.batch(100, 3), state(model)
     torch.manual_seed(1)
     random = torch.get_rng_state()
-    images = trial.translated(model, batch.source)
+    source = model.sources_of(batch)
+    images = trial.translated(model, source)
     require(
         torch.equal(random, torch.get_rng_state()), f"{trial.what}.translate uses torch's random numbers; use `noise`"
     )
@@ -142,10 +149,10 @@ def _check_translating(trial: Trial, model: Model) -> None:
     low, high = float(images.min()), float(images.max())
     require(low >= -1 and high <= 1, f"{trial.what}.translate returns {low} to {high}, outside [-1, 1]")
     torch.manual_seed(2)
-    again = trial.translated(model, batch.source)
+    again = trial.translated(model, source)
     require(torch.equal(again, images), f"{trial.what}.translate is not reproducible; disable dropout in eval mode")
     for number in range(3):
-        alone = trial.translated(model, batch.source[number : number + 1], trial.noise(1, first=number))
+        alone = trial.translated(model, source[number : number + 1], trial.noise(1, first=number))
         difference = float((alone - images[number : number + 1]).abs().max())
         require(
             difference <= TOLERANCE,
@@ -177,7 +184,7 @@ def _check_validating(trial: Trial, model: Model) -> None:
 
 def _check_generator(trial: Trial, model: Model) -> None:
     """Only the generator is averaged and saved as the best, so it alone must determine what `translate` returns."""
-    source = trial.batch(100).source
+    source = model.sources_of(trial.batch(100))
     images = trial.translated(model, source)
     other = trial.build(seed=1)
     own = model.generator
@@ -193,7 +200,7 @@ def _check_generator(trial: Trial, model: Model) -> None:
 
 
 def _check_saving(trial: Trial, model: Model) -> None:
-    source = trial.batch(100).source
+    source = model.sources_of(trial.batch(100))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "last.safetensors"
         save_checkpoint(path, model.state_dict(), {})

@@ -1,7 +1,7 @@
 """A small model under test, trained on synthetic batches as by the training loop."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import torch
@@ -78,6 +78,8 @@ class Trial:
         """
         count = 2 if step % 2 else min(2, self.kind.defaults.batch_size)
         batch = self.batch(step, count)
+        if self.kind.refines and step % 2:
+            batch = replace(batch, coarse=F.avg_pool2d(self.batch(step + 500, count).target, self.kind.refines))
         return batch if self.kind.pairing == "aligned" else Batch(batch.source, self.batch(step + 1000, count).target)
 
     def noise(self, count: int, first: int = 0) -> Noise:

@@ -13,9 +13,10 @@ from sattrans.data.batches import Batches, TileStore
 from sattrans.data.crops import Crops
 from sattrans.data.sampling import class_factors
 from sattrans.data.tileset import Tile, Tileset
-from sattrans.errors import Interrupted, UsageError
+from sattrans.errors import Interrupted, OptionError, UsageError
 from sattrans.model import Model, ModelOptions, TileSpec
 from sattrans.plugins import default_model, model_class
+from sattrans.runs.bases import BaseImages, open_bases
 from sattrans.runs.calibration import calibrate, discard
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
@@ -203,6 +204,8 @@ def _prepare(
     source = encoding(model_options.source, kind, tileset.palette)
     model_options = model_options.model_copy(update={"source": source})
     spec = tile_spec(tileset, kind, source)
+    if open_bases(kind, tileset) and options.warp:
+        raise OptionError("--warp bends maps and images, but not the images of a base: leave out one of them")
     crops = Crops(tileset.size, kind.crop)
     batch_size = crops.batch_size(options.batch_size or defaults.batch_size, spec.tiles, processes)
     steps = options.steps or (None if options.epochs else defaults.steps)
@@ -365,22 +368,13 @@ def build_loop(run: Run, device: torch.device, processes: Processes = SINGLE_PRO
             network.compile()
     source = run.manifest["options"]["source"]
 
+    bases = open_bases(type(model), tileset)
+
     def batches(tiles: Sequence[Tile], rank: int = 0, count: int = 1) -> Batches:
         store = TileStore(tileset, tiles, device)
-        return Batches(
-            store,
-            source,
-            settings.batch_size,
-            device,
-            settings.seed,
-            model.pairing,
-            rank,
-            count,
-            model.crop,
-            model.spec.scenes,
-            settings.balance,
-            settings.warp,
-        )
+        coarse = BaseImages(bases, store, model.refines, device) if bases and model.refines else None
+        sampling = model.crop, model.spec.scenes, settings.balance, settings.warp, model.refines, coarse
+        return Batches(store, source, settings.batch_size, device, settings.seed, model.pairing, rank, count, *sampling)
 
     val_tiles = tileset.split("val")
     training = batches(

@@ -181,8 +181,8 @@ class Loop:
     def _try_batch(self, size: int) -> None:
         batch = self.train.train(self.step)
         part = slice(size)
-        scene = batch.scene[part] if batch.scene is not None else None
-        for _ in self._updates(Batch(batch.source[part], batch.target[part], scene)):
+        scene, coarse = (None if more is None else more[part] for more in (batch.scene, batch.coarse))
+        for _ in self._updates(Batch(batch.source[part], batch.target[part], scene, coarse)):
             pass
 
     def _check(self, values: Mapping[str, float]) -> None:

@@ -112,7 +112,7 @@ class Judge:
         made = []
         for index in self.indices:
             batch = self.val.pick([index])
-            made.append(to_levels(model.translate_tiles(batch.source)))
+            made.append(to_levels(model.translate_tiles(model.sources_of(batch))))
         (features,) = self._features(self._cut(torch.cat(made)))  # once, for both
         return {"joint_kid": self._joint.distance(features), "kid": self._plain.distance(features)}
 

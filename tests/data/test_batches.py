@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from makers_pictures import make_tileset
+from torch.nn import functional as F
 
 from sattrans.data import batches as batches_module
-from sattrans.data.batches import Batches, TileStore, encode_color, to_target
+from sattrans.data.batches import Batches, TileStore, encode_color, to_levels, to_target
 from sattrans.data.crops import Crops
 from sattrans.errors import TrainingError
 from sattrans.raster.palette import LandClass, Palette
@@ -40,6 +41,20 @@ def test_an_epoch_uses_each_map_once_and_images_in_an_order_of_their_own(tiles):
     steps = range(drawn.per_epoch)
     assert sorted(index for step in steps for index in drawn.maps_of(step)) == list(range(TRAIN))
     assert any(set(drawn.maps_of(step)) != set(drawn.images_of(step)) for step in steps)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_coarse_images_are_cropped_with_the_images(tiles, scale):
+    own = store(tiles, "train")
+
+    def halves(indices):
+        return to_levels(F.avg_pool2d(to_target(own.images(indices)), scale))
+
+    drawn = Batches(own, "color", 3, CPU, 1, crop=16, refines=scale, coarse=halves)
+    for step in range(6):
+        batch = drawn.train(step)
+        assert batch.coarse.shape == (3, 3, 16 // scale, 16 // scale)
+        assert (batch.coarse - F.avg_pool2d(batch.target, scale)).abs().max() <= 1.01 / 255
 
 
 def test_every_image_is_used_before_any_is_repeated(tiles):

@@ -19,7 +19,7 @@ from sattrans.generate.axis import Span
 from sattrans.generate.stream import Stream
 from sattrans.generate.windows import WindowPlan
 from sattrans.mosaic import mosaic
-from sattrans.plugins import manager
+from sattrans.plugins import manager, model_class
 from sattrans.raster.bands import to_uint8
 from sattrans.raster.window import Window
 from sattrans.runs.run import Run
@@ -174,7 +174,8 @@ def _train(folder, name):
     train(tileset.folder, folder / "r", options)
 
 
-@pytest.mark.parametrize("name", manager().names("model"))
+# test_refine.py has those that refine.
+@pytest.mark.parametrize("name", [name for name in manager().names("model") if not model_class(name).refines])
 def test_a_part_by_any_model_equals_the_whole(request, shared, tmp_path, name):
     if name in ("pix2pix", "projected"):
         run = request.getfixturevalue({"pix2pix": "run", "projected": "styled"}[name])

@@ -7,12 +7,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
+
+from sattrans.model.noise import Noise
+
+__all__ = [
+    "Batch",
+    "Model",
+    "ModelOptions",
+    "Noise",
+    "Pairing",
+    "Schedule",
+    "SourceEncoding",
+    "SourceOption",
+    "TileSpec",
+    "TrainDefaults",
+    "Update",
+]
 
 Pairing = Literal["aligned", "unaligned"]
 """Whether a batch holds maps and images of the same tiles, or of tiles drawn independently of each other."""
@@ -66,11 +81,14 @@ class Batch:
             if the model's `pairing` is "unaligned".
         scene: The scene of each image, (N,) int64: an index of `TileSpec.scenes`; None when validating, because a
             scene may be unknown there.
+        coarse: For a model that refines, images that runs of `Model.bases` make of the maps at their own resolution,
+            (N, target_channels, H / refines, W / refines) in [-1, 1]; None without such a run, and when validating.
     """
 
     source: Tensor
     target: Tensor
     scene: Tensor | None = None
+    coarse: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -142,98 +160,6 @@ class ModelOptions(BaseModel):
     width: int = Field(64, ge=1, le=1024, description="channels of the first layer")
 
 
-_UINT64 = 2**64 - 1
-
-
-class Noise:
-    """Normal noise for `translate` that depends on the position on the ground alone.
-
-    Overlapping windows get the same values for the same pixels, for any batch and device.
-
-    Args:
-        seed: Seed of the whole map.
-        origins: Top left (row, column) of each window, in pixels from the origin of the CRS, so often negative; N of
-            them.
-        size: Side of the windows in pixels.
-        device: Device of the tensors returned.
-        style: The style of the whole map, an index of `TileSpec.scenes`; None to choose one for each window.
-        reference: The style of a reference image instead, as `Model.encode_style` returns it, (D,).
-    """
-
-    def __init__(
-        self,
-        seed: int,
-        origins: Sequence[tuple[int, int]],
-        size: int,
-        device: torch.device | str = "cpu",
-        style: int | None = None,
-        reference: Tensor | None = None,
-    ) -> None:
-        self.seed = seed
-        self.origins = list(origins)
-        self.size = size
-        self.device = device
-        self.style = style
-        self.reference = reference
-
-    _BLOCK = 64
-
-    def field(self, channels: int, stride: int = 1) -> Tensor:
-        """Draw normal noise for each position.
-
-        Args:
-            channels: Number of channels.
-            stride: Side in pixels of the square of the map that shares a value.
-
-        Returns:
-            Noise (N, channels, size / stride, size / stride), float32, mean 0, variance 1.
-
-        Raises:
-            ValueError: `size` or an origin is not a multiple of `stride`.
-        """
-        if self.size % stride or any(row % stride or col % stride for row, col in self.origins):
-            raise ValueError(f"noise of stride {stride} needs windows that start and end at its multiples")
-        cells = self.size // stride
-        planes = [self._cells(row // stride, col // stride, cells, channels, stride) for row, col in self.origins]
-        return torch.from_numpy(np.stack(planes)).to(self.device)
-
-    def _cells(
-        self, row: int, col: int, cells: int, channels: int, stride: int
-    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        block = self._BLOCK
-        top, left = row // block, col // block
-        rows = [
-            np.concatenate(
-                [self._block(r, c, channels, stride) for c in range(left, (col + cells - 1) // block + 1)], axis=2
-            )
-            for r in range(top, (row + cells - 1) // block + 1)
-        ]
-        whole = np.concatenate(rows, axis=1)
-        r0, c0 = row - top * block, col - left * block
-        return whole[:, r0 : r0 + cells, c0 : c0 + cells]
-
-    def _block(
-        self, row: int, col: int, channels: int, stride: int
-    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        # A counter-based generator whose counter is the block's position, so that no block depends on another.
-        counter = np.array([0, row & _UINT64, col & _UINT64, channels << 32 | stride], np.uint64)
-        bits = np.random.Philox(key=[self.seed, 0], counter=counter)
-        return np.random.Generator(bits).standard_normal((channels, self._BLOCK, self._BLOCK), np.float32)
-
-    def vector(self, dim: int) -> Tensor:
-        """Draw one vector of normal noise for the whole map.
-
-        Args:
-            dim: Length of the vector.
-
-        Returns:
-            The vector repeated for each window, (N, dim) float32.
-        """
-        bits = np.random.Philox(key=[self.seed, 1], counter=[0, 0, 0, dim])
-        vector = np.random.Generator(bits).standard_normal(dim, np.float32)
-        return torch.from_numpy(vector).to(self.device).expand(len(self.origins), dim)
-
-
 class Model(nn.Module, ABC):
     """The base class of image-to-image models. Subclass it and register the class through the hook `register_models`.
 
@@ -274,6 +200,12 @@ class Model(nn.Module, ABC):
     makes_maps: ClassVar[bool] = False
     """Whether `translate` turns images into maps in colours, instead of maps into images. Such a model has `source`
     "color"; its runs read images, as pictures without classes."""
+    refines: ClassVar[int | None] = None
+    """How many times finer the images are than those that `translate` sharpens; None for a model that is given maps
+    alone. Such a model has a `margin` and a `crop`; its `stride` and its `crop` are multiples of `refines`."""
+    bases: ClassVar[tuple[str, ...]] = ()
+    """For a model that refines, the runs whose images it is trained to sharpen besides real ones that were made coarse:
+    folders, or names under `runs/`."""
     margin: ClassVar[int | None] = None
     """Radius in pixels of the receptive field of a generated pixel; None if it covers the whole tile."""
     context: ClassVar[int | None] = None
@@ -304,7 +236,14 @@ class Model(nn.Module, ABC):
         return cls
 
     def sources_of(self, batch: Batch) -> Tensor:
-        """Return what `translate` starts from: the maps of a batch, or its images if the model makes maps."""
+        """Return what `translate` starts from: the maps of a batch, or its images if the model makes maps.
+
+        If it refines, the maps are followed by the images made coarse, each of whose pixels is drawn as `refines` ×
+        `refines`.
+        """
+        if self.refines:
+            coarse = F.avg_pool2d(batch.target, self.refines)
+            return torch.cat([batch.source, F.interpolate(coarse, scale_factor=self.refines)], dim=1)
         return batch.target if self.makes_maps else batch.source
 
     @abstractmethod
@@ -348,7 +287,7 @@ class Model(nn.Module, ABC):
 
         Args:
             source: Encoded maps, (N, source_channels, H, W), with `context` pixels on each side if that is set; beyond
-                the map they are as where it has no data.
+                the map they are as where it has no data. If the model refines, as `sources_of` returns them.
             noise: Random numbers by position in the map, for models that need them; `origins` exclude the context.
 
         Returns:
@@ -397,4 +336,4 @@ class Model(nn.Module, ABC):
             Scalar losses by name, lower is better. The default is `l1`, the mean absolute difference between the
             translated and the real image in [-1, 1].
         """
-        return {"l1": F.l1_loss(self.translate_tiles(batch.source), batch.target)}
+        return {"l1": F.l1_loss(self.translate_tiles(self.sources_of(batch)), batch.target)}

@@ -1,0 +1,90 @@
+"""The network that sharpens an image: plain convolutions with attention that has no parameters, as in SPAN."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sattrans_projected.networks import Conv3
+
+KERNEL = 5
+"""Side of the kernels of bicubic interpolation, in coarse pixels."""
+
+
+def reach(blocks: int) -> int:
+    """Return how many coarse pixels around a pixel decide its value: one for each of the 3×3 convolutions."""
+    return 3 * blocks + 3
+
+
+class Sharpener(nn.Module):
+    """Sharpens an image by a map of finer resolution.
+
+    After SPAN (Wan et al. 2024): blocks of three 3×3 convolutions, whose result is multiplied by itself through an odd
+    function, so that strong features are kept and weak ones fade; all at the coarse resolution, the fine pixels as
+    channels until the end. What differs: the map comes along, its pixels as channels, so that edges are known; and the
+    mean of the fine pixels of a coarse one is that of the coarse image, whatever the weights are.
+
+    Args:
+        source_channels: Channels of a map.
+        scale: How many times finer the image becomes.
+        width: Channels of the blocks.
+        blocks: Number of blocks.
+    """
+
+    bicubic: Tensor
+
+    def __init__(self, source_channels: int, scale: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.first = Conv3(3 + source_channels * scale**2, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
+        self.after = Conv3(width, width)
+        self.join = nn.Conv2d(4 * width, width, 1)
+        self.last = Conv3(width, 3 * scale**2)
+        nn.init.normal_(self.last.weight, 0.0, 1e-3)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]  # it has one
+        self.register_buffer("bicubic", bicubic_kernels(scale).repeat(3, 1, 1, 1), persistent=False)
+
+    def forward(self, source: Tensor, coarse: Tensor) -> Tensor:
+        """Sharpen.
+
+        Args:
+            source: Maps (N, source_channels, H, W); H and W are multiples of the scale.
+            coarse: Images (N, 3, H / scale, W / scale) in [-1, 1].
+
+        Returns:
+            Images (N, 3, H, W) in [-1, 1].
+        """
+        maps = first = self.first(torch.cat([coarse, F.pixel_unshuffle(source, self.scale)], dim=1))
+        found = []
+        for block in self.blocks:
+            maps = block(maps)
+            found.append(maps)
+        joined = self.join(torch.cat([first, self.after(maps), found[0], found[-2]], dim=1))
+        edge = KERNEL // 2
+        smooth = F.conv2d(F.pad(coarse, (edge,) * 4, mode="replicate"), self.bicubic, groups=3)
+        fine = (smooth + self.last(joined)).unflatten(1, (3, self.scale**2))
+        fine = fine - fine.mean(2, keepdim=True) + coarse[:, :, None]
+        return F.pixel_shuffle(fine.flatten(1, 2), self.scale).clamp(-1, 1)
+
+
+class Block(nn.Module):
+    """Three 3×3 convolutions; their sum with the input is scaled by sigmoid(convolved) - 1/2, without parameters."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.one, self.two, self.three = (Conv3(width, width) for _ in range(3))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return features (N, width, h, w)."""
+        changed = self.three(F.silu(self.two(F.silu(self.one(maps)))))
+        attended: Tensor = (changed + maps) * (torch.sigmoid(changed) - 0.5)
+        return attended
+
+
+def bicubic_kernels(scale: int) -> Tensor:
+    """Return the kernel of each fine pixel in a coarse one, (scale², 1, 5, 5), row by row."""
+    impulses = torch.eye(KERNEL**2).view(KERNEL**2, 1, KERNEL, KERNEL)
+    drawn = F.interpolate(impulses, scale_factor=scale, mode="bicubic", align_corners=False)
+    first = KERNEL // 2 * scale
+    centre = drawn[:, 0, first : first + scale, first : first + scale]
+    return centre.flatten(1).T.reshape(scale**2, 1, KERNEL, KERNEL).contiguous()
