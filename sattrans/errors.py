@@ -5,6 +5,7 @@
     │   └── AlignmentError         image and map are not on one grid
     ├── ClassesError               a map holds values or colours the palette lacks
     ├── LockedError                another process is writing there
+    ├── StorageError               object storage refuses, or does not answer
     ├── ClusterLost                the scheduler of a cluster is gone, its workers may still write
     ├── TrainingError              training cannot continue
     │   └── ProcessLost            one of several processes was killed or ended without an error
@@ -49,6 +50,10 @@ class LockedError(SattransError):
 
 class ClusterLost(SattransError):
     """The scheduler of a cluster was lost, so that its workers cannot be stopped; the message says how to resume."""
+
+
+class StorageError(SattransError):
+    """Object storage refuses access, or does not answer."""
 
 
 class TrainingError(SattransError):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from sattrans.utils.addresses import spelled
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -105,7 +107,7 @@ def present(document: "Callable[[], Document]", text: Callable[[], None], asked:
 def _print(document: "Document", err: bool = False) -> None:
     document.notes = [*document.notes, *dict.fromkeys(note for note in _mode.notes if note not in document.notes)]
     # In ASCII, because a character that the encoding of a pipe lacks would be replaced.
-    typer.echo(json.dumps(document.to_json(), indent=2), err=err)
+    typer.echo(spelled(json.dumps(document.to_json(), indent=2)), err=err)
 
 
 def _console(stderr: bool = False) -> "Console":
@@ -192,5 +194,8 @@ def _line(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Replace the control characters in a text: the name of a file may contain commands to the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """Replace the control characters in a text: the name of a file may contain commands to the terminal.
+
+    The folders that stand for addresses are shown as these.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in spelled(text))

@@ -145,8 +145,11 @@ def _show(result: "Evaluation") -> None:
 def _seams(images: list[Path]) -> None:
     """Score generated images for their seams."""
     from sattrans.generate.seams import seams_of
+    from sattrans.utils.addresses import address_of
+    from sattrans.utils.copies import copied
 
-    found = {path: seams_of(path) for path in images}
+    here = [copied(address) if (address := address_of(path)) else path for path in images]
+    found = {path: seams_of(path) for path in here}
     present(lambda: _seams_document(found), lambda: _show_seams(found), asked=True)
 
 

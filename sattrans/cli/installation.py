@@ -20,7 +20,14 @@ State = Literal["ok", "note", "broken"]
 LITTLE_DISK = 2_000_000_000
 """Free bytes below which a note is made: a tileset and a run of a small place take about that much."""
 
-VARIABLES = ("SATTRANS_DEVICE", "SATTRANS_WORKERS", "SATTRANS_RUNS", "SATTRANS_TILES", "OMP_NUM_THREADS")
+VARIABLES = (
+    "SATTRANS_DEVICE",
+    "SATTRANS_WORKERS",
+    "SATTRANS_RUNS",
+    "SATTRANS_TILES",
+    "SATTRANS_CACHE",
+    "OMP_NUM_THREADS",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,7 @@ def _disk() -> Iterator["str | Found"]:
 EXTRAS = {
     "vector": ("pyogrio", "vector maps"),
     "dask": ("distributed", "tiling on a cluster"),
+    "s3": ("obstore", "object storage"),
     "tensorboard": ("tensorboard", "live curves of training"),
 }
 """The package that each extra installs, and what it is for."""

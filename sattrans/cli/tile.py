@@ -81,7 +81,7 @@ def _made(result: "TileResult") -> "TileDocument":
     paired = [split for split, count in tileset.manifest["tiles"].items() if count and split != "unpaired"]
     palette = tileset.palette
     return TileDocument(
-        folder=tileset.folder,
+        folder=result.folder,
         dry_run=False,
         made=result.made,
         size=tileset.size,
@@ -153,7 +153,7 @@ def _summarise(result: "TileResult") -> None:
     dropped = "".join(f", {count} {WHY.get(reason, reason)} left out" for reason, count in result.dropped.items())
     done = "" if result.made else f" ({NOTHING_TO_DO})"
     say(
-        f"{tileset.folder}: {pluralize(len(tileset.tiles), 'tile')} of {tileset.size} px from "
+        f"{result.folder}: {pluralize(len(tileset.tiles), 'tile')} of {tileset.size} px from "
         f"{pluralize(len(tileset.scenes), 'scene')}{dropped}; {_leaks(result.leakage)}{done}"
     )
 

@@ -21,6 +21,7 @@ from sattrans.raster.open import Raster, open_raster
 from sattrans.raster.palette import UNKNOWN, Palette
 from sattrans.raster.sidecar import side_files
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.utils.addresses import beside
 from sattrans.utils.commands import command
 from sattrans.utils.console import progress_bar
 from sattrans.utils.hashing import fingerprint
@@ -133,13 +134,13 @@ def _targets(
         if output and not output.is_dir() and output.suffix.lower() not in RASTER_SUFFIXES:
             raise OptionError(f"-o {output}: the copy is a GeoTIFF; give a name that ends in .tif")
         copy = output / f"{path.stem}{COPY}" if output and output.is_dir() else output
-        target = copy or path.with_name(f"{path.stem}{COPY}")
+        target = copy or beside(path, f"{path.stem}{COPY}", publishes=False)
         if target.resolve() == path.resolve():
             raise OutputExists(f"{target} is the mask itself: choose another output")
         stem = target.name.removesuffix(COPY) if target.name.endswith(COPY) else target.stem
         return [target], target.with_name(f"{stem}.{LEGEND}")
     named = path if path.name not in ("", "..") else path.resolve()
-    folder = output or named.with_name(f"{named.name}-color")
+    folder = output or beside(named, f"{named.name}-color", publishes=False)
     check_folder(folder)
     if folder.suffix.lower() in IMAGE_SUFFIXES and not folder.is_dir():
         raise OptionError(f"-o {folder}: the copies of a folder go into a folder; give the name of a folder")

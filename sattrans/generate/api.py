@@ -29,7 +29,7 @@ from sattrans.runs.device import choose_devices
 from sattrans.runs.run import Run
 from sattrans.runs.translator import skip_initialisation
 from sattrans.utils.atomic import check_writable
-from sattrans.utils.commands import command
+from sattrans.utils.commands import command, publishing
 from sattrans.utils.console import log, pluralize
 from sattrans.utils.executor import executor
 from sattrans.utils.output import check_apart
@@ -72,6 +72,7 @@ class GenerateResult:
 
 
 @command
+@publishing
 def generate(
     map_: str | Path,
     output: Path | None = None,

@@ -12,7 +12,8 @@ from sattrans.generate.options import GenerateOptions
 from sattrans.maps.ogr import vector_files
 from sattrans.raster.cog.output import check_own_images
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
-from sattrans.utils.commands import command
+from sattrans.utils.addresses import address_of, beside
+from sattrans.utils.commands import command, publishing
 from sattrans.utils.console import progress_bar
 from sattrans.utils.contents import contents_of
 from sattrans.utils.output import check_apart
@@ -34,7 +35,12 @@ class BatchResult:
 
 
 def is_batch(map_: str | Path) -> bool:
-    """Return whether a path is a folder of maps; a folder with nothing but shapefiles is one vector map."""
+    """Return whether a path is a folder of maps; a folder with nothing but shapefiles is one vector map.
+
+    An address is that of a folder if it ends in a slash.
+    """
+    if address_of(map_):
+        return str(map_).endswith("/")
     return Path(map_).is_dir() and not vector_files(Path(map_))
 
 
@@ -56,6 +62,7 @@ def maps_in(folder: Path) -> list[Path]:
 
 
 @command
+@publishing
 def generate_batch(
     folder: Path,
     output: Path | None = None,
@@ -82,7 +89,7 @@ def generate_batch(
     """
     if options.update or options.preview or options.co or options.variants > 1:
         raise OptionError("--update, --preview, --variants and --co are for one map, not for a folder of maps")
-    output = output or folder.with_name(f"{folder.name}-sat")
+    output = output or beside(folder, f"{folder.name}-sat")
     if output.suffix.lower() in IMAGE_SUFFIXES or output.is_file():
         raise OptionError(f"-o {output}: {folder} is a folder of maps, and each becomes an image; give a folder")
     check_apart(output, [folder], below=False)

@@ -13,6 +13,7 @@ from sattrans.raster.aoi import parse_bounds
 from sattrans.raster.cog.options import parse_creation_options
 from sattrans.raster.open import check_exists
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.utils.addresses import beside
 from sattrans.utils.output import check_apart
 
 RASTER_SUFFIXES = (".tif", ".tiff")
@@ -20,8 +21,7 @@ RASTER_SUFFIXES = (".tif", ".tiff")
 
 def default_image(map_: str | Path) -> Path:
     """Return where the image of a map goes if no output is given: `<map>.sat.tif` beside the map."""
-    path = Path(map_)
-    return path.with_name(f"{path.stem}{GENERATED}")
+    return beside(map_, f"{Path(map_).stem}{GENERATED}")
 
 
 def is_image(output: Path) -> bool:

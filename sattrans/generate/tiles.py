@@ -49,14 +49,14 @@ class GeneratedTiles(FolderOutput):
     def read_finished(self) -> Mapping[str, Any] | None:
         """See `Output`."""
         recorded = super().read_finished()
-        if recorded is not None and not difference(self.path, recorded, self.options) and self.missing():
+        if recorded is not None and not difference(self.path, recorded, self.options) and self.incomplete():
             return None
         return recorded
 
     def read_unfinished(self) -> Mapping[str, Any] | None:
         """See `Output`."""
         recorded = super().read_unfinished()
-        return super().read_finished() if recorded is None and not self.overwrite else recorded
+        return recorded if recorded or self.overwrite or self.published else super().read_finished()
 
     def reasons_for(self, recorded: Mapping[str, Any]) -> Mapping[str, str]:
         """See `Output`."""
@@ -77,12 +77,19 @@ class GeneratedTiles(FolderOutput):
         """Make the folder and write its manifest."""
         super().begin(resumed)
         self.write_begun({"options": dict(self.options)})
-        self.finished_manifest.unlink(missing_ok=True)
+        if not self.published:
+            self.finished_manifest.unlink(missing_ok=True)
 
     def progress(self) -> str:
         """The tiles that need not be generated again."""
         count = sum(1 for _ in self.path.glob("*.tif"))
         return pluralize(count, "tile is", "tiles are") if count else ""
+
+    def incomplete(self) -> bool:
+        """Whether a finished folder lacks tiles."""
+        if not self.published:
+            return bool(self.missing())
+        return not all(self.holds(_path_of(self.path, self.plan, self.stem, *i).name) for i in self.plan.indices)
 
     def missing(self) -> list[tuple[int, int]]:
         """Return the windows whose tiles are not there, or were cut short."""

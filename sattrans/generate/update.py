@@ -283,7 +283,8 @@ class GeneratedImage(GeoTiffOutput):
         refusal = difference(self.path, recorded, {**self._options, **same}, self.reasons_for(recorded))
         if refusal:
             return refusal
-        record = record_of(self.path)
+        with self.companion(record_path(self.path)):
+            record = record_of(self.path)
         same_file = record is not None and record["options"] == as_json(self._file_options)
         options = self._with_map(record["seal"]) if record and same_file else self.options
         if options["map"] == recorded["map"]:

@@ -7,10 +7,11 @@ from sattrans.errors import OptionError
 from sattrans.generate.api import GenerateResult, generate_by, open_run
 from sattrans.generate.checks import check_request, default_image
 from sattrans.generate.options import GenerateOptions
-from sattrans.utils.commands import command
+from sattrans.utils.commands import command, publishing
 
 
 @command
+@publishing
 def generate_variants(
     map_: str | Path,
     output: Path | None = None,

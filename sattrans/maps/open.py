@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sattrans.data.dataset import VECTOR_SUFFIXES
 from sattrans.errors import RasterError
 from sattrans.maps.gsd import GsdRange
 from sattrans.maps.ogr import FORMATS, other_format, vector_files, with_companions
@@ -19,6 +20,8 @@ from sattrans.raster.open import open_raster
 from sattrans.raster.palette import Palette
 from sattrans.raster.sidecar import with_side_files
 from sattrans.raster.window import Window
+from sattrans.utils.addresses import address_of
+from sattrans.utils.copies import copied
 from sattrans.utils.hashing import fingerprint
 
 
@@ -81,6 +84,9 @@ def open_map(
         UsageError: for options that do not fit the map.
         RasterError: if the path is not a map.
     """
+    address = address_of(path)
+    if address and Path(address).suffix.lower() in VECTOR_SUFFIXES:
+        path = copied(address)
     files = vector_files(Path(path))
     if files:
         yield VectorMap(Path(path), files, palette, options, resolution)

@@ -21,8 +21,9 @@ from sattrans.raster.cog.output import GeoTiffOutput
 from sattrans.raster.cog.writer import Layout, row_writer
 from sattrans.raster.sidecar import with_side_files
 from sattrans.raster.window import Window
+from sattrans.utils.addresses import beside
 from sattrans.utils.atomic import check_writable
-from sattrans.utils.commands import command
+from sattrans.utils.commands import command, publishing
 from sattrans.utils.executor import executor, processors
 from sattrans.utils.hashing import fingerprint
 from sattrans.utils.options import recorded
@@ -58,6 +59,7 @@ class MosaicResult:
 
 
 @command
+@publishing
 def mosaic(
     tiles: Path,
     output: Path | None = None,
@@ -137,7 +139,7 @@ def mosaic(
 
 def _default_output(tiles: Path) -> Path:
     folder = tiles if tiles.name not in ("", "..") else tiles.resolve()
-    return folder.with_name(f"{folder.name}-mosaic.tif")
+    return beside(folder, f"{folder.name}-mosaic.tif")
 
 
 def _check(output: Path) -> None:

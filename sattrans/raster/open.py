@@ -27,8 +27,9 @@ from sattrans.raster.side_mask import SUFFIX, SideMask
 from sattrans.raster.sidecar import read_aux_xml, read_world_file
 from sattrans.raster.tiff_reader import TiffReader
 from sattrans.raster.window import Window
+from sattrans.utils.addresses import SCHEMES
 
-REMOTE_SCHEMES = ("https://", "http://", "s3://", "gs://", "az://")
+REMOTE_SCHEMES = tuple(f"{scheme}://" for scheme in SCHEMES)
 
 STRICT_OPTIONS = {
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # else it returns uninitialised memory for the missing part of a truncated PNG
@@ -348,7 +349,8 @@ def _open_dataset(
     except UnicodeEncodeError:
         raise RasterError(f"{name}: its name is not UTF-8; rename it") from None
     except (RasterioError, OSError) as error:
-        raise RasterError(f"cannot open {name} as a raster ({_reason(error)}); is it complete?") from error
+        remedy = "; check the address and the credentials" if name.startswith(REMOTE_SCHEMES) else "; is it complete?"
+        raise RasterError(f"cannot open {name} as a raster ({_reason(error)}){remedy}") from error
     with closing(src):  # not `with src`, which would change this thread's GDAL options until it is closed
         check_sizes(name, src, Path(source or name))
         yield src

@@ -23,7 +23,7 @@ from sattrans.tile.scene import check_samples, close_cached_scene
 from sattrans.tile.stretch import find_scale
 from sattrans.tile.up_to_date import TilesetOutput
 from sattrans.tile.writing import cut_rows, known_inputs, tidy
-from sattrans.utils.commands import command
+from sattrans.utils.commands import command, publishing
 from sattrans.utils.console import NOTHING_TO_DO, pluralize
 from sattrans.utils.executor import Pool, executor
 from sattrans.utils.shown import write_csv
@@ -95,6 +95,7 @@ class TileResult:
 
 
 @command
+@publishing
 def tile(
     root: Path,
     output: Path | None = None,
@@ -125,6 +126,8 @@ def tile(
     """
     job = prepare(root, output, options)
     folder = TilesetOutput(job, overwrite)
+    if options.preview and folder.destination:
+        raise OptionError("--preview is for a tileset in a folder of this machine, not at an address; leave it out")
     made = not folder.is_finished(dry_run)
     if dry_run:
         return _plan(job, folder, made)
@@ -137,11 +140,11 @@ def tile(
                 _fill(job, folder, pool)
             finally:
                 close_cached_scene()
-    tileset = Tileset.open(job.folder)
+    tileset = Tileset.open(folder.records)
     if options.preview and not (job.folder / PREVIEW).is_file():
         with folder.locked():
             write_preview(tileset, job.folder / PREVIEW)
-    return _result(tileset, made)
+    return _result(job.folder, tileset, made)
 
 
 def _plan(job: Prepared, folder: TilesetOutput, missing: bool) -> TileResult:
@@ -274,10 +277,10 @@ def _gaps(
             yield f"class {name} is absent from {' and '.join(lacking)}: scores there do not cover it"
 
 
-def _result(tileset: Tileset, made: bool) -> TileResult:
+def _result(folder: Path, tileset: Tileset, made: bool) -> TileResult:
     manifest = tileset.manifest
     leakage = Leakage.from_json(manifest["leakage"])
-    return TileResult(tileset.folder, manifest["dropped"], leakage, tuple(manifest["notices"]), made, written=tileset)
+    return TileResult(folder, manifest["dropped"], leakage, tuple(manifest["notices"]), made, written=tileset)
 
 
 def class_balance(tileset: Tileset, palette: Palette, split: TileSplit) -> list[float]:

@@ -28,10 +28,10 @@ class TilesetOutput(FolderOutput):
     kind = "tileset"
     version = VERSION
     journals = (INDEX,)
-    sets_aside = True
 
     def __init__(self, job: Prepared, overwrite: bool = False) -> None:
         super().__init__(job.folder, job.recorded_options, overwrite=overwrite)
+        self.sets_aside = not self.destination
         self.job = job
         self.created = now()
         self.earlier: Mapping[str, Any] = {}
@@ -72,12 +72,12 @@ class TilesetOutput(FolderOutput):
         refusal = super().compare(recorded)
         if refusal:
             return refusal
-        tileset = Tileset.open(self.path)
+        tileset = Tileset.open(self.records)
         changes = _changed_since(tileset, self.job)
         if changes:
             return OutputExists(f"{self.path} was made from other inputs ({changes}); {REPLACE}")
         files = [path for tile in tileset.tiles for path in (tile.image, tile.map) if path]
-        missing = [path for path in files if not (self.path / path).is_file()]
+        missing = [path for path in files if not self.holds(path)]
         if missing:
             more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
             return OutputExists(

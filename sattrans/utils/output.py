@@ -20,6 +20,9 @@ What happens depends on the state of the output:
     damaged        is refused                      replaces it
     foreign        is refused                      replaces a file that is named; a folder is refused
 
+An output at an address, such as s3://bucket/sat.tif, has the same life: it is made at a path in the cache, from which
+its last step publishes it, and whether it is finished says what lies at the address.
+
 What a command reads is never an output of it (`check_apart`).
 
 The first three promises of docs/design.md are kept here and in the adapters:
@@ -45,6 +48,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sattrans.errors import LockedError, OptionError, OutputExists, SattransError
+from sattrans.utils.addresses import destination_of
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.lock import check_unlocked, lock
 from sattrans.utils.manifest import as_json, format_value
@@ -58,7 +62,7 @@ RESUME = "to resume, repeat the command"
 """What to do about an output that is not finished."""
 
 
-def not_made_by_sattrans(path: Path) -> OutputExists:
+def not_made_by_sattrans(path: Path | str) -> OutputExists:
     """Return the error for a file that something else wrote."""
     return OutputExists(f"{path} exists and was not made by sattrans; choose another name")
 
@@ -152,6 +156,8 @@ class Output(ABC):
         reasons: Mapping[str, str] | None = None,
     ) -> None:
         self.path, self.overwrite, self.reasons = path, overwrite, reasons
+        self.destination = destination_of(path)
+        """The address at which it is published; None if it stays at its path."""
         self._options = options
 
     # What an adapter knows of its kind of output.

@@ -1,6 +1,7 @@
 """The life of a large GeoTIFF: chunks in `OUT.tif.part/` until all are complete. See `sattrans.utils.output`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ from sattrans.raster.cog.layout import is_complete
 from sattrans.raster.cog.options import CreationOptions
 from sattrans.raster.open import open_raster
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
+from sattrans.utils.addresses import destination_of
 from sattrans.utils.atomic import part_of, remove, sync
 from sattrans.utils.console import log
 from sattrans.utils.manifest import as_json, read_manifest, schema_with_options, write_manifest
+from sattrans.utils.object_store import download, head
 from sattrans.utils.output import REPLACE, RESUME, Output, not_made_by_sattrans
+from sattrans.utils.published import mark_begun, publish_file, unmark
 from sattrans.utils.records import parse_json
 
 VERSION = 3
@@ -22,7 +26,7 @@ OPTIONS_TAG = "SATTRANS_OPTIONS"
 """The GeoTIFF tag that holds the recorded options, as JSON."""
 
 
-def options_of(path: Path) -> dict[str, Any] | None:
+def options_of(path: Path | str) -> dict[str, Any] | None:
     """Return the recorded options of a GeoTIFF; None if it is absent or was not made by sattrans."""
     try:
         with open_raster(path) as raster:
@@ -89,6 +93,8 @@ class GeoTiffOutput(Output):
 
     def read_finished(self) -> Mapping[str, Any] | None:
         """See `Output`. A file whose end is missing is damaged; damage within is not noticed here."""
+        if self.destination:
+            return self._read_published(self.destination)
         if not self.path.exists():
             return None
         recorded = options_of(self.path)
@@ -101,6 +107,27 @@ class GeoTiffOutput(Output):
             raise RasterError(f"{self.path} is damaged, its end is missing; delete it, or replace it with --overwrite")
         return recorded
 
+    def _read_published(self, address: str) -> Mapping[str, Any] | None:
+        if head(address) is None:
+            return None
+        recorded = options_of(address)
+        if recorded is None:
+            raise not_made_by_sattrans(address)
+        return recorded
+
+    @contextmanager
+    def companion(self, path: Path) -> Iterator[None]:
+        """Have a file beside the finished GeoTIFF at its path, as a copy if it lies at an address."""
+        address = destination_of(path)
+        if not address or not head(address):
+            yield
+            return
+        download(address, path)
+        try:
+            yield
+        finally:
+            remove(path)
+
     def read_unfinished(self) -> Mapping[str, Any] | None:
         """See `Output`."""
         if not self.begun_manifest.exists():
@@ -109,6 +136,8 @@ class GeoTiffOutput(Output):
 
     def begin(self, resumed: bool) -> None:
         """Make the folder of chunks, unless there is one to resume."""
+        if self.destination:
+            mark_begun(self.destination, as_json(self.unfinished_options))
         if resumed:
             return
         if self.replaces:
@@ -123,6 +152,12 @@ class GeoTiffOutput(Output):
             whole: the whole file, on the disk, in the folder of chunks.
             companions: files in that folder that belong beside the GeoTIFF, and their final paths.
         """
+        if self.destination:
+            beside = [(self.unfinished / name, str(destination_of(path))) for name, path in companions.items()]
+            publish_file(whole, self.destination, beside)
+            unmark(self.destination)
+            remove(self.unfinished)
+            return
         try:
             whole.replace(self.path)
         except OSError as error:
@@ -137,9 +172,9 @@ class GeoTiffOutput(Output):
 
     def needs_recovery(self) -> bool:
         """Whether the chunks of the finished file are there: of a run killed between the rename and the clean-up."""
-        if self.overwrite or not (self.path.exists() and self.unfinished.exists()):
+        if self.overwrite or not self.unfinished.exists() or not (self.destination or self.path.exists()):
             return False
-        recorded, begun = options_of(self.path), None
+        recorded, begun = options_of(self.destination or self.path), None
         try:
             begun = self.read_unfinished()
         except SattransError:
