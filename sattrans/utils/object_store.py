@@ -8,11 +8,14 @@ import configparser
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from sattrans.errors import OptionError, StorageError
@@ -37,7 +40,7 @@ as lost; GDAL_HTTP_MAX_RETRY says another number."""
 RETRYING = timedelta(seconds=60)
 """How long a request is repeated at most."""
 
-CONNECT = timedelta(seconds=10)
+CONNECT = timedelta(seconds=5)
 """How long a server may take to answer a connection."""
 
 
@@ -78,6 +81,21 @@ def objects_below(address: str) -> dict[str, Stored]:
     return dict(sorted(found.items()))
 
 
+def address_to_read(address: str) -> str:
+    """Return an address on the web at which an object can be read for an hour, another one each time.
+
+    GDAL keeps what it has read of an address as long as the process lives, though the object may have changed.
+    """
+    store, key = _open(address)
+    import obstore
+
+    signing: Any = store  # which all have but those of plain files and web servers
+    return str(obstore.sign(signing, "GET", key, timedelta(hours=1, seconds=next(_reads))))
+
+
+_reads = count()
+
+
 def download(address: str, path: Path, on_bytes: Callable[[int], object] = lambda count: None) -> None:
     """Write an object to a file, whole or not at all."""
     store, key = _open(address)
@@ -111,17 +129,29 @@ def upload(path: Path, address: str, on_bytes: Callable[[int], object] = lambda 
     store, key = _open(address)
     import obstore
 
-    part = max(PART_BYTES, -(-size // MOST_PARTS))
-    with path.open("rb") as file, _explained(address, "write"):
-        pieces = _pieces(file, part, on_bytes)
-        whole = obstore.put(store, key, pieces, use_multipart=True, chunk_size=part, max_concurrency=PARTS_AT_ONCE)
-    return str(whole["e_tag"])
+    part, stopped = max(PART_BYTES, -(-size // MOST_PARTS)), Event()
 
+    def pieces(file: Any) -> Iterator[bytes]:
+        while data := file.read(part):
+            if stopped.is_set():
+                raise InterruptedError
+            yield data
+            on_bytes(len(data))
 
-def _pieces(file: Any, size: int, on_bytes: Callable[[int], object]) -> Iterator[bytes]:
-    while data := file.read(size):
-        yield data
-        on_bytes(len(data))
+    def send() -> str:
+        with path.open("rb") as file:
+            whole = obstore.put(
+                store, key, pieces(file), use_multipart=True, chunk_size=part, max_concurrency=PARTS_AT_ONCE
+            )
+            return str(whole["e_tag"])
+
+    # In another thread, because no signal reaches this one while it is in obstore.
+    with ThreadPoolExecutor(1) as thread, _explained(address, "write"):
+        try:
+            return thread.submit(send).result()
+        except BaseException:
+            stopped.set()
+            raise
 
 
 def delete(address: str) -> None:
@@ -179,7 +209,7 @@ def _s3_settings() -> dict[str, Any]:
         settings["virtual_hosted_style_request"] = environ.get("AWS_VIRTUAL_HOSTING", "TRUE").upper() in ("TRUE", "YES")
     if environ.get("AWS_NO_SIGN_REQUEST", "").upper() in ("YES", "TRUE", "ON"):
         settings["skip_signature"] = True
-    elif "AWS_ACCESS_KEY_ID" not in environ:
+    elif not environ.get("AWS_ACCESS_KEY_ID"):
         settings |= _profile("credentials", "AWS_SHARED_CREDENTIALS_FILE", "")
     if not {"AWS_REGION", "AWS_DEFAULT_REGION"} & environ.keys():
         settings |= _profile("config", "AWS_CONFIG_FILE", "profile ")
@@ -240,7 +270,7 @@ def _explained(address: str, doing: str = "read") -> Iterator[None]:
         bucket = "/".join(address.split("/")[:3])
         if code == "NoSuchBucket":
             raise OptionError(f"{address}: there is no bucket {bucket}; create it, or check its name") from error
-        if METADATA_SERVER in text:
+        if METADATA_SERVER in text or "Missing SecretAccessKey" in text or "Missing AccessKeyId" in text:
             raise OptionError(
                 f"{address}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
             ) from error

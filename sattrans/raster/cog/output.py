@@ -8,13 +8,13 @@ from typing import Any
 from sattrans.errors import OutputExists, RasterError, SattransError
 from sattrans.raster.cog.layout import is_complete
 from sattrans.raster.cog.options import CreationOptions
-from sattrans.raster.open import open_raster
+from sattrans.raster.open import gdal_session, open_raster
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
 from sattrans.utils.addresses import destination_of
 from sattrans.utils.atomic import part_of, remove, sync
 from sattrans.utils.console import log
 from sattrans.utils.manifest import as_json, read_manifest, schema_with_options, write_manifest
-from sattrans.utils.object_store import download, head
+from sattrans.utils.object_store import address_to_read, download, head
 from sattrans.utils.output import REPLACE, RESUME, Output, not_made_by_sattrans
 from sattrans.utils.published import mark_begun, publish_file, unmark
 from sattrans.utils.records import parse_json
@@ -33,6 +33,12 @@ def options_of(path: Path | str) -> dict[str, Any] | None:
             return dict(parse_json(raster.tags().get(OPTIONS_TAG, "")))
     except (RasterError, ValueError, TypeError):
         return None
+
+
+def _options_at(address: str) -> dict[str, Any] | None:
+    """Return the recorded options of a GeoTIFF at an address, beside which nothing is looked for."""
+    with gdal_session(files_only=True):
+        return options_of(address_to_read(address))
 
 
 MOST_LOOKED_AT = 20
@@ -110,7 +116,7 @@ class GeoTiffOutput(Output):
     def _read_published(self, address: str) -> Mapping[str, Any] | None:
         if head(address) is None:
             return None
-        recorded = options_of(address)
+        recorded = _options_at(address)
         if recorded is None:
             raise not_made_by_sattrans(address)
         return recorded
@@ -174,7 +180,7 @@ class GeoTiffOutput(Output):
         """Whether the chunks of the finished file are there: of a run killed between the rename and the clean-up."""
         if self.overwrite or not self.unfinished.exists() or not (self.destination or self.path.exists()):
             return False
-        recorded, begun = options_of(self.destination or self.path), None
+        recorded, begun = _options_at(self.destination) if self.destination else options_of(self.path), None
         try:
             begun = self.read_unfinished()
         except SattransError:
