@@ -32,7 +32,7 @@ class Refiner(Model):
         "2024, https://arxiv.org/abs/2311.12770; discriminator: Sauer et al., NeurIPS 2021, "
         "https://arxiv.org/abs/2111.01007"
     )
-    defaults = TrainDefaults(steps=1000, batch_size=4, schedule="late", ema=0.997, monitor="kid", useful_after=300)
+    defaults = TrainDefaults(steps=600, batch_size=4, schedule="late", ema=0.997, monitor="kid", useful_after=300)
     crop = 128
     refines = stride = 2
     margin = 2 * reach(BLOCKS)
@@ -40,7 +40,7 @@ class Refiner(Model):
     class Options(ModelOptions):
         """The options of the sharpening model."""
 
-        width: int = Field(32, ge=1, le=1024, description="channels of the first layer")
+        width: int = Field(16, ge=1, le=1024, description="channels of the first layer")
         scale: int = Field(2, ge=2, le=4, multiple_of=2, description="how many times finer the image becomes: 2 or 4")
         base: str = Field(
             "", description="runs whose images it learns to sharpen, besides real ones made coarse: names with commas"
@@ -49,8 +49,8 @@ class Refiner(Model):
         lr: float = Field(8e-4, gt=0, description="learning rate of the generator (Adam, betas 0.5 and 0.99)")
         discriminator_lr: float = Field(6e-4, gt=0, description="learning rate of the discriminators")
         head_width: int = Field(64, ge=8, description="channels of the discriminator's heads")
-        warmup: int = Field(150, ge=0, description="steps in which the generator minimises L1 alone")
-        ramp: int = Field(150, ge=0, description="steps after that in which the discriminator's weight rises")
+        warmup: int = Field(100, ge=0, description="steps in which the generator minimises L1 alone")
+        ramp: int = Field(100, ge=0, description="steps after that in which the discriminator's weight rises")
         adversarial_weight: float = Field(1.0, ge=0, description="weight of the discriminator on features")
         pixel_weight: float = Field(1.0, ge=0, description="weight of the discriminator on pixels")
         l1_weight: float = Field(10.0, ge=0, description="weight of L1, where the truth is known")

@@ -4,14 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sattrans_projected.networks import Conv3
-
 KERNEL = 5
 """Side of the kernels of bicubic interpolation, in coarse pixels."""
 
 
 def reach(blocks: int) -> int:
-    """Return how many coarse pixels around a pixel decide its value: one for each of the 3×3 convolutions."""
+    """Return how many coarse pixels around a pixel decide its value: one for each of the 3×3 convolutions in a row."""
     return 3 * blocks + 3
 
 
@@ -20,8 +18,9 @@ class Sharpener(nn.Module):
 
     After SPAN (Wan et al. 2024): blocks of three 3×3 convolutions, whose result is multiplied by itself through an odd
     function, so that strong features are kept and weak ones fade; all at the coarse resolution, the fine pixels as
-    channels until the end. What differs: the map comes along, its pixels as channels, so that edges are known; and the
-    mean of the fine pixels of a coarse one is that of the coarse image, whatever the weights are.
+    channels until the end. What differs: the map comes along, its pixels as channels, so that edges are known; the mean
+    of the fine pixels of a coarse one is that of the coarse image, whatever the weights are; and the result of the
+    blocks is added to the first features, where the paper joins those of four layers, which takes longer.
 
     Args:
         source_channels: Channels of a map.
@@ -35,11 +34,10 @@ class Sharpener(nn.Module):
     def __init__(self, source_channels: int, scale: int, width: int, blocks: int) -> None:
         super().__init__()
         self.scale = scale
-        self.first = Conv3(3 + source_channels * scale**2, width)
+        self.first = _conv3(3 + source_channels * scale**2, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
-        self.after = Conv3(width, width)
-        self.join = nn.Conv2d(4 * width, width, 1)
-        self.last = Conv3(width, 3 * scale**2)
+        self.after = _conv3(width, width)
+        self.last = _conv3(width, 3 * scale**2)
         nn.init.normal_(self.last.weight, 0.0, 1e-3)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]  # it has one
         self.register_buffer("bicubic", bicubic_kernels(scale).repeat(3, 1, 1, 1), persistent=False)
@@ -55,14 +53,11 @@ class Sharpener(nn.Module):
             Images (N, 3, H, W) in [-1, 1].
         """
         maps = first = self.first(torch.cat([coarse, F.pixel_unshuffle(source, self.scale)], dim=1))
-        found = []
         for block in self.blocks:
             maps = block(maps)
-            found.append(maps)
-        joined = self.join(torch.cat([first, self.after(maps), found[0], found[-2]], dim=1))
         edge = KERNEL // 2
         smooth = F.conv2d(F.pad(coarse, (edge,) * 4, mode="replicate"), self.bicubic, groups=3)
-        fine = (smooth + self.last(joined)).unflatten(1, (3, self.scale**2))
+        fine = (smooth + self.last(first + self.after(maps))).unflatten(1, (3, self.scale**2))
         fine = fine - fine.mean(2, keepdim=True) + coarse[:, :, None]
         return F.pixel_shuffle(fine.flatten(1, 2), self.scale).clamp(-1, 1)
 
@@ -72,13 +67,20 @@ class Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.one, self.two, self.three = (Conv3(width, width) for _ in range(3))
+        self.one, self.two, self.three = (_conv3(width, width) for _ in range(3))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return features (N, width, h, w)."""
-        changed = self.three(F.silu(self.two(F.silu(self.one(maps)))))
-        attended: Tensor = (changed + maps) * (torch.sigmoid(changed) - 0.5)
-        return attended
+        in_place = not torch.is_grad_enabled()  # quicker, because memory decides how long it takes
+        once = F.silu(self.one(maps), in_place)
+        changed: Tensor = self.three(F.silu(self.two(once), in_place))
+        if in_place:
+            return (changed + maps).mul_(changed.sigmoid_().sub_(0.5))
+        return (changed + maps) * (torch.sigmoid(changed) - 0.5)
+
+
+def _conv3(entering: int, channels: int) -> nn.Conv2d:
+    return nn.Conv2d(entering, channels, 3, padding=1)
 
 
 def bicubic_kernels(scale: int) -> Tensor:

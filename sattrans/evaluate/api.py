@@ -18,7 +18,7 @@ from sattrans.evaluate.downstream_results import Downstream
 from sattrans.evaluate.elsewhere import measured_by, spec_of
 from sattrans.evaluate.files import VERSION, write_json, write_markdown, write_scores
 from sattrans.evaluate.folders import FolderImages, RealFolder
-from sattrans.evaluate.images import ImageSource, RealImages, RealTiles, RunImages, without_duplicates
+from sattrans.evaluate.images import ImageSource, RealImages, RealTiles, RunImages, refining_notes, without_duplicates
 from sattrans.evaluate.kid_lite import independence_note
 from sattrans.evaluate.options import EvaluateOptions
 from sattrans.evaluate.registry import METRICS, check_metric_names, choose_split, load_needed_weights, select_families
@@ -173,12 +173,12 @@ def evaluate(
     tileset = _shared_tileset(opened, options.data)
     split, notes = choose_split(tileset, options.split)
     if options.downstream:
-        check_downstream(tileset, split)
+        check_downstream(tileset, split, opened)
     real_images = RealTiles(tileset, tileset.split(split))
     train = RealTiles(tileset, tileset.split("train"))
     given = [RunImages(run, real_images, device, options.seed, options.batch_size) for run in opened]
     sources, duplicates = without_duplicates(given)
-    notes = [*notes, *duplicates, *_unfinished(opened)]
+    notes = [*notes, *duplicates, *refining_notes(opened), *_unfinished(opened)]
     log.info(
         "%s on the %s of %s",
         ", ".join(str(source.folder) for source in sources),

@@ -25,6 +25,7 @@ from sattrans.evaluate.options import EvaluateOptions
 from sattrans.evaluate.pretrained import SegmentationConsistency
 from sattrans.evaluate.scoring import MeasurementCache, Score, Scorer
 from sattrans.evaluate.segmenter import train_segmenter
+from sattrans.runs.run import Run
 from sattrans.utils.console import log, pluralize
 from sattrans.utils.hashing import hash_of
 
@@ -32,8 +33,14 @@ LEAST_TILES = 2
 """Of fewer tiles there is neither an interval nor a learning curve."""
 
 
-def check_downstream(tileset: Tileset, split: Split) -> None:
-    """Raise `UsageError` if segmenters of a tileset cannot be trained on its train split and tested on another one."""
+def check_downstream(tileset: Tileset, split: Split, runs: Sequence[Run] = ()) -> None:
+    """Raise `UsageError` if segmenters of a tileset cannot be trained on its train split and tested on another one.
+
+    Nor can they be trained on images that are real ones made coarse and sharpened.
+    """
+    for run in runs:
+        if run.kind.refines:
+            raise UsageError(f"{run.folder} sharpens real images, --downstream needs runs that make images of maps")
     where, why = tileset.folder, "which --downstream needs"
     if tileset.palette is None:
         raise UsageError(f"the maps of {where} are pictures without classes, {why}: tile maps with classes")

@@ -168,6 +168,15 @@ class RunImages(ImageSource):
             yield from torch.from_numpy(to_uint8(self._translator.tiles(maps.numpy(), origins, real.numpy())))
 
 
+def refining_notes(runs: Sequence[Run]) -> list[str]:
+    """Return a note about each run that is given more than the maps."""
+    return [
+        f"{run.folder} sharpens the real images, made coarse: do not compare its scores with those of runs that see maps"
+        for run in runs
+        if run.kind.refines
+    ]
+
+
 def without_duplicates(sources: Sequence[ImageSource]) -> tuple[list[ImageSource], list[str]]:
     """Return the sources without repeated ones, and a note about each that is left out.
 

@@ -11,10 +11,13 @@ import torch
 from affine import Affine
 from generate_command import PLACE, VALUES, made, read, refused, write_map
 from makers import make_folder, make_indices, write_raster
+from torch.nn import functional as F
 
 import sattrans.generate.refine
 from sattrans.data.batches import TileStore
 from sattrans.errors import UsageError
+from sattrans.evaluate.downstream import check_downstream
+from sattrans.evaluate.images import RealTiles, RunImages, refining_notes
 from sattrans.generate import GenerateOptions, generate
 from sattrans.raster.bands import to_uint8
 from sattrans.raster.cells import coarsened
@@ -134,6 +137,17 @@ def test_images_of_a_base_belong_to_their_tiles(styled, refiner):
     window = np.pad(map_, [(0, 32), (0, 32)], mode="symmetric")[np.newaxis]
     expected = Translator(styled, "cpu").tiles(window, [(0, 2 * APART)])[0, :, :32, :32]
     assert torch.equal(images[0], torch.from_numpy(to_uint8(expected)))
+
+
+def test_an_evaluation_sharpens_real_images_made_coarse_and_says_so(refiner):
+    tileset = refiner.tileset()
+    real = RealTiles(tileset, tileset.split("train"))
+    images = torch.stack(list(RunImages(refiner, real, torch.device("cpu"), 0, 2).images([0, 1, 2]))).float()
+    again, coarse = (F.avg_pool2d(each, 2) for each in (images, real.store.images([0, 1, 2]).float()))
+    assert (again - coarse).abs().mean() < 1 and not torch.equal(images, real.store.images([0, 1, 2]).float())
+    assert "sharpens the real images" in refining_notes([refiner])[0]
+    with pytest.raises(UsageError, match="needs runs that make images of maps"):
+        check_downstream(tileset, "test", [refiner])
 
 
 def test_a_finer_map_is_resampled_to_what_the_refining_run_was_trained_on(styled, refiner, tmp_path):
