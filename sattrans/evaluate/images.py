@@ -171,7 +171,7 @@ class RunImages(ImageSource):
 def refining_notes(runs: Sequence[Run]) -> list[str]:
     """Return a note about each run that is given more than the maps."""
     return [
-        f"{run.folder} sharpens the real images, made coarse: do not compare its scores with those of runs that see maps"
+        f"{run.folder} sharpens the real images, made coarse: its scores are not those of runs that see maps"
         for run in runs
         if run.kind.refines
     ]
