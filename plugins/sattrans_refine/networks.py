@@ -84,9 +84,17 @@ def _conv3(entering: int, channels: int) -> nn.Conv2d:
 
 
 def bicubic_kernels(scale: int) -> Tensor:
-    """Return the kernel of each fine pixel in a coarse one, (scale², 1, 5, 5), row by row."""
-    impulses = torch.eye(KERNEL**2).view(KERNEL**2, 1, KERNEL, KERNEL)
-    drawn = F.interpolate(impulses, scale_factor=scale, mode="bicubic", align_corners=False)
-    first = KERNEL // 2 * scale
-    centre = drawn[:, 0, first : first + scale, first : first + scale]
-    return centre.flatten(1).T.reshape(scale**2, 1, KERNEL, KERNEL).contiguous()
+    """Return the kernel of each fine pixel in a coarse one, (scale², 1, 5, 5), row by row.
+
+    Cubic convolution (Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711) with the constant of PyTorch.
+    """
+    reach = KERNEL // 2
+    places = [(pixel + 0.5) / scale - 0.5 for pixel in range(scale)]
+    along = torch.tensor([[_cubic(abs(cell - place)) for cell in range(-reach, reach + 1)] for place in places])
+    return (along[:, None, :, None] * along[None, :, None, :]).reshape(scale**2, 1, KERNEL, KERNEL)
+
+
+def _cubic(distance: float, constant: float = -0.75) -> float:
+    if distance <= 1:
+        return ((constant + 2) * distance - (constant + 3)) * distance**2 + 1
+    return (((distance - 5) * distance + 8) * distance - 4) * constant if distance < 2 else 0.0

@@ -34,10 +34,10 @@ FINE = PLACE @ Affine.translation(1.5, 0.5) @ Affine.scale(0.5)
 HEIGHT, WIDTH = 151, 203
 
 
-def _train(folder, base):
+def _train(folder, base, scale):
     root = make_folder(folder / "f", size=64, classes_toml=True)
-    tileset = tile(root, folder / "t", options=TileOptions(size=64, res=5)).tileset
-    own = {"width": 8, "head_width": 8, "blocks": 2, "lr": 1e-2, "warmup": 3, "base": str(base)}
+    tileset = tile(root, folder / "t", options=TileOptions(size=64, res=10 / scale)).tileset
+    own = {"width": 8, "head_width": 8, "blocks": 2, "lr": 2e-3, "warmup": 3, "base": str(base), "scale": scale}
     options = TrainOptions(model="refine", settings=own, steps=5, batch_size=2, monitor="l1", ema=0)
     train(tileset.folder, folder / "r", options)
 
@@ -45,28 +45,37 @@ def _train(folder, base):
 @pytest.fixture(scope="session")
 def refiner(shared, styled) -> Run:
     """A run that takes images of 10 m to 5 m, real ones and those of a base."""
-    return Run.open(shared("refiner", partial(_train, base=styled.folder)) / "r")
+    return Run.open(shared("refiner", partial(_train, base=styled.folder, scale=2)) / "r")
+
+
+@pytest.fixture
+def refiner_by_4(shared, styled) -> Run:
+    """A run that takes images of 10 m to 2.5 m."""
+    return Run.open(shared("refiner by 4", partial(_train, base=styled.folder, scale=4)) / "r")
+
+
+def map_at(path, place):
+    return write_raster(path, VALUES[make_indices(HEIGHT, WIDTH, 3, 1)], "EPSG:32652", place)
 
 
 @pytest.fixture
 def map_(tmp_path):
-    return write_raster(tmp_path / "map.tif", VALUES[make_indices(HEIGHT, WIDTH, 3, 1)], "EPSG:32652", FINE)
+    return map_at(tmp_path / "map.tif", FINE)
 
 
-def bounds_of(part):
-    (left, top), (right, bottom) = FINE @ (part.col, part.row), FINE @ (part.right, part.bottom)
-    return f"{left},{bottom},{right},{top}"
-
-
-@pytest.mark.parametrize("base", ["run", "styled"])
-def test_a_part_of_a_refined_image_equals_the_whole(request, refiner, map_, tmp_path, base):
-    options = GenerateOptions(run=request.getfixturevalue(base).folder, refine=refiner.folder)
+@pytest.mark.parametrize(("base", "refining"), [("run", "refiner"), ("styled", "refiner"), ("styled", "refiner_by_4")])
+def test_a_part_of_a_refined_image_equals_the_whole(request, tmp_path, base, refining):
+    run, refiner = request.getfixturevalue(base), request.getfixturevalue(refining)
+    place = FINE if refining == "refiner" else FINE @ Affine.scale(0.5)
+    map_, options = map_at(tmp_path / "map.tif", place), GenerateOptions(run=run.folder, refine=refiner.folder)
     whole = generate(map_, tmp_path / "whole.tif", options)
+    assert whole.consistency < 1
     with rasterio.open(whole.output) as src:
-        assert (src.height, src.width, src.transform) == (HEIGHT, WIDTH, FINE)
+        assert (src.height, src.width, src.transform) == (HEIGHT, WIDTH, place)
         pixels = src.read()
     for number, part in enumerate((Window(37, 81, 50, 99), Window(0, 0, 70, 203), Window(120, 150, 31, 53))):
-        one = generate(map_, tmp_path / f"{number}.tif", replace(options, bounds=bounds_of(part)))
+        (left, top), (right, bottom) = place @ (part.col, part.row), place @ (part.right, part.bottom)
+        one = generate(map_, tmp_path / f"{number}.tif", replace(options, bounds=f"{left},{bottom},{right},{top}"))
         assert np.array_equal(read(one.output), pixels[(slice(None), *part.slices)])
 
 
