@@ -14,6 +14,7 @@ from sattrans.cli.options import DryRun, Overwrite, command, given_options
 from sattrans.errors import OptionError
 from sattrans.train.options import TrainOptions, read_recipe
 from sattrans.utils import process
+from sattrans.utils.addresses import address_of
 from sattrans.utils.console import pluralize
 from sattrans.utils.options import option_fields
 
@@ -108,6 +109,9 @@ def _with_file(file: Path, options: TrainOptions, given: list[str]) -> TrainOpti
         shared = {name: value for name, value in shared.items() if name not in LENGTHS}
     where = f"--options {file}: [train]"
     from_file = from_mapping(TrainOptions, shared, where, without=NOT_IN_A_FILE)
+    for name in shared:
+        if address := address_of(getattr(from_file, name)):
+            raise OptionError(f"{where}: {name} is {address}; an address is opened only where it is typed: --{name}")
     if options.devices == 1:  # else torch, which the check loads, would be loaded by one process more
         _check_model_options(file, options.model or from_file.model, own)
     replaced = {one.name: getattr(options, one.name) for one in option_fields(TrainOptions) if one.name in given}

@@ -205,6 +205,10 @@ def test_what_storage_refuses_is_said_in_one_line(storage, tmp_path, monkeypatch
     assert "no object has this name" in refused(1, "mosaic", f"s3://{BUCKET}/none", "-o", tmp_path / "m.tif")
     assert "outputs go to folders and to s3:// addresses" in refused(2, "mosaic", folder, "-o", "gs://b/m.tif")
     assert "is a whole bucket" in refused(2, "tile", folder, "-o", "s3://b")
+    (tmp_path / "t" / "o.toml").write_text(f'[train]\ninit = "s3://{BUCKET}/run"\n')
+    asked = len(storage.requests)
+    assert "opened only where it is typed: --init" in refused(2, "train", "--options", folder / "o.toml")
+    assert len(storage.requests) == asked
     assert "writes to a folder of this machine" in refused(2, "colorize", folder, "-o", out)
     with monkeypatch.context() as patch:
         patch.delenv("AWS_SECRET_ACCESS_KEY")
