@@ -6,7 +6,7 @@
 # make hostile  runs the commands over files that name an address or another file
 # make format  formats the code and fixes what ruff can fix
 # make browser  opens a report in an installed Chromium ($CHROMIUM, or one on the PATH); skips without one
-# make bench-images  trains models on real scenes for 15 CPU minutes each, three times, and writes docs/realism.md: hours
+# make bench-images  trains every model on real scenes for 5 and 15 CPU minutes, and writes docs/benchmark.md: a day
 # Needs make and Python 3.11 or newer; another one: make demo PYTHON=/path/to/python3
 # Another build of PyTorch than the one that fits the machine's driver: make demo TORCH=cpu, TORCH=cu130 and so on
 

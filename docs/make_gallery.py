@@ -293,7 +293,7 @@ FAILURES = (
         "The paper's settings after 24 minutes",
         "pix2pix with the settings of its paper needs more tiles and hours: after 24 minutes of CPU time there is a "
         "grid from its transposed convolutions, and no texture. Our defaults for pix2pix differ, and "
-        "[do better](realism.md#scores).",
+        "[do better](benchmark.md).",
         "korea-bench-pix2pix-paper.jpg",
         "Maps, images with a grid of dots, and the real images",
         (KOREA_TILES, f"sattrans train --model pix2pix --set width=32 {PAPER}"),

@@ -1,140 +1,226 @@
-"""How real the images are: each model trained for the same CPU time on real scenes, scored and shown side by side.
+"""How real the images of each model are: trained for the same CPU time on real scenes, scored and shown side by side.
 
-`make bench-images` runs this: scenes of korea_s2 in three splits, `SATTRANS_IMAGES_SPLITS` for fewer, and
-`SATTRANS_IMAGES_SECONDS` of CPU time for each training (900). It writes the table into docs/realism.md, and a sheet of
-map, generated and real tiles for each model into docs/images/. The data is looked for in `$SATTRANS_DATA`.
+`make bench-images` runs this. Each measurement is one entry of docs/benchmark.json as soon as it is made, and is not
+made again; remove an entry to repeat it. Settings:
+
+- `SATTRANS_IMAGES_ONLY`: patterns of the measurements to make, such as `korea_s2/*/pix2pix*/300,banepa/0/*/*`; each is
+  DATA/SPLIT/MODEL/SECONDS. Default: all, which takes about a day on two cores.
+- `SATTRANS_IMAGES_FOLDER`: where tilesets and runs are kept. Default: a temporary folder.
+- `SATTRANS_DATA`: where korea_s2 and banepa are.
+
+As many steps are made as take SECONDS of CPU time: two short trainings say how long a step takes, once for each model
+and folder. Nothing else should run then. The CPU time that a training then took is measured, too.
 """
 
 import json
 import os
-import re
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import images_page
 import numpy as np
+import torch
 from PIL import Image
 
 from sattrans.data.batches import TileStore, to_picture
 from sattrans.data.contact_sheet import write_sheet
 from sattrans.data.tileset import Tileset
+from sattrans.metrics.kid_lite import LAYERS, LiteFeatures, deviations, mean_kernels
 from sattrans.runs.run import Run
 from sattrans.runs.translator import Translator
+from sattrans.utils.atomic import write_json
 
 ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("SATTRANS_DATA", ROOT.parent / "shared" / "data")) / "korea_s2"
-SECONDS = float(os.environ.get("SATTRANS_IMAGES_SECONDS", "900"))
-SPLITS = int(os.environ.get("SATTRANS_IMAGES_SPLITS", "3"))
-PAGE = ROOT / "docs" / "realism.md"
-TABLE = re.compile(r"(<!-- images -->\n).*?(<!-- end of images -->)", re.DOTALL)
+DATA = Path(os.environ.get("SATTRANS_DATA", ROOT.parent / "shared" / "data"))
+FOUND = ROOT / "docs" / "benchmark.json"
+ONLY = os.environ.get("SATTRANS_IMAGES_ONLY", "*").split(",")
+BUDGETS = (300, 900)
 SHOWN = 5
 
-SCORES = {
-    "kid_lite1": "KID-L1",
-    "kid_lite0": "KID-L0",
-    "miou": "mIoU",
-    "phase": "phase",
-    "checkerboard": "checkerboard, dB",
-    "class_spread": "class spread",
+METRICS = ("kid_lite1", "kid_lite0", "miou", "class_color", "class_spread", "swd", "spectrum", "phase", "checkerboard")
+
+CUTS: Mapping[str, Sequence[Sequence[object]]] = {
+    "korea_s2": [
+        ("--bidx", "3,2,1", "--split", "scene", "--fractions", "0.7,0.1,0.2", "--buffer", 1, "--seed", 11 + split)
+        for split in range(3)
+    ],
+    "banepa": [("--buffer", 1, "--seed", seed) for seed in range(3)],
 }
+"""Options of `tile` for each split of each dataset, beside `--size 256`."""
+
+PAPER = ("--set", "source=color", "--set", "upsampling=transposed", "--set", "augment=off", "--monitor", "l1")
+MODELS: Mapping[str, Sequence[str]] = {
+    "projected": ("--model", "projected"),
+    "exemplar": ("--model", "exemplar"),
+    "pix2pix": ("--model", "pix2pix", "--set", "width=32"),
+    "pix2pix-paper": ("--model", "pix2pix", "--set", "width=32", *PAPER),
+    "resse": ("--model", "resse", "--set", "width=32"),
+    "wgan": ("--model", "wgan", "--set", "width=32"),
+    "spade": ("--model", "spade", "--set", "width=16"),
+    "spade-projected": ("--model", "spade", "--set", "width=16", "--set", "discriminator=projected"),
+    "cyclegan": ("--model", "cyclegan", "--set", "width=16", "--set", "blocks=6"),
+}
+"""Options of `train`. Networks are narrow where the paper's width would see a tile or two in five minutes."""
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """A model with its options, as they are typed."""
+class Used:
+    """What a command took."""
 
-    title: str
-    arguments: tuple[str, ...]
-
-
-PAPER = ("--set", "source=color", "--set", "upsampling=transposed", "--set", "augment=off", "--monitor", "l1")
-CONTESTANTS = {
-    "projected": Contestant("projected GAN (default)", ("--model", "projected")),
-    "pix2pix": Contestant("pix2pix, our defaults, width 32", ("--model", "pix2pix", "--set", "width=32")),
-    "pix2pix-paper": Contestant(
-        "pix2pix, the paper's settings, width 32", ("--model", "pix2pix", "--set", "width=32", *PAPER)
-    ),
-}
+    seconds: float
+    """CPU time of the process and its children, user and system."""
+    gigabytes: float
+    """Largest resident memory."""
 
 
-def sattrans(*arguments: object) -> float:
-    """Run a command, and return the CPU seconds that it took."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "sattrans", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def sattrans(*arguments: object) -> Used:
+    """Run a command.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sattrans", *map(str, arguments), "--quiet"], stdout=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"failed: sattrans {' '.join(map(str, arguments))}")
+    return Used(used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20)
 
 
-def train(tiles: Path, run: Path, contestant: Contestant) -> float:
-    """Train for about `SECONDS`: as many steps as two short trainings say. Returns the CPU seconds."""
-    options = ("train", "--data", tiles, *contestant.arguments)
-    short, longer = (sattrans(*options, "--steps", steps, "-o", f"{run}-{steps}") for steps in (5, 25))
-    steps = max(50, int((SECONDS - short) * 20 / (longer - short)))
-    return sattrans(*options, "--steps", steps, "-o", run)
+def steps_for(folder: Path, data: str, tiles: Path, model: str, seconds: float) -> int:
+    """Return how many steps take that long; `folder` keeps what was measured once."""
+    path = folder / "steps.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    if (key := f"{data}/{model}") not in known:
+        options = ("train", "--data", tiles, *MODELS[model], "--overwrite", "-o", folder / "short")
+        known[key] = [sattrans(*options, "--steps", steps).seconds for steps in (5, 25)]
+        write_json(path, known)
+    short, longer = known[key]
+    return max(50, int((seconds - short) * 20 / (longer - short)))
 
 
-def score(run: Path) -> Mapping[str, Any]:
-    """Return the scores of a run and those of real images of other places."""
-    output = run.with_name(f"{run.name}-scores")
-    sattrans("evaluate", run, "-o", output, "--metrics", ",".join(SCORES), "--segmenter", "train")
-    scores: Mapping[str, Any] = json.loads((output / "scores.json").read_text())
-    return scores
+def measure(folder: Path, data: str, split: int, model: str, seconds: int) -> dict[str, Any]:
+    """Train a model and score it; what is already in the folder is used again."""
+    tiles = folder / f"{data}-{split}"
+    sattrans("tile", DATA / data, "--size", 256, *CUTS[data][split], "-o", tiles)
+    run_folder = folder / f"{data}-{split}-{model}-{seconds}"
+    steps = 1 if model == "exemplar" else steps_for(folder, data, tiles, model, seconds)
+    how_many = () if model == "exemplar" else ("--steps", steps)
+    training = sattrans("train", "--data", tiles, *MODELS[model], *how_many, "--overwrite", "-o", run_folder)
+    scores_folder = run_folder.with_name(f"{run_folder.name}-scores")
+    sattrans("evaluate", run_folder, "-o", scores_folder, "--metrics", ",".join(METRICS), "--segmenter", "train")
+    scores = json.loads((scores_folder / "scores.json").read_text())
+    run = Run.open(run_folder)
+    generated, translation = translate(run)
+    if split == 0:  # the longest training comes last
+        sheet(run, generated, ROOT / "docs" / "images" / "benchmark" / f"{data}-{model}.jpg")
+    return {
+        "steps": steps,
+        "cpu": round(training.seconds, 1),
+        "memory": round(training.gigabytes, 2),
+        "parameters": sum(value.numel() for value in run.build_model().generator.parameters()),
+        "cpu_mpx": round(translation, 2),
+        "scores": {key: scores["columns"][0]["means"].get(key) for key in METRICS} | every_patch(run, generated),
+        "floors": {key: of.get("miou") for key, of in scores["floors"].items()}
+        | {"kid": scores["floors"]["real"]["kid_lite1"]},
+        "date": str(date.today()),
+    }
 
 
-def sheet(run: Run, path: Path) -> None:
+def translate(run: Run) -> tuple[np.ndarray, float]:
+    """Return the generated test tiles (N, 3, S, S) uint8, and CPU seconds a megapixel."""
+    tileset = run.tileset()
+    store, translator, tiles = TileStore(tileset, tileset.split("test")), Translator(run), []
+    start = time.process_time()
+    for _, map_ in (store[index] for index in range(len(store.tiles))):
+        tiles.append(np.rint(translator.tiles(map_.numpy()[np.newaxis], [(0, 0)])[0]).astype(np.uint8))
+    generated = np.stack(tiles)
+    return generated, (time.process_time() - start) / (generated[:, 0].size / 1e6)
+
+
+def every_patch(run: Run, generated: np.ndarray) -> dict[str, float]:
+    """Return KIDs that compare each patch with each, also those of one place, as KID is usually computed.
+
+    The keys ending in `_other` are those of real images of other places: the training tiles.
+    """
+    tileset = run.tileset()
+    real, other = (
+        torch.stack([image for image, _ in (store[index] for index in range(len(store.tiles)))])
+        for store in (TileStore(tileset, tileset.split(name)) for name in ("test", "train"))
+    )
+    found = {}
+    for metric in ("kid_lite1", "kid_lite0"):
+        network, block = LAYERS[metric]
+        features = LiteFeatures(network, [block])
+        sets = [features(images)[0] for images in (torch.from_numpy(generated), real, other)]
+        unit = deviations(sets[2])
+        fake, real_, other_ = ((of / unit).reshape(-1, 1, of.shape[-1]) for of in sets)
+        found[f"{metric}_all"] = _distance(fake, real_)
+        found[f"{metric}_all_other"] = _distance(other_, real_)
+    return found
+
+
+def _distance(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the squared MMD without bias of two sets of patches, (N, 1, C) and (M, 1, C)."""
+    within = [
+        (kernels.sum() - np.trace(kernels)) / (len(of) * (len(of) - 1))
+        for of in (x, y)
+        for kernels in (mean_kernels(of, of),)
+    ]
+    return float(sum(within) - 2 * mean_kernels(x, y).mean())
+
+
+def sheet(run: Run, generated: np.ndarray, path: Path) -> None:
     """Write map, generated and real image of the test tiles with the most even classes."""
     tileset = run.tileset()
-    store = TileStore(tileset, tileset.split("test"))
-    translator, rows = Translator(run), []
+    store, rows = TileStore(tileset, tileset.split("test")), []
     for index in Tileset.most_varied(store.tiles, SHOWN):
         image, map_ = store[index]
-        generated = translator(map_.numpy()[np.newaxis], [(0, 0)])[0]
-        rows.append((to_picture(map_, tileset.palette), np.rint(generated).astype(np.uint8), image.numpy()))
-    write_sheet(path, rows, ("map", "generated", "real"))
-    Image.open(path).convert("RGB").save(path.with_suffix(".jpg"), quality=88)
-    path.unlink()
+        rows.append((to_picture(map_, tileset.palette), generated[index], image.numpy()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_sheet(path.with_suffix(".png"), rows, ("map", "generated", "real"))
+    Image.open(path.with_suffix(".png")).convert("RGB").save(path, quality=85)
+    path.with_suffix(".png").unlink()
+
+
+def wanted() -> list[str]:
+    """Return the names of the measurements that the settings ask for."""
+    names = [
+        f"{data}/{split}/{model}/{seconds}"
+        for seconds in BUDGETS
+        for split in range(3)
+        for data in CUTS
+        for model in MODELS
+        if model != "exemplar" or seconds == BUDGETS[0]
+    ]
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in ONLY)]
 
 
 def main() -> None:
-    """Tile, train, score and show; then write the table."""
-    found: dict[str, list[dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for split in range(SPLITS):
-            tiles = Path(folder) / f"tiles-{split}"
-            cut = ("--size", 256, "--bidx", "3,2,1", "--split", "scene", "--fractions", "0.7,0.1,0.2", "--buffer", 1)
-            sattrans("tile", DATA, *cut, "--seed", 11 + split, "-o", tiles)
-            for name, contestant in CONTESTANTS.items():
-                run = Path(folder) / f"{name}-{split}"
-                seconds = train(tiles, run, contestant)
-                scores = score(run)
-                values = {key: scores["columns"][0]["means"].get(key) for key in SCORES}
-                found.setdefault(contestant.title, []).append({**values, "cpu": seconds})
-                found.setdefault("real images of other places", []).append(scores["floors"]["real"])
-                if split == 0:
-                    sheet(Run.open(run), ROOT / "docs" / "images" / f"korea-bench-{name}.png")
-                print(split, contestant.title, f"{seconds:.0f} s", values, flush=True)
-    head = f"| | CPU s | {' | '.join(SCORES.values())} |\n|---|--:|{'--:|' * len(SCORES)}\n"
-    rows = [
-        f"| {title} | {_median(of, 'cpu')} | {' | '.join(_median(of, key) for key in SCORES)} |\n"
-        for title, of in found.items()
-    ]
-    splits = "One split" if SPLITS == 1 else f"Medians of {SPLITS} splits"
-    note = f"\n{splits} by scene, {date.today()}, `make bench-images`.\n"
-    text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(TABLE.sub(lambda m: f"{m[1]}{head}{''.join(rows)}{note}{m[2]}", text), encoding="utf-8")
-
-
-def _median(rows: list[dict[str, float]], key: str) -> str:
-    values = [row[key] for row in rows if row.get(key) is not None]
-    middle = statistics.median(values) if values else None
-    return "–" if middle is None else f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
+    """Make the measurements that are missing, and write the page after each."""
+    kept = os.environ.get("SATTRANS_IMAGES_FOLDER")
+    with nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for name in wanted():
+            if name in json.loads(FOUND.read_text(encoding="utf-8")):
+                continue
+            data, split, model, seconds = name.split("/")
+            entry = measure(Path(folder).resolve(), data, int(split), model, int(seconds))
+            known = json.loads(FOUND.read_text(encoding="utf-8"))  # read again: others may measure at the same time
+            write_json(FOUND, dict(sorted({**known, name: entry}.items())))
+            print(name, entry, flush=True)
+            images_page.write()
+    images_page.write()
 
 
 if __name__ == "__main__":
