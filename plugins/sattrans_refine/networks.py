@@ -88,10 +88,11 @@ def bicubic_kernels(scale: int) -> Tensor:
 
     Cubic convolution (Keys 1981, https://doi.org/10.1109/TASSP.1981.1163711) with the constant of PyTorch.
     """
-    reach = KERNEL // 2
-    places = [(pixel + 0.5) / scale - 0.5 for pixel in range(scale)]
-    along = torch.tensor([[_cubic(abs(cell - place)) for cell in range(-reach, reach + 1)] for place in places])
-    return (along[:, None, :, None] * along[None, :, None, :]).reshape(scale**2, 1, KERNEL, KERNEL)
+    cells = range(-(KERNEL // 2), KERNEL // 2 + 1)
+    along = [[_cubic(abs(cell - (pixel + 0.5) / scale + 0.5)) for cell in cells] for pixel in range(scale)]
+    # In plain Python: arithmetic on the meta device, on which models are counted, would import torch._dynamo.
+    kernels = [[[[down * across for across in row] for down in col]] for col in along for row in along]
+    return torch.tensor(kernels)
 
 
 def _cubic(distance: float, constant: float = -0.75) -> float:
