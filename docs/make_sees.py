@@ -25,7 +25,7 @@ from sattrans.tile import TileOptions, tile  # noqa: E402
 PICTURES = DOCS / "images" / "faults"
 PICTURE_TILE, PICTURE_SIDE = 13, 128
 LEFT_OUT = {"l1_sum", "l2_norm", "nearest"}
-"""Scores that are others with another unit, and the one that looks for copies instead of faults."""
+"""Scores that are others with another unit, and one that looks for copies instead of faults."""
 
 MARKS = ("", "○", "●")
 

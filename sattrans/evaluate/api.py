@@ -13,6 +13,7 @@ from sattrans.data.tileset import Tileset
 from sattrans.errors import UsageError
 from sattrans.evaluate.aggregate import Column, absent_class_notes, comparable_baseline, group_columns
 from sattrans.evaluate.base import MetricContext
+from sattrans.evaluate.copying import copying_note, finder_of
 from sattrans.evaluate.downstream import check_downstream, measure_downstream
 from sattrans.evaluate.downstream_results import Downstream
 from sattrans.evaluate.elsewhere import measured_by, spec_of
@@ -257,8 +258,9 @@ def _evaluate(
     with _cluster(options) as pool, output_folder.locked():
         train = read_training_tiles(comparison.train) if comparison.train else None
         tools: dict[str, Any] = {**weights, "device": device}
-        if train:
-            tools |= {"train": train.thumbnails, "training_images": comparison.train}
+        if train and comparison.train:
+            copies = finder_of(train.blocks, comparison.train)
+            tools |= {"train": train.thumbnails, "copies": copies, "training_images": comparison.train}
         if options.segmenter is not None and comparison.tileset:
             tools["segmenter"] = _segmenter(options.segmenter, comparison.tileset, device)
         context = MetricContext(real_images.size, len(real_images), real_images.classes, tools, options.metrics)
@@ -283,6 +285,7 @@ def _evaluate(
             *absent_class_notes(computed, columns[0].scores),
             *baseline_notes,
             *independence_note(computed),
+            *copying_note(comparison.train, computed),
             *comparison_notes(computed, best, columns, baselines),
             *(downstream.notes if downstream else ()),
         ]

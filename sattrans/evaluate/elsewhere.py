@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,12 +12,14 @@ from sattrans.data.dataset import Split
 from sattrans.data.tileset import MANIFEST, Tileset
 from sattrans.errors import SattransError
 from sattrans.evaluate.base import MetricContext
+from sattrans.evaluate.copying import finder_of
 from sattrans.evaluate.images import RealTiles, RunImages
 from sattrans.evaluate.options import EvaluateOptions
 from sattrans.evaluate.registry import select_families
 from sattrans.evaluate.scoring import Elsewhere, MeasurementCache, PairSet, Scorer, hashes_of_tools
 from sattrans.evaluate.segmenter import Segmenter
 from sattrans.evaluate.training_tiles import TrainingTiles
+from sattrans.metrics.copying import Blocks
 from sattrans.metrics.weights import PublishedWeights, load_weights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
@@ -28,7 +30,7 @@ from sattrans.utils.executor import Pool
 from sattrans.utils.hashing import hash_of, sha256
 
 MAX_TRAINING = 1 << 33
-"""Bytes that the thumbnails of training tiles may take: those of 700,000 tiles."""
+"""Bytes that what was read of training tiles may take: the thumbnails of 680,000 tiles, and their blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def spec_of(
     """Return what workers need, after writing what was read of the training tiles beside the cache."""
     arrays: dict[str, Any] = {"none": np.zeros(1)}
     if training:
-        arrays["thumbnails"] = training.thumbnails
+        arrays |= {"thumbnails": training.thumbnails, **asdict(training.blocks)}
         if training.colors is not None:
             arrays["colors"] = training.colors
     data = io.BytesIO()
@@ -143,7 +145,8 @@ def _open(spec: ScorerSpec) -> Tools:
     tools["device"] = device
     training = read_arrays(spec.training, MAX_TRAINING)
     if "thumbnails" in training:
-        tools["train"] = training["thumbnails"]
+        blocks = Blocks(training["tile"], training["place"], training["vector"])
+        tools |= {"train": training["thumbnails"], "copies": finder_of(blocks, train)}
     if spec.segmenter:
         tools["segmenter"] = Segmenter.open(spec.segmenter, tileset, device)
     families, _ = select_families(MetricContext(real.size, len(real), real.classes, tools, spec.metrics))

@@ -8,11 +8,17 @@ import torch
 from sattrans.data.dataset import Split
 from sattrans.data.tileset import Tileset
 from sattrans.errors import OptionError, UsageError, did_you_mean
-from sattrans.evaluate import kid_lite, pairwise, pretrained, setwise
+from sattrans.evaluate import copying, kid_lite, pairwise, pretrained, setwise
 from sattrans.evaluate.base import Family, Metric, MetricContext, Unavailable
 from sattrans.metrics.weights import PUBLISHED, PublishedWeights, find_weights, load_weights
 
-FAMILIES: tuple[type[Family], ...] = (*kid_lite.FAMILIES, *pairwise.FAMILIES, *setwise.FAMILIES, *pretrained.FAMILIES)
+FAMILIES: tuple[type[Family], ...] = (
+    *kid_lite.FAMILIES,
+    *pairwise.FAMILIES,
+    *setwise.FAMILIES,
+    *copying.FAMILIES,
+    *pretrained.FAMILIES,
+)
 """All metric families. Everything else that lists metrics is derived from them."""
 
 METRICS: tuple[Metric, ...] = tuple(metric for family in FAMILIES for metric in family.metrics)

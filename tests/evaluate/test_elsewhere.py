@@ -16,7 +16,7 @@ from sattrans.evaluate import elsewhere as elsewhere_module
 from sattrans.tile import TileOptions, tile
 from sattrans.train import TrainOptions, train
 
-METRICS = "mae", "ssim", "swd", "class_color", "nearest"
+METRICS = "mae", "ssim", "swd", "class_color", "nearest", "copied16"
 
 
 @pytest.fixture(scope="module")
