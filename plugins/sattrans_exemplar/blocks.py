@@ -95,18 +95,28 @@ class Blocks:
 
     def image(self, row: int, col: int) -> NDArray[np.float32]:
         """Return the image of the block whose first pixel is at (row, col) of the map: (3, side, side), grey levels."""
-        shown, ground = self._composite(row, col), self._window(row, col, RIM)
-        missing = shown.source < 0
-        if missing.all():
+        shown, ground = self._filled(row, col), self._window(row, col, RIM)
+        if (shown.source < 0).all():
             return np.full((3, self.side, self.side), 127.5, np.float32)
-        if missing.any():
-            shown = _continued(shown, missing)
         image = finished(self.index.pixels, self.index.stride, shown, ground)
         return image[:, RIM:-RIM, RIM:-RIM]
 
     def pieces(self, row: int, col: int) -> Pieces:
         """Return what the image of a block is put together from, (side, side), before it is finished."""
         return self._composite(row, col)[RIM:-RIM, RIM:-RIM]
+
+    def shown(self, row: int, col: int) -> Pieces:
+        """Return the pieces that the image of a block shows, (side, side), also where the map has no data.
+
+        Without any there is no source.
+        """
+        return self._filled(row, col)[RIM:-RIM, RIM:-RIM]
+
+    def _filled(self, row: int, col: int) -> Pieces:
+        """Return a block and `RIM` pixels around it, in which pixels without a source show that of the nearest one."""
+        composite = self._composite(row, col)
+        missing = composite.source < 0
+        return composite if missing.all() or not missing.any() else _continued(composite, missing)
 
     def _window(self, row: int, col: int, margin: int) -> NDArray[np.uint8]:
         """Return the map of a block and so many pixels around it."""

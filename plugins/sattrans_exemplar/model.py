@@ -51,6 +51,21 @@ class Collage(nn.Module):
         at = origin[0] - CONTEXT, origin[1] - CONTEXT
         return Blocks(self.sources.index, self.cache, settings, map_, at, min(LARGEST, len(inner)))
 
+    def tiles(self, source: Tensor, noise: Noise) -> Tensor:
+        """Return the number of the training tile of each pixel, (N, S, S)."""
+        found = [self._tiles(map_, at, noise) for map_, at in zip(classes_of(source), noise.origins, strict=True)]
+        return torch.from_numpy(np.stack(found))
+
+    def _tiles(self, map_: NDArray[np.uint8], origin: tuple[int, int], noise: Noise) -> NDArray[np.int32]:
+        blocks = self.blocks(map_, origin, noise)
+        size = len(map_) - 2 * CONTEXT
+        numbers = np.full((size, size), -1, np.int32)
+        for row in range(0, size, blocks.side):
+            for col in range(0, size, blocks.side):
+                shown = blocks.shown(CONTEXT + row, CONTEXT + col)
+                numbers[row : row + blocks.side, col : col + blocks.side] = self.sources.tile_of(shown.source)
+        return numbers
+
     def _image(self, map_: NDArray[np.uint8], origin: tuple[int, int], noise: Noise) -> NDArray[np.float32]:
         blocks = self.blocks(map_, origin, noise)
         size = len(map_) - 2 * CONTEXT
@@ -77,7 +92,7 @@ class Exemplar(Model):
     )
     defaults = TrainDefaults(steps=1, batch_size=1, monitor="unlike", schedule="constant", ema=0)
     context = CONTEXT
-    random = styled = True
+    random = styled = copies = True
 
     class Options(ModelOptions):
         """The options of the exemplar model."""
@@ -111,6 +126,10 @@ class Exemplar(Model):
         """Put images together, in the style of `noise.style`, or of the scene with the likest map."""
         image: Tensor = self.generator(source, noise)
         return image
+
+    def sources(self, source: Tensor, noise: Noise) -> Tensor:
+        """Return which training tile each pixel is from, before seams are hidden in the gradient domain."""
+        return self.generator.tiles(source, noise)
 
     def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return `unlike`: how unlike the map around patches is to that of the most like training patches.

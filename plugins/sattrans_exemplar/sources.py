@@ -115,6 +115,7 @@ class Sources(nn.Module):
     def __init__(self, spec: TileSpec) -> None:
         super().__init__()
         self.classes, self.size, self.scene_count = spec.classes, spec.size, max(1, len(spec.scenes))
+        self.given = spec.tiles
         tiles = max(1, min(spec.tiles, PIXELS // spec.size**2))
         numbers = len(mirrored_cells()) * 2 * spec.classes + 1
         self.register_buffer("images", torch.zeros(tiles, spec.size, spec.size, 3, dtype=torch.uint8))
@@ -140,6 +141,14 @@ class Sources(nn.Module):
             self.bases[number] = torch.from_numpy(basis)
             self.units[number] = unit
         self._index = None
+
+    def tile_of(self, source: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the training tile, of all that were given, of source pixels (…); -1 for none."""
+        slot = source // (self.size + 2) ** 2
+        tile: NDArray[np.int32] = np.where(
+            source < 0, -1, slot * (self.given or int(self.kept)) // max(1, int(self.kept))
+        ).astype(np.int32)
+        return tile
 
     def _load_from_state_dict(self, *args: object, **options: object) -> None:
         self._index = None

@@ -32,6 +32,7 @@ from sattrans.utils.atomic import check_writable
 from sattrans.utils.commands import command, publishing
 from sattrans.utils.console import log, pluralize
 from sattrans.utils.executor import executor
+from sattrans.utils.lock import lock
 from sattrans.utils.output import check_apart
 
 ENCODED = 0.9
@@ -129,9 +130,15 @@ def generate_by(
         else:
             tiles = GeneratedTiles(output, task.recorded, task.plan, task.stem, overwrite=overwrite)
             finished = tiles.is_finished(dry_run)
+        sources = task.sources(options.sources, overwrite) if options.sources else None
+        if sources and not dry_run:
+            stack.enter_context(lock(sources.path))
         if finished:
             if preview and not dry_run:
                 write_preview(preview, task.map, task.run.palette, output)
+            if sources and not dry_run and not sources.finished:
+                sources.begin()
+                sources.finish(lambda: task.stream(options, devices))
             return _result(task, output, (), made=False)
         check_writable(output)
         if not is_image(output):
@@ -141,6 +148,8 @@ def generate_by(
             log.warning(notice)
         # Before networks are loaded, whose memory it counts.
         estimate = _estimate(task, options, devices[0], output, creation)
+        if sources and not dry_run:
+            sources.begin()
         write: Write
         if options.scheduler and not dry_run:  # a cluster that refuses to work does so before anything is written
             gpu = options.device in ("auto", "cuda")
@@ -156,6 +165,8 @@ def generate_by(
             result = _write_tiles(task, write, tiles, estimate, dry_run)
         if preview and result.made:
             write_preview(preview, task.map, task.run.palette, output)
+        if sources and result.made:
+            sources.finish(lambda: task.stream(options, devices))
         return result
 
 

@@ -76,7 +76,7 @@ def generate_batch(
     Args:
         folder: The folder of maps; folders within are not read.
         output: The folder of images, each named `<map>.tif`; None for `<folder>-sat` beside the folder.
-        options: As for `generate`, without `update`, `preview`, `variants` and `co`.
+        options: As for `generate`, without `update`, `preview`, `sources`, `variants` and `co`.
         overwrite: Replace images that were made with other options.
         dry_run: Check everything, but write nothing.
 
@@ -87,8 +87,10 @@ def generate_batch(
         UsageError: If the folder has no map, or options do not fit several maps.
         SattransError: If all maps fail with the same message.
     """
-    if options.update or options.preview or options.co or options.variants > 1:
-        raise OptionError("--update, --preview, --variants and --co are for one map, not for a folder of maps")
+    if options.update or options.preview or options.sources or options.co or options.variants > 1:
+        raise OptionError(
+            "--update, --preview, --sources, --variants and --co are for one map, not for a folder of maps"
+        )
     output = output or beside(folder, f"{folder.name}-sat")
     if output.suffix.lower() in IMAGE_SUFFIXES or output.is_file():
         raise OptionError(f"-o {output}: {folder} is a folder of maps, and each becomes an image; give a folder")

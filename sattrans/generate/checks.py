@@ -50,10 +50,15 @@ def check_request(map_: str | Path, output: Path, options: GenerateOptions) -> N
             f"-o {output}: an image ends in .tif, and {suffix} would make a folder of tiles: give one of these names, "
             "or create that folder first"
         )
-    elif update or preview or options.co or options.refine:
+    elif update or preview or options.sources or options.refine or options.co:
         raise OptionError(
-            f"-o {output}: --update, --preview, --refine and --co need one image; give a name that ends in .tif"
+            f"-o {output}: --update, --preview, --sources, --refine and --co need one image; give a name that ends in "
+            ".tif"
         )
+    if options.sources:
+        from sattrans.generate.sources import check_sources
+
+        check_sources(options.sources, output)
     parse_res(options.res)
     if options.bounds:
         parse_bounds(options.bounds)

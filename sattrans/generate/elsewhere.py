@@ -118,6 +118,7 @@ class WriteElsewhere:
             precision=task.precision,
             style=self._style(),
             aoi=_absolute(options.aoi),
+            sources=options.sources and options.sources.absolute(),
             rules=_absolute(options.rules),
         )
         return TaskElsewhere(

@@ -113,6 +113,15 @@ class GenerateOptions(MapOptions):
         Path | None,
         Option("Write map and image side by side as a PNG.", panel=FILES, decides_bytes=False, metavar="FILE"),
     ] = None
+    sources: Annotated[
+        Path | None,
+        Option(
+            "Write which training tile each part of the image is copied from, as GeoJSON, for models that copy.",
+            panel=FILES,
+            decides_bytes=False,
+            metavar="FILE",
+        ),
+    ] = None
     co: CreationOptions = ()
     device: Device = "auto"
     devices: Annotated[
@@ -139,6 +148,8 @@ class GenerateOptions(MapOptions):
         check(self)
         check_scheduler(self.scheduler, self.workers)
         read_overlap(self.overlap)
+        if self.sources and (self.update or self.refine or self.variants > 1):
+            raise OptionError("--sources is for one image of one run: leave out --update, --refine and --variants")
         if self.update and self.scheduler:
             raise OptionError("--update works on this machine: leave out --scheduler")
         if self.refine and self.scheduler:

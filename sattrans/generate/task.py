@@ -12,7 +12,8 @@ import torch
 from sattrans.errors import ClassesError, OptionError, RasterError, SattransError
 from sattrans.generate.axis import Span, window_size
 from sattrans.generate.options import Blend, GenerateOptions
-from sattrans.generate.stream import Stream
+from sattrans.generate.sources import Recorder, Sources, folder_of
+from sattrans.generate.stream import Stream, Translate
 from sattrans.generate.style import choose_style
 from sattrans.generate.update import Digests, GeneratedImage, PreviousImage, digests, open_previous, seal
 from sattrans.generate.windows import WindowPlan, parse_overlap
@@ -59,6 +60,7 @@ class Task:
         """What the image is."""
         run, map_ = self.maker, self.map
         tags = {"SATTRANS_RUN": run.name, "SATTRANS_MODEL": run.model_name, "SATTRANS_VERSION": __version__}
+        tags |= {f"SATTRANS_{name.upper()}": text for name, text in run.rights.items()}
         if self.base:
             tags["SATTRANS_REFINE"] = self.run.name
         return Layout(map_.height, map_.width, 3, map_.georeference, map_.has_nodata, tags=tags)
@@ -83,6 +85,10 @@ class Task:
         """The hash of all that the image takes from its map."""
         self.check_map()
         return seal(self.digests, self.map)
+
+    def sources(self, path: Path, overwrite: bool) -> Sources:
+        """Return the file of what the image is copied from. Raises `UsageError` if it cannot be written."""
+        return Sources(path, self.run, self.map, self.plan, self.recorded, self.seal, overwrite)
 
     def previous(self, path: Path) -> AbstractContextManager[PreviousImage]:
         """Open an image for an update. Raises `UsageError` if it was not made from this map before it changed."""
@@ -123,7 +129,10 @@ class Task:
         # A run that refines has no style; what is recorded is that of its base.
         style = None if self.base else reference_of(options.style, self.run.spec) or self.recorded.get("style")
         settings = options.seed, self.precision, options.stats, options.compile, style
-        translators = [Translator(self.run, device, *settings) for device in devices]
+        translators: list[Translate] = [Translator(self.run, device, *settings) for device in devices]
+        if options.sources:
+            folder = folder_of(options.sources)
+            translators = [Recorder(each, folder) for each in translators if isinstance(each, Translator)]
         ahead = len(devices) > 1 or devices[0].type != "cpu"
         batch_size, workers = self.recorded["batch_size"], options.workers or 1
         return Stream(self.map, self.plan, translators, batch_size, workers, ahead, self.flat)

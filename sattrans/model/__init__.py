@@ -212,6 +212,10 @@ class Model(nn.Module, ABC):
     """Pixels of the map around a window that `translate` gets, too. Windows then lie side by side on the grid of the
     CRS, and the model makes their images fit together; None for windows that are blended."""
 
+    copies: ClassVar[bool] = False
+    """Whether images are put together from pixels of the training tiles, which `sources` names. It needs a
+    `context`, because pixels of windows that are blended have no single source."""
+
     class Options(ModelOptions):
         """The model's options."""
 
@@ -300,6 +304,23 @@ class Model(nn.Module, ABC):
         """Translate whole tiles (N, C, S, S), each as a map of its own, into images (N, target_channels, S, S)."""
         noise = Noise(0, [(0, 0)] * len(source), source.shape[-1], source.device)
         return self.translate(F.pad(source, (self.context or 0,) * 4, value=0 if self.spec.classes else -1), noise)
+
+    def sources(self, source: Tensor, noise: Noise) -> Tensor:
+        """Return which training tile each pixel of the images of `translate` is copied from.
+
+        `generate --sources` asks for it after `translate`, with the same arguments.
+
+        Args:
+            source: As for `translate`.
+            noise: As for `translate`.
+
+        Returns:
+            The tiles' indices in what `prepare` was given, (N, H, W), of an integer type; -1 for pixels of no tile.
+
+        Raises:
+            NotImplementedError: The model copies no pixels (`copies`).
+        """
+        raise NotImplementedError
 
     def encode_style(self, images: Tensor) -> Tensor:
         """Encode the style of a reference image, such as its season and light. Called in evaluation mode.

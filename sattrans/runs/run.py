@@ -34,6 +34,8 @@ from sattrans.utils.records import parse_json, read_lines
 VERSION = 1
 MANIFEST = "run.json"
 METRICS = "metrics.jsonl"
+RIGHTS = ("licence", "attribution")
+"""What run.json takes from the tileset about the rights in its images."""
 
 
 class RunOutput(FolderOutput):
@@ -191,6 +193,11 @@ class Run:
         """The shortest and the longest side of a pixel it was trained on, in metres; None if unknown."""
         recorded = self.manifest.get("ground_resolution")
         return (float(recorded[0]), float(recorded[1])) if recorded else None
+
+    @property
+    def rights(self) -> dict[str, str]:
+        """The `licence` and the `attribution` of the training images, as far as they are known."""
+        return {name: str(self.manifest[name]) for name in RIGHTS if self.manifest.get(name)}
 
     @property
     def model_options(self) -> ModelOptions:

@@ -98,6 +98,8 @@ class RunManifest(Manifest):
     resolution: Pair | None = None
     ground_resolution: Pair | None = None
     data: DataEntry
+    licence: Text | None = None
+    attribution: Text | None = None
     init: Text | None
     versions: dict[Name, Text]
     summary: SummaryEntry = Field(default=None)  # type: ignore[assignment]  # absent until it is finished, never null

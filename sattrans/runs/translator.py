@@ -120,13 +120,8 @@ class Translator:
         If it refines, they are maps with the image that is sharpened (`with_image`), each of its pixels drawn as
         `refines` × `refines`.
         """
-        reduced = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        with torch.inference_mode(), reduced:
-            maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
-            source = self._source(maps).contiguous(memory_format=torch.channels_last)
-            size = windows.shape[-1] - 2 * (self.model.context or 0)
-            noise = Noise(self.seed, origins, size, self.device, self.style, self.reference)
-            images = self.model.translate(source, noise)
+        with torch.inference_mode(), self._reduced():
+            images = self.model.translate(*self._inputs(windows, origins))
             if not torch.isfinite(images).all():
                 raise SattransError(
                     f"run {self.run.folder} generates pixels that are not finite: its weights are damaged, or too "
@@ -135,6 +130,22 @@ class Translator:
             levels = images.float().add(1).mul_(127.5).clamp_(0, 255)
             pixels: NDArray[np.float32] = levels.cpu().contiguous().numpy()
         return pixels
+
+    def sources(self, windows: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> NDArray[np.int32]:
+        """Return which training tile each pixel of `__call__` is copied from, by its index, (N, S, S); -1 for none."""
+        with torch.inference_mode(), self._reduced():
+            numbers: NDArray[np.int32] = self.model.sources(*self._inputs(windows, origins)).int().cpu().numpy()
+        return numbers
+
+    def _reduced(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def _inputs(self, windows: NDArray[np.uint8], origins: Sequence[tuple[int, int]]) -> tuple[Tensor, Noise]:
+        """Return what `Model.translate` takes."""
+        maps = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
+        source = self._source(maps).contiguous(memory_format=torch.channels_last)
+        size = windows.shape[-1] - 2 * (self.model.context or 0)
+        return source, Noise(self.seed, origins, size, self.device, self.style, self.reference)
 
     def _source(self, windows: Tensor) -> Tensor:
         """Encode windows as what the model's `translate` takes."""

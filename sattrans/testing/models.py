@@ -52,6 +52,7 @@ def check_model(model: type[Model], size: int = 64) -> None:
             _check_building(trial)
             trained = _check_training(trial)
             _check_translating(trial, trained)
+            _check_sources(trial, trained)
             _check_validating(trial, trained)
             _check_saving(trial, trained)
             _check_generator(trial, trained)
@@ -160,6 +161,20 @@ def _check_translating(trial: Trial, model: Model) -> None:
         )
     touched = changed(before, state(model))
     require(not touched, f"{trial.what}.translate changes {', '.join(touched)}")
+
+
+def _check_sources(trial: Trial, model: Model) -> None:
+    if not trial.kind.copies:
+        return
+    require(trial.kind.context is not None, f"{trial.what} copies pixels, which needs a `context` (0 will do)")
+    batch = trial.batch(100, 3)
+    numbers, again = (trial.sources(model, batch.source) for _ in range(2))
+    expected = (3, trial.size, trial.size)
+    require(tuple(numbers.shape) == expected, f"{trial.what}.sources returns {tuple(numbers.shape)}, not {expected}")
+    require(not numbers.is_floating_point(), f"{trial.what}.sources returns {numbers.dtype}, not whole numbers")
+    low, high, most = int(numbers.min()), int(numbers.max()), trial.spec.tiles - 1
+    require(low >= -1 and high <= most, f"{trial.what}.sources names tiles {low} to {high}, outside -1 to {most}")
+    require(torch.equal(numbers, again), f"{trial.what}.sources is not reproducible")
 
 
 def _check_validating(trial: Trial, model: Model) -> None:

@@ -96,6 +96,13 @@ class Trial:
         model.train(training)
         return image
 
+    def sources(self, model: Model, source: Tensor) -> Tensor:
+        """Return which tile each pixel of these images is from, by a model that copies."""
+        model.eval()
+        numbers = model.sources(F.pad(source, (self.kind.context or 0,) * 4), self.noise(len(source)))
+        model.train()
+        return numbers
+
     def step(self, model: Model, optimizers: Mapping[str, Optimizer], batch: Batch, bf16: bool = False) -> None:
         """Do a step as `sattrans.train.loop` does, and check what the loop relies on in each update."""
         updates = model.training_step(batch)

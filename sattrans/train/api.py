@@ -20,7 +20,7 @@ from sattrans.runs.bases import BaseImages, open_bases
 from sattrans.runs.calibration import calibrate, discard
 from sattrans.runs.device import choose_device
 from sattrans.runs.model_options import resolve
-from sattrans.runs.run import Run, RunOutput
+from sattrans.runs.run import RIGHTS, Run, RunOutput
 from sattrans.train.checkpoints import load_initial_weights
 from sattrans.train.claim import check_init, claim, new_folders
 from sattrans.train.distributed import SINGLE_PROCESS, Processes, process_group
@@ -133,6 +133,7 @@ class _Job:
             "resolution": list(scene.georeference.resolution),
             "ground_resolution": tileset.ground_resolution,
             "data": {"folder": str(tileset.folder.resolve()), "name": tileset.name, "hash": tileset.hash},
+            **{name: tileset.manifest[name] for name in RIGHTS if tileset.manifest.get(name)},
             "init": str(self.init.resolve()) if self.init else None,
         }
 

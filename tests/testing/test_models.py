@@ -298,12 +298,32 @@ class StepsWithoutOptimizers(KeepsColors):
         yield from ()
 
 
+class Copies(KeepsColors):
+    """Names the last tile as the source of all pixels."""
+
+    copies = True
+    tile = -1
+
+    def sources(self, source, noise):
+        images = self.translate(source, noise)
+        return torch.full_like(images[:, 0], self.spec.tiles + self.tile, dtype=torch.long)
+
+
+class NamesAnotherTile(Copies):
+    tile = 0
+
+
+class NamesTilesForTheContext(Copies):
+    def sources(self, source, noise):
+        return source[:, 0].long()
+
+
 class KeepsItsContext(KeepsColors):
     def translate(self, source, noise):
         return self.generator(source)
 
 
-@pytest.mark.parametrize("model", [Plain, KeepsColors])
+@pytest.mark.parametrize("model", [Plain, KeepsColors, Copies])
 def test_a_good_model_passes(model):
     check_model(model)
 
@@ -325,6 +345,8 @@ def test_a_good_unaligned_model_passes():
         (NoOptimizer, "has no optimizers"),
         (StepsWithoutOptimizers, "has no optimizers, but a step changes seen"),
         (KeepsItsContext, r"returns \(3, 3, 80, 80\), not \(3, 3, 64, 64\)"),
+        (NamesAnotherTile, "names tiles 3 to 3, outside -1 to 2"),
+        (NamesTilesForTheContext, r"sources returns \(3, 80, 80\), not \(3, 64, 64\)"),
         (YieldsALoss, "must yield an Update"),
         (UnknownOptimizer, "update of 'critic'; its optimizers.. are generator"),
         (ForeignParameter, "would not be saved"),
