@@ -32,6 +32,7 @@ from sattrans.evaluate.significance import best_columns, comparison_notes
 from sattrans.evaluate.table import TableRow, plain_table, table_rows
 from sattrans.evaluate.training_tiles import read_training_tiles
 from sattrans.evaluate.verdict import verdict
+from sattrans.metrics.lines import LineLooks
 from sattrans.metrics.weights import PublishedWeights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
@@ -260,7 +261,8 @@ def _evaluate(
         tools: dict[str, Any] = {**weights, "device": device}
         if train and comparison.train:
             copies = finder_of(train.blocks, comparison.train)
-            tools |= {"train": train.thumbnails, "copies": copies, "training_images": comparison.train}
+            tools |= {"train": train.thumbnails, "copies": copies, "lines": LineLooks(train.lines)}
+            tools["training_images"] = comparison.train
         if options.segmenter is not None and comparison.tileset:
             tools["segmenter"] = _segmenter(options.segmenter, comparison.tileset, device)
         context = MetricContext(real_images.size, len(real_images), real_images.classes, tools, options.metrics)

@@ -124,7 +124,7 @@ class MetricContext:
         images: Number of images.
         classes: Names of the maps' classes; empty if maps have no classes.
         tools: What some families need besides the images, by name: `train`, `training_images`,
-            `copies`, `device`, `segmenter`, `vgg19`, `inception`.
+            `copies`, `lines`, `device`, `segmenter`, `vgg19`, `inception`.
         selected: Names of the metrics to compute; empty for all.
     """
 

@@ -20,6 +20,7 @@ from sattrans.evaluate.scoring import Elsewhere, MeasurementCache, PairSet, Scor
 from sattrans.evaluate.segmenter import Segmenter
 from sattrans.evaluate.training_tiles import TrainingTiles
 from sattrans.metrics.copying import Blocks
+from sattrans.metrics.lines import LineLooks
 from sattrans.metrics.weights import PublishedWeights, load_weights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
@@ -76,7 +77,7 @@ def spec_of(
     """Return what workers need, after writing what was read of the training tiles beside the cache."""
     arrays: dict[str, Any] = {"none": np.zeros(1)}
     if training:
-        arrays |= {"thumbnails": training.thumbnails, **asdict(training.blocks)}
+        arrays |= {"thumbnails": training.thumbnails, "lines": training.lines, **asdict(training.blocks)}
         if training.colors is not None:
             arrays["colors"] = training.colors
     data = io.BytesIO()
@@ -146,7 +147,11 @@ def _open(spec: ScorerSpec) -> Tools:
     training = read_arrays(spec.training, MAX_TRAINING)
     if "thumbnails" in training:
         blocks = Blocks(training["tile"], training["place"], training["vector"])
-        tools |= {"train": training["thumbnails"], "copies": finder_of(blocks, train)}
+        tools |= {
+            "train": training["thumbnails"],
+            "copies": finder_of(blocks, train),
+            "lines": LineLooks(training["lines"]),
+        }
     if spec.segmenter:
         tools["segmenter"] = Segmenter.open(spec.segmenter, tileset, device)
     families, _ = select_families(MetricContext(real.size, len(real), real.classes, tools, spec.metrics))

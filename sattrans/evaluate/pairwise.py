@@ -12,13 +12,16 @@ from sattrans.evaluate.base import (
     Family,
     ImagePair,
     Metric,
+    MetricContext,
     PairWeights,
     Statistics,
+    Unavailable,
     by_class,
     known_mean,
     weighted_mean,
 )
 from sattrans.metrics.color import MOMENTS, black_pixels, class_moments, color_distances, sam
+from sattrans.metrics.lines import LineLooks
 from sattrans.metrics.pixel import l1_sum, l2_norm, mae, psnr, rmse
 from sattrans.metrics.segmentation import nanmean
 from sattrans.metrics.structure import MS_SSIM_SIZE, WINDOW, ms_ssim, ssim
@@ -205,5 +208,49 @@ class ClassColors(Family):
         }
 
 
-FAMILIES: tuple[type[Family], ...] = (PixelMetrics, StructuralSimilarity, MultiScaleSimilarity, ClassColors)
+class LineRecall(Family):
+    """Lines of the map that are seen in the image. Tool `lines`: what lines look like, `LineLooks`."""
+
+    metrics = (
+        Metric(
+            "line_recall",
+            "line recall",
+            "%",
+            "higher",
+            "share of the pixels of thin structures (at most 5 px wide, at least 16 px long) whose contrast with their "
+            "surroundings is nearer to that of lines of their class than to none, as learned from the training tiles; "
+            "mean of the classes",
+            range=(0.0, 100.0),
+        ),
+    )
+    needs_classes = True
+
+    def __init__(self, context: MetricContext) -> None:
+        super().__init__(context)
+        if "lines" not in context.tools:
+            raise Unavailable("needs training tiles")
+        self._looks: LineLooks = context.tools["lines"]
+
+    def measure(self, pair: ImagePair) -> Statistics:
+        """Return how many pixels of lines of each class are seen, and of how many."""
+        assert pair.fake_map is not None
+        return self._looks.seen(pair.fake, pair.fake_map).ravel()
+
+    def _shares(self, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
+        seen, count = np.moveaxis((weights @ statistics).reshape(len(weights), -1, 2), -1, 0)
+        shares: NDArray[np.float64] = 100 * seen / np.where(count > 0, count, np.nan)
+        return shares
+
+    def combine(self, metric: str, statistics: Statistics, weights: PairWeights) -> NDArray[np.float64]:
+        """Return the mean share of the classes that have lines."""
+        return nanmean(self._shares(statistics, weights))
+
+    def details(self, statistics: Statistics) -> dict[str, Any]:
+        """Return the share of each class; None for a class without lines."""
+        return {
+            "line_recall_by_class": by_class(self.context, self._shares(statistics, np.ones((1, len(statistics))))[0])
+        }
+
+
+FAMILIES: tuple[type[Family], ...] = (PixelMetrics, StructuralSimilarity, MultiScaleSimilarity, ClassColors, LineRecall)
 """The families of this module, in the order of the table."""

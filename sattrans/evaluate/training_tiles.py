@@ -1,4 +1,4 @@
-"""What metrics need of the training tiles, read in one pass: thumbnails, blocks, and mean colours of the classes."""
+"""What metrics need of the training tiles, read in one pass: thumbnails, blocks, colours and lines."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,15 @@ from numpy.typing import NDArray
 
 from sattrans.evaluate.copying import searched_tiles
 from sattrans.evaluate.images import RealImages
-from sattrans.metrics.baselines import mean_colors
+from sattrans.metrics.baselines import evenly_spaced, mean_colors
 from sattrans.metrics.color import MOMENTS, class_moments
 from sattrans.metrics.copying import Blocks
+from sattrans.metrics.lines import line_moments
 from sattrans.metrics.nearest_tile import thumbnail
 from sattrans.utils.console import progress_bar
+
+LINE_PIXELS = 1 << 22
+"""Pixels of training tiles from which the look of lines is learned: those of 64 tiles of 256 px."""
 
 ClassColorTable = NDArray[np.uint8]
 """A colour for each class index, (256, 3)."""
@@ -24,11 +28,13 @@ class TrainingTiles:
     Attributes:
         thumbnails: Those of all tiles, (M, 3072).
         blocks: By which copies are found.
+        lines: What lines of each class look like, in up to `LINE_PIXELS` pixels, see `line_moments`.
         colors: The mean colour of each class; None without classes.
     """
 
     thumbnails: NDArray[np.float32]
     blocks: Blocks
+    lines: NDArray[np.float64]
     colors: ClassColorTable | None
 
 
@@ -37,6 +43,8 @@ def read_training_tiles(tiles: RealImages) -> TrainingTiles:
     classes = len(tiles.classes)
     thumbnails, blocks, moments = [], [], np.zeros((classes, MOMENTS))
     searched, grid = searched_tiles(tiles)
+    lines = np.zeros((classes, 2, MOMENTS))
+    drawn = set(evenly_spaced(len(tiles), min(len(tiles), max(1, LINE_PIXELS // tiles.size**2))))
     slots = {number: slot for slot, number in enumerate(searched)}
     with progress_bar(len(tiles), "training tiles", "image") as progress:
         for number in range(len(tiles)):
@@ -46,6 +54,8 @@ def read_training_tiles(tiles: RealImages) -> TrainingTiles:
                 blocks.append(Blocks.of(image, slots[number], grid))
             if map_ is not None:
                 moments += class_moments(image, map_, classes)
+                if number in drawn:
+                    lines += line_moments(image, map_, classes)
             progress.update()
     colors = mean_colors(moments) if classes else None
-    return TrainingTiles(np.stack(thumbnails), Blocks.joined(blocks), colors)
+    return TrainingTiles(np.stack(thumbnails), Blocks.joined(blocks), lines, colors)

@@ -122,8 +122,9 @@ def test_baselines_are_beside_the_scores(place, tmp_path):
     assert 0 < told["floors"]["class_colors"]["mae"] < told["columns"][1]["means"]["mae"]  # untrained
     assert told["floors"]["real"]["class_color"] < told["floors"]["real"]["nearest"]
     for run in told["columns"]:
-        for name, (low, high) in run["intervals"].items():
-            assert low - 1e-9 <= run["means"][name] <= high + 1e-9, name
+        for name, ends in run["intervals"].items():
+            assert (ends is None) == (run["means"][name] is None) == (name == "line_recall"), name  # it has no lines
+            assert ends is None or ends[0] - 1e-9 <= run["means"][name] <= ends[1] + 1e-9, name
     trained = result.columns[0].scores
     assert trained.distinguishes_pairs("swd") is None
     assert "swd" not in told["columns"][0]["shuffled"]
@@ -137,8 +138,8 @@ def test_scores_do_not_depend_on_the_batch_size(place, tmp_path):
         evaluate([place / "a"], tmp_path / str(size), EvaluateOptions(batch_size=size)).columns[0].scores.metrics
         for size in (1, 5)
     )
-    for name, score in one.items():
-        assert other[name].value == pytest.approx(score.value, rel=1e-6), name
+    known = {name: score.value for name, score in one.items() if name != "line_recall"}  # the maps have no lines
+    assert {name: other[name].value for name in known} == pytest.approx(known, rel=1e-6)
 
 
 def test_metrics_by_name(place, tmp_path):
