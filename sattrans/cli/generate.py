@@ -50,7 +50,7 @@ def generate(
 
     Example: sattrans generate map.tif -o sat.tif
     """
-    if not Path(map_).is_dir():  # before what takes seconds to load
+    if not (Path(map_).is_dir() or map_.endswith("/")):  # before what takes seconds to load
         from sattrans.generate.checks import check_request, default_image
 
         check_request(map_, output or default_image(map_), options)

@@ -13,7 +13,7 @@ from sattrans.raster.aoi import parse_bounds
 from sattrans.raster.cog.options import parse_creation_options
 from sattrans.raster.open import check_exists
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES
-from sattrans.utils.addresses import beside
+from sattrans.utils.addresses import address_of, beside
 from sattrans.utils.output import check_apart
 
 RASTER_SUFFIXES = (".tif", ".tiff")
@@ -68,11 +68,12 @@ def check_request(map_: str | Path, output: Path, options: GenerateOptions) -> N
     if _is_same_file(output, Path(map_)):
         raise OutputExists(f"{output} is the map itself; choose another output")
     # A folder of shapefiles is a map; a raster among them would make it a folder of maps.
-    check_apart(output, [path for path in (map_, options.aoi, options.rules) if path and Path(path).exists()])
+    read = [path for path in (map_, options.aoi, options.rules) if path and (address_of(path) or Path(path).exists())]
+    check_apart(output, read)
     check_exists(map_)
     if preview:
         check_preview(preview, Path(map_), output)
-    if update and not update.is_file():
+    if update and not (update.is_file() or address_of(update)):  # an address is refused by the command
         raise UsageError(f"--update {update}: no such image")
 
 

@@ -20,6 +20,7 @@ from sattrans.raster.palette import RGB
 from sattrans.raster.tile_formats import IMAGE_SUFFIXES, READABLE
 from sattrans.raster.validity import effective_nodata, has_transparency
 from sattrans.raster.window import Window
+from sattrans.utils.addresses import place_of
 from sattrans.utils.console import log_few
 from sattrans.utils.contents import contents_of
 from sattrans.utils.hashing import sha256
@@ -107,7 +108,7 @@ def find_tiles(folder: Path, output: Path) -> list[Path]:
         for path in sorted(image_folder.iterdir())
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     ]
-    if output.parent.resolve() == image_folder.resolve():
+    if place_of(output).parent == place_of(image_folder):
         raise OutputExists(
             f"{output} would be among the tiles, and the next mosaic would include it: choose another folder"
         )

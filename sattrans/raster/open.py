@@ -27,7 +27,7 @@ from sattrans.raster.side_mask import SUFFIX, SideMask
 from sattrans.raster.sidecar import read_aux_xml, read_world_file
 from sattrans.raster.tiff_reader import TiffReader
 from sattrans.raster.window import Window
-from sattrans.utils.addresses import SCHEMES
+from sattrans.utils.addresses import BUCKETS, SCHEMES
 
 REMOTE_SCHEMES = tuple(f"{scheme}://" for scheme in SCHEMES)
 
@@ -291,7 +291,7 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
             is not stored upright, or a TIFF of several pages.
     """
     if isinstance(source, str) and source.startswith(REMOTE_SCHEMES):
-        with _open_dataset(source, None, STRICT_OPTIONS) as src:
+        with _open_dataset(source, None, STRICT_OPTIONS, _name_in_gdal(source)) as src:
             place, pages = check_place(source, src.crs, src.transform), tuple(check_pages(source, src))
             yield Raster(source, src, place, gdal_options=STRICT_OPTIONS, notices=pages)
         return
@@ -316,6 +316,12 @@ def open_raster(source: str | Path) -> Iterator[Raster]:
         mask = path.with_name(path.name + SUFFIX)
         with closing(_side_mask(mask, src)) if mask.is_file() else nullcontext() as side_mask:
             yield replace(raster, side_mask=side_mask) if side_mask else raster
+
+
+def _name_in_gdal(address: str) -> str:
+    """Return GDAL's own name of an object, since rasterio takes a `#` or `?` for the end of the object's name."""
+    scheme, _, rest = address.partition("://")
+    return f"/vsi{scheme}/{rest}" if scheme in BUCKETS else address
 
 
 def _side_mask(mask: Path, src: DatasetReader) -> SideMask:
@@ -349,7 +355,10 @@ def _open_dataset(
     except UnicodeEncodeError:
         raise RasterError(f"{name}: its name is not UTF-8; rename it") from None
     except (RasterioError, OSError) as error:
-        remedy = "; check the address and the credentials" if name.startswith(REMOTE_SCHEMES) else "; is it complete?"
+        remedy = "; is it complete?"
+        if name.startswith(REMOTE_SCHEMES):
+            folder = "" if Path(name).suffix else ", and end that of a folder in a slash"
+            remedy = f"; check the address and the credentials{folder}"
         raise RasterError(f"cannot open {name} as a raster ({_reason(error)}){remedy}") from error
     with closing(src):  # not `with src`, which would change this thread's GDAL options until it is closed
         check_sizes(name, src, Path(source or name))

@@ -6,6 +6,7 @@ say the address instead.
 """
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 
 from sattrans.errors import OptionError
@@ -20,18 +21,35 @@ OUTPUT_SCHEME = "s3"
 """What may be written."""
 
 
+LIKE_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?:/+([^/].*)?)?$", re.DOTALL)
+"""An address of any scheme, or a path made of one, which has lost a slash."""
+
+
 def address_of(value: object) -> str | None:
-    """Return the address that a text is, or a path made of one, which has lost a slash; None for anything else."""
-    scheme, _, rest = str(value).partition(":/")
-    if not isinstance(value, str | Path) or scheme not in SCHEMES or not rest.strip("/"):
+    """Return the address that a text is, or a path made of one; None for anything else.
+
+    Raises `OptionError` for an address of another scheme, which would otherwise become a folder of that name.
+    """
+    if not isinstance(value, str | Path) or not (found := LIKE_ADDRESS.match(str(value))):
         return None
-    return f"{scheme}://{rest.lstrip('/')}"
+    scheme, rest = found[1], found[2] or ""
+    if scheme not in SCHEMES and str(value).endswith(":"):  # a file may have such a name
+        return None
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{name}://" for name in SCHEMES)
+        raise OptionError(f"{scheme}://{rest}: there are only addresses of {known}; give one of these, or a path")
+    if not rest:
+        raise OptionError(f"{scheme}:// names no bucket or server; give one: {scheme}://BUCKET/NAME")
+    return f"{scheme}://{rest}"
 
 
 def cache_folder() -> Path:
     """Return the folder for copies and unfinished outputs: SATTRANS_CACHE, or `sattrans` in the user's cache."""
     user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.path.realpath(os.environ.get("SATTRANS_CACHE") or Path(user) / "sattrans"))
+
+
+LOST_SLASH = re.compile(rf"(?<![\w/])({'|'.join(SCHEMES)}):/(?=[^/\s])")
 
 
 def _outputs() -> Path:
@@ -84,6 +102,12 @@ def _address_in(folder: Path, path: Path) -> str | None:
     return f"{scheme}://{PurePosixPath(*parts)}" if parts else None
 
 
+def place_of(path: str | Path) -> Path:
+    """Return the real path, or for what lies at an address the path of its copy, whichever way it is named."""
+    address = address_of(path) or destination_of(Path(path)) or source_of(Path(path))
+    return copy_for(address) if address else Path(os.path.realpath(path))
+
+
 def beside(source: str | Path, name: str, publishes: bool = True) -> Path:
     """Return the path of an output beside its source, which may be an address, or the copy of what lies at one.
 
@@ -100,7 +124,8 @@ def beside(source: str | Path, name: str, publishes: bool = True) -> Path:
 
 
 def spelled(text: str) -> str:
-    """Return a text with addresses in place of the folders that stand for them."""
+    """Return a text with addresses in place of the folders that stand for them, and of paths made of addresses."""
+    text = LOST_SLASH.sub(r"\1://", text)
     cache = f"{cache_folder()}{os.sep}"
     if cache not in text:
         return text

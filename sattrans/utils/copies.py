@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sattrans.errors import OptionError, RasterError
-from sattrans.utils.addresses import BUCKETS, copy_for
+from sattrans.utils.addresses import BUCKETS, cache_folder, copy_for
 from sattrans.utils.atomic import remove
 from sattrans.utils.console import log, progress_bar
 from sattrans.utils.lock import lock
@@ -76,7 +76,7 @@ def _bring_up_to_date(found: Mapping[str, Stored], folder: Path, address: str, r
     left = [name for name, stored in found.items() if not _is_copy(folder / name, stored, tags.get(name))]
     if not left:
         return
-    log.info("%s is copied to %s", address, folder)
+    log.info("%s is copied into %s", address, cache_folder())
     with (
         record.open("a", encoding="utf-8") as noted,
         progress_bar(sum(found[name].bytes for name in left), "download", "byte") as progress,

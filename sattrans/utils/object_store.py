@@ -19,6 +19,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from sattrans.errors import OptionError, StorageError
+from sattrans.utils.addresses import BUCKETS
 from sattrans.utils.atomic import atomic
 from sattrans.utils.output import RESUME
 
@@ -62,7 +63,8 @@ def head(address: str) -> Stored | None:
         with _explained(address):
             return _stored(obstore.head(store, key))
     except FileNotFoundError:
-        objects_below(address)  # says so if the bucket itself is missing
+        if address.startswith(BUCKETS):
+            objects_below(address)  # says so if the bucket itself is missing
         return None
 
 
@@ -203,6 +205,10 @@ def _store(bucket: str, _settings: tuple[tuple[str, str], ...]) -> "ObjectStore"
 def _s3_settings() -> dict[str, Any]:
     """Return what GDAL's variables and AWS's files say, which obstore does not read by itself."""
     environ, settings = os.environ, dict[str, Any]()
+    for name in ("AWS_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        server = environ.get(name)
+        if server and not SERVER.fullmatch(server if "://" in server or "URL" in name else f"https://{server}"):
+            raise OptionError(f"{name} is {server}, which is no server; give one such as http://127.0.0.1:9000")
     if server := environ.get("AWS_S3_ENDPOINT"):
         insecure = environ.get("AWS_HTTPS", "YES").upper() in ("NO", "FALSE", "OFF")
         settings["endpoint"] = server if "://" in server else f"http{'' if insecure else 's'}://{server}"
@@ -215,6 +221,16 @@ def _s3_settings() -> dict[str, Any]:
         settings |= _profile("config", "AWS_CONFIG_FILE", "profile ")
     return settings
 
+
+SERVER = re.compile(r"https?://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?(/[\w./~-]*)?", re.ASCII)
+"""Where a server may be: obstore panics at the address of anything else."""
+
+CREDENTIALS = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
+    "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+"""How each kind of storage is told who its user is."""
 
 KEYS = {
     "aws_access_key_id": "access_key_id",
@@ -249,7 +265,10 @@ def share_with_gdal() -> None:
 
 
 METADATA_SERVER = "169.254.169.254"
-"""Where a machine in AWS asks for credentials: the last resort, when nothing else has any."""
+"""Where a machine in a cloud asks for credentials: the last resort, when nothing else has any."""
+
+NO_CREDENTIALS = (METADATA_SERVER, "Missing SecretAccessKey", "Missing AccessKeyId", "Account must be specified")
+"""What is in an error of obstore if nothing tells who the user is."""
 
 
 REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
@@ -270,10 +289,9 @@ def _explained(address: str, doing: str = "read") -> Iterator[None]:
         bucket = "/".join(address.split("/")[:3])
         if code == "NoSuchBucket":
             raise OptionError(f"{address}: there is no bucket {bucket}; create it, or check its name") from error
-        if METADATA_SERVER in text or "Missing SecretAccessKey" in text or "Missing AccessKeyId" in text:
-            raise OptionError(
-                f"{address}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
-            ) from error
+        if any(sign in text for sign in NO_CREDENTIALS):
+            remedy = CREDENTIALS.get(address.partition(":")[0], "set them")
+            raise OptionError(f"{address}: no credentials; {remedy}") from error
         if code in REFUSED or status == "401":
             raise OptionError(f"{address}: the credentials are refused ({code or status}); renew them") from error
         if code == "AccessDenied" or status == "403":

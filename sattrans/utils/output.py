@@ -39,7 +39,6 @@ The adapters: `FolderOutput` (`sattrans.utils.folder_output`) for a folder with 
 kind of folder; `GeoTiffOutput` (`sattrans.raster.cog.output`) for a large raster.
 """
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,7 +47,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sattrans.errors import LockedError, OptionError, OutputExists, SattransError
-from sattrans.utils.addresses import destination_of
+from sattrans.utils.addresses import destination_of, place_of
 from sattrans.utils.atomic import check_writable
 from sattrans.utils.lock import check_unlocked, lock
 from sattrans.utils.manifest import as_json, format_value
@@ -77,8 +76,8 @@ def check_apart(output: Path, read: Iterable[Path | str], below: bool = True) ->
         read: The files that the command reads, and the folders all of which it reads.
         below: Whether the folders in these folders are read, too.
     """
-    here = Path(os.path.realpath(output))  # Path.resolve raises for circular links on Python before 3.13
-    places = {path: Path(os.path.realpath(path)) for path in map(Path, read)}
+    here = place_of(output)  # not Path.resolve, which raises for circular links on Python before 3.13
+    places = {path: place_of(path) for path in read}
     if here in places.values():
         raise OutputExists(f"-o {output} is what the command reads; choose another output")
     for path, there in places.items():

@@ -191,6 +191,19 @@ def test_a_tileset_killed_or_cut_off_in_its_upload_resumes(storage, tmp_path, mo
     assert outputs(tmp_path) == []
 
 
+def test_what_is_read_there_is_not_written_and_may_have_any_name(run, storage, tmp_path):
+    name = "Häu ser+ö%25&#?x"
+    maps = storage.put(write_map(tmp_path / "map.tif", 70, 90), f"{name}/m.tif").removesuffix("/m.tif")
+    before = storage.read(f"{name}/m.tif")
+    image = "generate", f"{maps}/m.tif", "--run", run.folder, "--overwrite", "-o"
+    for command in (image, ("mosaic", maps, "--overwrite", "-o")):
+        assert "choose another" in refused(2, *command, f"{maps}/m.tif")
+    assert "would be among the tiles" in refused(2, "mosaic", maps, "-o", f"{maps}/joined.tif")
+    assert storage.files(name) == {"m.tif": before}
+    done(*image, f"{maps}/sat.tif")
+    assert storage.names() == [f"{name}/m.tif", f"{name}/sat.tif", f"{name}/sat.tif.json"]
+
+
 def test_what_storage_refuses_is_said_in_one_line(storage, tmp_path, monkeypatch):
     folder = noise(tmp_path / "t", 64)
     denied = lambda method, path: "AccessDenied" if method == "PUT" else None  # noqa: E731
@@ -198,6 +211,8 @@ def test_what_storage_refuses_is_said_in_one_line(storage, tmp_path, monkeypatch
     with storage.refusing(denied):
         told = refused(1, "mosaic", folder, "-o", out)
     assert told.startswith(f"error: {out}.begun: these credentials may not write it (access denied)")
+    for other in ("S3://bucket/m.tif", "ftp://host/m.tif"):
+        assert "there are only addresses of s3://, gs://" in refused(2, "mosaic", folder, "-o", other)
     with storage.refusing(lambda method, path: "AccessDenied"):
         told = refused(1, "mosaic", f"s3://{BUCKET}/t", "-o", tmp_path / "m.tif")
         assert told.startswith(f"error: s3://{BUCKET}/t: these credentials may not read it (access denied)")
@@ -214,6 +229,10 @@ def test_what_storage_refuses_is_said_in_one_line(storage, tmp_path, monkeypatch
         patch.delenv("AWS_SECRET_ACCESS_KEY")
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "none")
         assert "no credentials; set AWS_ACCESS_KEY_ID" in refused(2, "mosaic", folder, "-o", out)
+        assert "no credentials; set AZURE_STORAGE" in refused(2, "mosaic", "az://b/t", "-o", "m.tif")
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_S3_ENDPOINT", "no host")
+        assert "AWS_S3_ENDPOINT is no host, which is no server" in refused(2, "mosaic", folder, "-o", out)
     storage.stop()
     try:
         monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "1")
