@@ -46,7 +46,10 @@ ONLY = os.environ.get("SATTRANS_IMAGES_ONLY", "*").split(",")
 BUDGETS = (300, 900)
 SHOWN = 5
 
-METRICS = ("kid_lite1", "kid_lite0", "miou", "class_color", "class_spread", "swd", "spectrum", "phase", "checkerboard")
+METRICS = (
+    *("kid_lite1", "kid_lite0", "miou", "class_color", "class_spread", "swd", "spectrum", "phase", "checkerboard"),
+    *("line_recall", "copied32"),
+)
 
 CUTS: Mapping[str, Sequence[Sequence[object]]] = {
     "korea_s2": [

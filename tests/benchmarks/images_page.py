@@ -31,6 +31,8 @@ SCORES = {
     "spectrum": "spectrum, dB",
     "phase": "phase",
     "checkerboard": "checkerboard, dB",
+    "line_recall": "line recall, %",
+    "copied32": "copied 32², %",
 }
 COSTS = {"steps": "steps", "cpu": "CPU s", "cpu_mpx": "CPU s a Mpx", "memory": "GB", "parameters": "parameters"}
 
