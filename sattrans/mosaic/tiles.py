@@ -108,7 +108,7 @@ def find_tiles(folder: Path, output: Path) -> list[Path]:
         for path in sorted(image_folder.iterdir())
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     ]
-    if place_of(output).parent == place_of(image_folder):
+    if place_of(output.parent) == place_of(image_folder):
         raise OutputExists(
             f"{output} would be among the tiles, and the next mosaic would include it: choose another folder"
         )

@@ -179,11 +179,15 @@ def test_a_module_may_bring_a_dataset_and_a_model(site):
     [
         ("dataset", "landcovr", "unknown dataset 'landcovr'; did you mean 'landcover'?"),
         ("model", "pix2pixx", "unknown model 'pix2pixx'; did you mean 'pix2pix'?"),
-        ("model", "zzz", "unknown model 'zzz'; available: cyclegan, exemplar, pix2pix, projected, resse, spade, wgan"),
+        (
+            "model",
+            "zzz",
+            "unknown model 'zzz'; available: cyclegan, exemplar, pix2pix, projected, refine, resse, spade, wgan",
+        ),
         (
             "model",
             "landcover",
-            "unknown model 'landcover'; available: cyclegan, exemplar, pix2pix, projected, resse, spade, wgan",
+            "unknown model 'landcover'; available: cyclegan, exemplar, pix2pix, projected, refine, resse, spade, wgan",
         ),
     ],
 )
@@ -352,7 +356,7 @@ def test_the_model_taken_unasked_is_the_one_that_says_so(site):
 
 def test_two_models_that_want_to_be_taken_unasked_are_not(site):
     site.add("mine", MODEL.format(body={"name": "mine", "fallback": True}), kind="model")
-    names = "cyclegan, exemplar, mine, pix2pix, projected, resse, spade, wgan"
+    names = "cyclegan, exemplar, mine, pix2pix, projected, refine, resse, spade, wgan"
     with pytest.raises(PluginError, match=f"no default model.*{names}"):
         default_model()
 
