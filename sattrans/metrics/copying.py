@@ -45,6 +45,9 @@ CANDIDATES = 32
 AT_ONCE = 1 << 15
 """Blocks that are looked up at once."""
 
+HITS_AT_ONCE = 1 << 12
+"""Pairs of blocks whose pixels are compared at once: they stay in the processor's cache, and there may be millions."""
+
 LEAST_DEVIATION = 1.0
 """Standard deviation in grey levels of a block that is looked up, at least: a flat one could be from anywhere."""
 
@@ -255,13 +258,15 @@ def _same_blocks(shown: Floats, hits: Ints, read: Callable[[int], Tensor]) -> ND
     bounds = np.flatnonzero(np.diff(hits[:, 0], prepend=-1, append=-1))  # where another tile begins
     for first, last in itertools.pairwise(bounds):
         tile = read(int(hits[first, 0])).cpu().numpy()
-        _, mirrored, down, across, row, col = hits[first:last].T[..., np.newaxis]
-        rows, cols = row + steps, col + steps
-        own = shown[:, rows[:, :, None], cols[:, None, :]]
-        source_cols = np.where(mirrored, across - cols, cols + across)
-        source = tile[:, (rows + down)[:, :, None], source_cols[:, None, :]].astype(np.float32)
-        differs, varies = (each.var((-2, -1)).mean(0) for each in (own - source, source))
-        same[first:last] = differs <= TOLERANCE * varies + ROUNDING
+        for start in range(first, last, HITS_AT_ONCE):
+            part = slice(start, min(last, start + HITS_AT_ONCE))
+            _, mirrored, down, across, row, col = hits[part].T[..., np.newaxis]
+            rows, cols = row + steps, col + steps
+            own = shown[:, rows[:, :, None], cols[:, None, :]]
+            source_cols = np.where(mirrored, across - cols, cols + across)
+            source = tile[:, (rows + down)[:, :, None], source_cols[:, None, :]].astype(np.float32)
+            differs, varies = (each.var((-2, -1)).mean(0) for each in (own - source, source))
+            same[part] = differs <= TOLERANCE * varies + ROUNDING
     return same
 
 
