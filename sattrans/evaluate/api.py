@@ -13,7 +13,7 @@ from sattrans.data.tileset import Tileset
 from sattrans.errors import UsageError
 from sattrans.evaluate.aggregate import Column, absent_class_notes, comparable_baseline, group_columns
 from sattrans.evaluate.base import MetricContext
-from sattrans.evaluate.copying import copying_note, finder_of
+from sattrans.evaluate.copying import copying_note
 from sattrans.evaluate.downstream import check_downstream, measure_downstream
 from sattrans.evaluate.downstream_results import Downstream
 from sattrans.evaluate.elsewhere import measured_by, spec_of
@@ -32,7 +32,6 @@ from sattrans.evaluate.significance import best_columns, comparison_notes
 from sattrans.evaluate.table import TableRow, plain_table, table_rows
 from sattrans.evaluate.training_tiles import read_training_tiles
 from sattrans.evaluate.verdict import verdict
-from sattrans.metrics.lines import LineLooks
 from sattrans.metrics.weights import PublishedWeights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
@@ -257,12 +256,10 @@ def _evaluate(
         return Evaluation(folder, comparison.split, len(real_images), (), {}, (), "", tuple(first_notes), plan)
     # A cluster that refuses to work does so before anything is written.
     with _cluster(options) as pool, output_folder.locked():
-        train = read_training_tiles(comparison.train) if comparison.train else None
+        train = read_training_tiles(comparison.train, options.metrics) if comparison.train else None
         tools: dict[str, Any] = {**weights, "device": device}
         if train and comparison.train:
-            copies = finder_of(train.blocks, comparison.train)
-            tools |= {"train": train.thumbnails, "copies": copies, "lines": LineLooks(train.lines)}
-            tools["training_images"] = comparison.train
+            tools |= {**train.tools(comparison.train), "training_images": comparison.train}
         if options.segmenter is not None and comparison.tileset:
             tools["segmenter"] = _segmenter(options.segmenter, comparison.tileset, device)
         context = MetricContext(real_images.size, len(real_images), real_images.classes, tools, options.metrics)

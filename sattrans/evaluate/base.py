@@ -166,7 +166,12 @@ class Family(ABC):
         if self.needs_classes and not context.classes:
             raise Unavailable("needs maps with classes; these are images")
         self.context = context
-        self.selected = [metric for metric in self.metrics if not context.selected or metric.name in context.selected]
+        self.selected = self.among(context.selected)
+
+    @classmethod
+    def among(cls, names: Sequence[str]) -> list[Metric]:
+        """Return the metrics of the family that are named; all if no metric of any family is."""
+        return [metric for metric in cls.metrics if not names or metric.name in names]
 
     @abstractmethod
     def measure(self, pair: ImagePair) -> Statistics:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +12,6 @@ from sattrans.data.dataset import Split
 from sattrans.data.tileset import MANIFEST, Tileset
 from sattrans.errors import SattransError
 from sattrans.evaluate.base import MetricContext
-from sattrans.evaluate.copying import finder_of
 from sattrans.evaluate.images import RealTiles, RunImages
 from sattrans.evaluate.options import EvaluateOptions
 from sattrans.evaluate.registry import select_families
@@ -20,7 +19,6 @@ from sattrans.evaluate.scoring import Elsewhere, MeasurementCache, PairSet, Scor
 from sattrans.evaluate.segmenter import Segmenter
 from sattrans.evaluate.training_tiles import TrainingTiles
 from sattrans.metrics.copying import Blocks
-from sattrans.metrics.lines import LineLooks
 from sattrans.metrics.weights import PublishedWeights, load_weights
 from sattrans.runs.device import choose_device
 from sattrans.runs.run import Run
@@ -77,7 +75,9 @@ def spec_of(
     """Return what workers need, after writing what was read of the training tiles beside the cache."""
     arrays: dict[str, Any] = {"none": np.zeros(1)}
     if training:
-        arrays |= {"thumbnails": training.thumbnails, "lines": training.lines, **asdict(training.blocks)}
+        arrays |= {"thumbnails": training.thumbnails, "lines": training.lines}
+        if training.blocks is not None:
+            arrays |= asdict(training.blocks)
         if training.colors is not None:
             arrays["colors"] = training.colors
     data = io.BytesIO()
@@ -146,12 +146,9 @@ def _open(spec: ScorerSpec) -> Tools:
     tools["device"] = device
     training = read_arrays(spec.training, MAX_TRAINING)
     if "thumbnails" in training:
-        blocks = Blocks(training["tile"], training["place"], training["vector"])
-        tools |= {
-            "train": training["thumbnails"],
-            "copies": finder_of(blocks, train),
-            "lines": LineLooks(training["lines"]),
-        }
+        names = [field.name for field in fields(Blocks)]
+        blocks = Blocks(*(training[name] for name in names)) if names[0] in training else None
+        tools |= TrainingTiles(training["thumbnails"], blocks, training["lines"], training.get("colors")).tools(train)
     if spec.segmenter:
         tools["segmenter"] = Segmenter.open(spec.segmenter, tileset, device)
     families, _ = select_families(MetricContext(real.size, len(real), real.classes, tools, spec.metrics))

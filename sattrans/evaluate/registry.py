@@ -59,10 +59,7 @@ def load_needed_weights(
 ) -> dict[str, PublishedWeights]:
     """Load the weights that were found and that the selected metrics need; all that were found if none is selected."""
     needed = {
-        family.weights
-        for family in FAMILIES
-        if issubclass(family, pretrained.WeightsFamily)
-        and (not metrics or {metric.name for metric in family.metrics} & set(metrics))
+        family.weights for family in FAMILIES if issubclass(family, pretrained.WeightsFamily) and family.among(metrics)
     }
     found = find_weights(given)
     return {name: load_weights(name, found[name], device) for name in PUBLISHED if name in found and name in needed}
