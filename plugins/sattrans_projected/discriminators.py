@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Adam, Optimizer
 
 from sattrans.networks import EfficientNetLite, SpectralConv2d, load_efficientnet_lite
 
@@ -182,6 +183,15 @@ class ProjectedDiscriminator(nn.Module):
     def begin(self) -> None:
         """Load the pretrained features. Raises `UsageError` if their package is missing."""
         self._features = [MixedFeatures().to(self.moments.device)]
+
+    def optimizers(self, generator: nn.Module, lr: float, discriminator_lr: float) -> dict[str, Optimizer]:
+        """Return Adam for both sides, and load the pretrained features."""
+        self.begin()
+        sides = {"discriminator": (self, discriminator_lr), "generator": (generator, lr)}
+        return {
+            name: Adam(network.parameters(), lr=rate, betas=(0.5, 0.99), fused=True)
+            for name, (network, rate) in sides.items()
+        }
 
     def end_step(self) -> None:
         """Count a step."""

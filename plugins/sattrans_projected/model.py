@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
 from sattrans.networks import Augmentation, discriminator_views
@@ -100,12 +100,7 @@ class ProjectedGAN(Model):
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Return Adam for both sides, and load the pretrained features."""
-        self.discriminator.begin()
-        rates = {"discriminator": self.options.discriminator_lr, "generator": self.options.lr}
-        return {
-            name: Adam(getattr(self, name).parameters(), lr=rate, betas=(0.5, 0.99), fused=True)
-            for name, rate in rates.items()
-        }
+        return self.discriminator.optimizers(self.generator, self.options.lr, self.options.discriminator_lr)
 
     def training_step(self, batch: Batch) -> Iterator[Update]:
         """Update the discriminators, then the generator, on one augmented view of real and generated images."""

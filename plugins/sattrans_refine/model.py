@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
 from sattrans.networks import Augmentation, discriminator_views
@@ -79,12 +79,7 @@ class Refiner(Model):
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Return Adam for both sides, and load the pretrained features."""
-        self.discriminator.begin()
-        rates = {"discriminator": self.options.discriminator_lr, "generator": self.options.lr}
-        return {
-            name: Adam(getattr(self, name).parameters(), lr=rate, betas=(0.5, 0.99), fused=True)
-            for name, rate in rates.items()
-        }
+        return self.discriminator.optimizers(self.generator, self.options.lr, self.options.discriminator_lr)
 
     def training_step(self, batch: Batch) -> Iterator[Update]:
         """Update the generator by L1; after the warm-up the discriminators, then the generator by both."""

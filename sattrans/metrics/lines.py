@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_opening, find_objects, label, uniform_filter
 from torch import Tensor
 
-from sattrans.metrics.color import MOMENTS
+from sattrans.metrics.color import MOMENTS, class_colors
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -105,11 +105,8 @@ class LineLooks:
     """
 
     def __init__(self, moments: Floats) -> None:
-        count = np.maximum(moments[..., :1], 1)
         self.known: Mask = moments[..., 0].min(1) >= FEWEST
-        means = moments[..., 1:4] / count
-        squares = (moments[..., 4:] / count).reshape(*moments.shape[:2], 3, 3)
-        covariances = squares - means[..., :, None] * means[..., None, :]
+        means, covariances = class_colors(moments)
         self._axes = np.linalg.solve(covariances.mean(1) + NOISE * np.eye(3), (means[:, 0] - means[:, 1])[..., None])
         self._middles = means.mean(1)
 
