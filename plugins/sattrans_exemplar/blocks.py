@@ -108,7 +108,7 @@ class Blocks:
     def shown(self, row: int, col: int) -> Pieces:
         """Return the pieces that the image of a block shows, (side, side), also where the map has no data.
 
-        Without any there is no source.
+        A block whose map has no data at all shows nothing: its sources are -1.
         """
         return self._filled(row, col)[RIM:-RIM, RIM:-RIM]
 

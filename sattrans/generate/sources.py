@@ -59,7 +59,10 @@ def check_sources(path: Path, output: Path) -> None:
 
 
 def _made_for(path: Path) -> str | None:
-    """Return which image a file was made for; None if there is no file. Raises `OutputExists` for one of others."""
+    """Return which image a file was made for; None if there is no file.
+
+    Raises `OutputExists` if sattrans did not write the file.
+    """
     if not path.exists():
         return None
     with path.open(encoding="utf-8", errors="replace") as file:

@@ -290,8 +290,8 @@ class Model(nn.Module, ABC):
         The default runs `generator` on the source and uses no noise.
 
         Args:
-            source: Encoded maps, (N, source_channels, H, W), with `context` pixels on each side if that is set; beyond
-                the map they are as where it has no data. If the model refines, as `sources_of` returns them.
+            source: Encoded maps, (N, source_channels, H, W), with `context` pixels on each side if that is set; those
+                beyond the map are encoded as pixels without data. If the model refines, see `sources_of`.
             noise: Random numbers by position in the map, for models that need them; `origins` exclude the context.
 
         Returns:

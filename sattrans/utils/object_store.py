@@ -230,7 +230,7 @@ CREDENTIALS = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
-"""How each kind of storage is told who its user is."""
+"""What to set so that each kind of storage knows the user: part of the message if no credentials are found."""
 
 KEYS = {
     "aws_access_key_id": "access_key_id",
