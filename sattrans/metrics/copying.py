@@ -42,6 +42,10 @@ TABLES, MOST_BITS = 2, 30
 CANDIDATES = 32
 """Blocks of one key that are compared, at most."""
 
+KEPT = 8
+"""Blocks of tiles that are compared pixel by pixel with one of the image, at most: those whose displacement is most
+frequent. A repeated texture is like hundreds of places."""
+
 AT_ONCE = 1 << 15
 """Blocks that are looked up at once."""
 
@@ -197,7 +201,10 @@ class CopyFinder:
         return copies
 
     def _hits(self, image: Tensor) -> Ints:
-        """Return blocks of the image that are like blocks of tiles: rows of displacement (4), row and column."""
+        """Return blocks of the image that are like blocks of tiles: rows of displacement (4), row and column, in order.
+
+        Of each block, the `KEPT` whose displacement is most frequent.
+        """
         vectors, textured = _frequencies(image)
         places, own = torch.nonzero(textured).int().numpy(), vectors[textured]
         found = [np.empty((0, 6), np.int32)]
@@ -208,7 +215,7 @@ class CopyFinder:
                 for table in range(TABLES):
                     query, block = self._alike(asked, table)
                     found.append(self._displaced(places[part][query], block, mirrored))
-        return np.unique(np.concatenate(found), axis=0)
+        return _most_frequent(np.concatenate(found))
 
     def _alike(self, asked: Tensor, table: int) -> tuple[NDArray[np.int64], Ints]:
         """Return pairs of the blocks that are asked for and the tiles' blocks like them, by number."""
@@ -228,6 +235,20 @@ class CopyFinder:
         row, col = self._blocks.place[block].T.astype(np.int32)
         across = col + BLOCK - 1 + cols if mirrored else col - cols
         return np.stack([self._blocks.tile[block], np.full_like(rows, mirrored), row - rows, across, rows, cols], 1)
+
+
+def _most_frequent(hits: Ints) -> Ints:
+    """Return for each block of the image the `KEPT` hits whose displacement most hits have; sorted, each once."""
+    hits = hits[np.lexsort(hits.T[::-1])]
+    changes = np.diff(hits, axis=0, prepend=-1) != 0
+    once = changes.any(1)
+    hits, starts = hits[once], np.cumsum(changes[:, :4].any(1))[once]
+    frequency = np.bincount(starts)[starts]
+    by_place = np.lexsort((-frequency, *hits.T[:3:-1]))
+    place = hits[by_place, 4:]
+    first = np.flatnonzero((np.diff(place, axis=0, prepend=-1) != 0).any(1))
+    rank = np.arange(len(hits)) - np.repeat(first, np.diff(first, append=len(hits)))
+    return hits[np.sort(by_place[rank < KEPT])]
 
 
 @dataclass(frozen=True, slots=True)
