@@ -28,8 +28,10 @@ from typing import Any
 
 import images_page
 import numpy as np
+import rasterio
 import torch
 from PIL import Image
+from rasterio.windows import Window
 
 from sattrans.data.batches import TileStore, to_picture
 from sattrans.data.contact_sheet import write_sheet
@@ -45,6 +47,8 @@ FOUND = ROOT / "docs" / "benchmark.json"
 ONLY = os.environ.get("SATTRANS_IMAGES_ONLY", "*").split(",")
 BUDGETS = (300, 900)
 SHOWN = 5
+LARGEST = 1024
+"""Side in pixels of the map on which seams are measured, at most."""
 
 METRICS = (
     *("kid_lite1", "kid_lite0", "miou", "class_color", "class_spread", "swd", "spectrum", "phase", "checkerboard"),
@@ -127,13 +131,16 @@ def measure(folder: Path, data: str, split: int, model: str, seconds: int) -> di
     generated, translation = translate(run)
     if split == 0:  # the longest training comes last
         sheet(run, generated, ROOT / "docs" / "images" / "benchmark" / f"{data}-{model}.jpg")
+    seams = seams_without_overlap(run, DATA / data)
     return {
         "steps": steps,
         "cpu": round(training.seconds, 1),
         "memory": round(training.gigabytes, 2),
         "parameters": sum(value.numel() for value in run.build_model().generator.parameters()),
         "cpu_mpx": round(translation, 2),
-        "scores": {key: scores["columns"][0]["means"].get(key) for key in METRICS} | every_patch(run, generated),
+        "scores": {key: scores["columns"][0]["means"].get(key) for key in METRICS}
+        | every_patch(run, generated)
+        | {"seams": seams},
         "floors": {key: of.get("miou") for key, of in scores["floors"].items()}
         | {"kid": scores["floors"]["real"]["kid_lite1"]},
         "date": str(date.today()),
@@ -149,6 +156,26 @@ def translate(run: Run) -> tuple[np.ndarray, float]:
         tiles.append(np.rint(translator.tiles(map_.numpy()[np.newaxis], [(0, 0)])[0]).astype(np.uint8))
     generated = np.stack(tiles)
     return generated, (time.process_time() - start) / (generated[:, 0].size / 1e6)
+
+
+def seams_without_overlap(run: Run, data: Path) -> float | None:
+    """Return the seam score of an image whose windows share no pixel; None if all of it is one window.
+
+    The map is that of the first test tile's scene, or the part of it that begins at this tile.
+    """
+    first = run.tileset().split("test")[0]
+    part = run.folder / "part.tif"
+    with rasterio.open(next((data / "masks").glob(f"{first.scene}.*"))) as map_:
+        room = Window(0, 0, map_.width, map_.height)
+        window = Window(first.window.col, first.window.row, LARGEST, LARGEST).intersection(room)
+        profile = {**map_.profile, "width": window.width, "height": window.height}
+        with rasterio.open(part, "w", **profile, transform=map_.window_transform(window)) as file:
+            file.write(map_.read(window=window))
+    command = [sys.executable, "-m", "sattrans", "generate", part, "--run", run.folder, "-o", part.with_name("sat.tif")]
+    options = ["--overlap", "0", "--overwrite", "--json", "--quiet"]
+    done = subprocess.run([*map(str, command), *options], check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)["images"][0]["seams"]
+    return None if found is None else found["gradient"]
 
 
 def every_patch(run: Run, generated: np.ndarray) -> dict[str, float]:

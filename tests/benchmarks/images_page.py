@@ -33,8 +33,19 @@ SCORES = {
     "checkerboard": "checkerboard, dB",
     "line_recall": "line recall, %",
     "copied32": "copied 32², %",
+    "seams": "seams",
 }
 COSTS = {"steps": "steps", "cpu": "CPU s", "cpu_mpx": "CPU s a Mpx", "memory": "GB", "parameters": "parameters"}
+
+GOOD_KID, GOOD_MIOU = 2, 0.95
+"""Multiples of the KID-L1 of real images of other places, at most, and of their mIoU, at least, of a good model."""
+
+TIME = """### Time to quality
+
+CPU minutes of training after which KID-L1 is at most {kid} × that of real images of other places, and mIoU at least
+{miou} × that of real images. *Not in* says how long it was tried; exemplar does not get better with time.
+
+"""
 
 Entry = Mapping[str, Any]
 
@@ -71,6 +82,29 @@ def table(models: Mapping[str, Sequence[Entry]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def time_to_quality(found: Mapping[str, Entry]) -> str:
+    """Return a table of the shortest training after which a model is near real images, for each dataset."""
+    budgets: dict[str, dict[str, dict[int, list[Entry]]]] = {}
+    for name, entry in found.items():
+        data, _, model, seconds = name.split("/")
+        budgets.setdefault(model, {}).setdefault(data, {}).setdefault(int(seconds), []).append(entry)
+    lines = [f"| | {' | '.join(DATA.values())} |", f"|---|{'--:|' * len(DATA)}"]
+    for model in TITLES:
+        if model in budgets:
+            cells = [_reached(budgets[model].get(data, {})) for data in DATA]
+            lines.append(f"| {TITLES[model]} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _reached(budgets: Mapping[int, Sequence[Entry]]) -> str:
+    """Return the shortest of the times at which the medians are good enough."""
+    for _, entries in sorted(budgets.items()):
+        kid, miou = ([ratio(of, key) for of in entries] for key in ("kid_lite1", "miou"))
+        if None not in kid + miou and statistics.median(kid) <= GOOD_KID and statistics.median(miou) >= GOOD_MIOU:
+            return f"{statistics.median(of['cpu'] for of in entries) / 60:.0f} min"
+    return f"not in {max(budgets) // 60} min" if budgets else "–"
+
+
 def tables(found: Mapping[str, Entry]) -> str:
     """Return all tables, each under a heading."""
     groups: dict[tuple[str, int], dict[str, list[Entry]]] = {}
@@ -82,7 +116,7 @@ def tables(found: Mapping[str, Entry]) -> str:
         dates = sorted(entry["date"] for entries in models.values() for entry in entries)
         when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
         text += f"### {DATA[data]}, {seconds // 60} CPU minutes\n\n{table(models)}\nMedians; {when}.\n\n"
-    return text
+    return text + TIME.format(kid=GOOD_KID, miou=GOOD_MIOU) + time_to_quality(found) + "\n"
 
 
 def pictures() -> str:
