@@ -164,14 +164,24 @@ def seams_without_overlap(run: Run, data: Path) -> float | None:
     The map is that of the first test tile's scene, or the part of it that begins at this tile.
     """
     first = run.tileset().split("test")[0]
-    part = run.folder / "part.tif"
+    part = run.folder.with_name(f"{run.folder.name}-part.tif")
     with rasterio.open(next((data / "masks").glob(f"{first.scene}.*"))) as map_:
         room = Window(0, 0, map_.width, map_.height)
         window = Window(first.window.col, first.window.row, LARGEST, LARGEST).intersection(room)
-        profile = {**map_.profile, "width": window.width, "height": window.height}
-        with rasterio.open(part, "w", **profile, transform=map_.window_transform(window)) as file:
+        place = {"width": window.width, "height": window.height, "transform": map_.window_transform(window)}
+        with rasterio.open(part, "w", **{**map_.profile, **place}) as file:
             file.write(map_.read(window=window))
-    command = [sys.executable, "-m", "sattrans", "generate", part, "--run", run.folder, "-o", part.with_name("sat.tif")]
+    command = [
+        sys.executable,
+        "-m",
+        "sattrans",
+        "generate",
+        part,
+        "--run",
+        run.folder,
+        "-o",
+        part.with_suffix(".sat.tif"),
+    ]
     options = ["--overlap", "0", "--overwrite", "--json", "--quiet"]
     done = subprocess.run([*map(str, command), *options], check=True, capture_output=True, text=True)
     found = json.loads(done.stdout)["images"][0]["seams"]
