@@ -8,9 +8,9 @@ from torch import Tensor
 
 from sattrans.data.tileset import Tile
 from sattrans.evaluate.images import ImageSource, RealTiles
-from sattrans.evaluate.scoring import CACHE_CHUNK, MeasurementCache
+from sattrans.evaluate.kept_images import KeptImages
+from sattrans.evaluate.scoring import MeasurementCache
 from sattrans.raster.palette import UNKNOWN
-from sattrans.utils.console import progress_bar
 from sattrans.utils.hashing import hash_of
 
 MOST_KEPT = 1 << 31
@@ -38,7 +38,7 @@ class SomeTiles:
 class GeneratedTiles:
     """An image for each map of the real tiles, black where the map holds no data.
 
-    All are made when the first is used, each once: a cache keeps them, so that an interruption loses a few at most.
+    All are made when the first is used, each once.
 
     Args:
         source: Makes the images; it is asked for numbers of the real tiles.
@@ -47,9 +47,9 @@ class GeneratedTiles:
     """
 
     def __init__(self, source: ImageSource, real: RealTiles, cache: MeasurementCache) -> None:
-        self._source, self._real, self._cache = source, real, cache
+        self._source, self._real = KeptImages(source, real, cache), real
         self.tiles: Sequence[Tile] = real.tiles
-        self.key = hash_of("generated", real.key, source.key)
+        self.key = self._source.key
 
     def stack(self, indices: Sequence[int], /) -> tuple[Tensor, Tensor]:
         """Return the images (N, 3, S, S) and the class indices (N, S, S) of some of them, uint8."""
@@ -59,31 +59,10 @@ class GeneratedTiles:
 
     def _image(self, number: int) -> Tensor:
         image = self._made.get(number)
-        if image is None:
-            image = self._load(number)
-            assert image is not None, "a generated image was deleted"
-        return image
-
-    def _load(self, number: int) -> Tensor | None:
-        rows = self._cache.load(self.key, [number])
-        return None if rows is None else torch.tensor(rows["image"][0])
+        return next(self._source.images([number])) if image is None else image
 
     @cached_property
     def _made(self) -> dict[int, Tensor]:
         """The images that are kept in memory, by number, once all are on disk."""
-        kept: dict[int, Tensor] = {}
-        count = len(self.tiles)
-        keep = count * 3 * self._real.pixels <= MOST_KEPT
-        with progress_bar(count, f"images of {self._source.name}", "image") as progress:
-            for start in range(0, count, CACHE_CHUNK):
-                numbers = range(start, min(start + CACHE_CHUNK, count))
-                images = {number: self._load(number) for number in numbers}
-                missing = [number for number, image in images.items() if image is None]
-                progress.update(len(numbers) - len(missing))
-                for number, image in zip(missing, self._source.images(missing), strict=True):
-                    self._cache.store(self.key, [number], {"image": image.cpu().numpy()[None]})
-                    images[number] = image.cpu()
-                    progress.update()
-                if keep:
-                    kept.update({number: image for number, image in images.items() if image is not None})
-        return kept
+        keep = len(self.tiles) * 3 * self._real.pixels <= MOST_KEPT
+        return {number: image for number, image in enumerate(self._source.make()) if keep}

@@ -19,7 +19,6 @@ from sattrans.plugins import default_model, model_class
 from sattrans.runs.bases import BaseImages, open_bases
 from sattrans.runs.calibration import calibrate, discard
 from sattrans.runs.device import choose_device
-from sattrans.runs.model_options import resolve
 from sattrans.runs.run import RIGHTS, Run, RunOutput
 from sattrans.train.checkpoints import load_initial_weights
 from sattrans.train.claim import check_init, claim, new_folders
@@ -29,7 +28,7 @@ from sattrans.train.loggers import write_curves
 from sattrans.train.loop import Loop
 from sattrans.train.options import TrainOptions
 from sattrans.train.settings import Settings
-from sattrans.train.spec import encoding, palette_of, tile_spec, unpaired_tiles
+from sattrans.train.spec import palette_of, specified, unpaired_tiles
 from sattrans.utils.atomic import now
 from sattrans.utils.commands import command
 from sattrans.utils.console import log, pluralize
@@ -198,13 +197,8 @@ def _prepare(
     data: Path | None, output: Path | None, options: TrainOptions, device: torch.device, processes: int, overwrite: bool
 ) -> _Job:
     tileset = Tileset.open(data) if data else Tileset.newest()
-    kind = model_class(options.model or default_model())
-    model_options = resolve(kind, options.settings)
-    kind = kind.configured(model_options)
+    kind, model_options, spec = specified(model_class(options.model or default_model()), options.settings, tileset)
     defaults = kind.defaults
-    source = encoding(model_options.source, kind, tileset.palette)
-    model_options = model_options.model_copy(update={"source": source})
-    spec = tile_spec(tileset, kind, source)
     if open_bases(kind, tileset) and options.warp:
         raise OptionError("--warp bends maps and images, but not the images of a base: leave out one of them")
     crops = Crops(tileset.size, kind.crop)

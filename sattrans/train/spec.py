@@ -1,6 +1,7 @@
 """What a model is built for: the size, channels, classes and scenes of a tileset's training tiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -8,8 +9,9 @@ from sattrans.data.batches import source_channels
 from sattrans.data.dataset import UNPAIRED
 from sattrans.data.tileset import Tile, Tileset
 from sattrans.errors import UsageError
-from sattrans.model import Model, Pairing, SourceEncoding, SourceOption, TileSpec
+from sattrans.model import Model, ModelOptions, Pairing, SourceEncoding, SourceOption, TileSpec
 from sattrans.raster.palette import Palette
+from sattrans.runs.model_options import resolve
 
 
 def encoding(source: SourceOption, kind: type[Model], palette: Palette | None) -> SourceEncoding:
@@ -63,6 +65,16 @@ def tile_spec(tileset: Tileset, kind: type[Model], source: SourceEncoding) -> Ti
     scenes = tuple(sorted({tile.scene for tile in training}))
     shares = _class_shares(training, scenes, names) if names else ()
     return TileSpec(tileset.size, channels, classes=len(names), scenes=scenes, shares=shares, tiles=len(training))
+
+
+def specified(
+    kind: type[Model], given: Mapping[str, Any], tileset: Tileset
+) -> tuple[type[Model], ModelOptions, TileSpec]:
+    """Return a model's class, options and spec for a tileset. Raises `UsageError` if they do not fit together."""
+    options = resolve(kind, given)
+    kind = kind.configured(options)
+    source = encoding(options.source, kind, tileset.palette)
+    return kind, options.model_copy(update={"source": source}), tile_spec(tileset, kind, source)
 
 
 def _class_shares(tiles: Sequence[Tile], scenes: Sequence[str], names: Sequence[str]) -> tuple[tuple[float, ...], ...]:

@@ -11,7 +11,7 @@ from makers import make_folder
 
 from sattrans.data.tileset import Tileset
 from sattrans.errors import OptionError, UsageError
-from sattrans.evaluate import EvaluateOptions, evaluate, generated_tiles, segmenter
+from sattrans.evaluate import EvaluateOptions, evaluate, generated_tiles, kept_images, segmenter
 from sattrans.evaluate.downstream import measure_downstream, tile_counts
 from sattrans.evaluate.downstream_results import (
     CurvePoint,
@@ -139,7 +139,7 @@ def test_again_it_finds_the_same_and_trains_and_generates_nothing(measured, plac
 
 
 def test_after_an_interruption_only_missing_images_are_generated(place, tmp_path, monkeypatch):
-    monkeypatch.setattr(generated_tiles, "CACHE_CHUNK", 4)
+    monkeypatch.setattr(kept_images, "CACHE_CHUNK", 4)
     _, real = splits(place)
     cache, whole = MeasurementCache(tmp_path), Images("a", real)
 
