@@ -207,7 +207,7 @@ class EvaluateDocument(Document):
     names: list[str] = Field(description="What was scored, or would be.")
     metrics: dict[str, str] = Field(description="Titles by metric.")
     columns: list[Column]
-    baselines: dict[str, dict[str, ScoreEntry]] = Field(description="`real` and `class_colors`, by metric.")
+    baselines: dict[str, dict[str, ScoreEntry]] = Field(description="`real`, `class_colors` and the floors, by metric.")
     downstream: DownstreamEntry | None = Field(default=None, description="With `--downstream`.")
 
 

@@ -11,13 +11,14 @@ from pydantic import BaseModel
 
 from sattrans.data.tileset import Tileset
 from sattrans.errors import UsageError
-from sattrans.evaluate.aggregate import Column, absent_class_notes, comparable_baseline, group_columns
+from sattrans.evaluate.aggregate import absent_class_notes, comparable_baseline, group_columns
 from sattrans.evaluate.base import MetricContext
 from sattrans.evaluate.copying import copying_note
 from sattrans.evaluate.downstream import check_downstream, measure_downstream
 from sattrans.evaluate.downstream_results import Downstream
 from sattrans.evaluate.elsewhere import measured_by, spec_of
 from sattrans.evaluate.files import VERSION, write_json, write_markdown, write_scores
+from sattrans.evaluate.floors import Floor, check_floors, make_floors
 from sattrans.evaluate.folders import FolderImages, RealFolder
 from sattrans.evaluate.images import ImageSource, RealImages, RealTiles, RunImages, refining_notes, without_duplicates
 from sattrans.evaluate.kid_lite import independence_note
@@ -26,10 +27,11 @@ from sattrans.evaluate.registry import METRICS, check_metric_names, choose_split
 from sattrans.evaluate.report.build import build_page
 from sattrans.evaluate.report.examples import choose_tiles, write_contact_sheet
 from sattrans.evaluate.report.render import write_report
-from sattrans.evaluate.scoring import MeasurementCache, Scorer, SetScores, hashes_of_tools
+from sattrans.evaluate.result import Evaluation, EvaluationPlan
+from sattrans.evaluate.scoring import MeasurementCache, Scorer, hashes_of_tools
 from sattrans.evaluate.segmenter import Segmenter, segmenter_path, train_segmenter
-from sattrans.evaluate.significance import best_columns, comparison_notes
-from sattrans.evaluate.table import TableRow, plain_table, table_rows
+from sattrans.evaluate.significance import best_columns, comparison_notes, floor_notes
+from sattrans.evaluate.table import table_rows
 from sattrans.evaluate.training_tiles import read_training_tiles
 from sattrans.evaluate.verdict import verdict
 from sattrans.metrics.weights import PublishedWeights
@@ -47,6 +49,7 @@ from sattrans.utils.schemas import Manifest, Options
 
 DEFAULT_FOLDER = Path("evaluations")
 SEGMENTERS = DEFAULT_FOLDER / "segmenters"
+FLOORS = DEFAULT_FOLDER / "floors"
 MANIFEST = "scores.json"
 
 
@@ -73,61 +76,6 @@ class EvaluationOutput(FolderOutput):
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationPlan:
-    """What a dry run found that `evaluate` would do.
-
-    Attributes:
-        folder: Where the files would be written.
-        split: The split that would be scored, or `pairs`.
-        images: Number of images.
-        names: Names of the runs or folders that would be scored.
-    """
-
-    folder: Path
-    split: str
-    images: int
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The result of an evaluation.
-
-    Attributes:
-        folder: Where its files are.
-        split: The split that was scored, or `pairs`.
-        images: Number of images.
-        columns: The scored runs or folders; runs that differ in their seed only share a column.
-        baselines: The scores of real images, `real`, and of maps in the mean colours of their classes, `class_colors`.
-        rows: The rows of the table.
-        verdict: What the scores mean, in a sentence; empty if they do not say it.
-        notes: Remarks about the scores.
-        plan: Of a dry run, what would be scored; then there are no scores.
-        downstream: Whether the images help to train a segmenter, if that was asked.
-    """
-
-    folder: Path
-    split: str
-    images: int
-    columns: Sequence[Column]
-    baselines: Mapping[str, SetScores]
-    rows: Sequence[TableRow]
-    verdict: str
-    notes: Sequence[str]
-    plan: EvaluationPlan | None = None
-    downstream: Downstream | None = None
-
-    def __repr__(self) -> str:
-        names = [column.name for column in self.columns] or list(self.plan.names if self.plan else ())
-        images = f"{pluralize(self.images, 'image')} of {self.split}"
-        return f"<Evaluation {str(self.folder)!r}: {', '.join(names)} on {images}>"
-
-    def table(self, separator: str = " ") -> tuple[list[str], list[list[str]]]:
-        """Return the headings and the rows of the table; `separator` joins a score, its interval and its spread."""
-        return plain_table(self.rows, self.columns, self.baselines, separator)
-
-
-@dataclass(frozen=True, slots=True)
 class _Comparison:
     """The real images, and the sources of images to compare with them."""
 
@@ -136,12 +84,14 @@ class _Comparison:
     tileset: Tileset | None = None
     train: RealTiles | None = None
     split: str = "pairs"
+    floors: Sequence[Floor] = ()
 
     @property
     def folders(self) -> list[Path]:
         """The folders that are read."""
         real = self.tileset.folder if self.tileset else getattr(self.real_images, "folder", None)
-        return [source.folder for source in self.sources] + ([real] if real else [])
+        read = [*(source.folder for source in self.sources), *(floor.run for floor in self.floors)]
+        return read + ([real] if real else [])
 
 
 @command
@@ -175,6 +125,7 @@ def evaluate(
     split, notes = choose_split(tileset, options.split)
     if options.downstream:
         check_downstream(tileset, split, opened)
+    floors = check_floors(options.floor, tileset, FLOORS)
     real_images = RealTiles(tileset, tileset.split(split))
     train = RealTiles(tileset, tileset.split("train"))
     given = [RunImages(run, real_images, device, options.seed, options.batch_size) for run in opened]
@@ -186,7 +137,8 @@ def evaluate(
         pluralize(len(real_images), f"{split} tile"),
         tileset.folder,
     )
-    comparison = _Comparison(real_images, _uniquely_named(sources), tileset, train if len(train) else None, split)
+    named, examples = _uniquely_named(sources), train if len(train) else None
+    comparison = _Comparison(real_images, named, tileset, examples, split, floors)
     return _evaluate(comparison, options, device, output, notes, overwrite, dry_run)
 
 
@@ -208,7 +160,7 @@ def evaluate_pairs(
         real: The folder of real images.
         others: Folders of images to score.
         output: Where to write the files; by default `evaluations/<folders>-pairs`.
-        options: How to evaluate; `split`, `data`, `segmenter`, `scheduler` and `downstream` do not apply.
+        options: How to evaluate; `split`, `data`, `segmenter`, `floor`, `scheduler`, `downstream` do not apply.
         overwrite: Replace an evaluation that was made with other options.
         dry_run: Check everything, but score and write nothing.
 
@@ -219,8 +171,8 @@ def evaluate_pairs(
         UsageError: If names or sizes do not match, or an option does not apply.
     """
     check_metric_names(options.metrics)
-    for name in ("split", "data", "segmenter", "scheduler", "downstream"):
-        if getattr(options, name) not in (None, False):
+    for name in ("split", "data", "segmenter", "floor", "scheduler", "downstream"):
+        if getattr(options, name) not in (None, False, ()):
             raise UsageError(f"--{name} needs a tileset and cannot be used with --pairs")
     device = choose_device(options.device)
     with RealFolder(real, others) as real_images:
@@ -256,6 +208,9 @@ def _evaluate(
         return Evaluation(folder, comparison.split, len(real_images), (), {}, (), "", tuple(first_notes), plan)
     # A cluster that refuses to work does so before anything is written.
     with _cluster(options) as pool, output_folder.locked():
+        floors: Mapping[str, ImageSource] = {}
+        if isinstance(real_images, RealTiles):
+            floors = make_floors(comparison.floors, real_images, options, device, FLOORS)
         train = read_training_tiles(comparison.train, options.metrics) if comparison.train else None
         tools: dict[str, Any] = {**weights, "device": device}
         if train and comparison.train:
@@ -274,6 +229,8 @@ def _evaluate(
         baselines = {"real": scorer.real_baseline(comparison.train)}
         if train and train.colors is not None:
             baselines["class_colors"] = scorer.class_color_baseline(train.colors)
+        here = Scorer(real_images, families, options.seed, MeasurementCache(cache), hashes)
+        baselines |= {name: here.score(source) for name, source in floors.items()}
         downstream = _downstream(comparison, options, device, MeasurementCache(cache))
         computed = [metric for family in families for metric in family.selected]
         baselines["real"], baseline_notes = comparable_baseline(computed, columns[0].scores, baselines["real"])
@@ -286,6 +243,7 @@ def _evaluate(
             *independence_note(computed),
             *copying_note(comparison.train, computed),
             *comparison_notes(computed, best, columns, baselines),
+            *floor_notes(computed, columns, {name: baselines[name] for name in floors}, baselines["real"]),
             *(downstream.notes if downstream else ()),
         ]
         listed = [metric for metric in METRICS if metric in computed or metric.name in missing]
@@ -294,13 +252,14 @@ def _evaluate(
         scored = folder, comparison.split, len(real_images)
         result = Evaluation(*scored, columns, baselines, rows, sentence, notes, downstream=downstream)
         about = {**_about(comparison, options, weights, tools.get("segmenter")), "options": as_json(made_with)}
+        about |= {"floor": {name: source.about for name, source in floors.items()}} if floors else {}
         # The manifest comes first: it marks the folder as an evaluation that may be replaced.
         found = {"downstream": downstream.to_json()} if downstream else {}
         write_json(folder / MANIFEST, about | found, computed, missing, best, columns, baselines, sentence, notes)
         write_scores(folder / "scores.csv", computed, columns)
         write_markdown(folder / "scores.md", *result.table(), sentence, notes, downstream)
-        tiles = choose_tiles(real_images, columns)
-        write_contact_sheet(folder / "sheet.png", real_images, columns, tiles)
+        tiles = choose_tiles(real_images, columns, floors)
+        write_contact_sheet(folder / "sheet.png", real_images, tiles)
         page = build_page(real_images, columns, baselines, rows, sentence, notes, tiles, about, downstream)
         write_report(folder / "report.html", page)
         remove(cache)
@@ -308,9 +267,10 @@ def _evaluate(
 
 
 def _recorded(options: EvaluateOptions) -> dict[str, Any]:
-    """Return the options that decide the files; those of `--downstream` only with it."""
-    named = recorded(options)
-    return {name: value for name, value in named.items() if options.downstream or not name.startswith("downstream")}
+    """Return the options that decide the files; those of `--downstream` only with it, and floors if there are any."""
+    without = () if options.downstream else tuple(name for name in recorded(options) if name.startswith("downstream"))
+    without += () if options.floor else ("floor",)
+    return {name: value for name, value in recorded(options).items() if name not in without}
 
 
 def _downstream(

@@ -58,6 +58,16 @@ class EvaluateOptions:
             metavar="train|FILE",
         ),
     ] = None
+    floor: Annotated[
+        tuple[str, ...],
+        Option(
+            "Also score images of the same maps by a model that learns nothing, such as one that copies training "
+            "tiles, or by a run of one. They are made once, which may take minutes, and kept; repeatable.",
+            metavar="MODEL|RUN",
+            default="none",
+            complete="models",
+        ),
+    ] = ()
     weights: Annotated[
         Mapping[str, Path],
         Option(

@@ -87,6 +87,32 @@ def comparison_notes(
     return notes
 
 
+def floor_notes(
+    metrics: Sequence[Metric], columns: Sequence[Column], floors: Mapping[str, SetScores], real: SetScores
+) -> list[str]:
+    """Return a note about each floor: by which metrics it is clearly better, or worse, than every column."""
+    others = "every column" if len(columns) > 1 else columns[0].name
+    notes = []
+    for name, floor in floors.items():
+        better, worse = (
+            [m.title for m in metrics if all(_clearly(m, floor, c.scores, real.value(m.name), sign) for c in columns)]
+            for sign in (1, -1)
+        )
+        parts = [f"{word} by {', '.join(found)}" for word, found in (("better", better), ("worse", worse)) if found]
+        says = f"is clearly {' and '.join(parts)}" if parts else "is clearly neither better nor worse by any score"
+        notes.append(f"compared with {others}, the floor {name}, which learns nothing, {says}")
+    return notes
+
+
+def _clearly(metric: Metric, a: SetScores, b: SetScores, real: float | None, sign: int) -> bool:
+    """Return whether `a` is better than `b` beyond doubt; with a sign of -1, whether it is worse."""
+    winner = a if sign > 0 else b
+    if winner.distinguishes_pairs(metric.name) is False:
+        return False
+    difference = paired_difference(metric, a, b, real)
+    return difference is not None and (difference.high < 0 if sign > 0 else difference.low > 0)
+
+
 def _beats_all(metric: Metric, flat: SetScores, columns: Sequence[Column], real: float | None) -> bool:
     value = flat.value(metric.name)
     values = [v for column in columns if (v := column.scores.value(metric.name)) is not None]

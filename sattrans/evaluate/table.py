@@ -11,7 +11,7 @@ from sattrans.utils.console import pluralize
 ARROWS = {"lower": "↓", "higher": "↑", "real": "→ real"}
 
 BASELINE_TITLES = {"real": "real", "class_colors": "class colours"}
-"""Titles of the baselines' columns."""
+"""Titles of the baselines' columns, but for floors, which have names of their own."""
 
 SHUFFLED = "shuffled"
 
@@ -52,6 +52,11 @@ class TableRow:
     missing: str = ""
 
 
+def baseline_title(name: str) -> str:
+    """Return the title of a baseline's column."""
+    return BASELINE_TITLES.get(name, f"{name} (floor)")
+
+
 def format_value(value: float | None) -> str:
     """Return a value with four significant digits; a dash for None."""
     if value is None:
@@ -81,7 +86,7 @@ def table_rows(
         shuffled = [_shuffled(column.scores, metric.name) for column in columns]
         values = {SHUFFLED: shuffled[0] if len(set(shuffled)) == 1 else " / ".join(shuffled)}
         for name, baseline in baselines.items():
-            values[BASELINE_TITLES[name]] = format_value(baseline.value(metric.name))
+            values[baseline_title(name)] = format_value(baseline.value(metric.name))
         rows.append(TableRow(metric, title, cells, values, ignores_pairing))
     return rows
 
@@ -106,7 +111,7 @@ def plain_table(
     rows: Sequence[TableRow], columns: Sequence[Column], baselines: Mapping[str, SetScores], separator: str = " "
 ) -> tuple[list[str], list[list[str]]]:
     """Return the headings and the rows of a plain table; `separator` joins the parts of a score."""
-    heads = ["score", *(column.name for column in columns), SHUFFLED, *(BASELINE_TITLES[name] for name in baselines)]
+    heads = ["score", *(column.name for column in columns), SHUFFLED, *map(baseline_title, baselines)]
     lines = []
     for row in rows:
         line = [f"{row.title} {ARROWS[row.metric.better]}"]

@@ -26,7 +26,7 @@ from sattrans.evaluate.report.page import (
     TextTable,
 )
 from sattrans.evaluate.scoring import SetScores
-from sattrans.evaluate.table import ARROWS, TableRow, format_value
+from sattrans.evaluate.table import ARROWS, TableRow, baseline_title, format_value
 from sattrans.raster.palette import UNKNOWN
 from sattrans.runs.run import Run
 from sattrans.utils.console import pluralize
@@ -54,6 +54,8 @@ def build_page(
 ) -> Page:
     """Return the page of an evaluation."""
     sort_metric = next((row.metric for row in rows if row.metric.name == tiles.sort_metric), None)
+    floors = {title: scores for name, scores in baselines.items() if (title := baseline_title(name)) in tiles.floors}
+    scored = {**{column.name: column.scores for column in columns}, **floors}
     runs = [source.run for column in columns for source in column.sources if isinstance(source, RunImages)]
     return Page(
         title=" · ".join(column.name for column in columns),
@@ -63,11 +65,11 @@ def build_page(
         verdict=verdict,
         notes=[*notes, SIGNS_NOTE],
         downstream=TextTable(downstream.verdict, *downstream.table()) if downstream else None,
-        classes=_class_bars(columns, baselines["real"], real_images),
-        examples=_examples(real_images, columns, tiles, tiles.examples.items(), sort_metric),
+        classes=_class_bars(columns, {"real": baselines["real"], **floors}, real_images),
+        examples=_examples(real_images, scored, tiles, tiles.examples.items(), sort_metric),
         selection=_selection(columns, sort_metric) if tiles.examples and sort_metric else "",
         legend=_legend(real_images, {*tiles.examples.values(), *tiles.leaves}),
-        tiles=_examples(real_images, columns, tiles, [("", number) for number in tiles.leaves], sort_metric),
+        tiles=_examples(real_images, scored, tiles, [("", number) for number in tiles.leaves], sort_metric),
         tiles_order=_order(len(real_images), len(tiles.leaves), sort_metric),
         error_title=", ".join(filter(None, (sort_metric.title, sort_metric.unit))) if sort_metric else "",
         scenes=_scenes(real_images, columns, sort_metric) if isinstance(real_images, RealTiles) and sort_metric else (),
@@ -104,15 +106,20 @@ def _row(row: TableRow) -> ScoreRow:
     )
 
 
-def _class_bars(columns: Sequence[Column], real: SetScores, real_images: RealImages) -> list[ClassBars]:
+def _class_bars(
+    columns: Sequence[Column], baselines: Mapping[str, SetScores], real_images: RealImages
+) -> list[ClassBars]:
     bars = []
-    # Either all charts have bars for real images or none, so that charts side by side have the same rows.
-    with_real = any(metric.class_details in real.details for metric in CLASS_METRICS)
+    # Either all charts have bars for a baseline or none, so that charts side by side have the same rows.
+    shown = {
+        name: scores.details
+        for name, scores in baselines.items()
+        if any(metric.class_details in scores.details for metric in CLASS_METRICS)
+    }
     for metric in CLASS_METRICS:
         by_column = {column.name: column.scores.details.get(metric.class_details) for column in columns}
         if all(by_column.values()):
-            if with_real:
-                by_column["real"] = real.details.get(metric.class_details)
+            by_column |= {name: details.get(metric.class_details) for name, details in shown.items()}
             values = {
                 class_: {name: (by_class or {}).get(class_) for name, by_class in by_column.items()}
                 for class_ in real_images.classes
@@ -139,7 +146,7 @@ def _order(images: int, leaves: int, metric: Metric | None) -> str:
 
 def _examples(
     real_images: RealImages,
-    columns: Sequence[Column],
+    scored: Mapping[str, SetScores],
     tiles: ChosenTiles,
     chosen: Iterable[tuple[str, int]],
     metric: Metric | None,
@@ -148,15 +155,16 @@ def _examples(
     examples = []
     for title, number in chosen:
         id_ = real_images.ids[number]
-        values = {column.name: column.scores.images[id_][metric.name] for column in columns} if metric else {}
+        values = {name: scores.images[id_][metric.name] for name, scores in scored.items()} if metric else {}
         examples.append(
             Example(
                 title,
                 id_,
                 real_images.map_picture(number),
-                {column.name: tiles.images[column.name][number] for column in columns},
+                {name: images[number] for name, images in tiles.images.items()},
                 real_images.read(number).image.numpy(),
                 {name: f"{metric.title} {format_value(value)}" for name, value in values.items()} if metric else {},
+                {title: images[number] for title, images in tiles.floors.items()},
             )
         )
     return examples

@@ -1,7 +1,7 @@
 """Example tiles: the best, the median and the worst by a metric, others to leaf through, an even class mix."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from sattrans.data.contact_sheet import write_sheet
 from sattrans.data.tileset import Tileset
 from sattrans.evaluate.aggregate import Column
-from sattrans.evaluate.images import RealImages, RealTiles
+from sattrans.evaluate.images import ImageSource, RealImages, RealTiles
 from sattrans.evaluate.registry import METRICS
 from sattrans.evaluate.report.pictures import MAX_SIDE
+from sattrans.evaluate.table import baseline_title
 from sattrans.metrics.baselines import evenly_spaced
 
 SORT_METRICS = ("mae", "ssim", "rmse", "psnr", "ms_ssim", "l1_sum", "l2_norm")
@@ -38,6 +39,7 @@ class ChosenTiles:
         leaves: Numbers of the tiles to leaf through: all, or an even choice, from the best to the worst.
         sheet: Numbers of the tiles on the contact sheet.
         images: The generated images of all these tiles, by column and number.
+        floors: Those of floors, by title and number.
     """
 
     sort_metric: str | None
@@ -45,15 +47,19 @@ class ChosenTiles:
     leaves: Sequence[int]
     sheet: Sequence[int]
     images: Mapping[str, Mapping[int, NDArray[np.uint8]]]
+    floors: Mapping[str, Mapping[int, NDArray[np.uint8]]] = field(default_factory=dict)
 
 
-def choose_tiles(real_images: RealImages, columns: Sequence[Column]) -> ChosenTiles:
+def choose_tiles(
+    real_images: RealImages, columns: Sequence[Column], floors: Mapping[str, ImageSource] | None = None
+) -> ChosenTiles:
     """Choose tiles by the mean value of all columns and generate their images; of several seeds, the first one's."""
+    floors = floors or {}
     metric = next((name for name in SORT_METRICS if name in columns[0].scores.metrics), None)
     order = _best_to_worst(real_images, columns, metric) if metric else range(len(real_images))
     examples = _best_median_worst(order) if metric else {}
     pixels = real_images.read(0).image[0].numel()
-    places = np.linspace(0, len(order) - 1, leaf_count(len(order), pixels, len(columns)))
+    places = np.linspace(0, len(order) - 1, leaf_count(len(order), pixels, len(columns) + len(floors)))
     leaves = [order[place] for place in places.round().astype(int)]
     sheet = (
         Tileset.most_varied(real_images.tiles, SHEET_TILES)
@@ -61,11 +67,13 @@ def choose_tiles(real_images: RealImages, columns: Sequence[Column]) -> ChosenTi
         else evenly_spaced(len(real_images), min(SHEET_TILES, len(real_images)))
     )
     numbers = sorted({*examples.values(), *leaves, *sheet})
-    images = {}
-    for column in columns:
-        generated = column.sources[0].images(numbers)
-        images[column.name] = {number: image.numpy() for number, image in zip(numbers, generated, strict=True)}
-    return ChosenTiles(metric, examples, leaves, sheet, images)
+
+    def pictures(source: ImageSource) -> dict[int, NDArray[np.uint8]]:
+        return {number: image.numpy() for number, image in zip(numbers, source.images(numbers), strict=True)}
+
+    images = {column.name: pictures(column.sources[0]) for column in columns}
+    beside = {baseline_title(name): pictures(source) for name, source in floors.items()}
+    return ChosenTiles(metric, examples, leaves, sheet, images, beside)
 
 
 def leaf_count(tiles: int, pixels: int, columns: int) -> int:
@@ -90,12 +98,13 @@ def _best_median_worst(order: Sequence[int]) -> dict[str, int]:
     return {title: n for title, n in chosen.items() if n not in list(chosen.values())[: list(chosen).index(title)]}
 
 
-def write_contact_sheet(path: Path, real_images: RealImages, columns: Sequence[Column], tiles: ChosenTiles) -> None:
-    """Write a contact sheet with the map, the image of each column and the real image of each tile."""
+def write_contact_sheet(path: Path, real_images: RealImages, tiles: ChosenTiles) -> None:
+    """Write a contact sheet with the map, the image of each column and floor, and the real image of each tile."""
+    shown = {**tiles.images, **tiles.floors}
     rows = []
     for number in tiles.sheet:
         map_ = real_images.map_picture(number)
-        generated = [tiles.images[column.name][number] for column in columns]
+        generated = [images[number] for images in shown.values()]
         rows.append([*([map_] if map_ is not None else []), *generated, real_images.read(number).image.numpy()])
-    has_map = len(rows[0]) > len(columns) + 1
-    write_sheet(path, rows, [*(["map"] if has_map else []), *(column.name for column in columns), "real"])
+    has_map = len(rows[0]) > len(shown) + 1
+    write_sheet(path, rows, [*(["map"] if has_map else []), *shown, "real"])

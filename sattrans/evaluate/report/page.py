@@ -83,7 +83,7 @@ class LegendEntry:
 class Example:
     """A tile to look at: its title, its id, its map (None if there is none), generated images, real image.
 
-    `scores` of a column stand under its picture; scores of other names stand beside the tile's id.
+    `scores` of a column or a floor stand under its picture; scores of other names stand beside the tile's id.
     """
 
     title: str
@@ -92,6 +92,7 @@ class Example:
     generated: Mapping[str, Picture]
     real: Picture
     scores: Mapping[str, str] = field(default_factory=dict)
+    floors: Mapping[str, Picture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class EmbeddedPicture:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedPicture:
-    """A column's picture of a tile, to swipe over the real image."""
+    """A column's picture of a tile, to swipe over the real image; or that of a floor, beside it."""
 
     column: str
     picture: EmbeddedPicture
@@ -53,20 +53,24 @@ class ExampleRow:
     generated: Sequence[GeneratedPicture]
     scores: Sequence[tuple[str, str]]
     reduction: int
+    floors: Sequence[GeneratedPicture] = ()
 
 
 def example_row(example: Example, columns: Sequence[PageColumn], lossless: bool = True) -> ExampleRow:
     """Return an example with embedded pictures, in the order of the page's columns; `lossless` as in `embed_image`."""
     names = dict.fromkeys(column.name for column in columns)
-    generated = [
-        GeneratedPicture(name, embed_image(example.generated[name], lossless), example.scores.get(name, ""))
-        for name in names
-        if name in example.generated
-    ]
-    scores = [(name, text) for name, text in example.scores.items() if name not in names]
+    generated, floors = (
+        [
+            GeneratedPicture(name, embed_image(pictures[name], lossless), example.scores.get(name, ""))
+            for name in shown
+            if name in pictures
+        ]
+        for pictures, shown in ((example.generated, names), (example.floors, example.floors))
+    )
+    scores = [(name, text) for name, text in example.scores.items() if name not in {*names, *example.floors}]
     map_ = None if example.map is None else embed_map(example.map)
     real = embed_image(example.real, lossless)
-    return ExampleRow(example.title, example.tile, map_, real, generated, scores, _reduction(example.real))
+    return ExampleRow(example.title, example.tile, map_, real, generated, scores, _reduction(example.real), floors)
 
 
 def embed_image(picture: Picture, lossless: bool = True) -> EmbeddedPicture:
