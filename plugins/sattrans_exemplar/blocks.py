@@ -98,7 +98,7 @@ class Blocks:
         shown, ground = self._filled(row, col), self._window(row, col, RIM)
         if (shown.source < 0).all():
             return np.full((3, self.side, self.side), 127.5, np.float32)
-        image = finished(self.index.pixels, self.index.stride, shown, ground)
+        image = finished(self.index.pixels, self.index.stride, shown, ground, self.index.even)
         return image[:, RIM:-RIM, RIM:-RIM]
 
     def pieces(self, row: int, col: int) -> Pieces:

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from sattrans_exemplar.cuts import FREE, OLD, Pieces, cut
 from sattrans_exemplar.descriptors import REACH, SIDES, descriptors, integral_of, opened, shares_around
+from sattrans_exemplar.lines import SIDE, WIDE, long_strips, softened
+from sattrans_exemplar.patches import Patches
 from sattrans_exemplar.sources import CELL, Index, blurred, labels_of
 
 CANDIDATES = {48: 64, 24: 48, 12: 48}
@@ -36,6 +39,12 @@ TONE = 2.0
 THIN = 4.0
 """By how much more a pixel counts that belongs to a line, or to a strip of less than 5 px."""
 
+BROKEN = 3
+"""Pixels of lines that show another class, for a patch with a line to be looked for."""
+
+LINES = 64
+"""How many such patches are looked at."""
+
 AGAIN = 12.0
 """Grey levels that a source pixel costs for each time that it is shown already."""
 
@@ -55,6 +64,7 @@ class Ground:
         shares: The class shares around it, (L, L, K).
         known: Which pixels have data, (L, L).
         factors: By how much more each counts, in 16ths, (L, L).
+        strips: The class of each pixel of a line; others have the number of classes, (L, L).
         sums: `integral_of` the map with its surroundings.
         around: How far these reach.
     """
@@ -63,6 +73,7 @@ class Ground:
     shares: NDArray[np.uint8]
     known: NDArray[np.bool_]
     factors: NDArray[np.int32]
+    strips: NDArray[np.uint8]
     sums: NDArray[np.int32]
     around: int
 
@@ -74,13 +85,15 @@ class Ground:
         opened_map = opened(filled, classes)
         wide = slice(margin - around, map_.shape[0] - margin + around)
         inner = slice(margin, map_.shape[0] - margin)
+        strips = long_strips(filled[wide, wide], classes)[around:-around, around:-around]
         return cls(
             labels_of(opened_map[inner, inner], classes),
             blurred(filled[margin - 8 : map_.shape[0] - margin + 8, margin - 8 : map_.shape[0] - margin + 8], classes)[
                 8:-8, 8:-8
             ],
             map_[inner, inner] < classes,
-            np.where(opened(filled, classes, 2)[inner, inner] < classes, round(16 * THIN), 16).astype(np.int32),
+            np.where(opened(filled, classes, WIDE)[inner, inner] < classes, round(16 * THIN), 16).astype(np.int32),
+            strips,
             integral_of(opened_map[wide, wide], 2 * classes),
             around,
         )
@@ -122,6 +135,7 @@ class Placer:
         if self.ground.known.any():
             for side in SIDES:
                 self._level(side)
+            self._lines()
         return self.shown
 
     def costs(self, source: NDArray[np.int32], where: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.int32]:
@@ -138,11 +152,31 @@ class Placer:
         if not len(places):
             return
         patches = self.index.patches(side)
-        found = self._candidates(side, places)
+        self._mend(side, places, patches, self._candidates(side, places))
+
+    def _lines(self) -> None:
+        """Mend lines that are broken, by patches in which lines run likewise."""
+        ground, side = self.ground, SIDE
+        found = self.index.labels[np.maximum(0, self.shown.source)] % self.index.classes
+        broken = ground.known & (ground.strips < self.index.classes) & (found != ground.strips)
+        starts = np.minimum(np.arange(0, self.side - side + STEPS[side], STEPS[side]), self.side - side)
+        for number, patches in enumerate(self.index.lines):
+            if patches is None:
+                continue
+            counts = sliding_window_view(broken & (ground.strips == number), (side, side))[starts][:, starts]
+            places = starts[np.argwhere(counts.sum((-2, -1)) >= BROKEN)]
+            if not len(places):
+                continue
+            windows = sliding_window_view(softened(ground.strips == number), (side, side))
+            asked = windows[tuple(places.T)].reshape(len(places), side**2)
+            self._mend(side, places, patches, self._nearest(patches, asked, LINES))
+
+    def _mend(self, side: int, places: NDArray[np.int64], patches: Patches, found: NDArray[np.int64]) -> None:
+        """Cut the best of the patches found for each place into the block."""
         used = self._used()
         for group in _apart(places, STEPS[side]):
             rows, cols = places[group].T
-            chosen = self._choose(side, rows, cols, found[group], used)
+            chosen = self._choose(side, rows, cols, patches, found[group], used)
             self._put(side, rows, cols, patches.corner[chosen], patches.turn[chosen])
 
     def _places(self, side: int) -> NDArray[np.int64]:
@@ -168,8 +202,12 @@ class Placer:
         patches, ground = self.index.patches(side), self.ground
         shares = shares_around(ground.sums, places[:, 0] + ground.around, places[:, 1] + ground.around, side)
         asked = descriptors(shares, self.index.bases[SIDES.index(side)])
+        return self._nearest(patches, asked, CANDIDATES[side])
+
+    def _nearest(self, patches: Patches, asked: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        """Return the patches that are most like others, half of them of the style's scene."""
         chance = self.random.integers(0, NEAR, len(patches.corner)).astype(np.float32)
-        count, all_of_them = CANDIDATES[side], np.arange(len(patches.corner))
+        all_of_them = np.arange(len(patches.corner))
         own = np.flatnonzero(patches.scene == self.style)
         if not len(own) or len(own) == len(all_of_them):
             return patches.nearest(asked, count, chance, all_of_them)
@@ -188,11 +226,12 @@ class Placer:
         side: int,
         rows: NDArray[np.int64],
         cols: NDArray[np.int64],
+        patches: Patches,
         found: NDArray[np.int64],
         used: NDArray[np.int32],
     ) -> NDArray[np.int64]:
         """Return the best of the patches found for each place."""
-        patches, index = self.index.patches(side), self.index
+        index = self.index
         corner, turn = patches.corner[found], patches.turn[found].astype(np.int32)
         fine = np.arange(side // 2) * 2
         down, across = (grid.ravel() for grid in np.meshgrid(fine, fine, indexing="ij"))

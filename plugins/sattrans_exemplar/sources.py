@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +23,9 @@ from sattrans_exemplar.descriptors import (
     opened,
     shares_around,
 )
+from sattrans_exemplar.finish import averaged
+from sattrans_exemplar.lines import line_patches, long_strips
+from sattrans_exemplar.patches import Patches
 from sattrans_exemplar.tones import Tones
 
 PIXELS = 2**23
@@ -53,49 +55,18 @@ MOST_WEIGHT = 6.0
 CELL = 12
 """Side in pixels of the cells of source pixels in which it is counted what is shown."""
 
+EVEN = 10.0
+"""Grey levels by which the pixels of an area without detail differ from the mean around them, at most."""
+
+THING = 40.0
+"""Grey levels by which a pixel in such an area differs at least from the mean around it to be a thing of its own.
+Things give repeated patches away."""
+
+EDGE = [(0, 0), (1, 1), (1, 1)]
+"""The pixels around each tile, in the axes of tiles, rows and columns."""
+
 SAME_CLASS = 0.4
 """Weight of the difference between a class and its open land, in the weight of the class."""
-
-
-@dataclass(frozen=True)
-class Patches:
-    """The patches of one side in the index.
-
-    Attributes:
-        descriptors: Their descriptors, (n, NUMBERS), and of these half the squared lengths, (n,).
-        corner: The number of the source pixel in their top left corner, (n,); of mirrored ones, as they are shown.
-        turn: 1, or -1 if mirrored, (n,).
-        scene: Their scenes, (n,).
-    """
-
-    descriptors: Tensor
-    lengths: Tensor
-    corner: NDArray[np.int32]
-    turn: NDArray[np.int8]
-    scene: NDArray[np.int64]
-
-    def nearest(
-        self, asked: NDArray[np.float32], count: int, chance: NDArray[np.float32], among: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """Return the patches that are most like others, (m, at most `count`).
-
-        Args:
-            asked: The descriptors of the others, (m, NUMBERS).
-            count: How many of each.
-            chance: What is added to the squared distance of each patch, whole numbers, (n,).
-            among: The patches to choose from.
-        """
-        chosen = torch.from_numpy(among)
-        if len(among) == len(self.lengths):
-            own, base = self.descriptors, self.lengths + torch.from_numpy(chance)
-        else:
-            own, base = self.descriptors[chosen], self.lengths[chosen] + torch.from_numpy(chance)[chosen]
-        found = []
-        with torch.autocast("cpu", enabled=False):  # bfloat16 would round distances, which are exact
-            for some in torch.from_numpy(asked).split(64):
-                distance = torch.addmm(base, some, own.t(), alpha=-2)
-                found.append(chosen[distance.topk(min(count, len(among)), largest=False).indices])
-        return torch.cat(found).numpy()
 
 
 class Sources(nn.Module):
@@ -199,11 +170,9 @@ class Index:
         self.maps, self.scenes, self.bases, self.classes, self.scene_count = maps, scenes, bases, classes, scene_count
         self.size: int = maps.shape[-1]
         self.stride: int = self.size + 2
-        edge = [(0, 0), (1, 1), (1, 1)]
-        self.pixels = np.pad(images, [*edge, (0, 0)], mode="edge").reshape(-1, 3)
+        self.pixels = np.pad(images, [*EDGE, (0, 0)], mode="edge").reshape(-1, 3)
         self.opened = opened(maps, classes)
-        self.labels = labels_of(np.pad(self.opened, edge, mode="edge"), classes).ravel()
-        self.shares = np.pad(blurred(maps, classes), [*edge, (0, 0)], mode="edge").reshape(len(self.pixels), classes)
+        self.shares = np.pad(blurred(maps, classes), [*EDGE, (0, 0)], mode="edge").reshape(len(self.pixels), classes)
         self._patches: dict[int, Patches] = {}
 
     def __deepcopy__(self, memo: object) -> "Index":
@@ -248,6 +217,39 @@ class Index:
         row, col = np.divmod(source.astype(np.int64), self.stride)
         cell: NDArray[np.int64] = row // CELL * -(-self.stride // CELL) + col // CELL
         return cell
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """The label of each source pixel, (N,); things in areas without detail, such as ships, have that of no data."""
+        return self._areas[0]
+
+    @property
+    def even(self) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        """Which source pixels belong to wide areas without detail, such as water, and the `averaged` colours there."""
+        return self._areas[1:]
+
+    @cached_property
+    def _areas(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.uint8]]:
+        labels = labels_of(np.pad(self.opened, EDGE, mode="edge"), self.classes)
+        pixels = self.pixels.reshape(*labels.shape, 3)
+        even, means = np.zeros(labels.shape, bool), np.zeros_like(pixels)
+        for number in range(self.classes, 2 * self.classes):
+            mask = labels == number
+            if not mask.any():
+                continue
+            found = averaged(pixels, mask)[mask]
+            difference = np.abs(pixels[mask] - found).mean(-1)
+            if difference.mean() < EVEN:
+                even |= mask
+                means[mask] = np.rint(found)
+                labels[mask] = np.where(difference > THING, np.uint8(2 * self.classes), labels[mask])
+        return labels.ravel(), even.ravel(), means.reshape(-1, 3)
+
+    @cached_property
+    def lines(self) -> list[Patches | None]:
+        """The patches of each class that show its lines."""
+        strips = np.stack([long_strips(map_, self.classes) for map_ in self.maps])
+        return [line_patches(strips, self.pixels, self.scenes, number) for number in range(self.classes)]
 
     def patches(self, side: int) -> Patches:
         """Return the patches of a side."""

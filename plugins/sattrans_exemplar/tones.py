@@ -13,6 +13,10 @@ CELL = 24
 FEWEST = 100
 """Pixels of a label that a scene needs to have a tone of it."""
 
+WIDE = 0.25
+"""How much of that spread the patches of wide areas may show: in a scene they change slowly, but patches lie side by
+side."""
+
 
 @dataclass(frozen=True)
 class Tone:
@@ -78,5 +82,6 @@ class Tones:
         substitute[known[style]] = style
         label = np.arange(len(substitute))
         colors, spread = self.means[substitute, label], self.spread[substitute, label]
+        spread[len(spread) // 2 :] *= WIDE
         foreign = np.where(known, np.abs(self.means - colors).mean(-1), unlike[:, None])
         return Tone(colors, spread, foreign)

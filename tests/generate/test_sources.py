@@ -68,12 +68,12 @@ def test_each_pixel_lies_in_the_polygon_of_its_tile(place):
     assert (numbers >= 0)[valid].all()
     assert len(np.unique(numbers)) > 2
     tiles = Tileset.open(place / "t").split("train")
-    for number in np.unique(numbers[numbers >= 0]):  # a tile's colours, which may be a little brighter at a seam
+    for number in np.unique(numbers[numbers >= 0]):  # a tile's colours, but tones are blended
         with rasterio.open(tiles[number].image_path(place / "t")) as raster:
             colors = raster.read().reshape(3, -1).astype(int)
         shown = image[:, numbers == number][:, ::7].astype(int)
         distance = np.abs(shown[:, :, None] - colors[:, None]).max(0).min(1)
-        assert np.mean(distance <= 3) > 0.7
+        assert np.mean(distance <= 14) > 0.9
 
 
 def test_the_tile_its_scene_and_the_rights_in_it_are_named(place):

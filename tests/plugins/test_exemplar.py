@@ -19,6 +19,8 @@ from sattrans_exemplar import placing
 from sattrans_exemplar.blocks import CONTEXT, SEEN
 from sattrans_exemplar.cuts import FREE, NEW, OLD, Pieces, cut
 from sattrans_exemplar.finish import finished
+from sattrans_exemplar.lines import SIDE as LINE_SIDE
+from sattrans_exemplar.lines import line_patches
 from sattrans_exemplar.model import Exemplar
 from sattrans_exemplar.sources import CELL, Index, classes_of
 from sattrans_exemplar.tones import Tones
@@ -107,13 +109,24 @@ def lines(seed, width=2):
 def test_lines_of_two_pixels_stay(monkeypatch):
     thin = prepared([tile_of(lines(seed), seed) for seed in range(12)])
     labels, found = thin.generator.sources.index.labels, {}
-    for factor in (1.0, placing.THIN):
-        monkeypatch.setattr(placing, "THIN", factor)
-        thin.generator.sources._index = thin.generator._cache = None  # what was placed with the other factor
+    for least in (10**6, placing.BROKEN):  # without patches with lines, and with them
+        monkeypatch.setattr(placing, "BROKEN", least)
+        thin.generator._cache = None
         shown = [(lines(seed).numpy(), pieces_of(thin, tile_of(lines(seed), 0).source)) for seed in (20, 21)]
-        found[factor] = np.mean([(labels[pieces.source] % CLASSES == 1)[map_ == 1].mean() for map_, pieces in shown])
-    assert found[placing.THIN] > found[1.0]
-    assert found[placing.THIN] > 0.6
+        found[least] = np.mean([(labels[pieces.source] % CLASSES == 1)[map_ == 1].mean() for map_, pieces in shown])
+    assert found[placing.BROKEN] > found[10**6]
+    assert found[placing.BROKEN] > 0.7
+
+
+def test_of_the_lines_of_a_tile_those_are_taken_that_are_seen():
+    mask, side = np.full((SIDE, SIDE), CLASSES, np.uint8), SIDE + 2
+    mask[10:12], mask[40:42] = 1, 1
+    pixels = np.full((side, side, 3), 90, np.uint8)
+    pixels[41:43] = 130  # the other line is not seen
+    found = line_patches(mask[None], pixels.reshape(-1, 3), np.zeros(1, np.int64), 1)
+    rows = found.corner // side - 1
+    assert len(rows) > 50
+    assert rows.min() >= 40 - LINE_SIDE + 1
 
 
 def test_a_style_takes_what_it_lacks_from_the_scene_most_like_it(monkeypatch):
@@ -246,6 +259,26 @@ def test_finishing_hides_a_seam_but_not_the_edge_of_a_class_or_a_jump(difference
     labels, turn = np.where(cols < 20, 0, label).astype(np.uint8), np.ones((32, 40), np.int8)
     image = finished(pixels, 48, Pieces(source, turn), labels)
     assert low <= image[:, :, 20].mean() - image[:, :, 19].mean() <= high
+
+
+def test_water_of_two_dates_is_blended_and_things_on_it_are_told_apart():
+    images = np.random.default_rng(0).integers(60, 66, (2, SIDE, SIDE, 3)).astype(np.uint8)
+    images[1] += 60
+    images[0, 30:33, 30:33] = 250  # a ship
+    maps = np.ones((2, SIDE, SIDE), np.uint8)
+    index = Index(images, maps, np.arange(2), np.zeros((3, 56 * 2 * CLASSES + 1, 40), np.int32), CLASSES, 2)
+    ship = index.labels.reshape(2, SIDE + 2, SIDE + 2)[0] == 2 * CLASSES
+    assert ship.sum() == 9
+    assert ship[31:34, 31:34].all()
+    rows, cols = np.indices((32, 56))
+    source = (rows * index.stride + cols + np.where(cols < 28, 0, index.stride**2)).astype(np.int32)
+    shown, ground = Pieces(source, np.ones(source.shape, np.int8)), np.ones(source.shape, np.uint8)
+    steps = []
+    for even in (None, index.even):
+        image = finished(index.pixels, index.stride, shown, ground, even)
+        steps.append(np.abs(np.diff(image.mean((0, 1)))).max())
+    assert steps[0] > 40
+    assert steps[1] < 8
 
 
 def test_finishing_leaves_one_piece_as_it_is():
