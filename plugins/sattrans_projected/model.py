@@ -1,9 +1,10 @@
 """The projected GAN: a generator that paints over sketches, trained against heads on pretrained features."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -13,6 +14,7 @@ from sattrans.networks import Augmentation, discriminator_views
 from sattrans_projected.discriminators import ProjectedDiscriminator, difference
 from sattrans_projected.networks import STRIDES, Generator
 from sattrans_projected.patches import DOT
+from sattrans_projected.quilts import CONTEXT, EDGE, Quilt
 from sattrans_projected.sketches import ANY, Sketches
 
 COARSENESS = 3
@@ -31,10 +33,11 @@ SQUARE = 32
 class Painter(nn.Module):
     """What `translate` runs: the generator, with what it needs to sketch maps."""
 
-    def __init__(self, spec: TileSpec, width: int, has_classes: bool) -> None:
+    def __init__(self, spec: TileSpec, width: int, has_classes: bool, quilted: bool) -> None:
         super().__init__()
         self.paint = Generator(spec.source_channels, width)
         self.sketches = Sketches(spec, has_classes)
+        self.quilt = Quilt(spec) if quilted else None
         self.spec = spec
 
     def forward(self, source: Tensor, sketch: Tensor, noise: Noise) -> Tensor:
@@ -44,9 +47,21 @@ class Painter(nn.Module):
 
     def sketch(self, source: Tensor, noise: Noise) -> Tensor:
         """Sketch maps in the style of `noise.style`, or of the scene with the likest map."""
-        styles = [self._style(maps) if noise.style is None else noise.style for maps in source]
-        found: Tensor = self.sketches(source, noise, styles)
+        found: Tensor = self.sketches(source, noise, self.styles(source, noise))
         return found
+
+    def over_quilt(self, source: Tensor, noise: Noise) -> Tensor:
+        """Paint the windows of maps (N, C, S + 2 * CONTEXT, …) over exemplar images of them, (N, 3, S, S)."""
+        assert self.quilt is not None
+        styles = self.styles(source[..., CONTEXT:-CONTEXT, CONTEXT:-CONTEXT], noise)
+        maps, colors = self.quilt(source, noise, styles)
+        origins = [(row - EDGE, col - EDGE) for row, col in noise.origins]
+        image: Tensor = self(maps, colors, Noise(noise.seed, origins, maps.shape[-1], noise.device))
+        return image[..., EDGE:-EDGE, EDGE:-EDGE]
+
+    def styles(self, source: Tensor, noise: Noise) -> list[int]:
+        """Return the style of each map: that of the noise, or the scene with the likest map."""
+        return [self._style(maps) if noise.style is None else noise.style for maps in source]
 
     def _style(self, source: Tensor) -> int:
         if not self.spec.shares or source.shape[0] != len(self.spec.shares[0]):
@@ -72,13 +87,16 @@ class ProjectedGAN(Model):
     fallback = True
     defaults = TrainDefaults(steps=1000, batch_size=4, schedule="late", ema=0.997, useful_after=250)
     stride = 32
-    margin = 216
+    margin: ClassVar[int | None] = 216
     crop = 128
     random = styled = True
 
     class Options(ModelOptions):
         """The options of the projected GAN."""
 
+        sketch: Literal["patches", "exemplar"] = Field(
+            "patches", description="what is painted over: quick patches, or images as of exemplar, ten times as slow"
+        )
         lr: float = Field(8e-4, gt=0, description="learning rate of the generator (Adam, betas 0.5 and 0.99)")
         discriminator_lr: float = Field(6e-4, gt=0, description="learning rate of the discriminators")
         head_width: int = Field(64, ge=8, description="channels of the discriminator's heads")
@@ -89,13 +107,21 @@ class ProjectedGAN(Model):
             "auto", description="vary what the discriminators see; auto: for fewer than 2,000 training tiles"
         )
 
+        @model_validator(mode="after")
+        def _exemplar_has_classes(self) -> Self:
+            if self.sketch == "exemplar" and self.source == "color":
+                raise ValueError("sketch=exemplar needs maps with classes, and source=onehot")
+            return self
+
     options: Options
     generator: Painter
 
     def __init__(self, spec: TileSpec, options: Options) -> None:
         super().__init__(spec, options)
         self.options = options
-        self.generator = Painter(spec, options.width, has_classes=options.source == "onehot")
+        self.generator = Painter(
+            spec, options.width, has_classes=options.source == "onehot", quilted=options.sketch == "exemplar"
+        )
         self.discriminator = ProjectedDiscriminator(spec.source_channels, spec.target_channels, options.head_width)
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -134,16 +160,42 @@ class ProjectedGAN(Model):
         image: Tensor = self.generator(source, self.generator.sketch(source, noise), noise)
         return image
 
+    @classmethod
+    def configured(cls, options: ModelOptions) -> type[Model]:
+        """Return `OverExemplar` if the options say so, else this class."""
+        return OverExemplar if isinstance(options, cls.Options) and options.sketch == "exemplar" else cls
+
     def prepare(self, tiles: Sequence[Batch]) -> None:
         """Keep training tiles, of which sketches are put together."""
         self.generator.sketches.keep(tiles)
+        if self.generator.quilt is not None:
+            self.generator.quilt.sources.keep(tiles)
 
     def validation_losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return `l1`, and `color`: the mean difference of colours over squares of 32 px."""
-        noise = Noise(0, [(0, 0)] * len(batch), self.spec.size, batch.source.device)
-        fake = self.translate(batch.source, noise)
+        fake = self.translate_tiles(batch.source)
         coarse = difference(F.avg_pool2d(fake, SQUARE), F.avg_pool2d(batch.target, SQUARE))
         return {"l1": F.l1_loss(fake, batch.target), "color": coarse}
+
+
+class OverExemplar(ProjectedGAN):
+    """The projected GAN that paints over images as of exemplar.
+
+    It is trained and validated on sketches of patches: an exemplar image of each tile would take longer than the rest.
+    """
+
+    name = ProjectedGAN.name
+    margin = None
+    context: ClassVar[int | None] = CONTEXT
+
+    def translate(self, source: Tensor, noise: Noise) -> Tensor:
+        """Paint maps (N, C, S + 2 * context, …), in the style of `noise.style`, or of the scene with the likest map."""
+        return self.generator.over_quilt(source, noise)
+
+    def translate_tiles(self, source: Tensor) -> Tensor:
+        """Paint whole tiles over sketches of patches."""
+        noise = Noise(0, [(0, 0)] * len(source), source.shape[-1], source.device)
+        return super().translate(source, noise)
 
 
 def _training_noise(source: Tensor) -> Noise:

@@ -67,6 +67,7 @@ CUTS: Mapping[str, Sequence[Sequence[object]]] = {
 PAPER = ("--set", "source=color", "--set", "upsampling=transposed", "--set", "augment=off", "--monitor", "l1")
 MODELS: Mapping[str, Sequence[str]] = {
     "projected": ("--model", "projected"),
+    "projected-exemplar": ("--model", "projected", "--set", "sketch=exemplar"),
     "exemplar": ("--model", "exemplar"),
     "pix2pix": ("--model", "pix2pix", "--set", "width=32"),
     "pix2pix-paper": ("--model", "pix2pix", "--set", "width=32", *PAPER),

@@ -12,6 +12,7 @@ TABLES = re.compile(r"(<!-- tables -->\n).*?(<!-- end of tables -->)", re.DOTALL
 
 TITLES = {
     "projected": "projected (default)",
+    "projected-exemplar": "projected, sketch=exemplar",
     "exemplar": "exemplar",
     "pix2pix": "pix2pix, width 32",
     "pix2pix-paper": "pix2pix, the paper's settings, width 32",
