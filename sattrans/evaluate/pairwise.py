@@ -217,9 +217,9 @@ class LineRecall(Family):
             "line recall",
             "%",
             "higher",
-            "share of the pixels of thin structures (at most 5 px wide, at least 16 px long) whose contrast with their "
-            "surroundings is nearer to that of lines of their class than to none, as learned from the training tiles; "
-            "mean of the classes",
+            "of each class, the share of the pixels of thin structures (at most 5 px wide, at least 16 px long) whose "
+            "contrast with their surroundings is nearer to that of lines of the class than to none, as learned from "
+            "the training tiles; then the mean of the classes",
             range=(0.0, 100.0),
         ),
     )
