@@ -18,7 +18,7 @@ from sattrans.evaluate.downstream import check_downstream, measure_downstream
 from sattrans.evaluate.downstream_results import Downstream
 from sattrans.evaluate.elsewhere import measured_by, spec_of
 from sattrans.evaluate.files import VERSION, write_json, write_markdown, write_scores
-from sattrans.evaluate.floors import Floor, check_floors, make_floors
+from sattrans.evaluate.floors import Floor, check_floors, floor_plans, make_floors
 from sattrans.evaluate.folders import FolderImages, RealFolder
 from sattrans.evaluate.images import ImageSource, RealImages, RealTiles, RunImages, refining_notes, without_duplicates
 from sattrans.evaluate.kid_lite import independence_note
@@ -205,7 +205,10 @@ def _evaluate(
     if dry_run:
         output_folder.check()
         plan = EvaluationPlan(folder, comparison.split, len(real_images), names)
-        return Evaluation(folder, comparison.split, len(real_images), (), {}, (), "", tuple(first_notes), plan)
+        notes = list(first_notes)
+        if isinstance(real_images, RealTiles):
+            notes += floor_plans(comparison.floors, real_images, options, device, FLOORS)
+        return Evaluation(folder, comparison.split, len(real_images), (), {}, (), "", notes, plan)
     # A cluster that refuses to work does so before anything is written.
     with _cluster(options) as pool, output_folder.locked():
         floors: Mapping[str, ImageSource] = {}

@@ -19,7 +19,9 @@ from sattrans.plugins import manager, model_class
 from sattrans.runs.run import Run
 from sattrans.train import TrainOptions, train
 from sattrans.train.spec import specified
+from sattrans.utils.console import pluralize
 from sattrans.utils.hashing import hash_of
+from sattrans.utils.lock import lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +120,50 @@ def make_floors(
     made: dict[str, ImageSource] = {}
     for floor in floors:
         # One at a time, because each may take seconds: so each is kept, and told, as soon as it is made.
-        source = RunImages(_run_of(floor, real.tileset, options), real, device, options.seed, batch_size=1)
-        source.name = floor.name
-        images = KeptImages(source, real, MeasurementCache(folder / "images"), *_version(floor.model))
-        for _ in images.make():
-            pass
+        with lock(folder / f"{floor.run.name}.images", wait=True):  # another evaluation may make the same
+            images = _images(_run_of(floor, real.tileset, options), floor, real, options, device, folder)
+            for _ in images.make():
+                pass
         made[floor.name] = images
     return made
 
 
+def floor_plans(
+    floors: Sequence[Floor], real: RealTiles, options: EvaluateOptions, device: torch.device, folder: Path
+) -> list[str]:
+    """Return a sentence about each floor of which `make_floors` would make something; the arguments are the same."""
+    notes = []
+    for floor in floors:
+        run = _finished(floor)
+        kept = _images(run, floor, real, options, device, folder).kept if run else 0
+        if kept < len(real):
+            already = f", of which {kept} are there already" if kept else ""
+            notes.append(f"the floor {floor.name} would be made first: {pluralize(len(real), 'image')}{already}")
+    return notes
+
+
+def _images(
+    run: Run, floor: Floor, real: RealTiles, options: EvaluateOptions, device: torch.device, folder: Path
+) -> KeptImages:
+    source = RunImages(run, real, device, options.seed, batch_size=1)
+    source.name = floor.name
+    return KeptImages(source, real, MeasurementCache(folder / "images"), *_version(floor.model))
+
+
 def _run_of(floor: Floor, tileset: Tileset, options: EvaluateOptions) -> Run:
     """Return the run of a floor, and make it if it does not exist."""
-    with suppress(UsageError):
-        run = Run.open(floor.run)
-        if run.finished:
-            return run
+    if run := _finished(floor):
+        return run
     once = TrainOptions(model=floor.model, steps=1, device=options.device)  # there is nothing to optimise
     try:
         return train(tileset.folder, floor.run, once, overwrite=True).run  # replaces what a kill left unfinished
     except Interrupted as error:
         raise Interrupted("stopped; repeat the command to go on", error.exit_code) from None
+
+
+def _finished(floor: Floor) -> Run | None:
+    """Return the run of a floor if it exists and is finished."""
+    with suppress(UsageError):
+        run = Run.open(floor.run)
+        return run if run.finished else None
+    return None

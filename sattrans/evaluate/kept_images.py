@@ -36,6 +36,11 @@ class KeptImages(ImageSource):
                 self._cache.store(self.key, [number], {"image": image.numpy()[None]})
             yield image
 
+    @property
+    def kept(self) -> int:
+        """How many images are kept."""
+        return sum(self._load(number) is not None for number in range(self._count))
+
     def make(self) -> Iterator[Tensor]:
         """Yield all images in their order, and show the progress."""
         with progress_bar(self._count, f"images of {self.name}", "image") as progress:

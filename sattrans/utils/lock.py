@@ -8,17 +8,22 @@ from pathlib import Path
 
 from sattrans.errors import LockedError
 from sattrans.utils.atomic import check_writable, holding, naming
+from sattrans.utils.console import log
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, wait: bool = False) -> Iterator[None]:
     """Hold an output as its one writer.
 
     The lock is a file beside the output, `.<name>.lock`, with the process and host of the writer; it is removed at the
     end. A writer that was killed does not block: the system drops its lock.
 
+    Args:
+        path: The output.
+        wait: Wait while another process holds it, and say so.
+
     Raises:
-        LockedError: another process holds it; the message names that process.
+        LockedError: another process holds it, and `wait` is not set; the message names that process.
         OptionError: no file can be made beside the output.
     """
     from filelock import FileLock, Timeout
@@ -36,9 +41,11 @@ def lock(path: Path) -> Iterator[None]:
                 holder = file.read_text().strip()
             except OSError:
                 holder = ""
-            raise LockedError(
-                f"{path} is being written by {holder or 'another process'}; wait for it, or stop it"
-            ) from None
+            held = f"{path} is being written by {holder or 'another process'}"
+            if not wait:
+                raise LockedError(f"{held}; wait for it, or stop it") from None
+            log.info("%s; waiting for it", held)
+            file_lock.acquire(blocking=True)
         try:
             with naming(file):
                 file.write_text(f"process {os.getpid()} on {socket.gethostname()}")

@@ -45,6 +45,10 @@ class Counted(floors.RunImages):
 def test_a_floor_is_made_once_and_stands_beside_the_scores(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = EvaluateOptions(metrics=("mae", "copied16"), floor=("exemplar",))
+    count = len(Run.open(place / "a").tileset().split("test"))
+    would = f"the floor exemplar would be made first: {count} images"
+    assert evaluate([place / "a"], tmp_path / "e", options, dry_run=True).notes == [would]
+    assert not (tmp_path / "evaluations").exists()
     result = evaluate([place / "a"], tmp_path / "e", options)
     told = json.loads((tmp_path / "e/scores.json").read_text())
     own = [scores["mae"] for scores in result.baselines["exemplar"].images.values()]
@@ -67,6 +71,8 @@ def test_a_floor_is_made_once_and_stands_beside_the_scores(place, tmp_path, monk
     real, kept = RealTiles(tileset, tileset.split("test")), sorted(folder.glob("images/*/*.npz"))
     before = kept[0].read_bytes()
     kept[0].write_bytes(before[:100])
+    (note,) = evaluate([place / "a"], tmp_path / "again", options, dry_run=True).notes
+    assert note == f"{would}, of which {count - 1} are there already"
     for name in ("exemplar", str(run.folder)):
         floors.make_floors(floors.check_floors([name], tileset, folder), real, options, torch.device("cpu"), folder)
         assert (Counted.made, kept[0].read_bytes()) == (1, before)

@@ -162,6 +162,20 @@ def test_a_refused_process_does_not_take_the_lock_away_from_its_holder(tmp_path,
             pass
 
 
+def test_a_process_that_waits_has_the_lock_once_the_holder_is_done(tmp_path, holder, monkeypatch):
+    told = []
+
+    def waiting(message, *of):
+        told.append(message % of)
+        holder.communicate("")
+
+    monkeypatch.setattr("sattrans.utils.lock.log.info", waiting)
+    with lock(tmp_path / "out", wait=True):
+        assert str(os.getpid()) in (tmp_path / ".out.lock").read_text()
+    assert len(told) == 1 and told[0].endswith("waiting for it") and str(holder.pid) in told[0]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_killed_holder_does_not_block(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
