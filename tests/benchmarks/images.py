@@ -46,7 +46,7 @@ DATA = Path(os.environ.get("SATTRANS_DATA", ROOT.parent / "shared" / "data"))
 FOUND = ROOT / "docs" / "benchmark.json"
 ONLY = os.environ.get("SATTRANS_IMAGES_ONLY", "*").split(",")
 BUDGETS = (300, 900)
-SHOWN = 5
+SHOWN = 3
 LARGEST = 1024
 """Side in pixels of the map on which seams are measured, at most."""
 
