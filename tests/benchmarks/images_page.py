@@ -99,10 +99,11 @@ def time_to_quality(found: Mapping[str, Entry]) -> str:
 
 def _reached(budgets: Mapping[int, Sequence[Entry]]) -> str:
     """Return the shortest of the times at which the medians are good enough."""
-    for _, entries in sorted(budgets.items()):
+    for seconds, entries in sorted(budgets.items()):
         kid, miou = ([ratio(of, key) for of in entries] for key in ("kid_lite1", "miou"))
         if None not in kid + miou and statistics.median(kid) <= GOOD_KID and statistics.median(miou) >= GOOD_MIOU:
-            return f"{statistics.median(of['cpu'] for of in entries) / 60:.0f} min"
+            cpu = statistics.median(of["cpu"] or seconds for of in entries)
+            return f"{cpu:.0f} s" if cpu < 60 else f"{cpu / 60:.0f} min"
     return f"not in {max(budgets) // 60} min" if budgets else "–"
 
 
