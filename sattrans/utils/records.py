@@ -216,7 +216,8 @@ def describe(error: "ValidationError", first: int = 0) -> str:
         return f"{field} is unknown"
     for pattern, words in PLAIN.items():
         message = re.sub(pattern, words, message)
-    got = "" if kind == UNKNOWN_KEY else f", got {shown(found)}"
+    about_several = kind == "value_error" and isinstance(found, dict)  # and says which of them disagree
+    got = "" if kind == UNKNOWN_KEY or about_several else f", got {shown(found)}"
     return f"{field} {message}{got}".strip()
 
 

@@ -100,5 +100,5 @@ def test_a_part_of_a_map_has_the_pixels_of_the_whole(tmp_path):
 
 def test_pictures_without_classes_are_refused(tmp_path):
     tileset = tile(make_pairs(tmp_path / "f"), tmp_path / "t", options=TileOptions(size=64)).tileset
-    with pytest.raises(OptionError, match="sketch=exemplar needs maps with classes"):
+    with pytest.raises(OptionError, match="sketch=exemplar needs maps with classes, and source=onehot$"):
         train(tileset.folder, tmp_path / "r", TrainOptions(model="projected", settings={"sketch": "exemplar"}))
