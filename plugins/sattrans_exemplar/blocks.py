@@ -9,12 +9,12 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import product
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
-from sattrans_exemplar.cuts import FREE, NEW, OLD, Pieces, cut
+from sattrans_exemplar.cuts import FREE, NEW, OLD, Pieces, continued, cut
 from sattrans_exemplar.descriptors import OPENING, REACH, SIDES
 from sattrans_exemplar.finish import finished
 from sattrans_exemplar.placing import Ground, Placer
@@ -41,23 +41,36 @@ KEPT = 128 * (LARGEST + 2 * LAP) ** 2
 _UINT64 = 2**64 - 1
 
 
-class Cache:
-    """Results that were used last, up to `KEPT` pixels."""
+Result = TypeVar("Result")
 
-    def __init__(self) -> None:
-        self._results: OrderedDict[Hashable, Pieces] = OrderedDict()
-        self._pixels = 0
 
-    def get(self, key: Hashable, make: Callable[[], Pieces]) -> Pieces:
+class Cache(Generic[Result]):
+    """Results that were used last.
+
+    Args:
+        most: The size of all that are kept, at most.
+        size: Returns the size of a result.
+    """
+
+    def __init__(self, most: int, size: Callable[[Result], int]) -> None:
+        self._results: OrderedDict[Hashable, Result] = OrderedDict()
+        self._most, self._size, self._kept = most, size, 0
+
+    def get(self, key: Hashable, make: Callable[[], Result]) -> Result:
         """Return the result of a key, made now if it is not there."""
         if key in self._results:
             self._results.move_to_end(key)
             return self._results[key]
         result = self._results[key] = make()
-        self._pixels += result.source.size
-        while self._pixels > KEPT and len(self._results) > 1:
-            self._pixels -= self._results.popitem(last=False)[1].source.size
+        self._kept += self._size(result)
+        while self._kept > self._most and len(self._results) > 1:
+            self._kept -= self._size(self._results.popitem(last=False)[1])
         return result
+
+
+def cache_of_pieces() -> Cache[Pieces]:
+    """Return a cache of blocks and of the seams between them."""
+    return Cache(KEPT, lambda pieces: pieces.source.size)
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,13 @@ class Blocks:
     """
 
     def __init__(
-        self, index: Index, cache: Cache, settings: Settings, map_: NDArray[np.uint8], at: tuple[int, int], side: int
+        self,
+        index: Index,
+        cache: Cache[Pieces],
+        settings: Settings,
+        map_: NDArray[np.uint8],
+        at: tuple[int, int],
+        side: int,
     ) -> None:
         self.index, self.cache, self.settings, self.map, self.at, self.side = index, cache, settings, map_, at, side
         self._keys: dict[tuple[int, int], Hashable] = {}
@@ -115,8 +134,7 @@ class Blocks:
     def _filled(self, row: int, col: int) -> Pieces:
         """Return a block and `RIM` pixels around it, in which pixels without a source show that of the nearest one."""
         composite = self._composite(row, col)
-        missing = composite.source < 0
-        return composite if missing.all() or not missing.any() else _continued(composite, missing)
+        return continued(composite, composite.source < 0)
 
     def _window(self, row: int, col: int, margin: int) -> NDArray[np.uint8]:
         """Return the map of a block and so many pixels around it."""
@@ -252,9 +270,3 @@ class Blocks:
                 corner = self._corner(*place)
                 show(place[0] - LAP, place[1] - LAP, corner[1:-1, 1:-1])
         return shown
-
-
-def _continued(shown: Pieces, missing: NDArray[np.bool_]) -> Pieces:
-    """Return pieces in which pixels without a source show that of the nearest one."""
-    nearest = tuple(distance_transform_edt(missing, return_distances=False, return_indices=True))
-    return shown[nearest]

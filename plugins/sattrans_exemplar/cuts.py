@@ -4,10 +4,11 @@ After Kwatra, Schödl, Essa, Turk, Bobick: Graphcut Textures, SIGGRAPH 2003.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
@@ -46,6 +47,17 @@ class Pieces:
     def where(self, mask: NDArray[np.bool_], other: "Pieces") -> "Pieces":
         """Return these pieces where a mask is true, and others elsewhere."""
         return Pieces(np.where(mask, self.source, other.source), np.where(mask, self.turn, other.turn))
+
+
+Shown = TypeVar("Shown", Pieces, NDArray[np.uint8])
+
+
+def continued(image: Shown, missing: NDArray[np.bool_]) -> Shown:
+    """Return an image (…, H, W) whose missing pixels are as the nearest that is not; as it is if all are missing."""
+    if not missing.any() or missing.all():
+        return image
+    rows, cols = distance_transform_edt(missing, return_distances=False, return_indices=True)
+    return image[..., rows, cols]
 
 
 def cut(

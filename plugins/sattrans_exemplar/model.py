@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sattrans.model import Batch, Model, ModelOptions, Noise, TileSpec, TrainDefaults, Update
-from sattrans_exemplar.blocks import CONTEXT, LARGEST, Blocks, Cache, Settings
+from sattrans_exemplar.blocks import CONTEXT, LARGEST, Blocks, Cache, Settings, cache_of_pieces
+from sattrans_exemplar.cuts import Pieces
 from sattrans_exemplar.placing import unlike
 from sattrans_exemplar.sources import Sources, classes_of
 
@@ -23,14 +24,14 @@ class Collage(nn.Module):
         super().__init__()
         self.spec, self.fidelity = spec, fidelity
         self.sources = Sources(spec)
-        self._cache: tuple[object, Cache] | None = None
+        self._cache: tuple[object, Cache[Pieces]] | None = None
 
     @property
-    def cache(self) -> Cache:
+    def cache(self) -> Cache[Pieces]:
         """The blocks of the sources as they are now."""
         index = self.sources.index
         if self._cache is None or self._cache[0] is not index:
-            self._cache = index, Cache()
+            self._cache = index, cache_of_pieces()
         return self._cache[1]
 
     def forward(self, source: Tensor, noise: Noise) -> Tensor:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
-from sattrans_exemplar.cuts import FREE, OLD, Pieces, cut
+from sattrans_exemplar.cuts import FREE, OLD, Pieces, continued, cut
 from sattrans_exemplar.descriptors import REACH, SIDES, descriptors, integral_of, opened, shares_around
 from sattrans_exemplar.lines import SIDE, WIDE, long_strips, softened
 from sattrans_exemplar.patches import Patches
-from sattrans_exemplar.sources import CELL, Index, blurred, labels_of
+from sattrans_exemplar.sources import CELL, UNKNOWN, Index, blurred, labels_of
 
 CANDIDATES = {48: 64, 24: 48, 12: 48}
 """How many of the nearest patches are looked at, by side."""
@@ -81,7 +80,7 @@ class Ground:
     def of(cls, map_: NDArray[np.uint8], margin: int, classes: int) -> "Ground":
         """Return what is known of a map that extends `margin` pixels beyond a block; what has no data is filled in."""
         around = REACH * SIDES[0]
-        filled = _filled(map_)
+        filled = continued(map_, map_ == UNKNOWN)
         opened_map = opened(filled, classes)
         wide = slice(margin - around, map_.shape[0] - margin + around)
         inner = slice(margin, map_.shape[0] - margin)
@@ -97,15 +96,6 @@ class Ground:
             integral_of(opened_map[wide, wide], 2 * classes),
             around,
         )
-
-
-def _filled(map_: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    unknown = map_ == 255
-    if not unknown.any() or unknown.all():
-        return map_
-    nearest = distance_transform_edt(unknown, return_distances=False, return_indices=True)
-    found: NDArray[np.uint8] = map_[tuple(nearest)]
-    return found
 
 
 class Placer:
@@ -332,7 +322,7 @@ def unlike(index: Index, map_: NDArray[np.uint8]) -> float:
     """Return the mean squared distance of a map's coarsest patches from the nearest ones of the index."""
     side, around = SIDES[0], REACH * SIDES[0]
     padded = np.pad(map_, around, mode="edge")
-    sums = integral_of(opened(_filled(padded), index.classes), 2 * index.classes)
+    sums = integral_of(opened(continued(padded, padded == UNKNOWN), index.classes), 2 * index.classes)
     starts = np.arange(0, len(map_) - side + 1, STEPS[side]) + around
     rows, cols = (grid.ravel() for grid in np.meshgrid(starts, starts, indexing="ij"))
     asked = descriptors(shares_around(sums, rows, cols, side), index.bases[0])

@@ -4,21 +4,20 @@ They are put together of larger pieces of training tiles than other sketches, wh
 ten times as long.
 """
 
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sattrans.model import Noise, TileSpec
 from sattrans_exemplar.blocks import CONTEXT as AROUND_BLOCK
-from sattrans_exemplar.blocks import LARGEST, Blocks, Cache, Settings
+from sattrans_exemplar.blocks import LARGEST, Blocks, Cache, Settings, cache_of_pieces
+from sattrans_exemplar.cuts import Pieces, continued
 from sattrans_exemplar.sources import UNKNOWN, Index, Sources, classes_of
 from sattrans_projected.patches import DOT
 
@@ -66,7 +65,7 @@ class Quilt(nn.Module):
             # A pixel of the edge without data is like the nearest one with data, which may lie as far beyond the edge.
             seen, colors = trimmed(map_, CONTEXT - 2 * EDGE), self._quilt(map_, origin, settings)
             missing = seen == UNKNOWN
-            known, colors = _continued(seen, missing), _continued(colors, _pooled(missing))
+            known, colors = continued(seen, missing), continued(colors, _pooled(missing))
             found.append((trimmed(known, EDGE), trimmed(colors, EDGE // DOT)))
         maps, quilts = (torch.from_numpy(np.stack(each)).to(source.device) for each in zip(*found, strict=True))
         one_hot = F.one_hot(maps.long().clamp(max=classes), classes + 1)[..., :classes]
@@ -95,19 +94,19 @@ class Quilt(nn.Module):
         digest = blake2b(np.ascontiguousarray(seen).data, digest_size=16).digest()
         key = settings, side, origin[0] + block[0], origin[1] + block[1], digest
         kept = self._kept_of(self.sources.index)
-        if key not in kept.quilts:
+
+        def made() -> NDArray[np.uint8]:
             at = origin[0] - CONTEXT, origin[1] - CONTEXT
             image = Blocks(kept.index, kept.pieces, settings, map_, at, side).image(row, col)
             means = image.clip(0, 255).reshape(3, side // DOT, DOT, side // DOT, DOT).mean((2, 4))
-            kept.quilts[key] = np.rint(means).astype(np.uint8)
-            while len(kept.quilts) > 1 and sum(each.nbytes for each in kept.quilts.values()) > MOST_KEPT:
-                kept.quilts.popitem(last=False)
-        kept.quilts.move_to_end(key)
-        return kept.quilts[key]
+            quilt: NDArray[np.uint8] = np.rint(means).astype(np.uint8)
+            return quilt
+
+        return kept.quilts.get(key, made)
 
     def _kept_of(self, index: Index) -> "_Kept":
         if self._kept is None or self._kept.index is not index:
-            self._kept = _Kept(index, Cache(), OrderedDict())
+            self._kept = _Kept(index, cache_of_pieces(), Cache(MOST_KEPT, lambda quilt: quilt.nbytes))
         return self._kept
 
 
@@ -116,8 +115,8 @@ class _Kept:
     """What was put together last of the sources as they are: pieces of blocks, and the colours of whole blocks."""
 
     index: Index
-    pieces: Cache
-    quilts: OrderedDict[Hashable, NDArray[np.uint8]]
+    pieces: Cache[Pieces]
+    quilts: Cache[NDArray[np.uint8]]
 
     def __deepcopy__(self, memo: object) -> "_Kept":
         return self  # a copy of the generator may share it
@@ -133,12 +132,3 @@ def _pooled(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which dots have no pixel with data."""
     height, width = missing.shape
     return np.asarray(missing.reshape(height // DOT, DOT, width // DOT, DOT).all((1, 3)))
-
-
-def _continued(image: NDArray[np.uint8], missing: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return an image (…, H, W) whose missing pixels are as the nearest that is not; as it is if all are missing."""
-    if not missing.any() or missing.all():
-        return image
-    nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
-    found: NDArray[np.uint8] = image[..., nearest[0], nearest[1]]
-    return found

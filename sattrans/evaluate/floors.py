@@ -119,7 +119,7 @@ def make_floors(
     """
     made: dict[str, ImageSource] = {}
     for floor in floors:
-        # One at a time, because each may take seconds: so each is kept, and told, as soon as it is made.
+        # One image at a time, because each may take seconds: it is kept, and the progress shown, as soon as it is made.
         with lock(folder / f"{floor.run.name}.images", wait=True):  # another evaluation may make the same
             images = _images(_run_of(floor, real.tileset, options), floor, real, options, device, folder)
             for _ in images.make():

@@ -50,11 +50,11 @@ def test_a_floor_is_made_once_and_stands_beside_the_scores(place, tmp_path, monk
     assert evaluate([place / "a"], tmp_path / "e", options, dry_run=True).notes == [would]
     assert not (tmp_path / "evaluations").exists()
     result = evaluate([place / "a"], tmp_path / "e", options)
-    told = json.loads((tmp_path / "e/scores.json").read_text())
+    scores = json.loads((tmp_path / "e/scores.json").read_text())
     own = [scores["mae"] for scores in result.baselines["exemplar"].images.values()]
-    assert told["floors"]["exemplar"]["mae"] == pytest.approx(np.mean(own))
-    assert told["floors"]["exemplar"]["copied16"] > 10 > told["columns"][0]["means"]["copied16"]
-    assert told["floor"]["exemplar"]["model"] == "exemplar"
+    assert scores["floors"]["exemplar"]["mae"] == pytest.approx(np.mean(own))
+    assert scores["floors"]["exemplar"]["copied16"] > 10 > scores["columns"][0]["means"]["copied16"]
+    assert scores["floor"]["exemplar"]["model"] == "exemplar"
     assert result.table()[0][-3:] == ["real", "class colours", "exemplar (floor)"]
     (note,) = (note for note in result.notes if "compared with a, the floor exemplar, which learns nothing" in note)
     assert "worse by copied" in note

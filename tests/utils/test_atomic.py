@@ -163,16 +163,16 @@ def test_a_refused_process_does_not_take_the_lock_away_from_its_holder(tmp_path,
 
 
 def test_a_process_that_waits_has_the_lock_once_the_holder_is_done(tmp_path, holder, monkeypatch):
-    told = []
+    messages = []
 
     def waiting(message, *of):
-        told.append(message % of)
+        messages.append(message % of)
         holder.communicate("")
 
     monkeypatch.setattr("sattrans.utils.lock.log.info", waiting)
     with lock(tmp_path / "out", wait=True):
         assert str(os.getpid()) in (tmp_path / ".out.lock").read_text()
-    assert len(told) == 1 and told[0].endswith("waiting for it") and str(holder.pid) in told[0]
+    assert len(messages) == 1 and messages[0].endswith("waiting for it") and str(holder.pid) in messages[0]
     assert list(tmp_path.iterdir()) == []
 
 
